@@ -1,0 +1,127 @@
+/** The statements behind `db.clients`. Keys are read by `clients.exportKeys` alone; no other column list names them. */
+import sql, { type Sql } from 'sql-template-tag';
+import { DuplicateClientError, NotFoundError } from '../errors.ts';
+import { type Dialect, perDialect } from '../sql/dialect.ts';
+import { one, procedure, row, rows, run, type Steps } from '../sql/procedure.ts';
+import { dateOut, now } from './dates.ts';
+import { idBytes, newId } from './ids.ts';
+import type { PageRequest } from './pages.ts';
+
+/** A client as every call but `exportKeys` shows it. */
+export interface Client {
+  readonly id: string;
+  readonly name: string;
+  readonly publicKey: Uint8Array | null;
+  /** When it was last heard of; null where an old server left something that is no date. */
+  readonly lastSeen: string | null;
+  /** Whether an AES key is stored. */
+  readonly hasKey: boolean;
+}
+
+/** The stored limit that means "unlimited". */
+export const UNLIMITED_BYTES = Number.MAX_SAFE_INTEGER;
+
+/** A client on its way into the database; undefined keeps what is stored, null clears it. */
+export interface ClientToSave {
+  readonly id: string | null;
+  readonly name: string;
+  readonly publicKey: Uint8Array | null | undefined;
+  readonly aesKey: Uint8Array | null | undefined;
+  /** Bytes a new client may store. */
+  readonly quotaBytes: number;
+}
+
+type ClientRow = readonly [id: string, name: string, publicKey: Uint8Array | null, lastSeen: unknown, hasKey: 0 | 1];
+
+const clientColumns = perDialect(
+  (dialect) => sql`${dialect.hex('ID')} AS "id", Name AS "name", PublicKey AS "publicKey", LastSeen AS "lastSeen",
+    CASE WHEN AESKey IS NULL OR length(AESKey) = 0 THEN 0 ELSE 1 END AS "hasKey"`,
+);
+
+const toClient = ([id, name, publicKey, lastSeen, hasKey]: ClientRow): Client => ({
+  id,
+  name,
+  publicKey,
+  lastSeen: dateOut(lastSeen),
+  hasKey: hasKey === 1,
+});
+
+const toClientOrNull = (found: ClientRow | undefined): Client | null => (found === undefined ? null : toClient(found));
+
+const clientBy = (condition: Sql, dialect: Dialect) =>
+  row<ClientRow>(sql`SELECT ${clientColumns(dialect)} FROM clients WHERE ${condition}`);
+
+function* insertClient(id: string, client: ClientToSave): Steps<void> {
+  const { name, publicKey = null, aesKey = null, quotaBytes } = client;
+  const seen = now();
+  yield* run(sql`INSERT INTO clients (ID, Name, PublicKey, LastSeen, AESKey)
+    VALUES (${idBytes(id)}, ${name}, ${publicKey}, ${seen}, ${aesKey})`);
+  yield* run(sql`INSERT INTO client_quotas (ClientID, QuotaBytes, UsedBytes, LastUpdated)
+    VALUES (${idBytes(id)}, ${quotaBytes}, 0, ${seen})`);
+}
+
+function* updateClient(id: string, { name, publicKey, aesKey }: ClientToSave): Steps<void> {
+  yield* run(sql`UPDATE clients SET Name = ${name}, LastSeen = ${now()} WHERE ID = ${idBytes(id)}`);
+  if (publicKey !== undefined) yield* run(sql`UPDATE clients SET PublicKey = ${publicKey} WHERE ID = ${idBytes(id)}`);
+  if (aesKey !== undefined) yield* run(sql`UPDATE clients SET AESKey = ${aesKey} WHERE ID = ${idBytes(id)}`);
+}
+
+export const saveClient = procedure(
+  'clients.save',
+  'write',
+  function* (client: ClientToSave, dialect): Steps<ClientRow> {
+    yield* assertNameFree(client.name, client.id, dialect);
+    const id = client.id ?? newId();
+    const stored = client.id === null ? undefined : yield* clientBy(sql`ID = ${idBytes(id)}`, dialect);
+    if (stored === undefined) yield* insertClient(id, client);
+    else yield* updateClient(id, client);
+    return yield* requireClient(id, dialect);
+  },
+  { decode: toClient },
+);
+
+function* assertNameFree(name: string, id: string | null, dialect: Dialect): Steps<void> {
+  const holder = yield* one<{ id: string }>(sql`SELECT ${dialect.hex('ID')} AS "id" FROM clients WHERE Name = ${name}`);
+  if (holder !== undefined && holder.id !== id) throw new DuplicateClientError(name);
+}
+
+function* requireClient(id: string, dialect: Dialect): Steps<ClientRow> {
+  const found = yield* clientBy(sql`ID = ${idBytes(id)}`, dialect);
+  if (found === undefined) throw new NotFoundError(`client ${id}`);
+  return found;
+}
+
+export const getClient = procedure(
+  'clients.get',
+  'read',
+  function* (id: string, dialect) {
+    return yield* clientBy(sql`ID = ${idBytes(id)}`, dialect);
+  },
+  { decode: toClientOrNull },
+);
+
+export const getClientByName = procedure(
+  'clients.getByName',
+  'read',
+  function* (name: string, dialect) {
+    return yield* clientBy(sql`Name = ${name}`, dialect);
+  },
+  { decode: toClientOrNull },
+);
+
+/** A page of clients by name, one row more than asked for. */
+export const listClients = procedure(
+  'clients.list',
+  'read',
+  function* ({ limit, after }: PageRequest, dialect) {
+    const condition = after === null ? sql`1 = 1` : sql`Name > ${after[0]}`;
+    return yield* rows<ClientRow>(sql`SELECT ${clientColumns(dialect)} FROM clients WHERE ${condition}
+      ORDER BY Name LIMIT ${limit + 1}`);
+  },
+  { decode: (found) => found.map(toClient) },
+);
+
+export const countClients = procedure('clients.count', 'read', function* (_: null): Steps<number> {
+  const counted = yield* one<{ count: number }>(sql`SELECT count(*) AS "count" FROM clients`);
+  return counted?.count ?? 0;
+});

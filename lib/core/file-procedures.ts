@@ -1,0 +1,81 @@
+/** The statements behind the reading calls of `db.files`. */
+import sql, { type Sql } from 'sql-template-tag';
+import type { Dialect } from '../sql/dialect.ts';
+import { one, procedure, row, rows, type Steps } from '../sql/procedure.ts';
+import { type CatalogFile, type FileRow, fileColumns, toFile } from './file-rows.ts';
+import { idBytes } from './ids.ts';
+import type { PageRequest } from './pages.ts';
+
+/** What identifies a file. */
+export interface FileIdentity {
+  readonly clientId: string;
+  readonly fileName: string;
+  readonly originalPath: string | null;
+}
+
+const fileBy = (condition: Sql, dialect: Dialect) =>
+  row<FileRow>(sql`SELECT ${fileColumns(dialect)} FROM files f WHERE ${condition} LIMIT 1`);
+
+const toFileOrNull = (found: FileRow | undefined): CatalogFile | null => (found === undefined ? null : toFile(found));
+
+const toFiles = (found: FileRow[]): CatalogFile[] => found.map(toFile);
+
+export const getFile = procedure(
+  'files.get',
+  'read',
+  function* (id: string, dialect) {
+    return yield* fileBy(sql`f.ID = ${idBytes(id)}`, dialect);
+  },
+  { decode: toFileOrNull },
+);
+
+export const findFile = procedure(
+  'files.find',
+  'read',
+  function* ({ clientId, fileName, originalPath }: FileIdentity, dialect) {
+    const path = sql`coalesce(f.OriginalPath, '') = ${originalPath ?? ''}`;
+    return yield* fileBy(sql`f.ClientID = ${idBytes(clientId)} AND f.FileName = ${fileName} AND ${path}`, dialect);
+  },
+  { decode: toFileOrNull },
+);
+
+/** A page of every file by id, oldest first, one row more than asked for. */
+export const listFiles = procedure(
+  'files.list',
+  'read',
+  function* ({ limit, after }: PageRequest, dialect) {
+    const condition = after === null ? sql`1 = 1` : sql`f.ID > ${idBytes(String(after[0]))}`;
+    return yield* rows<FileRow>(sql`SELECT ${fileColumns(dialect)} FROM files f WHERE ${condition}
+      ORDER BY f.ID LIMIT ${limit + 1}`);
+  },
+  { decode: toFiles },
+);
+
+/** A page of a client's files by name and original path, one row more than asked for. */
+export const listFilesOfClient = procedure(
+  'files.forClient',
+  'read',
+  function* ({ clientId, limit, after }: PageRequest & { readonly clientId: string }, dialect) {
+    const keys = sql`(f.FileName, coalesce(f.OriginalPath, ''), f.ID)`;
+    const condition =
+      after === null ? sql`1 = 1` : sql`${keys} > (${after[0]}, ${after[1]}, ${idBytes(String(after[2]))})`;
+    return yield* rows<FileRow>(sql`SELECT ${fileColumns(dialect)} FROM files f
+      WHERE f.ClientID = ${idBytes(clientId)} AND ${condition}
+      ORDER BY f.FileName, coalesce(f.OriginalPath, ''), f.ID LIMIT ${limit + 1}`);
+  },
+  { decode: toFiles },
+);
+
+const figure = function* (text: Sql): Steps<number> {
+  const found = yield* one<{ figure: number }>(text);
+  return found?.figure ?? 0;
+};
+
+export const countFiles = procedure('files.count', 'read', function* (_: null): Steps<number> {
+  return yield* figure(sql`SELECT count(*) AS "figure" FROM files`);
+});
+
+/** The bytes of every file's current version. */
+export const totalFileBytes = procedure('files.totalBytes', 'read', function* (_: null): Steps<number> {
+  return yield* figure(sql`SELECT coalesce(sum(FileSize), 0) AS "figure" FROM files`);
+});

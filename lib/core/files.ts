@@ -1,0 +1,141 @@
+/** `db.files`: what the server has received, each file with its current version. */
+import type { CallOptions, Executor } from '../sql/engine.ts';
+import { checkBoolean, checkObject, checkSignal, optional, refuse } from '../validation.ts';
+import { checkFile, checkFileName, checkOriginalPath, type FileInput, type SaveOptions } from './file-input.ts';
+import { countFiles, findFile, getFile, listFiles, listFilesOfClient, totalFileBytes } from './file-procedures.ts';
+import type { CatalogFile } from './file-rows.ts';
+import { checkId, type IdInput } from './ids.ts';
+import { checkPage, cutPage, everyItem, type PageOptions } from './pages.ts';
+import { type SaveOutcome, type SaveResult, saveFile } from './save-file.ts';
+import { type SaveManyResult, type SaveProgress, saveEach } from './save-many.ts';
+
+/** A page of files. */
+export interface FilePage {
+  readonly files: CatalogFile[];
+  readonly nextCursor: string | null;
+}
+
+/** How a stream of files is saved. */
+export interface SaveManyOptions extends CallOptions {
+  readonly ifChanged?: boolean | undefined;
+  /** Called every few hundred rows and at the end. */
+  readonly onProgress?: ((progress: SaveProgress) => void) | undefined;
+}
+
+const LIST = 'files.list';
+const FOR_CLIENT = 'files.forClient';
+const MANY_KEYS = new Set(['ifChanged', 'onProgress', 'signal']);
+
+type FileRows = Iterable<FileInput> | AsyncIterable<FileInput>;
+
+function checkRows(rows: unknown): FileRows {
+  const isGood = typeof rows === 'object' && rows !== null && (Symbol.iterator in rows || Symbol.asyncIterator in rows);
+  return isGood ? (rows as FileRows) : refuse('files', rows, 'an iterable or async iterable of files');
+}
+
+function checkManyOptions(options: SaveManyOptions): Required<SaveManyOptions> {
+  const { ifChanged, onProgress, signal } = checkObject(options, 'options', MANY_KEYS);
+  if (onProgress !== undefined && typeof onProgress !== 'function') refuse('onProgress', onProgress, 'a function');
+  return {
+    ifChanged: optional(ifChanged, (value) => checkBoolean(value, 'ifChanged')) ?? false,
+    onProgress: onProgress as SaveManyOptions['onProgress'],
+    signal: checkSignal(signal),
+  };
+}
+
+/** The calls of `db.files`; `onSaved` hears of each save once it is committed. */
+export function createFiles(executor: Executor, onSaved: (outcome: SaveOutcome) => void) {
+  const save = async (file: FileInput, options: SaveOptions & CallOptions = {}): Promise<SaveResult> => {
+    const input = checkFile(file, options);
+    const outcome = await executor.run(saveFile, input, { signal: checkSignal(options.signal) });
+    onSaved(outcome);
+    return outcome.result;
+  };
+
+  const list = async (page: PageOptions = {}): Promise<FilePage> => {
+    const request = checkPage(page, LIST, 1);
+    const found = await executor.run(listFiles, request, page);
+    const { rows, nextCursor } = cutPage(found, request.limit, LIST, ({ id }) => [id]);
+    return { files: rows, nextCursor };
+  };
+
+  const forClient = async (clientId: IdInput, page: PageOptions = {}): Promise<FilePage> => {
+    const request = { clientId: checkId(clientId, 'clientId'), ...checkPage(page, FOR_CLIENT, 3) };
+    const found = await executor.run(listFilesOfClient, request, page);
+    const keysOf = ({ fileName, originalPath, id }: CatalogFile) => [fileName, originalPath ?? '', id];
+    const { rows, nextCursor } = cutPage(found, request.limit, FOR_CLIENT, keysOf);
+    return { files: rows, nextCursor };
+  };
+
+  const everyFile = (fetch: (page: PageOptions) => Promise<FilePage>, options: CallOptions | undefined) =>
+    everyItem(async (page) => {
+      const { files: items, nextCursor } = await fetch(page);
+      return { items, nextCursor };
+    }, options);
+
+  return {
+    /**
+     * Stores a file, or a new version of it, in one transaction with its quota, activity and statistics.
+     * @throws {ValidationError} for a bad field
+     * @throws {NotFoundError} when the client does not exist
+     * @throws {QuotaExceededError} when it does not fit; nothing is written then
+     * @throws {ConflictError} when the id belongs to another file, or the operationId was used for one
+     */
+    save,
+
+    /**
+     * Stores a stream of files in the order given and goes on past bad rows.
+     * @throws what the source throws, or the signal's reason; what was saved stays saved
+     */
+    async saveMany(rows: FileRows, options: SaveManyOptions = {}): Promise<SaveManyResult> {
+      const { ifChanged, onProgress, signal } = checkManyOptions(options);
+      return saveEach({ rows: checkRows(rows), save: (file) => save(file, { ifChanged }), onProgress, signal });
+    },
+
+    /** The file of an id, or null. */
+    async get(id: IdInput, options?: CallOptions): Promise<CatalogFile | null> {
+      return executor.run(getFile, checkId(id, 'id'), options);
+    },
+
+    /** The file a client knows by this name and path, or null. */
+    async find(
+      clientId: IdInput,
+      fileName: string,
+      originalPath?: string | null,
+      options?: CallOptions,
+    ): Promise<CatalogFile | null> {
+      const identity = {
+        clientId: checkId(clientId, 'clientId'),
+        fileName: checkFileName(fileName),
+        originalPath: checkOriginalPath(originalPath),
+      };
+      return executor.run(findFile, identity, options);
+    },
+
+    /** A page of a client's files, ordered by name and original path. */
+    forClient,
+
+    /** Every file of a client, a page at a time. */
+    forClientAll: (clientId: IdInput, options?: CallOptions): AsyncGenerator<CatalogFile, void, undefined> =>
+      everyFile((page) => forClient(clientId, page), options),
+
+    /** A page of all files, in the order they were first saved. */
+    list,
+
+    /** Every file, a page at a time. */
+    listAll: (options?: CallOptions): AsyncGenerator<CatalogFile, void, undefined> => everyFile(list, options),
+
+    /** How many files there are. */
+    async count(options?: CallOptions): Promise<number> {
+      return executor.run(countFiles, null, options);
+    },
+
+    /** The bytes of every file's current version together. */
+    async totalBytes(options?: CallOptions): Promise<number> {
+      return executor.run(totalFileBytes, null, options);
+    },
+  };
+}
+
+/** The calls of `db.files`. */
+export type Files = ReturnType<typeof createFiles>;

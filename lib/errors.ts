@@ -1,0 +1,205 @@
+/**
+ * Every error this library throws, in one table. A code says what happened, `retryable` whether the same call may
+ * succeed when it is made again, `hint` what a person can do about it. Errors cross threads as plain data (`toWireError`)
+ * and come back as the class they were (`reviveError`). No error carries a key or the values bound to a statement.
+ */
+
+interface CodeFacts {
+  readonly retryable: boolean;
+  readonly hint: string;
+}
+
+const facts = (retryable: boolean, hint: string): CodeFacts => ({ retryable, hint });
+
+/** Every error code with its defaults; the README's error table is checked against this one. */
+export const ERROR_CODES = {
+  CATALOG_VALIDATION: facts(false, 'Correct the value the message names; nothing was changed.'),
+  CATALOG_NOT_FOUND: facts(false, 'Check the id; the row may have been deleted by someone else.'),
+  CATALOG_DUPLICATE_CLIENT: facts(false, 'Choose another name, or pass the id of the client that has it.'),
+  CATALOG_CONFLICT: facts(false, 'The change contradicts what is stored; read the current state and decide again.'),
+  CATALOG_QUOTA_EXCEEDED: facts(false, "Raise the client's quota or prune old versions."),
+  CATALOG_CHECKSUM_MISMATCH: facts(false, 'The content differs from what was announced: transfer the file again.'),
+  CATALOG_BUSY: facts(true, 'Another process holds the write lock; try again, or raise busyTimeoutMs.'),
+  CATALOG_POOL_EXHAUSTED: facts(
+    true,
+    'Too many calls are waiting; slow the callers down, or raise poolSize or queueLimit.',
+  ),
+  CATALOG_TIMEOUT: facts(true, 'The call waited too long; try again, or raise acquireTimeoutMs.'),
+  CATALOG_INDETERMINATE: facts(
+    false,
+    'The change may or may not have been stored; read the state back, or repeat the call with its operationId.',
+  ),
+  CATALOG_CLOSED: facts(false, 'The database was closed; open it again.'),
+  CATALOG_FULL: facts(false, 'Free some disk space; the change was rolled back.'),
+  CATALOG_IO: facts(false, 'The file system reported an error; look at the disk, its mount and its permissions.'),
+  CATALOG_CORRUPT: facts(false, 'Stop writing, keep the file as it is and restore the newest verified backup.'),
+  CATALOG_READ_ONLY: facts(false, 'The database was opened read-only, or its file may not be written.'),
+  CATALOG_FOREIGN_DATABASE: facts(false, 'This file is not a backup catalogue; check the path. It was not changed.'),
+  CATALOG_SCHEMA_NEWER: facts(false, 'The file was written by a newer release; upgrade this library.'),
+  CATALOG_MIGRATION_PENDING: facts(false, "Run the migrations (CLI: `migrate`), or open with migrate: 'auto'."),
+  CATALOG_MIGRATION_FAILED: facts(false, 'The database is as it was before; the cause says which step failed.'),
+  CATALOG_DANGEROUS_OPERATION: facts(false, 'Declare the operation in the migration if the loss is intended.'),
+  CATALOG_BACKUP_INVALID: facts(false, 'Choose another backup; this one does not verify.'),
+  CATALOG_KEY: facts(false, 'Give the encryption key this catalogue was written with.'),
+  CATALOG_SQL: facts(false, 'Correct the statement; it was not executed.'),
+} as const satisfies Record<string, CodeFacts>;
+
+/** One of the codes of {@link ERROR_CODES}. */
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** What an error may say beyond its message. */
+export interface ErrorOptions {
+  /** What caused this error, if something else failed first. */
+  readonly cause?: unknown;
+  /** Replaces the hint of the code. */
+  readonly hint?: string;
+  /** Replaces the `retryable` of the code. */
+  readonly retryable?: boolean;
+}
+
+/** The base of all errors of this library; `code` is stable across releases, the message is not. */
+export class DatabaseError extends Error {
+  override name = 'DatabaseError';
+  readonly code: ErrorCode;
+  /** Whether the same call may succeed when repeated as it is; nothing was changed by the failed one. */
+  readonly retryable: boolean;
+  /** One sentence for a person: what to do now. */
+  readonly hint: string;
+
+  constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.retryable = options.retryable ?? ERROR_CODES[code].retryable;
+    this.hint = options.hint ?? ERROR_CODES[code].hint;
+  }
+}
+
+/** What was wrong with an input: the field's name, what came (never the content of a key) and what is accepted. */
+export interface ValidationFacts {
+  readonly field: string;
+  readonly received: string;
+  readonly accepted: string;
+}
+
+/** A value that was refused before anything was queued. */
+export class ValidationError extends DatabaseError {
+  override name = 'ValidationError';
+  readonly field: string;
+  readonly received: string;
+  readonly accepted: string;
+
+  constructor({ field, received, accepted }: ValidationFacts, options?: ErrorOptions) {
+    super('CATALOG_VALIDATION', `${field}: got ${received}; accepted: ${accepted}`, options);
+    this.field = field;
+    this.received = received;
+    this.accepted = accepted;
+  }
+}
+
+/** A change that named a row which does not exist. */
+export class NotFoundError extends DatabaseError {
+  override name = 'NotFoundError';
+  constructor(what: string, options?: ErrorOptions) {
+    super('CATALOG_NOT_FOUND', `${what} does not exist`, options);
+  }
+}
+
+/** A client name that belongs to another id. */
+export class DuplicateClientError extends DatabaseError {
+  override name = 'DuplicateClientError';
+  constructor(name: string, options?: ErrorOptions) {
+    super('CATALOG_DUPLICATE_CLIENT', `the client name ${JSON.stringify(name)} is taken`, options);
+  }
+}
+
+/** A change that contradicts the stored state, or a call that would wait for itself. */
+export class ConflictError extends DatabaseError {
+  override name = 'ConflictError';
+  constructor(message: string, options?: ErrorOptions) {
+    super('CATALOG_CONFLICT', message, options);
+  }
+}
+
+/** The figures of a refused save, all in bytes. */
+export interface QuotaFigures {
+  readonly quotaBytes: number;
+  readonly usedBytes: number;
+  readonly reservedBytes: number;
+  readonly requestedBytes: number;
+}
+
+/** A save that would exceed the client's quota; nothing was written. */
+export class QuotaExceededError extends DatabaseError {
+  override name = 'QuotaExceededError';
+  readonly quotaBytes: number;
+  readonly usedBytes: number;
+  readonly reservedBytes: number;
+  readonly requestedBytes: number;
+
+  constructor(figures: QuotaFigures, options?: ErrorOptions) {
+    const { quotaBytes, usedBytes, reservedBytes, requestedBytes } = figures;
+    const reserved = reservedBytes > 0 ? ` and ${reservedBytes} reserved` : '';
+    super(
+      'CATALOG_QUOTA_EXCEEDED',
+      `${requestedBytes} bytes do not fit: ${usedBytes} of ${quotaBytes} bytes are used${reserved}`,
+      options,
+    );
+    this.quotaBytes = quotaBytes;
+    this.usedBytes = usedBytes;
+    this.reservedBytes = reservedBytes;
+    this.requestedBytes = requestedBytes;
+  }
+}
+
+/** An error as data: what a thread sends and the caller's side revives. */
+export interface WireError {
+  readonly code: ErrorCode | null;
+  readonly name: string;
+  readonly message: string;
+  readonly stack: string | undefined;
+  readonly fields: Readonly<Record<string, unknown>>;
+  readonly cause: WireError | undefined;
+}
+
+const CLASSES: Readonly<Record<string, { readonly prototype: DatabaseError }>> = {
+  DatabaseError,
+  ValidationError,
+  NotFoundError,
+  DuplicateClientError,
+  ConflictError,
+  QuotaExceededError,
+};
+
+const OWN_TEXT = new Set(['code', 'name', 'message', 'stack', 'cause']);
+
+function plainFields(error: object): Record<string, unknown> {
+  const isPlain = (value: unknown) => value === null || ['string', 'number', 'boolean'].includes(typeof value);
+  return Object.fromEntries(Object.entries(error).filter(([key, value]) => !OWN_TEXT.has(key) && isPlain(value)));
+}
+
+/** Turns whatever was thrown into data that crosses a thread. */
+export function toWireError(thrown: unknown): WireError {
+  const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+  const driverCode = 'code' in error && !(error instanceof DatabaseError) ? { driverCode: error.code } : {};
+  return {
+    code: error instanceof DatabaseError ? error.code : null,
+    name: error.name,
+    message: error.message,
+    stack: error.stack,
+    fields: { ...plainFields(error), ...driverCode },
+    cause: error.cause === undefined ? undefined : toWireError(error.cause),
+  };
+}
+
+/** The inverse of {@link toWireError}: the same class, fields and cause; a foreign error keeps its name and code. */
+export function reviveError(wire: WireError): Error {
+  const { driverCode, ...fields } = wire.fields;
+  const prototype = wire.code === null ? Error.prototype : (CLASSES[wire.name] ?? DatabaseError).prototype;
+  const error: Error = Object.create(prototype);
+  const hidden = (value: unknown) => ({ value, writable: true, configurable: true, enumerable: false });
+  Object.defineProperties(error, { message: hidden(wire.message), stack: hidden(wire.stack) });
+  if (wire.cause !== undefined) Object.defineProperty(error, 'cause', hidden(reviveError(wire.cause)));
+  Object.assign(error, fields, { name: wire.name });
+  const code = wire.code ?? driverCode;
+  return code === undefined ? error : Object.assign(error, { code });
+}

@@ -1,0 +1,5 @@
+/** The public API. */
+import './node-version.ts';
+
+export { DatabaseManager } from './database-manager.ts';
+export * from './errors.ts';

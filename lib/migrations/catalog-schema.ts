@@ -1,0 +1,121 @@
+/** Versions 6 and up: what this product adds. Nothing here keeps the Python server's own SQL from working. */
+import type { Migration } from './migration.ts';
+
+const VERSION_FACTS: Readonly<Record<string, string>> = {
+  ModificationDate: 'TEXT',
+  CRC: 'INTEGER',
+  Verified: 'BOOLEAN DEFAULT 0',
+  MimeType: 'VARCHAR(100)',
+  FileCategory: 'VARCHAR(50)',
+  TransferDuration: 'INTEGER',
+  TransferSpeed: 'INTEGER',
+  CompressionRatio: 'REAL',
+  OperationID: 'VARCHAR(128)',
+};
+
+// CurrentVersion is the number of the active version; HighestVersion the highest ever given, so that none is reused.
+// Both stay 0 in a row that an old server inserts.
+const VERSION_NUMBERS = ['CurrentVersion', 'HighestVersion'];
+
+const completeVersions: Migration = {
+  version: 6,
+  name: 'complete-versions',
+  up: [
+    ...Object.entries(VERSION_FACTS).map(([column, type]) => `ALTER TABLE file_versions ADD COLUMN ${column} ${type}`),
+    ...VERSION_NUMBERS.map((column) => `ALTER TABLE files ADD COLUMN ${column} INTEGER NOT NULL DEFAULT 0`),
+    'CREATE UNIQUE INDEX idx_file_versions_number ON file_versions(FileID, VersionNumber)',
+    'CREATE UNIQUE INDEX idx_file_versions_operation ON file_versions(OperationID) WHERE OperationID IS NOT NULL',
+    'CREATE INDEX idx_file_versions_path ON file_versions(PathName)',
+    'CREATE INDEX idx_files_unversioned ON files(PathName) WHERE HighestVersion = 0',
+  ],
+  down: [
+    'DROP INDEX idx_files_unversioned',
+    'DROP INDEX idx_file_versions_path',
+    'DROP INDEX idx_file_versions_operation',
+    'DROP INDEX idx_file_versions_number',
+    ...VERSION_NUMBERS.map((column) => `ALTER TABLE files DROP COLUMN ${column}`),
+    ...Object.keys(VERSION_FACTS).map((column) => `ALTER TABLE file_versions DROP COLUMN ${column}`),
+  ],
+  safeVersion: 5,
+};
+
+// An index on ClientID or Verified alone is covered by one of the pairs. A file is found by client, name and path: with
+// the name alone, a save among ten thousand files called index.js would look at each of them.
+const leanIndexes: Migration = {
+  version: 7,
+  name: 'lean-indexes',
+  up: [
+    'DROP INDEX idx_files_client_id',
+    'DROP INDEX idx_files_verified',
+    'DROP INDEX idx_files_client_name',
+    "CREATE INDEX idx_files_client_name ON files(ClientID, FileName, coalesce(OriginalPath, ''))",
+    'CREATE INDEX idx_client_activity_client ON client_activity(ClientID)',
+  ],
+  down: [
+    'DROP INDEX idx_client_activity_client',
+    'DROP INDEX idx_files_client_name',
+    'CREATE INDEX idx_files_client_name ON files(ClientID, FileName)',
+    'CREATE INDEX idx_files_verified ON files(Verified)',
+    'CREATE INDEX idx_files_client_id ON files(ClientID)',
+  ],
+  safeVersion: 5,
+};
+
+const useOf = (file: string, bytes: string) =>
+  `UPDATE client_quotas SET UsedBytes = coalesce(UsedBytes, 0) + ${bytes},
+    LastUpdated = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE ClientID = (SELECT ClientID FROM files WHERE ID = ${file})`;
+
+// Triggers, so that raw SQL and an old server are counted as well. Versions go before their file, while the file still
+// tells whose quota they used.
+const quotaUse: Migration = {
+  version: 8,
+  name: 'quota-use',
+  up: [
+    `CREATE TRIGGER catalog_version_inserted AFTER INSERT ON file_versions BEGIN
+      ${useOf('NEW.FileID', 'coalesce(NEW.FileSize, 0)')}; END`,
+    `CREATE TRIGGER catalog_version_resized AFTER UPDATE OF FileSize ON file_versions BEGIN
+      ${useOf('NEW.FileID', 'coalesce(NEW.FileSize, 0) - coalesce(OLD.FileSize, 0)')}; END`,
+    `CREATE TRIGGER catalog_version_deleted AFTER DELETE ON file_versions BEGIN
+      ${useOf('OLD.FileID', '0 - coalesce(OLD.FileSize, 0)')}; END`,
+    `CREATE TRIGGER catalog_file_deleted BEFORE DELETE ON files BEGIN
+      DELETE FROM file_versions WHERE FileID = OLD.ID; END`,
+  ],
+  down: [
+    'DROP TRIGGER catalog_file_deleted',
+    'DROP TRIGGER catalog_version_deleted',
+    'DROP TRIGGER catalog_version_resized',
+    'DROP TRIGGER catalog_version_inserted',
+  ],
+  safeVersion: 5,
+};
+
+const DESCRIPTIONS: Readonly<Record<string, string>> = {
+  document: 'Texts, spreadsheets, presentations and books',
+  image: 'Images and photographs',
+  video: 'Films and recordings',
+  audio: 'Music and sound',
+  archive: 'Archives and packages',
+  code: 'Source code, scripts and web pages',
+  data: 'Data, settings and databases',
+  other: 'Everything else',
+};
+
+const categoryExtensions: Migration = {
+  version: 9,
+  name: 'category-extensions',
+  up: [
+    `CREATE TABLE category_extensions (
+      Extension VARCHAR(255) PRIMARY KEY,
+      CategoryID INTEGER NOT NULL REFERENCES file_categories(ID) ON DELETE CASCADE
+    )`,
+    ...Object.entries(DESCRIPTIONS).map(
+      ([name, description]) =>
+        `INSERT INTO file_categories (Name, Description) VALUES ('${name}', '${description}') ON CONFLICT DO NOTHING`,
+    ),
+  ],
+  down: ['DROP TABLE category_extensions'],
+  safeVersion: 5,
+};
+
+export const catalogSchema: readonly Migration[] = [completeVersions, leanIndexes, quotaUse, categoryExtensions];

@@ -1,0 +1,16 @@
+/** Every migration, oldest first. */
+import { baseSchema } from './base-schema.ts';
+import { catalogSchema } from './catalog-schema.ts';
+import type { Migration } from './migration.ts';
+
+export const MIGRATIONS: readonly Migration[] = [...baseSchema, ...catalogSchema];
+
+/** The version this release brings a file to. */
+export const LATEST_VERSION = MIGRATIONS.length - 1;
+
+/** @throws {RangeError} for a version that no migration has */
+export function migrationOf(version: number): Migration {
+  const found = MIGRATIONS[version];
+  if (found?.version !== version) throw new RangeError(`there is no migration ${version}`);
+  return found;
+}

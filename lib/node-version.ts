@@ -1,0 +1,11 @@
+/**
+ * Refuses a Node.js that is too old, plainly and before anything else is loaded: better-sqlite3 13 crashes the process
+ * on Node 20 instead of throwing.
+ */
+const MIN_NODE = [22, 15] as const;
+
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+
+if (major < MIN_NODE[0] || (major === MIN_NODE[0] && minor < MIN_NODE[1])) {
+  throw new Error(`backup-catalog needs Node.js ${MIN_NODE.join('.')} or newer; this is ${process.versions.node}`);
+}

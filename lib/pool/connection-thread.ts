@@ -1,0 +1,95 @@
+/**
+ * The thread of one connection: opens it, answers one request at a time, and ends by itself when told to close, so that
+ * nothing it holds is cut off.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import { DatabaseError, toWireError } from '../errors.ts';
+import { createRegistry } from '../sql/procedure.ts';
+import { Connection } from './connection.ts';
+import type { Opened, Outcome, Request, Response, ThreadData } from './protocol.ts';
+import { classify } from './sqlite-errors.ts';
+import { Loan, runBatch, runGroup } from './transactions.ts';
+
+const port = parentPort;
+if (port === null) throw new TypeError('connection-thread.ts runs as a worker thread only');
+const { settings, phase } = workerData as ThreadData;
+
+let connection: Connection | undefined;
+let loan: Loan | undefined;
+
+const one = (work: () => unknown): Outcome[] => {
+  try {
+    return [{ ok: true, value: work() }];
+  } catch (error) {
+    return [{ ok: false, error: toWireError(classify(error)) }];
+  }
+};
+
+function requireLoan(): Loan {
+  if (loan === undefined) throw new DatabaseError('CATALOG_CONFLICT', 'the connection is not lent');
+  return loan;
+}
+
+function answer(open: Connection, request: Exclude<Request, { kind: 'close' }>): Outcome[] {
+  switch (request.kind) {
+    case 'batch':
+      return runBatch(open, request.calls);
+    case 'group':
+      return runGroup(open, request.calls);
+    case 'begin':
+      return one(() => {
+        loan = new Loan(open, request.intent, request.foreignKeys);
+      });
+    case 'call':
+      return one(() => requireLoan().run(request.call));
+    case 'end':
+      return one(() => {
+        const ending = requireLoan();
+        loan = undefined;
+        ending.end(request.commit);
+      });
+  }
+}
+
+/** A result that cannot be cloned must not take its neighbours' outcomes with it. */
+function sendable(outcome: Outcome): Outcome {
+  try {
+    return structuredClone(outcome);
+  } catch (error) {
+    const message = 'the procedure ran, but its result cannot cross a thread';
+    return { ok: false, error: toWireError(new DatabaseError('CATALOG_INDETERMINATE', message, { cause: error })) };
+  }
+}
+
+function send(response: Response): void {
+  try {
+    port?.postMessage(response);
+  } catch {
+    port?.postMessage({ ...response, outcomes: response.outcomes.map(sendable) });
+  }
+}
+
+function closeThread(): void {
+  connection?.close();
+  port?.close();
+}
+
+async function openThread(): Promise<Opened> {
+  try {
+    const modules: object[] = await Promise.all(settings.procedureModules.map((url) => import(url)));
+    connection = new Connection(settings, createRegistry(modules), new Int32Array(phase));
+    return { error: null };
+  } catch (error) {
+    return { error: toWireError(classify(error)) };
+  }
+}
+
+port.on('message', (request: Request) => {
+  if (request.kind === 'close' || connection === undefined) {
+    closeThread();
+    return;
+  }
+  send({ outcomes: answer(connection, request), broken: connection.broken });
+});
+
+port.postMessage(await openThread());

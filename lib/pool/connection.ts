@@ -1,0 +1,213 @@
+/**
+ * One SQLite connection with every setting this product relies on. Lives on a thread of its own; everything here is
+ * synchronous. Leaves transactions over several calls to transactions.ts.
+ */
+import Database from 'better-sqlite3';
+import { DatabaseError } from '../errors.ts';
+import { sqliteDialect } from '../sql/dialect.ts';
+import { driveSync, type Intent, type Registry, type Step } from '../sql/procedure.ts';
+import { type Call, type ConnectionSettings, PHASE } from './protocol.ts';
+import { classify, sqliteCode } from './sqlite-errors.ts';
+import { StatementCache } from './statement-cache.ts';
+
+// SQLite before 3.51.3 can corrupt a WAL that is reset while another connection reads (https://sqlite.org/changes.html).
+const MIN_SQLITE = [3, 51, 3] as const;
+const CACHE_PAGES = 10_000; // 40 MB: more did not help at a million files
+const JOURNAL_SIZE_LIMIT = 64 * 1024 * 1024; // bytes a WAL shrinks to after a checkpoint
+const CHECKPOINT_FRAMES = 4_000; // 1,000 costs 65-94 us more a save, 10,000 a worst commit of 97 ms instead of 56
+const LOCK_POLL_MS = 1; // SQLite's own handler sleeps up to 100 ms and is unfair
+const RIVAL_PAUSE_MS = 2; // lets another process in between two groups
+const RIVAL_MEMORY_MS = 2_000; // how long another writer is remembered
+
+const sleeper = new Int32Array(new SharedArrayBuffer(4));
+const sleep = (ms: number) => void Atomics.wait(sleeper, 0, 0, ms);
+
+function assertVersion(database: Database.Database): void {
+  const version = String(database.prepare('SELECT sqlite_version()').pluck().get());
+  const parts = version.split('.').map(Number);
+  const difference = MIN_SQLITE.map((wanted, i) => (parts[i] ?? 0) - wanted).find((d) => d !== 0) ?? 0;
+  if (difference >= 0) return;
+  throw new DatabaseError('CATALOG_IO', `SQLite ${version} is older than ${MIN_SQLITE.join('.')}`, {
+    hint: 'Install the better-sqlite3 release this library pins.',
+  });
+}
+
+function applyJournalMode(database: Database.Database, { allowRollbackJournal, readOnly }: ConnectionSettings): void {
+  const mode = readOnly
+    ? database.pragma('journal_mode', { simple: true })
+    : database.pragma('journal_mode = WAL', { simple: true });
+  if (mode === 'wal' || readOnly || allowRollbackJournal) return;
+  throw new DatabaseError('CATALOG_IO', `the file system refuses write-ahead logging (journal mode stays ${mode})`, {
+    hint: 'Move the database to a local disk, or set allowRollbackJournal and accept slower, blocking writes.',
+  });
+}
+
+function applySettings(database: Database.Database, settings: ConnectionSettings): void {
+  applyJournalMode(database, settings);
+  const pragmas = {
+    // The build's own default is NORMAL in WAL mode, which loses acknowledged commits when the power fails.
+    synchronous: settings.durability === 'full' ? 'FULL' : 'NORMAL',
+    foreign_keys: 'ON',
+    // Without it REPLACE skips delete triggers.
+    recursive_triggers: 'ON',
+    cache_size: CACHE_PAGES,
+    temp_store: 'MEMORY',
+    journal_size_limit: JOURNAL_SIZE_LIMIT,
+    trusted_schema: 'OFF',
+    cell_size_check: 'ON',
+    secure_delete: 'ON',
+    ...(settings.readOnly ? {} : { wal_autocheckpoint: CHECKPOINT_FRAMES }),
+  };
+  for (const [name, value] of Object.entries(pragmas)) database.pragma(`${name} = ${value}`);
+}
+
+function openDatabase(settings: ConnectionSettings): Database.Database {
+  const { database: path, readOnly: readonly, busyTimeoutMs: timeout } = settings;
+  const database = new Database(path, { readonly, fileMustExist: true, timeout });
+  try {
+    assertVersion(database);
+    applySettings(database, settings);
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+  return database;
+}
+
+/** A connection that runs procedures by name. */
+export class Connection {
+  readonly #database: Database.Database;
+  readonly #statements: StatementCache;
+  readonly #registry: Registry;
+  readonly #busyTimeoutMs: number;
+  readonly #phase: Int32Array;
+  readonly #controls = new Map<string, Database.Statement<unknown[]>>();
+  #rivalSeenAt = Number.NEGATIVE_INFINITY;
+
+  /** Whether the procedure under way has tried to change anything: one that has not needs no undoing when it fails. */
+  wrote = false;
+  /** Set once a failure leaves the connection's state unknown; it must then be replaced. */
+  broken = false;
+
+  /** @throws {DatabaseError} CATALOG_IO, CATALOG_CORRUPT, CATALOG_BUSY: what opening met */
+  constructor(settings: ConnectionSettings, registry: Registry, phase: Int32Array) {
+    this.#database = openDatabase(settings);
+    this.#statements = new StatementCache(this.#database);
+    this.#registry = registry;
+    this.#busyTimeoutMs = settings.busyTimeoutMs;
+    this.#phase = phase;
+  }
+
+  get inTransaction(): boolean {
+    return this.#database.inTransaction;
+  }
+
+  /** Runs the procedure a call names. @throws whatever the procedure throws, driver errors classified */
+  run([name, input]: Call, intent: Intent): unknown {
+    const found = this.#registry.get(name);
+    if (found === undefined || (intent === 'read' && found.intent === 'write')) {
+      const problem = found === undefined ? 'is not registered' : 'writes, and this connection reads';
+      throw new DatabaseError('CATALOG_SQL', `the procedure ${name} ${problem}`, {
+        hint: 'Give the URL of the module that exports it in the option procedureModules.',
+      });
+    }
+    this.wrote = false;
+    return driveSync(found.steps(input as never, sqliteDialect), this.#execute);
+  }
+
+  readonly #execute = ({ mode, sql }: Step): unknown => {
+    try {
+      const text = sqliteDialect.text(sql);
+      const statement = this.#statements.get(text, mode === 'row' || mode === 'rows' || mode === 'table');
+      if (!statement.readonly) this.wrote = true;
+      return this.#answer(mode, statement, sql.values);
+    } catch (error) {
+      throw classify(error);
+    }
+  };
+
+  #answer(mode: Step['mode'], statement: Database.Statement<unknown[]>, values: unknown[]): unknown {
+    switch (mode) {
+      case 'one':
+      case 'row':
+        return statement.get(values);
+      case 'all':
+      case 'rows':
+        return statement.all(values);
+      case 'table': {
+        if (!statement.reader) return { columns: [], rows: [], ...this.#change(statement, values) };
+        const columns = statement.columns().map(({ name }) => name);
+        return { columns, rows: statement.all(values), changes: 0, lastInsertRowid: 0 };
+      }
+      case 'run':
+        return this.#change(statement, values);
+    }
+  }
+
+  #change(statement: Database.Statement<unknown[]>, values: unknown[]): { changes: number; lastInsertRowid: number } {
+    if (statement.reader) return { changes: statement.all(values).length, lastInsertRowid: 0 };
+    const { changes, lastInsertRowid } = statement.run(values);
+    return { changes, lastInsertRowid: Number(lastInsertRowid) };
+  }
+
+  /** Executes transaction control, which no procedure may. */
+  control(text: 'BEGIN' | 'ROLLBACK' | 'SAVEPOINT one' | 'RELEASE one' | 'ROLLBACK TO one'): void {
+    this.#prepared(text).run();
+  }
+
+  #prepared(text: string): Database.Statement<unknown[]> {
+    const statement = this.#controls.get(text) ?? this.#database.prepare<unknown[]>(text);
+    this.#controls.set(text, statement);
+    return statement;
+  }
+
+  /**
+   * Takes the write lock, looking every millisecond until `busyTimeoutMs` has passed.
+   * @throws {DatabaseError} CATALOG_BUSY when another process kept it
+   */
+  beginImmediate(): void {
+    const start = performance.now();
+    if (start - this.#rivalSeenAt < RIVAL_MEMORY_MS) sleep(RIVAL_PAUSE_MS);
+    this.#database.pragma('busy_timeout = 0');
+    try {
+      while (!this.#tryBegin(start)) sleep(LOCK_POLL_MS);
+    } finally {
+      this.#database.pragma(`busy_timeout = ${this.#busyTimeoutMs}`);
+    }
+  }
+
+  #tryBegin(start: number): boolean {
+    try {
+      this.#prepared('BEGIN IMMEDIATE').run();
+      return true;
+    } catch (error) {
+      if (!sqliteCode(error).startsWith('SQLITE_BUSY')) throw classify(error);
+      this.#rivalSeenAt = performance.now();
+      if (this.#rivalSeenAt - start >= this.#busyTimeoutMs) throw classify(error);
+      return false;
+    }
+  }
+
+  /** Commits, and lets the owner of a dead thread see that it may have. @throws the driver's own error */
+  commit(): void {
+    Atomics.store(this.#phase, 0, PHASE.committing);
+    this.#prepared('COMMIT').run();
+  }
+
+  /** Rolls back if anything is left to roll back; a failure there makes the connection broken. */
+  rollback(): void {
+    try {
+      if (this.#database.inTransaction) this.control('ROLLBACK');
+    } catch {
+      this.broken = true;
+    }
+  }
+
+  setForeignKeys(on: boolean): void {
+    this.#database.pragma(`foreign_keys = ${on ? 'ON' : 'OFF'}`);
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+}

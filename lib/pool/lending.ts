@@ -1,0 +1,168 @@
+/**
+ * Lends a connection to a callback for one transaction whose statements travel one by one. The loan has a deadline:
+ * when it passes, the transaction is rolled back and the connection goes back to the pool, whatever the callback does.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { ConflictError, DatabaseError, reviveError } from '../errors.ts';
+import type { CallOptions, Executor, LendOptions } from '../sql/engine.ts';
+import type { Intent, Procedure } from '../sql/procedure.ts';
+import type { ConnectionPool } from './connection-pool.ts';
+import type { Request } from './protocol.ts';
+import type { ThreadHandle } from './thread-handle.ts';
+
+const LOAN_DEADLINE_MS = 30_000; // a reader held longer lets the WAL grow without bound
+
+/** A connection while it is lent. */
+class LentConnection implements Executor {
+  readonly #thread: ThreadHandle;
+  readonly intent: Intent;
+  #last: Promise<unknown> = Promise.resolve();
+  #ended: DatabaseError | undefined;
+
+  constructor(thread: ThreadHandle, intent: Intent) {
+    this.#thread = thread;
+    this.intent = intent;
+  }
+
+  get active(): boolean {
+    return this.#ended === undefined;
+  }
+
+  async run<Input, Output>(
+    wanted: Procedure<Input, Output>,
+    input: Input,
+    { signal }: CallOptions = {},
+  ): Promise<Output> {
+    signal?.throwIfAborted();
+    return wanted.decode(await this.#next({ kind: 'call', call: [wanted.name, input] }));
+  }
+
+  async begin(foreignKeys: boolean): Promise<void> {
+    await this.#next({ kind: 'begin', intent: this.intent, foreignKeys });
+  }
+
+  /** Ends the transaction once what was sent has been answered; later calls are refused with `reason`. */
+  async end(commit: boolean, reason: DatabaseError): Promise<void> {
+    if (!this.active) return;
+    const ending = this.#next({ kind: 'end', commit });
+    this.#ended = reason;
+    await ending;
+  }
+
+  // Calls that the callback makes side by side run one after the other, in the order they were made.
+  #next(request: Request): Promise<unknown> {
+    const send = async () => {
+      const { outcomes } = await this.#thread.request(request);
+      const [outcome] = outcomes;
+      if (outcome?.ok === false) throw reviveError(outcome.error);
+      return outcome?.value;
+    };
+    if (this.#ended !== undefined) return Promise.reject(this.#ended);
+    const result = this.#last.then(send);
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+}
+
+const alreadyEnded = () => new ConflictError('the transaction has ended');
+
+const deadlinePassed = (ms: number) =>
+  new DatabaseError('CATALOG_TIMEOUT', `the transaction did not end within ${ms} ms and was rolled back`);
+
+/** Who may borrow from which pool. */
+export class Lending {
+  readonly #pools: Readonly<Record<Intent, ConnectionPool>>;
+  readonly #current = new AsyncLocalStorage<LentConnection>();
+  readonly #underWay = new Set<Promise<unknown>>();
+  readonly #figures = { active: 0, granted: 0, expired: 0 };
+
+  constructor(pools: Readonly<Record<Intent, ConnectionPool>>) {
+    this.#pools = pools;
+  }
+
+  figures(): { active: number; granted: number; expired: number } {
+    return { ...this.#figures };
+  }
+
+  /** @throws {ConflictError} when the caller runs inside a write loan that the work would wait for */
+  assertNotInside(what: string): void {
+    const current = this.#current.getStore();
+    if (current?.intent !== 'write' || !current.active) return;
+    throw new ConflictError(`${what} inside a transaction would wait for that transaction itself`, {
+      hint: 'Use the tx that the callback was given.',
+    });
+  }
+
+  lend<Result>(intent: Intent, use: (connection: Executor) => Promise<Result>, options: LendOptions): Promise<Result> {
+    const loan = this.#lend(intent, use, options);
+    const settled: Promise<unknown> = loan.catch(() => undefined).finally(() => this.#underWay.delete(settled));
+    this.#underWay.add(settled);
+    return loan;
+  }
+
+  /** Resolves when nothing is lent. */
+  async settled(): Promise<void> {
+    while (this.#underWay.size > 0) await Promise.all(this.#underWay);
+  }
+
+  async #lend<Result>(
+    intent: Intent,
+    use: (connection: Executor) => Promise<Result>,
+    { signal, deadlineMs = LOAN_DEADLINE_MS, foreignKeys = true }: LendOptions,
+  ): Promise<Result> {
+    const thread = await this.#acquire(this.#pools[intent], signal);
+    this.#figures.active += 1;
+    this.#figures.granted += 1;
+    const connection = new LentConnection(thread, intent);
+    try {
+      await connection.begin(foreignKeys);
+      return await this.#use(connection, use, deadlineMs);
+    } finally {
+      this.#figures.active -= 1;
+      await this.#pools[intent].release(thread);
+    }
+  }
+
+  async #acquire(pool: ConnectionPool, signal: AbortSignal | undefined): Promise<ThreadHandle> {
+    signal?.throwIfAborted();
+    const acquired = pool.acquire();
+    if (signal === undefined) return acquired;
+    const { promise: aborted, reject } = Promise.withResolvers<never>();
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      return await Promise.race([acquired, aborted]);
+    } catch (error) {
+      // Whoever gave up must not keep the connection that arrives later.
+      void acquired.then(
+        (thread) => pool.release(thread),
+        () => undefined,
+      );
+      throw error;
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  async #use<Result>(
+    connection: LentConnection,
+    use: (connection: Executor) => Promise<Result>,
+    deadlineMs: number,
+  ): Promise<Result> {
+    const { promise: expired, reject } = Promise.withResolvers<never>();
+    const error = deadlinePassed(deadlineMs);
+    const timer = Number.isFinite(deadlineMs) ? setTimeout(() => reject(error), deadlineMs) : undefined;
+    try {
+      const result = await Promise.race([this.#current.run(connection, () => use(connection)), expired]);
+      clearTimeout(timer);
+      await connection.end(true, alreadyEnded());
+      return result;
+    } catch (thrown) {
+      if (thrown === error) this.#figures.expired += 1;
+      await connection.end(false, thrown === error ? error : alreadyEnded()).catch(() => undefined);
+      throw thrown;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * What a connection's thread and its owner say to each other. One request is under way at a time, so messages carry no
+ * numbers; results travel as data, errors as `WireError`.
+ */
+import type { WireError } from '../errors.ts';
+import type { Intent } from '../sql/procedure.ts';
+
+/** A procedure by name, with its input. */
+export type Call = readonly [name: string, input: unknown];
+
+/** What became of a call. */
+export type Outcome =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly error: WireError };
+
+export type Request =
+  /** Reads that share one snapshot. */
+  | { readonly kind: 'batch'; readonly calls: readonly Call[] }
+  /** Writes that share one commit. */
+  | { readonly kind: 'group'; readonly calls: readonly Call[] }
+  /** A loan: begin, then calls one by one, then end. */
+  | { readonly kind: 'begin'; readonly intent: Intent; readonly foreignKeys: boolean }
+  | { readonly kind: 'call'; readonly call: Call }
+  | { readonly kind: 'end'; readonly commit: boolean }
+  | { readonly kind: 'close' };
+
+export interface Response {
+  readonly outcomes: readonly Outcome[];
+  /** The connection may no longer be trusted and must be replaced. */
+  readonly broken: boolean;
+}
+
+/** The first message of a thread: it is ready, or why it never will be. */
+export interface Opened {
+  readonly error: WireError | null;
+}
+
+/** Everything a thread needs to open its connection; plain data. */
+export interface ConnectionSettings {
+  readonly database: string;
+  readonly readOnly: boolean;
+  readonly durability: 'full' | 'normal';
+  readonly busyTimeoutMs: number;
+  readonly allowRollbackJournal: boolean;
+  /** Modules whose exported procedures the thread can run, as URLs. */
+  readonly procedureModules: readonly string[];
+}
+
+export interface ThreadData {
+  readonly settings: ConnectionSettings;
+  /** One Int32 that holds a {@link PHASE}, written by the thread and read when it has died. */
+  readonly phase: SharedArrayBuffer;
+}
+
+/** How far the request under way has come; tells whether a dead thread can have committed. */
+export const PHASE = { begun: 0, committing: 1 } as const;

@@ -1,0 +1,150 @@
+/**
+ * The SQLite engine: pooled readers, exactly one writer, each connection on a thread of its own. Promises the contract
+ * of sql/engine.ts; knows procedures by name only and nothing of what they do.
+ */
+import { DatabaseError } from '../errors.ts';
+import { sqliteDialect } from '../sql/dialect.ts';
+import type { CallOptions, Engine, EngineStats, Executor, LendOptions } from '../sql/engine.ts';
+import type { Intent, Procedure } from '../sql/procedure.ts';
+import { ConnectionPool } from './connection-pool.ts';
+import { Dispatcher } from './dispatcher.ts';
+import { Lending } from './lending.ts';
+import type { ConnectionSettings } from './protocol.ts';
+
+/** Everything the engine needs to know; `DatabaseManager` fills it from the options. */
+export interface SqliteEngineOptions extends ConnectionSettings {
+  /** Connections in all, one of them the writer; with 1 the writer serves the reads as well. */
+  readonly poolSize: number;
+  readonly acquireTimeoutMs: number;
+  readonly closeTimeoutMs: number;
+  /** Calls of one kind that may wait at once. */
+  readonly queueLimit: number;
+}
+
+const closedError = () => new DatabaseError('CATALOG_CLOSED', 'the database is closed');
+
+/** The SQLite engine. */
+export class SqliteEngine implements Engine {
+  readonly dialect = sqliteDialect;
+  readonly #options: SqliteEngineOptions;
+  readonly #readers: ConnectionPool;
+  readonly #writers: ConnectionPool;
+  readonly #reads: Dispatcher;
+  readonly #writes: Dispatcher;
+  readonly #lending: Lending;
+  #state: EngineStats['state'] = 'open';
+  #closing: Promise<void> | undefined;
+
+  private constructor(options: SqliteEngineOptions) {
+    const { poolSize, acquireTimeoutMs, queueLimit, readOnly } = options;
+    this.#options = options;
+    const poolOf = (size: number, settings: ConnectionSettings) =>
+      new ConnectionPool(settings, { size, acquireTimeoutMs, queueLimit });
+    const bounds = { limit: queueLimit, timeoutMs: acquireTimeoutMs };
+    this.#writers = poolOf(1, connectionSettings(options, readOnly));
+    this.#readers = poolSize === 1 ? this.#writers : poolOf(poolSize - 1, connectionSettings(options, true));
+    this.#reads = new Dispatcher(this.#readers, 'batch', bounds);
+    this.#writes = new Dispatcher(this.#writers, 'group', bounds);
+    this.#lending = new Lending({ read: this.#readers, write: this.#writers });
+  }
+
+  /**
+   * Opens the writer (the first reader, when read-only) and with it proves that the file can be used.
+   * @throws {DatabaseError} why it cannot
+   */
+  static async open(options: SqliteEngineOptions): Promise<SqliteEngine> {
+    const engine = new SqliteEngine(options);
+    const pool = options.readOnly ? engine.#readers : engine.#writers;
+    try {
+      await pool.release(await pool.acquire());
+    } catch (error) {
+      await engine.close();
+      throw error;
+    }
+    return engine;
+  }
+
+  run<Input, Output>(wanted: Procedure<Input, Output>, input: Input, options: CallOptions = {}): Promise<Output> {
+    try {
+      this.#assertUsable(wanted.intent, wanted.name);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return (wanted.intent === 'read' ? this.#reads : this.#writes).run(wanted, input, options);
+  }
+
+  async lend<Result>(
+    intent: Intent,
+    use: (connection: Executor) => Promise<Result>,
+    options: LendOptions = {},
+  ): Promise<Result> {
+    this.#assertUsable(intent, 'a loan');
+    return this.#lending.lend(intent, use, options);
+  }
+
+  /** @throws {ConflictError} when called from inside a write loan */
+  #assertUsable(intent: Intent, what: string): void {
+    if (this.#state !== 'open') throw closedError();
+    if (intent === 'read' && this.#readers !== this.#writers) return;
+    this.#lending.assertNotInside(what);
+    if (intent === 'write' && this.#options.readOnly) {
+      throw new DatabaseError('CATALOG_READ_ONLY', `${what} writes, and the database was opened read-only`);
+    }
+  }
+
+  stats(): EngineStats {
+    return {
+      state: this.#state,
+      readers: this.#readers.figures(),
+      writers: this.#writers.figures(),
+      reads: this.#reads.figures(),
+      writes: this.#writes.figures(),
+      leases: this.#lending.figures(),
+    };
+  }
+
+  /** @throws {ConflictError} when called from inside a transaction, which it would wait for */
+  async close(): Promise<void> {
+    if (this.#closing === undefined) {
+      this.#lending.assertNotInside('close');
+      this.#state = 'closing';
+      this.#closing = this.#close();
+    }
+    await this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(): Promise<void> {
+    const { promise: late, resolve } = Promise.withResolvers<'late'>();
+    const timer = setTimeout(() => resolve('late'), this.#options.closeTimeoutMs);
+    const outcome = await Promise.race([this.#finish(), late]);
+    clearTimeout(timer);
+    if (outcome === 'late') this.#abandon();
+    this.#state = 'closed';
+  }
+
+  // The writer goes last: closing the last connection checkpoints the WAL, which a reader cannot.
+  async #finish(): Promise<void> {
+    await Promise.all([this.#reads.settled(), this.#writes.settled(), this.#lending.settled()]);
+    await this.#readers.close();
+    await this.#writers.close();
+  }
+
+  // Not awaited: a native statement that never ends cannot be interrupted, and close must not hang on it.
+  #abandon(): void {
+    for (const dispatcher of [this.#reads, this.#writes]) dispatcher.rejectAll(closedError());
+    for (const pool of [this.#readers, this.#writers]) void pool.kill();
+  }
+}
+
+const connectionSettings = (options: SqliteEngineOptions, readOnly: boolean): ConnectionSettings => ({
+  database: options.database,
+  readOnly,
+  durability: options.durability,
+  busyTimeoutMs: options.busyTimeoutMs,
+  allowRollbackJournal: options.allowRollbackJournal,
+  procedureModules: options.procedureModules,
+});

@@ -1,0 +1,52 @@
+/**
+ * The one place where SQLite's result codes become this library's errors. Codes are those of
+ * https://sqlite.org/rescode.html as better-sqlite3 names them; nobody above parses a message.
+ */
+import { DatabaseError, type ErrorCode } from '../errors.ts';
+
+/** Primary result codes; an extended code (SQLITE_IOERR_FSYNC) is found by its longest prefix here. */
+const CODES: Readonly<Record<string, ErrorCode>> = {
+  SQLITE_BUSY: 'CATALOG_BUSY',
+  SQLITE_LOCKED: 'CATALOG_BUSY',
+  SQLITE_FULL: 'CATALOG_FULL',
+  SQLITE_IOERR: 'CATALOG_IO',
+  SQLITE_CANTOPEN: 'CATALOG_IO',
+  SQLITE_PERM: 'CATALOG_IO',
+  SQLITE_NOMEM: 'CATALOG_IO',
+  SQLITE_NOLFS: 'CATALOG_IO',
+  SQLITE_PROTOCOL: 'CATALOG_BUSY',
+  SQLITE_CORRUPT: 'CATALOG_CORRUPT',
+  SQLITE_NOTADB: 'CATALOG_CORRUPT',
+  SQLITE_READONLY: 'CATALOG_READ_ONLY',
+  SQLITE_CONSTRAINT: 'CATALOG_CONFLICT',
+  SQLITE_INTERRUPT: 'CATALOG_TIMEOUT',
+};
+
+/** The result code of a driver's error, '' for any other. */
+export function sqliteCode(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : '';
+  return typeof code === 'string' && code.startsWith('SQLITE_') ? code : '';
+}
+
+const primaryCode = (code: string) => code.split('_').slice(0, 2).join('_');
+
+/** Errors better-sqlite3 throws before SQLite sees the statement: wrong number or kind of bound values. */
+const isBindingError = (error: unknown) =>
+  (error instanceof TypeError || error instanceof RangeError) && error.stack?.includes('better-sqlite3') === true;
+
+/** Turns what the driver threw into a {@link DatabaseError}; everything else passes as it is. */
+export function classify(error: unknown): unknown {
+  const code = sqliteCode(error);
+  if (code === '') {
+    return isBindingError(error) ? new DatabaseError('CATALOG_SQL', (error as Error).message, { cause: error }) : error;
+  }
+  const { message } = error as Error;
+  return new DatabaseError(CODES[primaryCode(code)] ?? 'CATALOG_SQL', `${message} (${code})`, { cause: error });
+}
+
+/**
+ * Whether a COMMIT that failed so can be told to have changed nothing. A full disk fails before the commit record is
+ * whole, a constraint or a lock before anything is written; after any other failure the record may be on the disk.
+ */
+export const commitFailedCleanly = (error: unknown) =>
+  ['SQLITE_FULL', 'SQLITE_BUSY', 'SQLITE_CONSTRAINT'].includes(primaryCode(sqliteCode(error)));

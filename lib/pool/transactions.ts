@@ -1,0 +1,217 @@
+/**
+ * How calls share transactions on one connection. A batch of reads shares one snapshot. A group of writes shares one
+ * commit and each call stands or falls alone: whatever one of them does, the others end as if it had not been there.
+ */
+import { DatabaseError, toWireError } from '../errors.ts';
+import type { Intent } from '../sql/procedure.ts';
+import type { Connection } from './connection.ts';
+import type { Call, Outcome } from './protocol.ts';
+import { classify, commitFailedCleanly } from './sqlite-errors.ts';
+
+const succeeded = (value: unknown): Outcome => ({ ok: true, value });
+const failed = (error: unknown): Outcome => ({ ok: false, error: toWireError(error) });
+
+/** Runs reads on one snapshot; each call fails alone. */
+export function runBatch(connection: Connection, calls: readonly Call[]): Outcome[] {
+  connection.control('BEGIN');
+  try {
+    return calls.map((call) => attempt(() => connection.run(call, 'read')));
+  } finally {
+    // Nothing was written: ending by ROLLBACK costs the same and cannot fail halfway.
+    connection.rollback();
+  }
+}
+
+function attempt(work: () => unknown): Outcome {
+  try {
+    return succeeded(work());
+  } catch (error) {
+    return failed(error);
+  }
+}
+
+/** The numbers of the calls of a group that still need their outcome. */
+type Numbers = readonly number[];
+
+/** Runs writes in one commit; the outcomes are true once this returns. */
+export function runGroup(connection: Connection, calls: readonly Call[]): Outcome[] {
+  const group = new Group(connection, calls);
+  group.settle(
+    calls.map((_, number) => number),
+    'bare',
+  );
+  return group.outcomes;
+}
+
+/**
+ * One group on its way to its outcomes. It runs bare first, because a savepoint costs a tenth of a save: a call that
+ * fails before it has written needs no undoing. If one fails after a write, everything is rolled back and run again
+ * with a savepoint for each. If SQLite itself rolled everything back (disk full, I/O, memory), the call that caused it
+ * keeps its error and each other one is tried once more in a transaction of its own.
+ */
+class Group {
+  readonly outcomes: Outcome[] = [];
+  readonly #connection: Connection;
+  readonly #calls: readonly Call[];
+
+  constructor(connection: Connection, calls: readonly Call[]) {
+    this.#connection = connection;
+    this.#calls = calls;
+  }
+
+  settle(numbers: Numbers, mode: 'bare' | 'guarded'): void {
+    try {
+      this.#connection.beginImmediate();
+    } catch (error) {
+      this.#reject(numbers, error);
+      return;
+    }
+    for (const number of numbers) {
+      const outcome = mode === 'bare' ? this.#runBare(number) : this.#runGuarded(number);
+      this.outcomes[number] = outcome;
+      if (!this.#connection.inTransaction) {
+        this.#settleEach(numbers.filter((other) => other !== number));
+        return;
+      }
+      if (mode === 'bare' && !outcome.ok && this.#connection.wrote) {
+        this.#connection.rollback();
+        this.settle(numbers, 'guarded');
+        return;
+      }
+    }
+    this.#commit(numbers);
+  }
+
+  #runBare(number: number): Outcome {
+    return attempt(() => this.#connection.run(this.#call(number), 'write'));
+  }
+
+  #runGuarded(number: number): Outcome {
+    return attempt(() => runInSavepoint(this.#connection, this.#call(number)));
+  }
+
+  #commit(numbers: Numbers): void {
+    try {
+      this.#connection.commit();
+    } catch (error) {
+      this.#commitFailed(numbers, error);
+    }
+  }
+
+  #commitFailed(numbers: Numbers, error: unknown): void {
+    const pending = numbers.filter((number) => this.outcomes[number]?.ok);
+    if (!commitFailedCleanly(error)) {
+      this.#connection.broken = true;
+      this.#connection.rollback();
+      this.#reject(pending, indeterminate(error));
+      return;
+    }
+    this.#connection.rollback();
+    if (pending.length === 1) this.#reject(pending, classify(error));
+    else this.#settleEach(pending);
+  }
+
+  #settleEach(numbers: Numbers): void {
+    for (const number of numbers) {
+      if (this.#connection.broken) this.#reject([number], lostConnection());
+      else this.settle([number], 'guarded');
+    }
+  }
+
+  #reject(numbers: Numbers, error: unknown): void {
+    for (const number of numbers) this.outcomes[number] = failed(error);
+  }
+
+  #call(number: number): Call {
+    const call = this.#calls[number];
+    if (call === undefined) throw new RangeError(`no call ${number} in a group of ${this.#calls.length}`);
+    return call;
+  }
+}
+
+const indeterminate = (cause: unknown) =>
+  new DatabaseError('CATALOG_INDETERMINATE', 'the commit failed half-way; it may be on the disk', { cause });
+
+const lostConnection = () =>
+  new DatabaseError('CATALOG_IO', 'a neighbour’s commit broke the connection; nothing of this call was stored', {
+    retryable: true,
+  });
+
+function runInSavepoint(connection: Connection, call: Call): unknown {
+  connection.control('SAVEPOINT one');
+  try {
+    const value = connection.run(call, 'write');
+    connection.control('RELEASE one');
+    return value;
+  } catch (error) {
+    if (connection.inTransaction) {
+      connection.control('ROLLBACK TO one');
+      connection.control('RELEASE one');
+    }
+    throw error;
+  }
+}
+
+/** A transaction whose calls arrive one by one, for a connection that is lent. */
+export class Loan {
+  readonly #connection: Connection;
+  readonly #intent: Intent;
+  readonly #foreignKeys: boolean;
+  #lostBecause: unknown;
+
+  /** @throws {DatabaseError} CATALOG_BUSY when another process keeps the write lock */
+  constructor(connection: Connection, intent: Intent, foreignKeys: boolean) {
+    this.#connection = connection;
+    this.#intent = intent;
+    this.#foreignKeys = foreignKeys;
+    // Inside a transaction SQLite ignores this setting.
+    if (!foreignKeys) connection.setForeignKeys(false);
+    try {
+      if (intent === 'write') connection.beginImmediate();
+      else connection.control('BEGIN');
+    } catch (error) {
+      if (!foreignKeys) connection.setForeignKeys(true);
+      throw error;
+    }
+  }
+
+  run(call: Call): unknown {
+    this.#assertAlive();
+    try {
+      if (this.#intent === 'read') return this.#connection.run(call, 'read');
+      return runInSavepoint(this.#connection, call);
+    } catch (error) {
+      if (!this.#connection.inTransaction) this.#lostBecause = error;
+      throw error;
+    }
+  }
+
+  /** Ends the transaction. @throws {DatabaseError} what the commit met, or why SQLite had rolled back already */
+  end(commit: boolean): void {
+    try {
+      if (commit) this.#assertAlive();
+      if (commit && this.#intent === 'write') this.#commit();
+    } finally {
+      this.#connection.rollback();
+      if (!this.#foreignKeys) this.#connection.setForeignKeys(true);
+    }
+  }
+
+  #commit(): void {
+    try {
+      this.#connection.commit();
+    } catch (error) {
+      if (commitFailedCleanly(error)) throw classify(error);
+      this.#connection.broken = true;
+      throw indeterminate(error);
+    }
+  }
+
+  #assertAlive(): void {
+    if (this.#connection.inTransaction) return;
+    throw new DatabaseError('CATALOG_CONFLICT', 'the transaction was rolled back by an earlier failure', {
+      cause: this.#lostBecause,
+      hint: 'Run the whole transaction again; nothing of it was stored.',
+    });
+  }
+}

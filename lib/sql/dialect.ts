@@ -1,0 +1,34 @@
+/**
+ * The few SQL texts in which SQLite and PostgreSQL differ, as values of one table: domain code asks the dialect it is
+ * handed and never which engine runs it. Everything else keeps to the SQL both share.
+ */
+import { raw, type Sql } from 'sql-template-tag';
+
+/** What an engine's SQL looks like where engines differ. */
+export interface Dialect {
+  readonly name: 'sqlite' | 'postgresql';
+  /** The text of a statement with this engine's placeholders. */
+  text(sql: Sql): string;
+  /** A binary column as lower-case hex digits, NULL staying NULL. */
+  hex(column: string): Sql;
+  /** Lists the tables that are not the engine's own, as `name`. */
+  tables(): Sql;
+}
+
+export const sqliteDialect: Dialect = Object.freeze({
+  name: 'sqlite',
+  text: (sql: Sql) => sql.sql,
+  // hex(NULL) is '' in SQLite, and old servers left NULL keys behind.
+  hex: (column: string) => raw(`CASE WHEN ${column} IS NULL THEN NULL ELSE lower(hex(${column})) END`),
+  tables: () => raw(`SELECT name AS "name" FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB 'sqlite_*'`),
+});
+
+/** A fragment that depends on the dialect, built once for each. */
+export function perDialect<Value extends object>(build: (dialect: Dialect) => Value): (dialect: Dialect) => Value {
+  const built = new WeakMap<Dialect, Value>();
+  return (dialect) => {
+    const value = built.get(dialect) ?? build(dialect);
+    built.set(dialect, value);
+    return value;
+  };
+}

@@ -1,0 +1,142 @@
+/**
+ * A procedure is a generator that yields SQL statements and returns a result: all domain code is procedures. The same
+ * generator runs synchronously inside a SQLite thread (so that many share one commit) or asynchronously against a
+ * server. `await` inside one is a syntax error, so "no other work inside a transaction" enforces itself.
+ */
+import type { Sql } from 'sql-template-tag';
+import type { Dialect } from './dialect.ts';
+
+/** Declared by each procedure, never guessed from the SQL text. */
+export type Intent = 'read' | 'write';
+
+/**
+ * How a statement answers: `one` an object or undefined, `all` objects, `row` a tuple or undefined, `rows` tuples,
+ * `table` tuples with their column names, `run` the number of changed rows.
+ */
+export type StepMode = 'one' | 'all' | 'row' | 'rows' | 'table' | 'run';
+
+/** One statement on its way to an engine. */
+export interface Step {
+  readonly mode: StepMode;
+  readonly sql: Sql;
+}
+
+/** What a procedure's generator looks like from outside. */
+export type Steps<Result> = Generator<Step, Result, unknown>;
+
+/** The answer to a writing statement. */
+export interface RunResult {
+  readonly changes: number;
+  /** SQLite's rowid of the last inserted row on this connection; 0 where the engine has none. */
+  readonly lastInsertRowid: number;
+}
+
+/** Rows of a statement whose columns are not known beforehand. */
+export interface Table {
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly unknown[])[];
+}
+
+const PROCEDURE = Symbol.for('backup-catalog.procedure');
+
+/** A named piece of domain code. `Wire` is what leaves the engine's thread, `Output` what the caller gets. */
+export interface Procedure<in Input, out Output> {
+  readonly name: string;
+  readonly intent: Intent;
+  /** Runs in a batch of its own, so that short neighbours do not wait for it. */
+  readonly alone: boolean;
+  readonly steps: (input: Input, dialect: Dialect) => Steps<unknown>;
+  readonly decode: (wire: unknown) => Output;
+}
+
+/** How a procedure's result reaches the caller, and whether it shares a batch. */
+export interface ProcedureOptions<Wire, Output> {
+  /** Turns what crossed the thread (tuples, flags) into the caller's result, on the caller's side. */
+  readonly decode?: (wire: Wire) => Output;
+  readonly alone?: boolean;
+}
+
+/**
+ * Declares a procedure. `steps` must be repeatable: a group that fails for a neighbour's sake runs it again.
+ * Input and result must survive `structuredClone`.
+ */
+export function procedure<Input, Wire, Output = Wire>(
+  name: string,
+  intent: Intent,
+  steps: (input: Input, dialect: Dialect) => Steps<Wire>,
+  { decode, alone = false }: ProcedureOptions<Wire, Output> = {},
+): Procedure<Input, Output> {
+  const identity = (wire: unknown) => wire as Output;
+  const declared = { name, intent, alone, steps, decode: (decode ?? identity) as (wire: unknown) => Output };
+  return Object.freeze(Object.assign(declared, { [PROCEDURE]: true }));
+}
+
+/** Procedures by name: functions cannot cross threads, names can. */
+export type Registry = ReadonlyMap<string, Procedure<never, unknown>>;
+
+const isProcedure = (value: unknown): value is Procedure<never, unknown> =>
+  typeof value === 'object' && value !== null && PROCEDURE in value;
+
+/** Collects every procedure the modules export; two of one name are a mistake. */
+export function createRegistry(modules: readonly object[]): Registry {
+  const registry = new Map<string, Procedure<never, unknown>>();
+  for (const found of modules.flatMap((module) => Object.values(module)).filter(isProcedure)) {
+    if (registry.has(found.name) && registry.get(found.name) !== found) {
+      throw new TypeError(`two procedures are called ${found.name}`);
+    }
+    registry.set(found.name, found);
+  }
+  return registry;
+}
+
+function* step<Answer>(mode: StepMode, sql: Sql): Generator<Step, Answer, unknown> {
+  return (yield { mode, sql }) as Answer;
+}
+
+/** The first row as an object, or undefined. */
+export const one = <Row>(sql: Sql) => step<Row | undefined>('one', sql);
+/** Every row as an object. */
+export const all = <Row>(sql: Sql) => step<Row[]>('all', sql);
+/** The first row as a tuple, or undefined: the cheapest form to send across a thread. */
+export const row = <Row extends readonly unknown[]>(sql: Sql) => step<Row | undefined>('row', sql);
+/** Every row as a tuple. */
+export const rows = <Row extends readonly unknown[]>(sql: Sql) => step<Row[]>('rows', sql);
+/** Every row as a tuple, with the names of the columns. */
+export const table = (sql: Sql) => step<Table>('table', sql);
+/** Executes a change. */
+export const run = (sql: Sql) => step<RunResult>('run', sql);
+
+/** Drives a procedure where statements answer at once. */
+export function driveSync<Result>(steps: Steps<Result>, execute: (step: Step) => unknown): Result {
+  let next = steps.next();
+  while (!next.done) {
+    let answer: unknown;
+    try {
+      answer = execute(next.value);
+    } catch (error) {
+      next = steps.throw(error);
+      continue;
+    }
+    next = steps.next(answer);
+  }
+  return next.value;
+}
+
+/** Drives a procedure where each statement is awaited. */
+export async function driveAsync<Result>(
+  steps: Steps<Result>,
+  execute: (step: Step) => Promise<unknown>,
+): Promise<Result> {
+  let next = steps.next();
+  while (!next.done) {
+    let answer: unknown;
+    try {
+      answer = await execute(next.value);
+    } catch (error) {
+      next = steps.throw(error);
+      continue;
+    }
+    next = steps.next(answer);
+  }
+  return next.value;
+}

@@ -1,0 +1,108 @@
+/**
+ * Checks of what callers pass in, before anything is queued. Each check names the field, what came and what is
+ * accepted, and returns the value in the one form the procedures expect. The content of binary values is never shown.
+ */
+import { distance } from 'fastest-levenshtein';
+import { ValidationError } from './errors.ts';
+
+const MAX_SHOWN = 60; // characters of a received text in a message
+
+/** What came, as a message may show it. */
+export function describe(value: unknown): string {
+  if (value instanceof Uint8Array) return `${value.length} bytes`;
+  if (typeof value === 'string') {
+    return JSON.stringify(value.length > MAX_SHOWN ? `${value.slice(0, MAX_SHOWN)}…` : value);
+  }
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'an invalid Date' : value.toISOString();
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  return typeof value === 'object' && value !== null ? 'an object' : `${typeof value} ${String(value)}`;
+}
+
+/** @throws {ValidationError} always: the value is not what is accepted */
+export function refuse(field: string, value: unknown, accepted: string): never {
+  throw new ValidationError({ field, received: describe(value), accepted });
+}
+
+/** Whether an optional value was left out; null counts as left out. */
+export const isAbsent = (value: unknown): value is null | undefined => value === undefined || value === null;
+
+/** The key a person probably meant. */
+export function nearest(key: string, known: readonly string[]): string | undefined {
+  const ranked = known.map((name) => ({ name, far: distance(key.toLowerCase(), name.toLowerCase()) }));
+  return ranked.filter(({ far }) => far <= 3).sort((a, b) => a.far - b.far)[0]?.name;
+}
+
+/** @throws {ValidationError} when the value is no plain object, or has a key that is not known */
+export function checkObject(value: unknown, field: string, known: ReadonlySet<string>): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return refuse(field, value, 'an object');
+  for (const key of Object.keys(value)) {
+    if (!known.has(key)) throw unknownKey(field === '' ? key : `${field}.${key}`, key, [...known]);
+  }
+  return value as Record<string, unknown>;
+}
+
+/** The error for a misspelt key, naming the nearest known one. */
+export function unknownKey(field: string, key: string, known: readonly string[]): ValidationError {
+  const meant = nearest(key, known);
+  const accepted = `one of ${known.join(', ')}`;
+  return new ValidationError(
+    { field, received: 'an unknown key', accepted },
+    meant === undefined ? {} : { hint: `Did you mean ${meant}?` },
+  );
+}
+
+export interface TextRules {
+  readonly min?: number;
+  /** Characters (code points). */
+  readonly max: number;
+}
+
+// Counting code points is only needed where the cheaper count of UTF-16 units is over the limit.
+const isLongerThan = (value: string, max: number) => value.length > max && [...value].length > max;
+
+/** A well-formed text without NUL: what SQLite and file systems store as it is. */
+export function checkText(value: unknown, field: string, { min = 1, max }: TextRules): string {
+  const accepted = `a text of ${min} to ${max} characters without NUL`;
+  if (typeof value !== 'string' || value.length < min || isLongerThan(value, max))
+    return refuse(field, value, accepted);
+  if (value.includes('\0')) return refuse(field, 'a text with NUL', accepted);
+  return value.isWellFormed() ? value : refuse(field, value, `${accepted} and without lone surrogates`);
+}
+
+/** A whole number within bounds. */
+export function checkInteger(value: unknown, field: string, min: number, max: number): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value;
+  return refuse(field, value, `a whole number from ${min} to ${max}`);
+}
+
+/** A finite number of at least `min`. */
+export function checkNumber(value: unknown, field: string, min: number, max = Number.MAX_VALUE): number {
+  if (typeof value === 'number' && value >= min && value <= max) return value;
+  return refuse(
+    field,
+    value,
+    max === Number.MAX_VALUE ? `a number of at least ${min}` : `a number from ${min} to ${max}`,
+  );
+}
+
+/** true or false. */
+export function checkBoolean(value: unknown, field: string): boolean {
+  return typeof value === 'boolean' ? value : refuse(field, value, 'true or false');
+}
+
+/** Bytes, copied, so that the caller may overwrite them. */
+export function checkBytes(value: unknown, field: string, max: number): Uint8Array {
+  const isGood = value instanceof Uint8Array && value.length >= 1 && value.length <= max;
+  return isGood ? Uint8Array.from(value) : refuse(field, value, `a Uint8Array of 1 to ${max} bytes`);
+}
+
+/** A check that lets null and undefined pass as null. */
+export function optional<Value>(value: unknown, check: (given: unknown) => Value): Value | null {
+  return isAbsent(value) ? null : check(value);
+}
+
+/** @throws {ValidationError} when `signal` is given and is no AbortSignal */
+export function checkSignal(value: unknown): AbortSignal | undefined {
+  if (value === undefined || value instanceof AbortSignal) return value;
+  return refuse('signal', value, 'an AbortSignal');
+}
