@@ -1,0 +1,78 @@
+/**
+ * What a run is told on the command line: which suites, and how large. Every size is a parameter, because ratios on a
+ * small machine need few rows and a million files need an evening.
+ */
+import { parseArgs } from 'node:util';
+
+/** How large a run is. */
+export interface BenchSizes {
+  /** Calls a round for the library; slow contestants make fewer. */
+  readonly rows: number;
+  /** Rounds that count; one more warms up. */
+  readonly rounds: number;
+  /** Files in the filled catalogue. */
+  readonly files: number;
+  /** Callers beside each other. */
+  readonly callers: number;
+}
+
+/** A run, fully told. */
+export interface BenchArguments extends BenchSizes {
+  readonly suites: readonly string[];
+  readonly json: boolean;
+  readonly help: boolean;
+  /** Where filled catalogues are kept from one run to the next; null keeps none. */
+  readonly cache: string | null;
+}
+
+const DEFAULTS: BenchSizes = { rows: 10_000, rounds: 5, files: 100_000, callers: 64 };
+const QUICK: BenchSizes = { rows: 2_000, rounds: 3, files: 5_000, callers: 64 };
+
+export const USAGE = `npm run bench -- [suite …] [options]
+
+  --rows N      calls a round (${DEFAULTS.rows})
+  --rounds N    rounds that count, after one that warms up (${DEFAULTS.rounds})
+  --files N     files in the filled catalogue (${DEFAULTS.files})
+  --callers N   callers beside each other (${DEFAULTS.callers})
+  --cache DIR   keep filled catalogues there for the next run
+  --quick       small sizes, to see that everything runs
+  --json        the figures as JSON on stdout
+`;
+
+function wholeNumber(text: string | undefined, name: string, otherwise: number): number {
+  if (text === undefined) return otherwise;
+  const value = Number(text.replaceAll('_', ''));
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  throw new RangeError(`--${name} takes a whole number above 0, not ${text}`);
+}
+
+/** @throws {TypeError} for an unknown option @throws {RangeError} for a size that is none */
+export function readArguments(args: readonly string[]): BenchArguments {
+  const size = { type: 'string' } as const;
+  const flag = { type: 'boolean', default: false } as const;
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      rows: size,
+      rounds: size,
+      files: size,
+      callers: size,
+      cache: size,
+      quick: flag,
+      json: flag,
+      help: { ...flag, short: 'h' },
+    },
+  });
+  const sizes = values.quick ? QUICK : DEFAULTS;
+  return {
+    suites: positionals,
+    json: values.json,
+    help: values.help,
+    cache: values.cache ?? null,
+    rows: wholeNumber(values.rows, 'rows', sizes.rows),
+    rounds: wholeNumber(values.rounds, 'rounds', sizes.rounds),
+    files: wholeNumber(values.files, 'files', sizes.files),
+    callers: wholeNumber(values.callers, 'callers', sizes.callers),
+  };
+}
