@@ -1,5 +1,38 @@
 /** The public API. */
 import './node-version.ts';
 
-export { DatabaseManager } from './database-manager.ts';
+export type * from './analytics/analytics.ts';
+export type * from './analytics/storage-procedures.ts';
+export type * from './core/categories.ts';
+export type { Category } from './core/category-procedures.ts';
+export type { Client, ClientKeys } from './core/client-procedures.ts';
+export type * from './core/clients.ts';
+export type { DateInput } from './core/dates.ts';
+export type { FileInput, SaveOptions } from './core/file-input.ts';
+export type { CatalogFile } from './core/file-rows.ts';
+export type * from './core/files.ts';
+export type { Deletion } from './core/freed-paths.ts';
+export type { IdInput } from './core/ids.ts';
+export type { PageOptions } from './core/pages.ts';
+export type { ExecuteResult, SqlRow, SqlValue } from './core/raw-sql.ts';
+export type { QuotaState, SaveResult } from './core/save-file.ts';
+export type { SaveManyResult, SaveProgress } from './core/save-many.ts';
+export type { FileVersion } from './core/version-rows.ts';
+export type * from './core/versions.ts';
+export {
+  type CatalogEvents,
+  DatabaseManager,
+  type Transaction,
+  type TransactionOptions,
+} from './database-manager.ts';
 export * from './errors.ts';
+export type { HealthIssue, HealthOptions, HealthReport, HealthStatus } from './health/health.ts';
+export { type HealthCheck, healthCheck } from './health/health-check.ts';
+export type { AppliedMigration, MigrationStatus, PendingMigration } from './migrations/migrator.ts';
+export { type CatalogOptions, OPTIONS, type OptionRow } from './options.ts';
+export type { Quota } from './quota/quota-procedures.ts';
+export type { QuotaInput, QuotaPage, Quotas } from './quota/quotas.ts';
+export { fold } from './search/fold.ts';
+export type { SearchFilter, SearchResult } from './search/search.ts';
+export type { CallOptions, ConnectionFigures, EngineStats, WorkFigures } from './sql/engine.ts';
+export type { Procedure } from './sql/procedure.ts';

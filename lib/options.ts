@@ -36,6 +36,8 @@ export interface CatalogOptions {
   readonly defaultQuotaBytes?: number | null | undefined;
   /** Go on where write-ahead logging is impossible, and on network file systems. Default false. */
   readonly allowRollbackJournal?: boolean | undefined;
+  /** Modules whose exported procedures the catalogue can run, as absolute URLs. Default none. */
+  readonly procedureModules?: readonly (string | URL)[] | undefined;
   /** A pino logger; every module logs through a child of it. Default: silent. */
   readonly logger?: Logger | undefined;
 }
@@ -55,6 +57,7 @@ export interface ResolvedOptions {
   readonly durability: 'full' | 'normal';
   readonly defaultQuotaBytes: number | null;
   readonly allowRollbackJournal: boolean;
+  readonly procedureModules: readonly (string | URL)[];
   readonly logger: Logger | undefined;
 }
 
@@ -214,6 +217,18 @@ export const OPTIONS: readonly OptionRow[] = [
     default: false,
     description: 'go on where write-ahead logging is impossible, and on network file systems',
     ...flagValue,
+  },
+  {
+    option: 'procedureModules',
+    environment: null,
+    flag: null,
+    default: [],
+    description: 'modules whose exported procedures the catalogue can run',
+    accepted: 'an array of absolute URLs, such as new URL("./sessions.js", import.meta.url)',
+    schema: z.array(
+      z.custom((value) => (typeof value === 'string' || value instanceof URL) && URL.canParse(String(value))),
+    ),
+    parse: asText,
   },
   {
     option: 'logger',

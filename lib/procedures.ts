@@ -1,5 +1,13 @@
 /** The registry: every procedure of the product. A connection's thread imports this module and finds them by name. */
+export * from './analytics/storage-procedures.ts';
+export * from './core/category-procedures.ts';
 export * from './core/client-procedures.ts';
+export * from './core/file-changes.ts';
 export * from './core/file-procedures.ts';
+export * from './core/raw-sql.ts';
 export * from './core/save-file.ts';
+export * from './core/version-procedures.ts';
+export * from './health/health-procedures.ts';
 export * from './migrations/migration-procedures.ts';
+export * from './quota/quota-procedures.ts';
+export * from './search/search-procedures.ts';

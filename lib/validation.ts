@@ -36,7 +36,7 @@ export function nearest(key: string, known: readonly string[]): string | undefin
 export function checkObject(value: unknown, field: string, known: ReadonlySet<string>): Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return refuse(field, value, 'an object');
   for (const key of Object.keys(value)) {
-    if (!known.has(key)) throw unknownKey(field === '' ? key : `${field}.${key}`, key, [...known]);
+    if (!known.has(key)) throw unknownKey(`${field}.${key}`, key, [...known]);
   }
   return value as Record<string, unknown>;
 }
@@ -99,6 +99,14 @@ export function checkBytes(value: unknown, field: string, max: number): Uint8Arr
 /** A check that lets null and undefined pass as null. */
 export function optional<Value>(value: unknown, check: (given: unknown) => Value): Value | null {
   return isAbsent(value) ? null : check(value);
+}
+
+const CALL_KEYS = new Set(['signal']);
+
+/** The options every call takes. @throws {ValidationError} for an unknown key or a signal that is none */
+export function checkCallOptions(options: unknown): { readonly signal: AbortSignal | undefined } {
+  if (options === undefined) return { signal: undefined };
+  return { signal: checkSignal(checkObject(options, 'options', CALL_KEYS)['signal']) };
 }
 
 /** @throws {ValidationError} when `signal` is given and is no AbortSignal */

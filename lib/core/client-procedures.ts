@@ -2,8 +2,9 @@
 import sql, { type Sql } from 'sql-template-tag';
 import { DuplicateClientError, NotFoundError } from '../errors.ts';
 import { type Dialect, perDialect } from '../sql/dialect.ts';
-import { one, procedure, row, rows, run, type Steps } from '../sql/procedure.ts';
+import { all, one, procedure, row, rows, run, type Steps } from '../sql/procedure.ts';
 import { dateOut, now } from './dates.ts';
+import { type Deletion, unnamedPaths } from './freed-paths.ts';
 import { idBytes, newId } from './ids.ts';
 import type { PageRequest } from './pages.ts';
 
@@ -124,4 +125,58 @@ export const listClients = procedure(
 export const countClients = procedure('clients.count', 'read', function* (_: null): Steps<number> {
   const counted = yield* one<{ count: number }>(sql`SELECT count(*) AS "count" FROM clients`);
   return counted?.count ?? 0;
+});
+
+/** Both keys of a client. */
+export interface ClientKeys {
+  readonly publicKey: Uint8Array | null;
+  readonly aesKey: Uint8Array | null;
+}
+
+/** The only statement that reads an AES key. */
+export const exportClientKeys = procedure('clients.exportKeys', 'read', function* (id: string): Steps<ClientKeys> {
+  const keys = yield* one<ClientKeys>(sql`SELECT PublicKey AS "publicKey", AESKey AS "aesKey" FROM clients
+    WHERE ID = ${idBytes(id)}`);
+  if (keys === undefined) throw new NotFoundError(`client ${id}`);
+  return keys;
+});
+
+export const renameClient = procedure(
+  'clients.rename',
+  'write',
+  function* ({ id, name }: { readonly id: string; readonly name: string }, dialect): Steps<ClientRow> {
+    yield* requireClient(id, dialect);
+    yield* assertNameFree(name, id, dialect);
+    yield* run(sql`UPDATE clients SET Name = ${name} WHERE ID = ${idBytes(id)}`);
+    return yield* requireClient(id, dialect);
+  },
+  { decode: toClient },
+);
+
+export const touchClient = procedure(
+  'clients.touch',
+  'write',
+  function* ({ id, when }: { readonly id: string; readonly when: string | null }, dialect): Steps<ClientRow> {
+    yield* run(sql`UPDATE clients SET LastSeen = ${when ?? now()} WHERE ID = ${idBytes(id)}`);
+    return yield* requireClient(id, dialect);
+  },
+  { decode: toClient },
+);
+
+/** Removes a client with everything that names it, children first. */
+export const deleteClient = procedure('clients.delete', 'write', function* (id: string, dialect): Steps<Deletion> {
+  yield* requireClient(id, dialect);
+  const client = idBytes(id);
+  const ofClient = sql`SELECT ID FROM files WHERE ClientID = ${client}`;
+  const versions = yield* one<{ bytes: number }>(sql`SELECT coalesce(sum(FileSize), 0) AS "bytes"
+    FROM file_versions WHERE FileID IN (${ofClient})`);
+  const named = yield* all<{ path: string }>(sql`SELECT PathName AS "path" FROM file_versions
+    WHERE FileID IN (${ofClient}) UNION SELECT PathName FROM files WHERE ClientID = ${client} AND HighestVersion = 0`);
+  yield* run(sql`DELETE FROM file_versions WHERE FileID IN (${ofClient})`);
+  const { changes: deleted } = yield* run(sql`DELETE FROM files WHERE ClientID = ${client}`);
+  yield* run(sql`DELETE FROM client_activity WHERE ClientID = ${client}`);
+  yield* run(sql`DELETE FROM client_quotas WHERE ClientID = ${client}`);
+  yield* run(sql`DELETE FROM clients WHERE ID = ${client}`);
+  const paths = yield* unnamedPaths(named.map(({ path }) => path));
+  return { deleted, bytes: versions?.bytes ?? 0, paths };
 });

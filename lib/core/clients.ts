@@ -3,13 +3,20 @@ import type { CallOptions, Executor } from '../sql/engine.ts';
 import { checkBytes, checkObject, checkText, isAbsent, optional } from '../validation.ts';
 import {
   type Client,
+  type ClientKeys,
   countClients,
+  deleteClient,
+  exportClientKeys,
   getClient,
   getClientByName,
   listClients,
+  renameClient,
   saveClient,
+  touchClient,
   UNLIMITED_BYTES,
 } from './client-procedures.ts';
+import { checkDate, type DateInput } from './dates.ts';
+import type { Deletion } from './freed-paths.ts';
 import { checkId, type IdInput } from './ids.ts';
 import { checkPage, cutPage, everyItem, type PageOptions } from './pages.ts';
 
@@ -37,6 +44,8 @@ const MAX_AES_KEY = 32; // BLOB(32)
 const CLIENT_KEYS = new Set(['id', 'name', 'publicKey', 'aesKey']);
 const LIST = 'clients.list';
 
+const checkName = (value: unknown) => checkText(value, 'name', { max: MAX_NAME });
+
 /** undefined keeps what is stored, null clears it. */
 const keyToStore = (value: unknown, field: string, max: number) =>
   value === undefined ? undefined : optional(value, (given) => checkBytes(given, field, max));
@@ -45,7 +54,7 @@ const keyToStore = (value: unknown, field: string, max: number) =>
 export function createClients(executor: Executor, defaultQuotaBytes: number | null) {
   const list = async (page: PageOptions = {}): Promise<ClientPage> => {
     const request = checkPage(page, LIST, 1);
-    const found = await executor.run(listClients, request, page);
+    const found = await executor.run(listClients, request, { signal: page.signal });
     const { rows, nextCursor } = cutPage(found, request.limit, LIST, ({ name }) => [name]);
     return { clients: rows, nextCursor };
   };
@@ -60,7 +69,7 @@ export function createClients(executor: Executor, defaultQuotaBytes: number | nu
       const given = checkObject(client, 'client', CLIENT_KEYS);
       const input = {
         id: isAbsent(given['id']) ? null : checkId(given['id'], 'id'),
-        name: checkText(given['name'], 'name', { max: MAX_NAME }),
+        name: checkName(given['name']),
         publicKey: keyToStore(given['publicKey'], 'publicKey', MAX_PUBLIC_KEY),
         aesKey: keyToStore(given['aesKey'], 'aesKey', MAX_AES_KEY),
         quotaBytes: defaultQuotaBytes ?? UNLIMITED_BYTES,
@@ -75,7 +84,7 @@ export function createClients(executor: Executor, defaultQuotaBytes: number | nu
 
     /** The client of a name (exact, case matters), or null. */
     async getByName(name: string, options?: CallOptions): Promise<Client | null> {
-      return executor.run(getClientByName, checkText(name, 'name', { max: MAX_NAME }), options);
+      return executor.run(getClientByName, checkName(name), options);
     },
 
     /** A page of clients, ordered by name. */
@@ -92,6 +101,41 @@ export function createClients(executor: Executor, defaultQuotaBytes: number | nu
     /** How many clients there are. */
     async count(options?: CallOptions): Promise<number> {
       return executor.run(countClients, null, options);
+    },
+
+    /**
+     * Gives a client another name.
+     * @throws {NotFoundError} when the client does not exist
+     * @throws {DuplicateClientError} when the name belongs to another id
+     */
+    async rename(id: IdInput, name: string, options?: CallOptions): Promise<Client> {
+      return executor.run(renameClient, { id: checkId(id, 'id'), name: checkName(name) }, options);
+    },
+
+    /**
+     * Records when a client was heard of: now, or at `when`.
+     * @throws {NotFoundError} when the client does not exist
+     */
+    async touch(id: IdInput, when?: DateInput | null, options?: CallOptions): Promise<Client> {
+      const seen = optional(when, (value) => checkDate(value, 'when'));
+      return executor.run(touchClient, { id: checkId(id, 'id'), when: seen }, options);
+    },
+
+    /**
+     * Removes a client with its files, versions, quota and activity, in one transaction.
+     * @returns how many files and bytes went, and the contents that nothing names any more
+     * @throws {NotFoundError} when the client does not exist
+     */
+    async delete(id: IdInput, options?: CallOptions): Promise<Deletion> {
+      return executor.run(deleteClient, checkId(id, 'id'), options);
+    },
+
+    /**
+     * The keys of a client; the only call that returns an AES key.
+     * @throws {NotFoundError} when the client does not exist
+     */
+    async exportKeys(id: IdInput, options?: CallOptions): Promise<ClientKeys> {
+      return executor.run(exportClientKeys, checkId(id, 'id'), options);
     },
   };
 }

@@ -1,8 +1,9 @@
 /** What a caller may say of a file, checked and brought into the form the saving procedure takes. */
 
+import { lookup } from 'mime-types';
 import { checkBoolean, checkInteger, checkNumber, checkObject, checkText, isAbsent, optional } from '../validation.ts';
 import { checkDate, type DateInput } from './dates.ts';
-import { categoryOf, extensionOf, mimeTypeOf } from './file-type.ts';
+import { categoryOf, extensionOf } from './file-category.ts';
 import { checkId, type IdInput } from './ids.ts';
 
 /** A file to save. What is left out is null or derived from the name, never taken from the version before. */
@@ -125,7 +126,7 @@ export function checkFile(file: FileInput, options: SaveOptions = {}): FileToSav
   const fileName = checkFileName(given['fileName']);
   const extension = extensionOf(fileName);
   const short = (field: string, max: number) => optional(given[field], (value) => checkText(value, field, { max }));
-  const mimeType = short('mimeType', MAX_MIME_TYPE) ?? mimeTypeOf(fileName);
+  const mimeType = short('mimeType', MAX_MIME_TYPE) ?? (lookup(fileName) || null);
   return {
     id: optional(given['id'], (value) => checkId(value, 'id')),
     clientId: checkId(given['clientId'], 'clientId'),

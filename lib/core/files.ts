@@ -1,9 +1,19 @@
 /** `db.files`: what the server has received, each file with its current version. */
 import type { CallOptions, Executor } from '../sql/engine.ts';
-import { checkBoolean, checkObject, checkSignal, optional, refuse } from '../validation.ts';
-import { checkFile, checkFileName, checkOriginalPath, type FileInput, type SaveOptions } from './file-input.ts';
+import { checkBoolean, checkObject, checkSignal, checkText, optional, refuse } from '../validation.ts';
+import { deleteFile, recordFailure, verifyFile } from './file-changes.ts';
+import {
+  checkCrc,
+  checkFile,
+  checkFileName,
+  checkOriginalPath,
+  checkSize,
+  type FileInput,
+  type SaveOptions,
+} from './file-input.ts';
 import { countFiles, findFile, getFile, listFiles, listFilesOfClient, totalFileBytes } from './file-procedures.ts';
 import type { CatalogFile } from './file-rows.ts';
+import type { Deletion } from './freed-paths.ts';
 import { checkId, type IdInput } from './ids.ts';
 import { checkPage, cutPage, everyItem, type PageOptions } from './pages.ts';
 import { type SaveOutcome, type SaveResult, saveFile } from './save-file.ts';
@@ -22,6 +32,19 @@ export interface SaveManyOptions extends CallOptions {
   readonly onProgress?: ((progress: SaveProgress) => void) | undefined;
 }
 
+/** A transfer that did not succeed. */
+export interface FailureInput {
+  readonly clientId: IdInput;
+  readonly fileName: string;
+  /** Bytes that had arrived. Default 0. */
+  readonly bytes?: number | null | undefined;
+  /** At most 1,000 characters. */
+  readonly reason?: string | null | undefined;
+}
+
+const MAX_REASON = 1_000;
+const FAILURE_KEYS = new Set(['clientId', 'fileName', 'bytes', 'reason']);
+const VERIFY_KEYS = new Set(['crc', 'signal']);
 const LIST = 'files.list';
 const FOR_CLIENT = 'files.forClient';
 const MANY_KEYS = new Set(['ifChanged', 'onProgress', 'signal']);
@@ -54,14 +77,14 @@ export function createFiles(executor: Executor, onSaved: (outcome: SaveOutcome) 
 
   const list = async (page: PageOptions = {}): Promise<FilePage> => {
     const request = checkPage(page, LIST, 1);
-    const found = await executor.run(listFiles, request, page);
+    const found = await executor.run(listFiles, request, { signal: page.signal });
     const { rows, nextCursor } = cutPage(found, request.limit, LIST, ({ id }) => [id]);
     return { files: rows, nextCursor };
   };
 
   const forClient = async (clientId: IdInput, page: PageOptions = {}): Promise<FilePage> => {
     const request = { clientId: checkId(clientId, 'clientId'), ...checkPage(page, FOR_CLIENT, 3) };
-    const found = await executor.run(listFilesOfClient, request, page);
+    const found = await executor.run(listFilesOfClient, request, { signal: page.signal });
     const keysOf = ({ fileName, originalPath, id }: CatalogFile) => [fileName, originalPath ?? '', id];
     const { rows, nextCursor } = cutPage(found, request.limit, FOR_CLIENT, keysOf);
     return { files: rows, nextCursor };
@@ -124,6 +147,41 @@ export function createFiles(executor: Executor, onSaved: (outcome: SaveOutcome) 
 
     /** Every file, a page at a time. */
     listAll: (options?: CallOptions): AsyncGenerator<CatalogFile, void, undefined> => everyFile(list, options),
+
+    /**
+     * Marks the current version verified, and keeps a CRC that was not known.
+     * @throws {NotFoundError} when the file does not exist
+     * @throws {DatabaseError} CATALOG_CHECKSUM_MISMATCH when the CRC differs; nothing is changed then
+     */
+    async verify(id: IdInput, options: { readonly crc?: number | null } & CallOptions = {}): Promise<CatalogFile> {
+      const { crc, signal } = checkObject(options, 'options', VERIFY_KEYS);
+      const input = { id: checkId(id, 'id'), crc: optional(crc, checkCrc) };
+      return executor.run(verifyFile, input, { signal: checkSignal(signal) });
+    },
+
+    /**
+     * Counts a transfer that failed in the day's statistics and the client's activity.
+     * @throws {NotFoundError} when the client does not exist
+     */
+    async recordFailure(failure: FailureInput, options?: CallOptions): Promise<void> {
+      const given = checkObject(failure, 'failure', FAILURE_KEYS);
+      const input = {
+        clientId: checkId(given['clientId'], 'clientId'),
+        fileName: checkFileName(given['fileName']),
+        bytes: optional(given['bytes'], (value) => checkSize(value, 'bytes')) ?? 0,
+        reason: optional(given['reason'], (value) => checkText(value, 'reason', { min: 0, max: MAX_REASON })),
+      };
+      await executor.run(recordFailure, input, options);
+    },
+
+    /**
+     * Removes a file with every version of it.
+     * @returns the bytes that went, and the contents that nothing names any more
+     * @throws {NotFoundError} when the file does not exist
+     */
+    async delete(id: IdInput, options?: CallOptions): Promise<Deletion> {
+      return executor.run(deleteFile, checkId(id, 'id'), options);
+    },
 
     /** How many files there are. */
     async count(options?: CallOptions): Promise<number> {

@@ -118,4 +118,21 @@ const categoryExtensions: Migration = {
   safeVersion: 5,
 };
 
-export const catalogSchema: readonly Migration[] = [completeVersions, leanIndexes, quotaUse, categoryExtensions];
+const failureFacts: Migration = {
+  version: 10,
+  name: 'failure-facts',
+  up: [
+    'ALTER TABLE client_activity ADD COLUMN FileName VARCHAR(255)',
+    'ALTER TABLE client_activity ADD COLUMN Reason TEXT',
+  ],
+  down: ['ALTER TABLE client_activity DROP COLUMN Reason', 'ALTER TABLE client_activity DROP COLUMN FileName'],
+  safeVersion: 5,
+};
+
+export const catalogSchema: readonly Migration[] = [
+  completeVersions,
+  leanIndexes,
+  quotaUse,
+  categoryExtensions,
+  failureFacts,
+];

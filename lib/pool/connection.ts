@@ -5,7 +5,7 @@
 import Database from 'better-sqlite3';
 import { DatabaseError } from '../errors.ts';
 import { sqliteDialect } from '../sql/dialect.ts';
-import { driveSync, type Intent, type Registry, type Step } from '../sql/procedure.ts';
+import { driveSync, type Intent, type Registry, type RunResult, type Step } from '../sql/procedure.ts';
 import { type Call, type ConnectionSettings, PHASE } from './protocol.ts';
 import { classify, sqliteCode } from './sqlite-errors.ts';
 import { StatementCache } from './statement-cache.ts';
@@ -18,6 +18,8 @@ const CHECKPOINT_FRAMES = 4_000; // 1,000 costs 65-94 us more a save, 10,000 a w
 const LOCK_POLL_MS = 1; // SQLite's own handler sleeps up to 100 ms and is unfair
 const RIVAL_PAUSE_MS = 2; // lets another process in between two groups
 const RIVAL_MEMORY_MS = 2_000; // how long another writer is remembered
+
+const NO_CHANGE: RunResult = { changes: 0, lastInsertRowid: 0 };
 
 const sleeper = new Int32Array(new SharedArrayBuffer(4));
 const sleep = (ms: number) => void Atomics.wait(sleeper, 0, 0, ms);
@@ -82,6 +84,7 @@ export class Connection {
   readonly #busyTimeoutMs: number;
   readonly #phase: Int32Array;
   readonly #controls = new Map<string, Database.Statement<unknown[]>>();
+  #intent: Intent = 'read';
   #rivalSeenAt = Number.NEGATIVE_INFINITY;
 
   /** Whether the procedure under way has tried to change anything: one that has not needs no undoing when it fails. */
@@ -112,6 +115,7 @@ export class Connection {
       });
     }
     this.wrote = false;
+    this.#intent = intent;
     return driveSync(found.steps(input as never, sqliteDialect), this.#execute);
   }
 
@@ -119,12 +123,22 @@ export class Connection {
     try {
       const text = sqliteDialect.text(sql);
       const statement = this.#statements.get(text, mode === 'row' || mode === 'rows' || mode === 'table');
-      if (!statement.readonly) this.wrote = true;
+      if (!statement.readonly) this.#writing(statement);
       return this.#answer(mode, statement, sql.values);
     } catch (error) {
       throw classify(error);
     }
   };
+
+  // A reader's connection refuses by itself; where the writer serves reads as well, their changes would be rolled back
+  // in silence.
+  #writing({ source }: Database.Statement<unknown[]>): void {
+    const isPragma = /^\s*PRAGMA/i.test(source);
+    if (this.#intent === 'read' && !isPragma) {
+      throw new DatabaseError('CATALOG_READ_ONLY', 'a reading call tried to change something');
+    }
+    this.wrote = true;
+  }
 
   #answer(mode: Step['mode'], statement: Database.Statement<unknown[]>, values: unknown[]): unknown {
     switch (mode) {
@@ -134,20 +148,33 @@ export class Connection {
       case 'all':
       case 'rows':
         return statement.all(values);
-      case 'table': {
-        if (!statement.reader) return { columns: [], rows: [], ...this.#change(statement, values) };
-        const columns = statement.columns().map(({ name }) => name);
-        return { columns, rows: statement.all(values), changes: 0, lastInsertRowid: 0 };
-      }
+      case 'table':
+        return this.#table(statement, values);
       case 'run':
         return this.#change(statement, values);
     }
   }
 
-  #change(statement: Database.Statement<unknown[]>, values: unknown[]): { changes: number; lastInsertRowid: number } {
-    if (statement.reader) return { changes: statement.all(values).length, lastInsertRowid: 0 };
+  #table(statement: Database.Statement<unknown[]>, values: unknown[]): unknown {
+    if (!statement.reader) return { columns: [], rows: [], ...this.#change(statement, values) };
+    const columns = statement.columns().map(({ name }) => name);
+    const rows = statement.all(values);
+    return { columns, rows, ...(statement.readonly ? NO_CHANGE : this.#lastChange()) };
+  }
+
+  #change(statement: Database.Statement<unknown[]>, values: unknown[]): RunResult {
+    if (statement.reader) {
+      statement.all(values);
+      return statement.readonly ? NO_CHANGE : this.#lastChange();
+    }
     const { changes, lastInsertRowid } = statement.run(values);
     return { changes, lastInsertRowid: Number(lastInsertRowid) };
+  }
+
+  // What a statement with a RETURNING clause changed: the driver reports that of others only.
+  #lastChange(): RunResult {
+    const text = 'SELECT changes() AS changes, last_insert_rowid() AS lastInsertRowid';
+    return this.#prepared(text).get() as RunResult;
   }
 
   /** Executes transaction control, which no procedure may. */

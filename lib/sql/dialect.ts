@@ -13,6 +13,10 @@ export interface Dialect {
   hex(column: string): Sql;
   /** Lists the tables that are not the engine's own, as `name`. */
   tables(): Sql;
+  /** Lists the indexes with a name of their own, as `name` and `table`. */
+  indexes(): Sql;
+  /** The database's `pageSize` in bytes, `pageCount` and `freePages`. */
+  pages(): Sql;
 }
 
 export const sqliteDialect: Dialect = Object.freeze({
@@ -21,6 +25,12 @@ export const sqliteDialect: Dialect = Object.freeze({
   // hex(NULL) is '' in SQLite, and old servers left NULL keys behind.
   hex: (column: string) => raw(`CASE WHEN ${column} IS NULL THEN NULL ELSE lower(hex(${column})) END`),
   tables: () => raw(`SELECT name AS "name" FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB 'sqlite_*'`),
+  indexes: () =>
+    raw(`SELECT name AS "name", tbl_name AS "table" FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL
+      ORDER BY tbl_name, name`),
+  pages: () =>
+    raw(`SELECT page_size AS "pageSize", page_count AS "pageCount", freelist_count AS "freePages"
+      FROM pragma_page_size, pragma_page_count, pragma_freelist_count`),
 });
 
 /** A fragment that depends on the dialect, built once for each. */

@@ -1,8 +1,7 @@
 /**
- * What a file's name tells of its content: extension, MIME type and category. MIME types are those of mime-db; where
- * its answer is misleading for backups (`.ts` is an MPEG stream there), the extension decides the category.
+ * What a file's extension tells of its content. Where the MIME type is misleading for backups (`.ts` is an MPEG stream
+ * to mime-db), the extension decides the category.
  */
-import { lookup } from 'mime-types';
 
 /** The categories every catalogue has. */
 export const CATEGORIES = ['document', 'image', 'video', 'audio', 'archive', 'code', 'data', 'other'] as const;
@@ -37,9 +36,6 @@ export function extensionOf(fileName: string): string | null {
   const extension = fileName.slice(dot + 1);
   return /[/\\\s]/.test(extension) ? null : extension.toLowerCase();
 }
-
-/** The MIME type, or null where the name tells none. */
-export const mimeTypeOf = (fileName: string): string | null => lookup(fileName) || null;
 
 /** The built-in category of an extension and MIME type. */
 export function categoryOf(extension: string | null, mimeType: string | null): BuiltInCategory {

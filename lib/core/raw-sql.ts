@@ -1,0 +1,157 @@
+/**
+ * SQL of the caller's own: reads on a reader, changes in a commit group like any other. Transactions, other files and
+ * settings are the engine's and refused. Values are bound, never logged, and stored as they are.
+ */
+import { Sql } from 'sql-template-tag';
+import { ValidationError } from '../errors.ts';
+import type { CallOptions, Executor } from '../sql/engine.ts';
+import { procedure, type RunResult, type Steps, type Table, table } from '../sql/procedure.ts';
+import { refuse } from '../validation.ts';
+
+/** A value a statement can bind. */
+export type SqlValue = string | number | bigint | boolean | Date | Uint8Array | null;
+
+/** A row of a statement's own columns; a `Uint8Array` for a BLOB. */
+export type SqlRow = Record<string, string | number | Uint8Array | null>;
+
+/** What a change did. */
+export interface ExecuteResult {
+  readonly changes: number;
+  /** The rowid of the last inserted row; 0 when there is none. */
+  readonly lastInsertRowid: number;
+  /** The rows of a RETURNING clause. */
+  readonly rows: SqlRow[];
+}
+
+interface Statement {
+  readonly text: string;
+  readonly values: readonly Stored[];
+}
+
+type Stored = string | number | bigint | Uint8Array | null;
+type Change = Table & RunResult;
+
+// The text is the caller's with its own ? marks: one string and no values keep it as it is.
+const statementOf = ({ text, values }: Statement): Sql => {
+  const statement = new Sql([text], []);
+  return Object.assign(statement, { values: [...values] });
+};
+
+const toRows = ({ columns, rows }: Table): SqlRow[] =>
+  rows.map((row) => Object.fromEntries(columns.map((name, position) => [name, row[position] as SqlRow[string]])));
+
+export const queryRaw = procedure(
+  'sql.query',
+  'read',
+  function* (statement: Statement): Steps<Table> {
+    return yield* table(statementOf(statement));
+  },
+  { decode: toRows, alone: true },
+);
+
+export const executeRaw = procedure(
+  'sql.execute',
+  'write',
+  function* (statement: Statement): Steps<Change> {
+    return (yield* table(statementOf(statement))) as Change;
+  },
+  {
+    decode: ({ changes, lastInsertRowid, ...found }): ExecuteResult => ({
+      changes,
+      lastInsertRowid,
+      rows: toRows(found),
+    }),
+  },
+);
+
+export const executeManyRaw = procedure(
+  'sql.executeMany',
+  'write',
+  function* ({ text, list }: { readonly text: string; readonly list: readonly (readonly Stored[])[] }): Steps<number> {
+    let total = 0;
+    for (const values of list) total += ((yield* table(statementOf({ text, values }))) as Change).changes;
+    return total;
+  },
+);
+
+const OWNED = /^(?:BEGIN|COMMIT|END|ROLLBACK|SAVEPOINT|RELEASE|ATTACH|DETACH|VACUUM)$/;
+
+/** PRAGMAs that take an argument and yet only report. */
+const REPORTS = new Set(
+  (
+    'table_info table_xinfo table_list index_info index_xinfo index_list foreign_key_list foreign_key_check ' +
+    'integrity_check quick_check'
+  ).split(' '),
+);
+
+/** PRAGMAs that act without an argument. */
+const ACTIONS = new Set(['optimize', 'wal_checkpoint', 'incremental_vacuum', 'shrink_memory']);
+
+const LEADING = /^(?:\s|;|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*/;
+
+function checkText(sql: unknown): string {
+  if (typeof sql !== 'string' || sql.trim() === '') return refuse('sql', sql, 'one SQL statement');
+  if (sql.includes('\0') || !sql.isWellFormed())
+    return refuse('sql', 'a text with NUL or a lone surrogate', 'SQL text');
+  const body = sql.replace(LEADING, '');
+  const keyword = /^[a-z]*/i.exec(body)?.[0].toUpperCase() ?? '';
+  if (OWNED.test(keyword)) return refuse('sql', keyword, 'a statement that reads or changes rows (see db.transaction)');
+  if (keyword === 'PRAGMA') checkPragma(body);
+  return sql;
+}
+
+function checkPragma(body: string): void {
+  const [, name = '', rest = ''] = /^PRAGMA\s+(?:\w+\s*\.\s*)?(\w+)([\s\S]*)$/i.exec(body) ?? [];
+  const reads = rest.replace(/[\s;]/g, '') === '' ? !ACTIONS.has(name.toLowerCase()) : REPORTS.has(name.toLowerCase());
+  if (!reads) refuse('sql', `PRAGMA ${name}`, 'a PRAGMA that only reads');
+}
+
+function checkValue(value: unknown, position: number): Stored {
+  if (value === null || typeof value === 'string' || typeof value === 'bigint') return value;
+  if (typeof value === 'number' && !Number.isNaN(value)) return value;
+  if (typeof value === 'boolean') return value ? 1 : 0;
+  if (value instanceof Date && !Number.isNaN(value.getTime())) return value.toISOString();
+  if (value instanceof Uint8Array) return Uint8Array.from(value);
+  const accepted = 'a text, number, bigint, boolean, valid Date, Uint8Array or null';
+  // The value itself is not shown: it may be a key.
+  const received = value instanceof Date ? 'an invalid Date' : `a value of type ${typeof value}`;
+  throw new ValidationError({ field: `params[${position}]`, received, accepted });
+}
+
+function checkValues(params: unknown): Stored[] {
+  return Array.isArray(params)
+    ? params.map(checkValue)
+    : refuse('params', params, 'an array of values for the ? marks');
+}
+
+/** The raw SQL calls of `db`. */
+export function createRawSql(executor: Executor) {
+  return {
+    /**
+     * Rows of a reading statement, on a connection that cannot write.
+     * @throws {ValidationError} for a statement or value that is not accepted
+     * @throws {DatabaseError} CATALOG_SQL for one that SQLite refuses, CATALOG_READ_ONLY for one that writes
+     */
+    async query(sql: string, params: readonly SqlValue[] = [], options?: CallOptions): Promise<SqlRow[]> {
+      return executor.run(queryRaw, { text: checkText(sql), values: checkValues(params) }, options);
+    },
+
+    /**
+     * Executes one statement on the writer, in a transaction of its own.
+     * @throws {ValidationError} for BEGIN, COMMIT, ATTACH, writing PRAGMAs and values that cannot be bound
+     * @throws {DatabaseError} CATALOG_SQL, CATALOG_CONFLICT for a broken constraint
+     */
+    async execute(sql: string, params: readonly SqlValue[] = [], options?: CallOptions): Promise<ExecuteResult> {
+      return executor.run(executeRaw, { text: checkText(sql), values: checkValues(params) }, options);
+    },
+
+    /** Executes one statement with each list of values, all in one transaction; returns the changes in all. */
+    async executeMany(sql: string, list: readonly (readonly SqlValue[])[], options?: CallOptions): Promise<number> {
+      if (!Array.isArray(list)) return refuse('list', list, 'an array of arrays of values');
+      return executor.run(executeManyRaw, { text: checkText(sql), list: list.map(checkValues) }, options);
+    },
+  };
+}
+
+/** The raw SQL calls of `db`. */
+export type RawSql = ReturnType<typeof createRawSql>;

@@ -1,0 +1,52 @@
+/** The modules a catalogue hands out, over an engine or over the connection of a transaction. */
+import { type Analytics, createAnalytics, type Surroundings } from './analytics/analytics.ts';
+import { type Categories, createCategories } from './core/categories.ts';
+import { type Clients, createClients } from './core/clients.ts';
+import { createFiles, type Files } from './core/files.ts';
+import { createRawSql, type RawSql } from './core/raw-sql.ts';
+import type { SaveOutcome } from './core/save-file.ts';
+import { createVersions, type Versions } from './core/versions.ts';
+import { createQuotas, type Quotas } from './quota/quotas.ts';
+import { createSearch, type Search } from './search/search.ts';
+import type { CallOptions, Executor } from './sql/engine.ts';
+import type { Procedure } from './sql/procedure.ts';
+import { checkCallOptions } from './validation.ts';
+
+/** What works on `db` and, inside a transaction, on `tx` alike. */
+export interface CatalogModules extends RawSql {
+  readonly clients: Clients;
+  readonly files: Files & Search;
+  readonly versions: Versions;
+  readonly categories: Categories;
+  readonly quotas: Quotas;
+  readonly analytics: Analytics;
+  /**
+   * Runs a procedure of the caller's own, from a module given in the option `procedureModules`.
+   * @throws what the procedure throws; nothing was changed then
+   */
+  run<Input, Output>(procedure: Procedure<Input, Output>, input: Input, options?: CallOptions): Promise<Output>;
+}
+
+/** What the modules need beside something that runs procedures. */
+export interface ModuleContext extends Surroundings {
+  readonly defaultQuotaBytes: number | null;
+  /** Hears of each save: of one on `db` once it is committed. */
+  readonly onSaved: (outcome: SaveOutcome) => void;
+}
+
+/** Every module over one executor; each call's options are checked before anything is queued. */
+export function createModules(executor: Executor, context: ModuleContext): CatalogModules {
+  const checked: Executor = {
+    run: async (procedure, input, options) => executor.run(procedure, input, checkCallOptions(options)),
+  };
+  return {
+    ...createRawSql(checked),
+    clients: createClients(checked, context.defaultQuotaBytes),
+    files: { ...createFiles(checked, context.onSaved), ...createSearch(checked) },
+    versions: createVersions(checked),
+    categories: createCategories(checked),
+    quotas: createQuotas(checked),
+    analytics: createAnalytics(checked, context),
+    run: checked.run,
+  };
+}

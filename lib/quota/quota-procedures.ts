@@ -1,0 +1,93 @@
+/** The statements behind `db.quotas`. */
+import sql from 'sql-template-tag';
+import { UNLIMITED_BYTES } from '../core/client-procedures.ts';
+import { now } from '../core/dates.ts';
+import { idBytes } from '../core/ids.ts';
+import type { PageRequest } from '../core/pages.ts';
+import { NotFoundError } from '../errors.ts';
+import { perDialect } from '../sql/dialect.ts';
+import { one, procedure, row, rows, run, type Steps } from '../sql/procedure.ts';
+
+/** What a client may store, and what it does. Sizes in bytes. */
+export interface Quota {
+  readonly clientId: string;
+  /** Null for no limit. */
+  readonly quotaBytes: number | null;
+  /** Bytes of every stored version. */
+  readonly usedBytes: number;
+  /** Bytes held for uploads that have not been saved yet. */
+  readonly reservedBytes: number;
+  /** The part of the quota, 0 to 1, from which saves report a warning. */
+  readonly warningThreshold: number;
+}
+
+/** A new limit. */
+export interface QuotaToSet {
+  readonly clientId: string;
+  readonly quotaBytes: number;
+  /** Null keeps what is set. */
+  readonly warningThreshold: number | null;
+}
+
+type QuotaRow = readonly [clientId: string, quotaBytes: number, usedBytes: number, warningThreshold: number];
+
+const quotaColumns = perDialect(
+  (dialect) => sql`${dialect.hex('c.ID')} AS "clientId", coalesce(q.QuotaBytes, ${UNLIMITED_BYTES}) AS "quotaBytes",
+    coalesce(q.UsedBytes, 0) AS "usedBytes", coalesce(q.WarningThreshold, 0.8) AS "warningThreshold"
+    FROM clients c LEFT JOIN client_quotas q ON q.ClientID = c.ID`,
+);
+
+const toQuota = ([clientId, quotaBytes, usedBytes, warningThreshold]: QuotaRow): Quota => ({
+  clientId,
+  quotaBytes: quotaBytes >= UNLIMITED_BYTES ? null : quotaBytes,
+  usedBytes,
+  reservedBytes: 0,
+  warningThreshold,
+});
+
+export const getQuota = procedure(
+  'quotas.get',
+  'read',
+  function* (clientId: string, dialect) {
+    return yield* row<QuotaRow>(sql`SELECT ${quotaColumns(dialect)} WHERE c.ID = ${idBytes(clientId)}`);
+  },
+  { decode: (found): Quota | null => (found === undefined ? null : toQuota(found)) },
+);
+
+/** A page of quotas by client id, one row more than asked for. */
+export const listQuotas = procedure(
+  'quotas.list',
+  'read',
+  function* ({ limit, after }: PageRequest, dialect) {
+    const condition = after === null ? sql`1 = 1` : sql`c.ID > ${idBytes(String(after[0]))}`;
+    return yield* rows<QuotaRow>(
+      sql`SELECT ${quotaColumns(dialect)} WHERE ${condition} ORDER BY c.ID LIMIT ${limit + 1}`,
+    );
+  },
+  { decode: (found): Quota[] => found.map(toQuota) },
+);
+
+// Only a client that an old server left without a quota comes here; its use is counted once.
+function* insertQuota({ clientId, quotaBytes, warningThreshold }: QuotaToSet): Steps<void> {
+  const id = idBytes(clientId);
+  yield* run(sql`INSERT INTO client_quotas (ClientID, QuotaBytes, UsedBytes, LastUpdated, WarningThreshold)
+    VALUES (${id}, ${quotaBytes}, (SELECT coalesce(sum(v.FileSize), 0) FROM file_versions v
+      JOIN files f ON f.ID = v.FileID WHERE f.ClientID = ${id}), ${now()}, coalesce(${warningThreshold}, 0.8))`);
+}
+
+export const setQuota = procedure(
+  'quotas.set',
+  'write',
+  function* ({ clientId, quotaBytes, warningThreshold }: QuotaToSet, dialect): Steps<QuotaRow> {
+    const id = idBytes(clientId);
+    const known = yield* one(sql`SELECT 1 AS "known" FROM clients WHERE ID = ${id}`);
+    if (known === undefined) throw new NotFoundError(`client ${clientId}`);
+    const { changes } = yield* run(sql`UPDATE client_quotas SET QuotaBytes = ${quotaBytes}, LastUpdated = ${now()},
+      WarningThreshold = coalesce(${warningThreshold}, WarningThreshold) WHERE ClientID = ${id}`);
+    if (changes === 0) yield* insertQuota({ clientId, quotaBytes, warningThreshold });
+    const found = yield* row<QuotaRow>(sql`SELECT ${quotaColumns(dialect)} WHERE c.ID = ${id}`);
+    if (found === undefined) throw new NotFoundError(`client ${clientId}`);
+    return found;
+  },
+  { decode: toQuota },
+);

@@ -1,0 +1,71 @@
+/** `db.quotas`: how much each client may store. */
+import { UNLIMITED_BYTES } from '../core/client-procedures.ts';
+import { checkId, type IdInput } from '../core/ids.ts';
+import { checkPage, cutPage, everyItem, type PageOptions } from '../core/pages.ts';
+import type { CallOptions, Executor } from '../sql/engine.ts';
+import { checkInteger, checkNumber, checkObject, optional } from '../validation.ts';
+import { getQuota, listQuotas, type Quota, setQuota } from './quota-procedures.ts';
+
+/** A new limit for a client. */
+export interface QuotaInput {
+  /** Bytes, 0 to 2^53-2; null for no limit. May be below what is used: then nothing more fits. */
+  readonly quotaBytes: number | null;
+  /** 0 to 1; left out keeps what is set. */
+  readonly warningThreshold?: number | null | undefined;
+}
+
+/** A page of quotas, by client id. */
+export interface QuotaPage {
+  readonly quotas: Quota[];
+  readonly nextCursor: string | null;
+}
+
+const LIST = 'quotas.list';
+const QUOTA_KEYS = new Set(['quotaBytes', 'warningThreshold']);
+
+const checkQuotaBytes = (value: unknown) =>
+  value === null ? UNLIMITED_BYTES : checkInteger(value, 'quotaBytes', 0, UNLIMITED_BYTES - 1);
+
+/** The calls of `db.quotas`. */
+export function createQuotas(executor: Executor) {
+  const list = async (page: PageOptions = {}): Promise<QuotaPage> => {
+    const request = checkPage(page, LIST, 1);
+    const found = await executor.run(listQuotas, request, { signal: page.signal });
+    const { rows, nextCursor } = cutPage(found, request.limit, LIST, ({ clientId }) => [clientId]);
+    return { quotas: rows, nextCursor };
+  };
+
+  return {
+    /** A client's quota and use, or null for a client that does not exist. */
+    async get(clientId: IdInput, options?: CallOptions): Promise<Quota | null> {
+      return executor.run(getQuota, checkId(clientId, 'clientId'), options);
+    },
+
+    /**
+     * Sets what a client may store.
+     * @throws {NotFoundError} when the client does not exist
+     */
+    async set(clientId: IdInput, quota: QuotaInput, options?: CallOptions): Promise<Quota> {
+      const given = checkObject(quota, 'quota', QUOTA_KEYS);
+      const input = {
+        clientId: checkId(clientId, 'clientId'),
+        quotaBytes: checkQuotaBytes(given['quotaBytes']),
+        warningThreshold: optional(given['warningThreshold'], (value) => checkNumber(value, 'warningThreshold', 0, 1)),
+      };
+      return executor.run(setQuota, input, options);
+    },
+
+    /** A page of quotas, ordered by client id. */
+    list,
+
+    /** Every quota, a page at a time. */
+    listAll: (options?: CallOptions): AsyncGenerator<Quota, void, undefined> =>
+      everyItem(async (page) => {
+        const { quotas: items, nextCursor } = await list(page);
+        return { items, nextCursor };
+      }, options),
+  };
+}
+
+/** The calls of `db.quotas`. */
+export type Quotas = ReturnType<typeof createQuotas>;
