@@ -103,7 +103,7 @@ export interface DerivedStretch {
 
 const DERIVE_FILES = 500; // in one transaction, so that other writers wait a few milliseconds at most
 
-type Derivable = readonly [id: string, fileName: string, mimeType: string | null, category: string | null];
+type Derivable = readonly [id: string, fileName: string, category: string | null];
 
 /** Derives the category of the files after `after` from their names, whatever it was. */
 export const deriveCategories = procedure(
@@ -114,12 +114,12 @@ export const deriveCategories = procedure(
       c.Name AS "name" FROM category_extensions e JOIN file_categories c ON c.ID = e.CategoryID`);
     const byExtension = new Map(claimed.map(({ extension, name }) => [extension, name]));
     const from = after === null ? sql`1 = 1` : sql`ID > ${idBytes(after)}`;
-    const found = yield* rows<Derivable>(sql`SELECT ${dialect.hex('ID')}, FileName, MimeType, FileCategory FROM files
+    const found = yield* rows<Derivable>(sql`SELECT ${dialect.hex('ID')}, FileName, FileCategory FROM files
       WHERE ID IS NOT NULL AND ${from} ORDER BY ID LIMIT ${DERIVE_FILES}`);
     let changed = 0;
-    for (const [id, fileName, mimeType, category] of found) {
+    for (const [id, fileName, category] of found) {
       const extension = extensionOf(fileName);
-      const derived = byExtension.get(extension ?? '') ?? categoryOf(extension, mimeType);
+      const derived = byExtension.get(extension ?? '') ?? categoryOf(extension);
       if (derived === category) continue;
       changed += 1;
       yield* run(sql`UPDATE files SET FileCategory = ${derived} WHERE ID = ${idBytes(id)}`);

@@ -1,6 +1,6 @@
 /**
- * What a file's extension tells of its content. Where the MIME type is misleading for backups (`.ts` is an MPEG stream
- * to mime-db), the extension decides the category.
+ * What a file's extension tells of its content. Told by the extension alone, as people sort files; MIME types mislead
+ * here (`.ts` is an MPEG stream to mime-db).
  */
 
 /** The categories every catalogue has. */
@@ -12,7 +12,12 @@ export type BuiltInCategory = (typeof CATEGORIES)[number];
 const BY_CATEGORY: Readonly<Partial<Record<BuiltInCategory, string>>> = {
   document:
     'pdf doc docx docm dot dotx odt ott rtf txt md markdown rst tex xls xlsx xlsm ods ppt pptx odp epub mobi pages ' +
-    'numbers key log eml msg ps djvu',
+    'numbers key log eml msg ps djvu ics vcf vtt srt',
+  image:
+    'jpg jpeg jpe jfif png gif bmp tif tiff webp svg svgz ico heic heif avif jxl psd ai eps raw cr2 cr3 nef arw dng orf ' +
+    'rw2 tga pcx ppm pgm pbm pnm xcf',
+  video: 'mp4 m4v mkv webm mov qt avi wmv flv f4v mpg mpeg mpe m2v m2ts 3gp 3g2 ogv vob asf rm rmvb',
+  audio: 'mp3 m4a m4b aac wav wave flac ogg oga opus wma aif aiff aifc mid midi amr ape mka weba',
   archive: 'zip tar gz tgz bz2 tbz2 xz txz zst 7z rar lz lz4 lzma cab iso dmg jar war deb rpm apk whl br',
   code:
     'js mjs cjs jsx ts mts cts tsx py pyi rb php java kt kts scala c h cc cpp cxx hpp hh cs go rs swift m mm sh bash ' +
@@ -27,8 +32,6 @@ const CATEGORY_OF: ReadonlyMap<string, BuiltInCategory> = new Map(
   ),
 );
 
-const MEDIA = ['image', 'video', 'audio'] as const;
-
 /** The last extension in lower case without its dot; null for none, as in `README` and `.profile`. */
 export function extensionOf(fileName: string): string | null {
   const dot = fileName.lastIndexOf('.');
@@ -37,11 +40,5 @@ export function extensionOf(fileName: string): string | null {
   return /[/\\\s]/.test(extension) ? null : extension.toLowerCase();
 }
 
-/** The built-in category of an extension and MIME type. */
-export function categoryOf(extension: string | null, mimeType: string | null): BuiltInCategory {
-  const byExtension = CATEGORY_OF.get(extension ?? '');
-  if (byExtension !== undefined) return byExtension;
-  const medium = MEDIA.find((name) => mimeType?.startsWith(`${name}/`));
-  if (medium !== undefined) return medium;
-  return mimeType?.startsWith('text/') ? 'document' : 'other';
-}
+/** The built-in category of an extension; `other` for one that is not known, or none. */
+export const categoryOf = (extension: string | null): BuiltInCategory => CATEGORY_OF.get(extension ?? '') ?? 'other';

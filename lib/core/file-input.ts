@@ -138,7 +138,7 @@ export function checkFile(file: FileInput, options: SaveOptions = {}): FileToSav
     crc: optional(given['crc'], checkCrc),
     verified: !isAbsent(given['verified']) && checkBoolean(given['verified'], 'verified') ? 1 : 0,
     category: short('category', MAX_CATEGORY),
-    derivedCategory: categoryOf(extension, mimeType),
+    derivedCategory: categoryOf(extension),
     mimeType,
     extension,
     fileHash: short('fileHash', MAX_HASH),
