@@ -1,0 +1,36 @@
+/** What a command of the CLI is: data that main.ts hands to commander. The commands themselves are in commands/. */
+import type { Command } from 'commander';
+import type { Logger } from 'pino';
+import type { DatabaseManager } from '../lib/index.ts';
+
+/** 0: done, warnings included; 1: failed or unhealthy; 2: asked wrongly; above 128: stopped by a signal. */
+export type ExitCode = number;
+
+/** What was typed, and what a command may do with it. */
+export interface Call<Options = unknown> {
+  /** Arguments in the order of the usage; those left out are undefined. */
+  readonly args: readonly (string | undefined)[];
+  readonly options: Options;
+  /** Print the library's own result for machines instead of text for people. */
+  readonly json: boolean;
+  /** Names the database that is meant; an absolute path. */
+  readonly database: string;
+  readonly logger: Logger;
+  /** The whole program, for commands that tell of it. */
+  readonly program: Command;
+  /**
+   * Opens the catalogue for `use` and closes it again. The file must exist unless it may be created.
+   * @throws {DatabaseError} why it cannot be opened
+   */
+  withCatalog<Result>(use: (db: DatabaseManager) => Promise<Result>, how?: { create: boolean }): Promise<Result>;
+}
+
+export interface CommandSpec<Options = unknown> {
+  readonly name: string;
+  readonly summary: string;
+  /** What follows the program's name, for the help. */
+  readonly example: string;
+  /** Declares arguments and options. */
+  configure?(command: Command): void;
+  run(call: Call<Options>): Promise<ExitCode>;
+}

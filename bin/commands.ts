@@ -1,0 +1,25 @@
+/** The commands, in the order of the help. */
+import type { CommandSpec } from './command.ts';
+import { categories } from './commands/categories.ts';
+import { clients } from './commands/clients.ts';
+import { completion } from './commands/completion.ts';
+import { health } from './commands/health.ts';
+import { ingest } from './commands/ingest.ts';
+import { query } from './commands/query.ts';
+import { search } from './commands/search.ts';
+import { stats } from './commands/stats.ts';
+import { status } from './commands/status.ts';
+import { versions } from './commands/versions.ts';
+
+export const COMMANDS: readonly CommandSpec[] = [
+  ingest,
+  status,
+  stats,
+  search,
+  versions,
+  clients,
+  categories,
+  health,
+  query,
+  completion,
+];

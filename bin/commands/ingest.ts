@@ -1,0 +1,120 @@
+/** `ingest`: catalogues a real folder for a client, which is made if there is none of that name. */
+import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { InvalidArgumentError, Option } from 'commander';
+import { DatabaseError, type DatabaseManager } from '../../lib/index.ts';
+import type { Call, CommandSpec, ExitCode } from '../command.ts';
+import { FAILED, tellError, UsageError } from '../errors.ts';
+import { formatBytes, formatCount, formatNumberOf, parseBytes, printable } from '../format.ts';
+import { type IngestResult, ingest as ingestFiles } from '../ingest.ts';
+import { type Interruptible, interruptible } from '../interrupt.ts';
+import { printJson, printLine, tell } from '../output.ts';
+import { showProgress } from '../progress.ts';
+
+interface IngestOptions {
+  readonly client: string;
+  /** Undefined when it was left out; null for no limit. */
+  readonly quota?: number | null;
+}
+
+function parseQuota(text: string): number | null {
+  if (text.toLowerCase() === 'unlimited') return null;
+  const bytes = parseBytes(text);
+  if (bytes === undefined) throw new InvalidArgumentError("Accepted: bytes, a size such as 500GiB, or 'unlimited'.");
+  return bytes;
+}
+
+async function existingFolder(path: string): Promise<string> {
+  const folder = resolve(path);
+  try {
+    if ((await stat(folder)).isDirectory()) return folder;
+  } catch (error) {
+    const hint = 'Check the path and its permissions.';
+    throw new DatabaseError('CATALOG_IO', `${folder} cannot be read`, { cause: error, hint });
+  }
+  throw new UsageError(`${folder} is no folder; give the folder that holds the file`);
+}
+
+/** The id of the client, made with its quota in one transaction if need be. */
+function clientFor(db: DatabaseManager, { client: name, quota }: IngestOptions): Promise<string> {
+  return db.transaction(async (tx) => {
+    const known = await tx.clients.getByName(name);
+    if (known !== null) {
+      if (quota !== undefined) tell(`client ${printable(name)} exists already: its quota stays as it is`);
+      return known.id;
+    }
+    const { id } = await tx.clients.save({ name });
+    await tx.quotas.set(id, { quotaBytes: quota ?? null });
+    return id;
+  });
+}
+
+/** Catalogues a folder with a progress bar; a signal stops it early. */
+export const ingestFolder = (
+  { withCatalog, database, logger }: Pick<Call, 'withCatalog' | 'database' | 'logger'>,
+  folder: string,
+  options: IngestOptions,
+): Promise<Interruptible<IngestResult>> =>
+  interruptible((signal) =>
+    withCatalog(
+      async (db) => {
+        const clientId = await clientFor(db, options);
+        const progress = showProgress(folder, logger);
+        try {
+          const { update: onProgress } = progress;
+          return await ingestFiles(db, { clientId, folder, database, signal, onProgress });
+        } finally {
+          await progress.stop();
+        }
+      },
+      { create: true },
+    ),
+  );
+
+function leftOut({ symlinks, special, catalogue }: IngestResult['skipped']): string[] {
+  return [
+    ...(symlinks > 0 ? [formatNumberOf(symlinks, 'symbolic link')] : []),
+    ...(special > 0 ? [`${formatCount(special)} pipes, sockets or devices`] : []),
+    ...(catalogue > 0 ? [`${formatNumberOf(catalogue, 'file')} of the catalogue itself`] : []),
+  ];
+}
+
+/** What was done, for people. */
+export function describeIngest({ files, saved, unchanged, skipped, bytes }: IngestResult): string {
+  const what = `${formatNumberOf(files, 'file')} catalogued, ${formatBytes(bytes)}`;
+  const lines = [`${what}: ${formatCount(saved)} new or changed, ${formatCount(unchanged)} unchanged`];
+  const reasons = leftOut(skipped);
+  if (reasons.length > 0) lines.push(`left out: ${reasons.join(', ')}`);
+  return lines.join('\n');
+}
+
+/** Tells what failed, and the exit code that says so. */
+export function concludeIngest({ result: { failed }, stoppedBy }: Interruptible<IngestResult>): ExitCode {
+  for (const { path, message } of failed) tellError(`${printable(path)}: ${printable(message)}`);
+  if (failed.length > 0) tell(`${formatNumberOf(failed.length, 'path')} could not be catalogued; the rest was`);
+  if (stoppedBy !== undefined) tell('stopped early: what is counted was saved; the same command goes on from there');
+  return stoppedBy ?? (failed.length > 0 ? FAILED : 0);
+}
+
+export const ingest: CommandSpec<IngestOptions> = {
+  name: 'ingest',
+  summary: 'Catalogue a folder: sizes, dates and CRC-32 of every file; unchanged files add no version',
+  example: 'ingest ~/documents --client laptop',
+  configure: (command) =>
+    command
+      .argument('<dir>', 'the folder; symbolic links in it are not followed')
+      .addOption(new Option('--client <name>', 'whose files they are; made if it does not exist').makeOptionMandatory())
+      .addOption(
+        new Option(
+          '--quota <bytes>',
+          "what the client may store if it is made now: bytes, a size such as 500GiB, or 'unlimited' (default: unlimited)",
+        ).argParser(parseQuota),
+      ),
+  async run({ args: [dir = ''], options, json, ...around }) {
+    const folder = await existingFolder(dir);
+    const done = await ingestFolder(around, folder, options);
+    if (json) printJson(done.result);
+    else printLine(describeIngest(done.result));
+    return concludeIngest(done);
+  },
+};

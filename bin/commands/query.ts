@@ -1,0 +1,43 @@
+/** `query`: a reading statement of the user's own. */
+import type { DatabaseManager } from '../../lib/index.ts';
+import type { CommandSpec } from '../command.ts';
+import { formatNumberOf } from '../format.ts';
+import { printJson, printLine, tell, toHex } from '../output.ts';
+import { table } from '../table.ts';
+
+type SqlRow = Awaited<ReturnType<DatabaseManager['query']>>[number];
+
+const cellOf = (value: SqlRow[string] | undefined): string => {
+  if (value === null || value === undefined) return 'NULL';
+  return value instanceof Uint8Array ? toHex(value) : String(value);
+};
+
+const titlesOf = ([first]: readonly SqlRow[]) => (first === undefined ? [] : Object.keys(first));
+
+function toTable(rows: readonly SqlRow[]): string {
+  const titles = titlesOf(rows);
+  const columns = titles.map((title) => {
+    const isFigure = rows.every((row) => typeof row[title] === 'number' || row[title] === null);
+    return { title, align: isFigure ? ('right' as const) : ('left' as const) };
+  });
+  const cells = rows.map((row) => titles.map((title) => cellOf(row[title])));
+  return table(columns, cells);
+}
+
+export const query: CommandSpec = {
+  name: 'query',
+  summary: 'Run a reading SQL statement; binary values are shown in hex',
+  example: "query 'SELECT Name, LastSeen FROM clients'",
+  configure: (command) => command.argument('<sql>', 'one statement; it cannot change anything'),
+  run: ({ args: [sql = ''], json, withCatalog }) =>
+    withCatalog(async (db) => {
+      const rows = await db.query(sql);
+      if (json) {
+        printJson(rows);
+        return 0;
+      }
+      if (rows.length > 0) printLine(toTable(rows));
+      tell(formatNumberOf(rows.length, 'row'));
+      return 0;
+    }),
+};

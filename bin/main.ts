@@ -1,0 +1,61 @@
+/**
+ * The command line: parses, calls the command, tells failures. `run` never throws and leaves the process alive, so that
+ * it can be called more than once.
+ */
+import { createRequire } from 'node:module';
+import { Command } from 'commander';
+import type { Logger } from 'pino';
+import type { CommandSpec, ExitCode } from './command.ts';
+import { COMMANDS } from './commands.ts';
+import { report } from './errors.ts';
+import { guardOutput, styled } from './output.ts';
+import { addSettings, type Settings, surroundings } from './settings.ts';
+
+const { version }: { version: string } = createRequire(import.meta.url)('backup-catalog/package.json');
+
+/** What a run leaves behind. */
+interface Outcome {
+  exitCode: ExitCode;
+  /** The logger of the command, once it is known. */
+  logger?: Logger;
+}
+
+function addCommand(program: Command, spec: CommandSpec, outcome: Outcome): void {
+  const command = program.command(spec.name).description(spec.summary);
+  spec.configure?.(command);
+  command.addHelpText('after', `\nExample:\n  $ ${program.name()} ${spec.example}`);
+  command.action(async () => {
+    const settings: Settings = command.optsWithGlobals();
+    const around = surroundings(settings);
+    outcome.logger = around.logger;
+    outcome.exitCode = await spec.run({ args: command.processedArgs, options: settings, program, ...around });
+  });
+}
+
+/** The whole program; `outcome` is filled in when one of its commands has run. */
+export function buildProgram(outcome: Outcome): Command {
+  const program = new Command('backup-catalog')
+    .description('The catalogue of a backup server: what was backed up, when, and in which versions.')
+    .version(version)
+    .usage('<command> [options]')
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({
+      outputError: (text, write) => write(text.replace(/^error:/, styled('red', 'error:', process.stderr))),
+    })
+    .exitOverride();
+  addSettings(program);
+  for (const spec of COMMANDS) addCommand(program, spec, outcome);
+  return program.addHelpText('after', '\nExample:\n  $ backup-catalog ingest ~/documents --client laptop');
+}
+
+/** Runs one command line, without the names of the program, and returns its exit code. */
+export async function run(args: readonly string[]): Promise<ExitCode> {
+  guardOutput();
+  const outcome: Outcome = { exitCode: 0 };
+  try {
+    await buildProgram(outcome).parseAsync(args, { from: 'user' });
+    return outcome.exitCode;
+  } catch (error) {
+    return report(error, outcome.logger);
+  }
+}

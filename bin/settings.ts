@@ -1,0 +1,82 @@
+/**
+ * The settings that every command takes: those of the library's own table that have a flag, and the CLI's. A flag wins
+ * over the environment, the environment over the default.
+ */
+import { resolve } from 'node:path';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { pino } from 'pino';
+import { type CatalogOptions, DatabaseError, DatabaseManager, OPTIONS, type OptionRow } from '../lib/index.ts';
+import type { Call } from './command.ts';
+import { systemCode } from './system-error.ts';
+
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
+
+export interface Settings {
+  readonly json?: boolean;
+  readonly logLevel: string;
+  readonly [flag: string]: unknown;
+}
+
+function parseFlag(row: OptionRow, text: string): unknown {
+  const value = row.parse(text);
+  if (row.schema.safeParse(value).success) return value;
+  throw new InvalidArgumentError(`Accepted: ${row.accepted}.`);
+}
+
+// No default is given to commander: a flag that was left out must not win over the environment.
+function flagOf(row: OptionRow): Option {
+  const environment = row.environment === null ? '' : `, or ${row.environment} in the environment`;
+  const option = new Option(`--${row.flag} <value>`, `${row.description} (default: ${row.default}${environment})`);
+  return option.argParser((text) => parseFlag(row, text));
+}
+
+const FLAGS = OPTIONS.filter(({ flag }) => flag !== null).map((row) => ({ row, flag: flagOf(row) }));
+
+/** Declares them on the program. */
+export function addSettings(program: Command): void {
+  for (const { flag } of FLAGS) program.addOption(flag);
+  program.option('--json', 'print the result as JSON, dates in UTC, sizes in bytes');
+  program.addOption(
+    new Option('--log-level <level>', 'log to stderr, as JSON lines').choices(LOG_LEVELS).default('warn'),
+  );
+}
+
+/** The settings as options of `DatabaseManager.open`. */
+function libraryOptions(settings: Settings): CatalogOptions {
+  const given = FLAGS.map(({ row, flag }) => [row.option, settings[flag.attributeName()]]);
+  return Object.fromEntries(given.filter(([, value]) => value !== undefined));
+}
+
+/** The path of the database that is meant, as `DatabaseManager.open` would find it. */
+function databaseOf({ database }: CatalogOptions): string {
+  const row = OPTIONS.find(({ option }) => option === 'database');
+  const fromEnvironment = process.env[row?.environment ?? ''] || undefined;
+  return resolve(String(database ?? fromEnvironment ?? row?.default));
+}
+
+/** What every command needs of the settings. */
+export function surroundings(settings: Settings): Pick<Call, 'json' | 'database' | 'logger' | 'withCatalog'> {
+  const options = libraryOptions(settings);
+  const database = databaseOf(options);
+  const logger = pino({ level: settings.logLevel }, pino.destination({ fd: 2, sync: true }));
+  const withCatalog: Call['withCatalog'] = async (use, { create } = { create: false }) => {
+    const db = await openCatalog({ ...options, create, logger });
+    try {
+      return await use(db);
+    } finally {
+      await db.close();
+    }
+  };
+  return { json: settings.json === true, database, logger, withCatalog };
+}
+
+async function openCatalog(options: CatalogOptions): Promise<DatabaseManager> {
+  try {
+    return await DatabaseManager.open(options);
+  } catch (error) {
+    const isMissing = error instanceof DatabaseError && systemCode(error.cause) === 'ENOENT';
+    if (!isMissing || options.create) throw error;
+    const hint = 'Check --database; `backup-catalog ingest DIR --client NAME` makes a new catalogue.';
+    throw new DatabaseError(error.code, error.message, { cause: error, hint });
+  }
+}
