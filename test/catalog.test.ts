@@ -1,0 +1,407 @@
+/** The public API as an embedding server uses it: pages, streams, events, raw SQL, transactions, hostile input. */
+import { deepStrictEqual } from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import fc from 'fast-check';
+import t, { type Test } from 'tap';
+import {
+  type CatalogFile,
+  type CatalogOptions,
+  DatabaseError,
+  DatabaseManager,
+  type FileInput,
+  type ValidationError,
+} from '../lib/index.ts';
+
+async function openFresh(t: Test, options: CatalogOptions = {}): Promise<DatabaseManager> {
+  const db = await DatabaseManager.open({ database: `${t.testdir()}/catalog.db`, ...options });
+  t.teardown(() => db.close());
+  return db;
+}
+
+const fileOf = (clientId: string, n: number): FileInput => ({
+  clientId,
+  fileName: `file-${String(n).padStart(4, '0')}.txt`,
+  pathName: `/store/${n}`,
+  originalPath: `docs/${n % 7}`,
+  fileSize: n,
+});
+
+/** Everything the catalogue holds, as one digest. */
+async function digest(db: DatabaseManager): Promise<string> {
+  const tables = await db.query(
+    "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY 1",
+  );
+  const hash = createHash('sha256');
+  for (const { name } of tables) hash.update(JSON.stringify(await db.query(`SELECT * FROM "${name}" ORDER BY 1`)));
+  return hash.digest('hex');
+}
+
+t.test('clients.save() is an upsert that touches no file and keeps what is left out', async (t) => {
+  const db = await openFresh(t);
+  const publicKey = new Uint8Array(160).fill(1);
+  const aesKey = new Uint8Array(32).fill(2);
+  const { id } = await db.clients.save({ name: 'alpha', publicKey, aesKey });
+  await db.files.saveMany([1, 2, 3].map((n) => fileOf(id, n)));
+  const before = await db.files.forClient(id);
+  await db.clients.touch(id, '2020-01-01T00:00:00.000Z');
+  const again = await db.clients.save({ id, name: 'alpha two' });
+  t.same(await db.files.forClient(id), before, 'its files are what they were');
+  t.ok(String(again.lastSeen) > '2020-01-01', 'saving touches LastSeen');
+  t.same(await db.clients.exportKeys(id), { publicKey, aesKey }, 'keys that were left out are kept');
+  await db.clients.save({ id, name: 'alpha two', aesKey: null });
+  t.same(await db.clients.exportKeys(id), { publicKey, aesKey: null }, 'null clears a key');
+  await t.rejects(db.clients.save({ name: 'alpha two' }), {
+    code: 'CATALOG_DUPLICATE_CLIENT',
+    name: 'DuplicateClientError',
+  });
+});
+
+t.test('no call but exportKeys returns an AES key', async (t) => {
+  const db = await openFresh(t);
+  const aesKey = Uint8Array.from({ length: 32 }, (_, n) => 200 + n);
+  const secret = Buffer.from(aesKey).toString('hex');
+  const shows = (value: unknown) =>
+    JSON.stringify(value, (_, inner) =>
+      inner instanceof Uint8Array || inner?.type === 'Buffer'
+        ? Buffer.from(inner.data ?? inner).toString('hex')
+        : inner,
+    )?.includes(secret) ?? false;
+  const client = await db.clients.save({ name: 'alpha', aesKey });
+  const { file } = await db.files.save(fileOf(client.id, 1));
+  const answers: unknown[] = [
+    client,
+    await db.clients.get(client.id),
+    await db.clients.getByName('alpha'),
+    await db.clients.list(),
+    await Array.fromAsync(db.clients.listAll()),
+    await db.clients.rename(client.id, 'beta'),
+    await db.clients.touch(client.id),
+    await db.files.get(file.id),
+    await db.files.list(),
+    await db.files.search({ term: 'file' }),
+    await db.versions.list(file.id),
+    await db.quotas.list(),
+    await db.categories.list(),
+    await db.analytics.storage(),
+    await db.health({ full: true }),
+    db.stats(),
+    await db.migrations.status(),
+    await db.clients.delete(client.id),
+  ];
+  t.same(
+    answers.map(shows),
+    answers.map(() => false),
+  );
+  const { id } = await db.clients.save({ name: 'gamma', aesKey });
+  t.ok(shows(await db.clients.exportKeys(id)), 'the check itself sees a key');
+});
+
+t.test('pages hold every row once, in order, while rows are written', async (t) => {
+  const db = await openFresh(t);
+  const { id } = await db.clients.save({ name: 'alpha' });
+  const { id: other } = await db.clients.save({ name: 'beta' });
+  await db.files.saveMany(Array.from({ length: 250 }, (_, n) => fileOf(id, n)));
+  await fc.assert(
+    fc.asyncProperty(fc.integer({ min: 1, max: 99 }), async (limit) => {
+      const seen: CatalogFile[] = [];
+      for (let cursor: string | null | undefined; cursor !== null; ) {
+        const page: Awaited<ReturnType<typeof db.files.forClient>> = await db.files.forClient(id, { limit, cursor });
+        seen.push(...page.files);
+        cursor = page.nextCursor;
+        await db.files.save({ ...fileOf(other, seen.length), fileName: `0-${limit}-${seen.length}` });
+      }
+      const names = seen.map(({ fileName, originalPath }) => `${fileName}\0${originalPath}`);
+      deepStrictEqual(names, [...names].sort());
+      deepStrictEqual(new Set(names).size, 250);
+    }),
+    { numRuns: 8 },
+  );
+  const all = await Array.fromAsync(db.files.listAll());
+  t.equal(all.length, await db.files.count());
+  t.same(
+    await Array.fromAsync(db.files.forClientAll(id), ({ id: file }) => file).then((ids) => new Set(ids).size),
+    250,
+  );
+  const { nextCursor } = await db.files.list({ limit: 1 });
+  await t.rejects(db.files.forClient(id, { cursor: nextCursor }), { code: 'CATALOG_VALIDATION', field: 'cursor' });
+  t.same(
+    (await db.clients.list({ limit: 1 })).clients.map(({ name }) => name),
+    ['alpha'],
+  );
+  t.same((await Array.fromAsync(db.quotas.listAll())).map(({ clientId }) => clientId).sort(), [id, other].sort());
+});
+
+t.test('files.saveMany() keeps going past bad rows, reports progress, and stops on a signal', async (t) => {
+  const db = await openFresh(t, { defaultQuotaBytes: null });
+  const { id } = await db.clients.save({ name: 'alpha' });
+  const rows = Array.from({ length: 1_000 }, (_, n) =>
+    n % 100 === 3 ? { ...fileOf(id, n), fileSize: -1 } : fileOf(id, n),
+  );
+  const progress: number[] = [];
+  const result = await db.files.saveMany(rows, { onProgress: ({ saved }) => progress.push(saved) });
+  t.equal(result.saved, 990);
+  t.same(
+    result.failed.map(({ index, error }) => [index, error.code, (error as ValidationError).field]),
+    Array.from({ length: 10 }, (_, n) => [n * 100 + 3, 'CATALOG_VALIDATION', 'fileSize']),
+  );
+  t.equal(progress.at(-1), 990, 'the last report is complete');
+  const again = await db.files.saveMany(rows, { ifChanged: true });
+  t.match(again, { saved: 0, unchanged: 990 });
+  const twice = await db.files.saveMany([fileOf(id, 5_000), { ...fileOf(id, 5_000), fileSize: 7 }]);
+  t.equal(twice.saved, 2);
+  t.equal((await db.files.find(id, 'file-5000.txt', 'docs/2'))?.fileSize, 7, 'rows are saved in the order given');
+
+  const controller = new AbortController();
+  async function* endless() {
+    for (let n = 10_000; ; n += 1) {
+      if (n === 10_700) controller.abort(new Error('enough'));
+      yield fileOf(id, n);
+    }
+  }
+  await t.rejects(db.files.saveMany(endless(), { signal: controller.signal }), { message: 'enough' });
+  t.equal(await db.files.count(), 991 + 700, 'what was taken before the signal is stored');
+
+  const broken = (function* () {
+    yield fileOf(id, 20_000);
+    throw new Error('the source broke');
+  })();
+  await t.rejects(db.files.saveMany(broken), { message: 'the source broke' });
+  t.ok(await db.files.find(id, 'file-20000.txt', `docs/${20_000 % 7}`), 'rows before the fault are stored');
+  await t.rejects(db.files.saveMany(42 as never), { code: 'CATALOG_VALIDATION', field: 'files' });
+});
+
+t.test('files.save() with an operationId saves once, whatever happens in between', async (t) => {
+  const db = await openFresh(t);
+  const { id } = await db.clients.save({ name: 'alpha' });
+  const first = await db.files.save(fileOf(id, 1), { operationId: 'upload-1' });
+  const second = await db.files.save({ ...fileOf(id, 1), fileSize: 999 });
+  t.equal(second.version, 2);
+  const repeated = await db.files.save(fileOf(id, 1), { operationId: 'upload-1' });
+  t.same({ ...repeated, quota: null }, { ...first, quota: null }, 'the first result comes back');
+  t.equal((await db.versions.list(first.file.id)).length, 2, 'and no version is added');
+  await t.rejects(db.files.save(fileOf(id, 2), { operationId: 'upload-1' }), { code: 'CATALOG_CONFLICT' });
+});
+
+t.test('the quota-warning event comes once, from the save that crosses, after its commit', async (t) => {
+  const db = await openFresh(t, { defaultQuotaBytes: 100 });
+  const { id } = await db.clients.save({ name: 'alpha' });
+  const heard: unknown[] = [];
+  const stop = db.on('quota-warning', (warning) => heard.push(warning));
+  const save = (n: number, fileSize: number) => db.files.save({ ...fileOf(id, n), fileSize });
+  t.match((await save(1, 79)).quota, { usedBytes: 79, warning: false });
+  await t.rejects(
+    db.transaction(async (tx) => {
+      await tx.files.save({ ...fileOf(id, 2), fileSize: 5 });
+      throw new Error('no');
+    }),
+    { message: 'no' },
+  );
+  t.same(heard, [], 'a save that was rolled back warns nobody');
+  t.match((await save(3, 1)).quota, { usedBytes: 80, warning: true });
+  await save(4, 10);
+  t.same(heard, [{ clientId: id, quotaBytes: 100, usedBytes: 80, warning: true }]);
+  await t.rejects(save(5, 11), {
+    name: 'QuotaExceededError',
+    quotaBytes: 100,
+    usedBytes: 90,
+    reservedBytes: 0,
+    requestedBytes: 11,
+  });
+  stop();
+  db.on('quota-warning', () => {
+    throw new Error('a listener’s own fault');
+  });
+  await db.quotas.set(id, { quotaBytes: 1_000 });
+  t.match(await save(6, 800), { changed: true }, 'a listener that throws does not fail the save');
+  t.throws(() => db.on('nonsense' as never, () => undefined), { code: 'CATALOG_VALIDATION', field: 'event' });
+});
+
+t.test('transactions are whole or nothing, and never wait for themselves', async (t) => {
+  const db = await openFresh(t);
+  const { id } = await db.clients.save({ name: 'alpha' });
+  const before = await digest(db);
+  await t.rejects(
+    db.transaction(async (tx) => {
+      await tx.files.saveMany(Array.from({ length: 20 }, (_, n) => fileOf(id, n)));
+      await tx.execute('UPDATE clients SET Name = ?', ['other']);
+      t.equal(await tx.files.count(), 20, 'it reads its own writes');
+      t.equal(await db.files.count(), 0, 'nobody else does');
+      throw new Error('half-way');
+    }),
+    { message: 'half-way' },
+  );
+  t.equal(await digest(db), before);
+  await db.transaction(async (tx) => {
+    await t.rejects(db.files.save(fileOf(id, 1)), { code: 'CATALOG_CONFLICT' });
+    await t.rejects(
+      db.transaction(async () => undefined),
+      { code: 'CATALOG_CONFLICT' },
+    );
+    await t.rejects(db.close(), { code: 'CATALOG_CONFLICT' });
+    await t.rejects(tx.files.save({ ...fileOf(id, 1), fileSize: 2 ** 40 }), { code: 'CATALOG_QUOTA_EXCEEDED' });
+    await tx.files.save(fileOf(id, 2));
+  });
+  t.equal(await db.files.count(), 1, 'a refused call inside leaves the rest of the transaction alone');
+  let kept: { files: { count(): Promise<number> } } | undefined;
+  await db.transaction(async (tx) => {
+    kept = tx;
+  });
+  await t.rejects(async () => kept?.files.count(), { code: 'CATALOG_CONFLICT' }, 'a tx is over when it is over');
+  const never = new Promise<void>(() => undefined);
+  await t.rejects(
+    db.transaction(() => never, { timeoutMs: 20 }),
+    { code: 'CATALOG_TIMEOUT', retryable: true },
+  );
+  t.equal((await db.files.save(fileOf(id, 3))).created, true, 'the writer is free again');
+});
+
+t.test('raw SQL reads on a reader, writes on the writer, and leaves the engine’s own alone', async (t) => {
+  for (const poolSize of [5, 1]) {
+    const db = await openFresh(t, { poolSize });
+    const { id } = await db.clients.save({ name: 'alpha', aesKey: new Uint8Array([1, 2, 3]) });
+    t.same(
+      await db.query('SELECT Name AS name, AESKey AS "key", ? AS n FROM clients WHERE ID = ?', [
+        7,
+        Buffer.from(id, 'hex'),
+      ]),
+      [{ name: 'alpha', key: new Uint8Array([1, 2, 3]), n: 7 }],
+    );
+    const created = await db.execute('CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT UNIQUE, at TEXT)');
+    t.match(created, { rows: [] });
+    t.same(await db.execute('INSERT INTO notes (text, at) VALUES (?, ?)', ['a', new Date(0)]), {
+      changes: 1,
+      lastInsertRowid: 1,
+      rows: [],
+    });
+    t.same(await db.execute("INSERT INTO notes (text) VALUES ('b'), ('c') RETURNING id"), {
+      changes: 2,
+      lastInsertRowid: 3,
+      rows: [{ id: 2 }, { id: 3 }],
+    });
+    t.equal(
+      await db.executeMany('INSERT INTO notes (text, at) VALUES (?, ?)', [
+        ['d', null],
+        ['e', true],
+      ]),
+      2,
+    );
+    await t.rejects(db.executeMany('INSERT INTO notes (text) VALUES (?)', [['f'], ['a']]), {
+      code: 'CATALOG_CONFLICT',
+    });
+    t.same(
+      await db.query('SELECT count(*) AS n FROM notes'),
+      [{ n: 5 }],
+      'one list of values that fails takes all with it',
+    );
+    const refused = [
+      'BEGIN',
+      ' -- x\n COMMIT',
+      "ATTACH 'x' AS y",
+      'VACUUM',
+      'PRAGMA synchronous = OFF',
+      'PRAGMA optimize',
+      '',
+    ];
+    for (const text of refused) {
+      await t.rejects(db.execute(text), { code: 'CATALOG_VALIDATION', field: 'sql' }, text);
+      await t.rejects(db.query(text), { code: 'CATALOG_VALIDATION', field: 'sql' }, text);
+    }
+    await t.rejects(db.query("INSERT INTO notes (text) VALUES ('z')"), { code: 'CATALOG_READ_ONLY' });
+    await t.rejects(db.query('SELEC 1'), { code: 'CATALOG_SQL' });
+    await t.rejects(db.query('SELECT 1; SELECT 2'), { code: 'CATALOG_SQL' });
+    await t.rejects(db.query('SELECT ?'), { code: 'CATALOG_SQL' });
+    await t.rejects(db.query('SELECT ?', [{ a: 1 } as never]), { code: 'CATALOG_VALIDATION', field: 'params[0]' });
+    await t.rejects(db.query('SELECT ?', [Number.NaN]), { code: 'CATALOG_VALIDATION', field: 'params[0]' });
+    t.same(await db.query('PRAGMA table_info(notes)').then((rows) => rows.length), 3);
+    await db.close();
+  }
+});
+
+t.test('an error never tells the values bound to a statement', async (t) => {
+  const db = await openFresh(t);
+  const secret = 'hunter2-hunter2';
+  await db.execute('CREATE TABLE vault (word TEXT PRIMARY KEY CHECK (length(word) > 1))');
+  await db.execute('INSERT INTO vault VALUES (?)', [secret]);
+  const whole = (error: unknown): string => {
+    const { message, stack, cause, ...rest } = error as Error & Record<string, unknown>;
+    return `${message} ${stack} ${JSON.stringify(rest)} ${cause === undefined ? '' : whole(cause)}`;
+  };
+  for (const call of [
+    () => db.execute('INSERT INTO vault VALUES (?)', [secret]),
+    () => db.execute('INSERT INTO vault VALUES (?, ?)', [secret]),
+    () => db.query('SELECT nothing FROM vault WHERE word = ?', [secret]),
+    () => db.query('SELECT ?', [{ secret } as never]),
+  ]) {
+    const error = await call().then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
+    t.type(error, DatabaseError);
+    t.notMatch(whole(error), secret);
+  }
+});
+
+t.test('hostile input to every call gives a typed error or a result, and an error changes nothing', async (t) => {
+  const db = await openFresh(t, { defaultQuotaBytes: null });
+  const { id } = await db.clients.save({ name: 'alpha' });
+  const { file } = await db.files.save(fileOf(id, 1));
+  const modules = ['clients', 'files', 'versions', 'quotas', 'categories', 'analytics'] as const;
+  const calls = modules.flatMap((module) =>
+    Object.keys(db[module]).map((method) => ({ module: module as string, method })),
+  );
+  calls.push(...['query', 'execute', 'executeMany', 'transaction'].map((method) => ({ module: '', method })));
+  const bad = fc.oneof(
+    fc.anything({ withBigInt: true, withDate: true, withTypedArray: true }),
+    fc.constantFrom('\0', '\ud800', 'x'.repeat(40_000), Number.NaN, -1, 2 ** 53, id, file.id, new Date(Number.NaN), []),
+    fc.record({ clientId: fc.constant(id), fileName: fc.anything(), pathName: fc.anything(), fileSize: fc.anything() }),
+    fc.record({ id: fc.constant(id), name: fc.anything(), aesKey: fc.anything() }),
+    fc.record({ limit: fc.anything(), cursor: fc.anything() }),
+  );
+  const seed = Number(process.env['FC_SEED'] ?? Date.now() % 2 ** 31);
+  t.comment(`seed ${seed}; FC_SEED sets it`);
+  await fc.assert(
+    fc.asyncProperty(fc.constantFrom(...calls), fc.array(bad, { maxLength: 4 }), async ({ module, method }, args) => {
+      const before = await digest(db);
+      const target = (module === '' ? db : db[module as 'files']) as unknown as Record<
+        string,
+        (...a: unknown[]) => unknown
+      >;
+      try {
+        const answer = target[method]?.(...args);
+        const isStream = typeof answer === 'object' && answer !== null && Symbol.asyncIterator in answer;
+        if (isStream) await Array.fromAsync(answer as AsyncIterable<unknown>);
+        else await answer;
+      } catch (error) {
+        if (!(error instanceof DatabaseError)) throw new Error(`${module}.${method}: not ours`, { cause: error });
+        deepStrictEqual(await digest(db), before, `${module}.${method} failed and changed something`);
+      }
+    }),
+    { numRuns: 600, seed },
+  );
+  t.pass('every call answered with a result or a typed error');
+});
+
+t.test('a catalogue opens again with everything in it, and closes itself', async (t) => {
+  const database = `${t.testdir()}/catalog.db`;
+  let id = '';
+  {
+    await using db = await DatabaseManager.open({ database });
+    id = (await db.clients.save({ name: 'alpha' })).id;
+  }
+  const db = await DatabaseManager.open({ database, create: false });
+  t.equal((await db.clients.get(id))?.name, 'alpha');
+  t.match(await db.migrations.status(), { pending: [] });
+  await db.close();
+  await db.close();
+  await t.rejects(db.clients.count(), { code: 'CATALOG_CLOSED' });
+  await t.rejects(
+    db.transaction(async () => undefined),
+    { code: 'CATALOG_CLOSED' },
+  );
+  t.match(await db.health(), { status: 'fail', connectionPoolHealthy: false }, 'health answers when closed');
+  await t.rejects(DatabaseManager.open({ database: `${database}.not`, create: false }), { code: 'CATALOG_NOT_FOUND' });
+  const readOnly = await DatabaseManager.open({ database, readOnly: true });
+  t.equal(await readOnly.clients.count(), 1);
+  await t.rejects(readOnly.clients.save({ name: 'beta' }), { code: 'CATALOG_READ_ONLY' });
+  await readOnly.close();
+});
