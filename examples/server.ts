@@ -5,19 +5,28 @@
  * import from 'backup-catalog'.
  */
 import { createHash, randomUUID } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createWriteStream, type ReadStream, type WriteStream } from 'node:fs';
 import { mkdir, open, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { crc32 } from 'node:zlib';
-import { DatabaseError, DatabaseManager, type ErrorCode, healthCheck, QuotaExceededError } from '../lib/index.ts';
+import {
+  DatabaseError,
+  DatabaseManager,
+  type Deletion,
+  type ErrorCode,
+  type FileInput,
+  healthCheck,
+  QuotaExceededError,
+  type SaveResult,
+} from '../lib/index.ts';
 
 const RETRY_AFTER_SECONDS = 1;
 const MAX_JSON_BYTES = 64 * 1024;
 
-/** What a handler answers: JSON, or a file to send. */
-type Answer = { readonly status: number; readonly body?: unknown; readonly sends?: string };
+/** What a handler answers: JSON, or a content. */
+type Answer = { readonly status: number; readonly body?: unknown; readonly content?: ReadStream };
 
 /** A request, taken apart. */
 interface Call {
@@ -25,8 +34,6 @@ interface Call {
   readonly id: string;
   readonly query: URLSearchParams;
 }
-
-type Handler = (call: Call) => Promise<Answer>;
 
 /** HTTP's words for the errors a caller can cause; retryable ones are 503, any other is 500. */
 const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
@@ -63,23 +70,22 @@ async function readJson(request: IncomingMessage): Promise<Record<string, unknow
 }
 
 /** Writes an upload to the disk and learns size, CRC-32 and SHA-256 on the way. */
-async function receive(request: IncomingMessage, path: string) {
+async function receive(request: IncomingMessage, content: WriteStream) {
   const started = performance.now();
   const hash = createHash('sha256');
-  let fileSize = 0;
   let crc = 0;
   await pipeline(
     request,
     async function* (chunks: AsyncIterable<Buffer>) {
       for await (const chunk of chunks) {
-        fileSize += chunk.length;
         crc = crc32(chunk, crc);
         hash.update(chunk);
         yield chunk;
       }
     },
-    createWriteStream(path, { flags: 'wx', mode: 0o600, flush: true }),
+    content,
   );
+  const fileSize = content.bytesWritten;
   const transferDuration = performance.now() - started;
   const transferSpeed = fileSize / Math.max(transferDuration / 1000, 0.001);
   return { fileSize, crc, fileHash: hash.digest('hex'), transferDuration, transferSpeed };
@@ -91,80 +97,116 @@ async function syncFolder(path: string): Promise<void> {
   await folder.sync().finally(() => folder.close());
 }
 
-/** The handlers over an open catalogue. */
-function createHandlers(db: DatabaseManager, storageDir: string): Readonly<Record<string, Handler>> {
-  // An upload that cannot fit is refused before it is received; save decides again, for those that arrive together.
-  async function refuseTooLarge({ request, id }: Call): Promise<void> {
-    const quota = await db.quotas.get(id);
-    if (quota === null) throw new RequestError(404, `client ${id} does not exist`);
-    const requestedBytes = Number(request.headers['content-length'] ?? 0);
-    const { quotaBytes, usedBytes, reservedBytes } = quota;
-    if (quotaBytes === null || usedBytes + reservedBytes + requestedBytes <= quotaBytes) return;
-    throw new QuotaExceededError({ quotaBytes, usedBytes, reservedBytes, requestedBytes });
-  }
+const isIndeterminate = (error: unknown) => error instanceof DatabaseError && error.code === 'CATALOG_INDETERMINATE';
 
-  async function upload(call: Call): Promise<Answer> {
-    const originalPath = call.query.get('path') ?? '';
-    await refuseTooLarge(call);
-    const operationId = call.request.headers['idempotency-key']?.toString() ?? randomUUID();
-    const pathName = join(storageDir, randomUUID());
-    try {
-      const facts = await receive(call.request, pathName);
-      await syncFolder(storageDir);
-      const file = { clientId: call.id, fileName: basename(originalPath), originalPath, pathName, ...facts };
-      const save = () => db.files.save(file, { operationId });
-      const saved = await save().catch((error) => {
-        // It may be stored: with the same operationId a second call tells, and never stores twice.
-        if (error instanceof DatabaseError && error.code === 'CATALOG_INDETERMINATE') return save();
-        throw error;
-      });
-      // An upload that was repeated: the first one is stored, and its content is kept elsewhere.
-      if (saved.file.pathName !== pathName) await rm(pathName);
-      return { status: saved.created ? 201 : 200, body: saved };
-    } catch (error) {
-      const isUnknown = error instanceof DatabaseError && error.code === 'CATALOG_INDETERMINATE';
-      if (!isUnknown) await rm(pathName, { force: true });
-      throw error;
-    }
-  }
-
-  // First the rows, then the contents that nothing names any more: a crash between the two costs disk space, never data.
-  async function remove(deletion: Promise<{ readonly paths: readonly string[]; readonly bytes: number }>) {
-    const { paths, bytes } = await deletion;
-    await Promise.all(paths.map((path) => rm(path, { force: true })));
-    return { status: 200, body: { bytes, contents: paths.length } };
-  }
-
-  const found = (body: object | null, what: string): Answer => {
-    if (body === null) throw new RequestError(404, `${what} does not exist`);
-    return { status: 200, body };
-  };
-  const page = ({ query }: Call) => ({ limit: Number(query.get('limit') ?? 100), cursor: query.get('cursor') });
-
-  return {
-    'GET /health': async () => {
-      const body = await healthCheck(db);
-      return { status: body.status === 'fail' ? 503 : 200, body };
-    },
-    'GET /clients': async (call) => ({ status: 200, body: await db.clients.list(page(call)) }),
-    'POST /clients': async ({ request }) => {
-      const { name } = await readJson(request);
-      return { status: 201, body: await db.clients.save({ name: name as string }) };
-    },
-    'GET /clients/:id': async ({ id }) => found(await db.clients.get(id), `client ${id}`),
-    'DELETE /clients/:id': ({ id }) => remove(db.clients.delete(id)),
-    'GET /clients/:id/files': async (call) => ({ status: 200, body: await db.files.forClient(call.id, page(call)) }),
-    'PUT /clients/:id/files': upload,
-    'GET /files/:id': async ({ id }) => found(await db.files.get(id), `file ${id}`),
-    'GET /files/:id/versions': async ({ id }) => ({ status: 200, body: await db.versions.list(id) }),
-    'GET /files/:id/content': async ({ id }) => {
-      const file = await db.files.get(id);
-      if (file === null) throw new RequestError(404, `file ${id} does not exist`);
-      return { status: 200, sends: file.pathName };
-    },
-    'DELETE /files/:id': ({ id }) => remove(db.files.delete(id)),
-  };
+/** What every handler works with. */
+interface Server {
+  readonly db: DatabaseManager;
+  readonly storageDir: string;
 }
+
+// An upload that cannot fit is refused before it is received; save decides again, for those that arrive together.
+async function refuseTooLarge({ db }: Server, { request, id }: Call): Promise<void> {
+  const quota = await db.quotas.get(id);
+  if (quota === null) throw new RequestError(404, `client ${id} does not exist`);
+  const requestedBytes = Number(request.headers['content-length'] ?? 0);
+  const { quotaBytes, usedBytes, reservedBytes } = quota;
+  if (quotaBytes === null || usedBytes + reservedBytes + requestedBytes <= quotaBytes) return;
+  throw new QuotaExceededError({ quotaBytes, usedBytes, reservedBytes, requestedBytes });
+}
+
+// A transfer that breaks off is counted, so that statistics and the client's activity show it.
+async function receiveOrRecord({ db }: Server, { request, id: clientId }: Call, fileName: string, pathName: string) {
+  const content = createWriteStream(pathName, { flags: 'wx', mode: 0o600, flush: true });
+  try {
+    return await receive(request, content);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    await db.files.recordFailure({ clientId, fileName, bytes: content.bytesWritten, reason });
+    throw new RequestError(400, `the upload broke off: ${reason}`);
+  }
+}
+
+async function saveOnce({ db }: Server, file: FileInput, operationId: string): Promise<SaveResult> {
+  try {
+    return await db.files.save(file, { operationId });
+  } catch (error) {
+    if (!isIndeterminate(error)) throw error;
+    // It may be stored: with the same operationId a second call tells, and never stores twice.
+    return db.files.save(file, { operationId });
+  }
+}
+
+async function upload(server: Server, call: Call): Promise<Answer> {
+  const originalPath = call.query.get('path') ?? '';
+  const fileName = basename(originalPath);
+  if (fileName === '') throw new RequestError(400, 'name the file: ?path=documents/report.pdf');
+  await refuseTooLarge(server, call);
+  const pathName = join(server.storageDir, randomUUID());
+  try {
+    const facts = await receiveOrRecord(server, call, fileName, pathName);
+    await syncFolder(server.storageDir);
+    const file = { clientId: call.id, fileName, originalPath, pathName, ...facts };
+    const saved = await saveOnce(server, file, call.request.headers['idempotency-key']?.toString() ?? randomUUID());
+    // A repeated upload: the first one is stored, and its content lies elsewhere.
+    if (saved.file.pathName !== pathName) await rm(pathName);
+    return { status: saved.created ? 201 : 200, body: saved };
+  } catch (error) {
+    // What may be stored keeps its content.
+    if (!isIndeterminate(error)) await rm(pathName, { force: true });
+    throw error;
+  }
+}
+
+// First the rows, then the contents that nothing names any more: a crash between the two costs disk space, never data.
+async function remove(deletion: Promise<Deletion>): Promise<Answer> {
+  const { paths, bytes } = await deletion;
+  await Promise.all(paths.map((path) => rm(path, { force: true })));
+  return { status: 200, body: { bytes, contents: paths.length } };
+}
+
+function found<Row>(row: Row | null, what: string): Row {
+  if (row === null) throw new RequestError(404, `${what} does not exist`);
+  return row;
+}
+
+const page = ({ query }: Call) => ({ limit: Number(query.get('limit') ?? 100), cursor: query.get('cursor') });
+
+async function register({ db }: Server, { request }: Call): Promise<Answer> {
+  const { name, publicKey } = await readJson(request);
+  const key = typeof publicKey === 'string' ? Buffer.from(publicKey, 'base64') : null;
+  // Whatever came as a name: the catalogue checks it and says what it accepts.
+  return { status: 201, body: await db.clients.save({ name: name as string, publicKey: key }) };
+}
+
+async function sendContent({ db }: Server, { id }: Call): Promise<Answer> {
+  const { pathName } = found(await db.files.get(id), `file ${id}`);
+  return { status: 200, content: (await open(pathName)).createReadStream() };
+}
+
+async function tellHealth({ db }: Server): Promise<Answer> {
+  const body = await healthCheck(db);
+  return { status: body.status === 'fail' ? 503 : 200, body };
+}
+
+const tell = async (body: Promise<unknown>): Promise<Answer> => ({ status: 200, body: await body });
+
+const ROUTES: Readonly<Record<string, (server: Server, call: Call) => Promise<Answer>>> = {
+  'GET /health': tellHealth,
+  'POST /clients': register,
+  'GET /clients': ({ db }, call) => tell(db.clients.list(page(call))),
+  'GET /clients/:id': async ({ db }, { id }) => ({
+    status: 200,
+    body: found(await db.clients.get(id), `client ${id}`),
+  }),
+  'DELETE /clients/:id': ({ db }, { id }) => remove(db.clients.delete(id)),
+  'PUT /clients/:id/files': upload,
+  'GET /clients/:id/files': ({ db }, call) => tell(db.files.forClient(call.id, page(call))),
+  'GET /files/:id': async ({ db }, { id }) => ({ status: 200, body: found(await db.files.get(id), `file ${id}`) }),
+  'GET /files/:id/versions': ({ db }, { id }) => tell(db.versions.list(id)),
+  'GET /files/:id/content': sendContent,
+  'DELETE /files/:id': ({ db }, { id }) => remove(db.files.delete(id)),
+};
 
 /** The status and body that tell an error. */
 function answerOf(error: unknown): Answer {
@@ -175,25 +217,27 @@ function answerOf(error: unknown): Answer {
   return { status, body: { code, message, hint, retryable } };
 }
 
-async function send(response: ServerResponse, { status, body, sends }: Answer): Promise<void> {
-  if (sends !== undefined) {
+async function send(response: ServerResponse, { status, body, content }: Answer): Promise<void> {
+  if (content !== undefined) {
     response.writeHead(status, { 'content-type': 'application/octet-stream' });
-    await pipeline(createReadStream(sends), response);
+    await pipeline(content, response);
     return;
   }
   const retry = status === 503 ? { 'retry-after': String(RETRY_AFTER_SECONDS) } : {};
   response.writeHead(status, { 'content-type': 'application/json', ...retry });
-  response.end(`${JSON.stringify(body, (_, value) => (value?.type === 'Buffer' ? undefined : value))}\n`);
+  const binary = (_: string, value: unknown) =>
+    value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value;
+  response.end(`${JSON.stringify(body, binary)}\n`);
 }
 
-/** Finds the handler of a request: `GET /files/0123…/content` is `GET /files/:id/content`. */
-async function handle(handlers: Readonly<Record<string, Handler>>, request: IncomingMessage): Promise<Answer> {
+/** Finds the route of a request: `GET /files/0123…/content` is `GET /files/:id/content`. */
+async function handle(server: Server, request: IncomingMessage): Promise<Answer> {
   const { pathname, searchParams: query } = new URL(request.url ?? '/', 'http://localhost');
   const [, collection, id = '', ...rest] = pathname.split('/');
-  const route = [collection, ...(id === '' ? [] : [':id']), ...rest].join('/');
-  const handler = handlers[`${request.method} /${route}`];
-  if (handler === undefined) throw new RequestError(404, `there is no ${request.method} ${pathname}`);
-  return handler({ request, id, query });
+  const path = [collection, ...(id === '' ? [] : [':id']), ...rest].join('/');
+  const route = ROUTES[`${request.method} /${path}`];
+  if (route === undefined) throw new RequestError(404, `there is no ${request.method} ${pathname}`);
+  return route(server, { request, id, query });
 }
 
 /** Opens the catalogue and serves it until the process is asked to end. */
@@ -201,11 +245,10 @@ async function main(folder: string, port: number): Promise<void> {
   const storageDir = join(folder, 'contents');
   await mkdir(storageDir, { recursive: true });
   const db = await DatabaseManager.open({ database: join(folder, 'catalog.db'), storageDir });
-  const handlers = createHandlers(db, storageDir);
 
   const server = createServer(async (request, response) => {
     try {
-      await send(response, await handle(handlers, request).catch(answerOf));
+      await send(response, await handle({ db, storageDir }, request).catch(answerOf));
     } catch (error) {
       console.error(error);
       response.destroy();
@@ -225,4 +268,4 @@ async function main(folder: string, port: number): Promise<void> {
   process.once('SIGTERM', stop);
 }
 
-await main(process.argv[2] ?? 'server-data', Number(process.env['PORT'] ?? 8080));
+await main(resolve(process.argv[2] ?? 'server-data'), Number(process.env['PORT'] ?? 8080));
