@@ -1,8 +1,7 @@
 /** Versions 0 to 5: the schema the Python server knows, column for column, so that its SQL keeps working. */
-import type { Migration } from './migration.ts';
+import type { MigrationStep } from './migration.ts';
 
-const base: Migration = {
-  version: 0,
+const base: MigrationStep = {
   name: 'base-schema',
   up: [
     `CREATE TABLE clients (
@@ -38,8 +37,7 @@ const INDEXES: Readonly<Record<string, string>> = {
   idx_files_client_name: 'files(ClientID, FileName)',
 };
 
-const performanceIndexes: Migration = {
-  version: 1,
+const performanceIndexes: MigrationStep = {
   name: 'performance-indexes',
   up: Object.entries(INDEXES).map(([name, columns]) => `CREATE INDEX ${name} ON ${columns}`),
   down: Object.keys(INDEXES).map((name) => `DROP INDEX ${name}`),
@@ -57,16 +55,14 @@ const METADATA: Readonly<Record<string, string>> = {
   CompressionRatio: 'REAL',
 };
 
-const fileMetadata: Migration = {
-  version: 2,
+const fileMetadata: MigrationStep = {
   name: 'extended-file-metadata',
   up: Object.entries(METADATA).map(([column, type]) => `ALTER TABLE files ADD COLUMN ${column} ${type}`),
   down: Object.keys(METADATA).map((column) => `ALTER TABLE files DROP COLUMN ${column}`),
   safeVersion: 0,
 };
 
-const analytics: Migration = {
-  version: 3,
+const analytics: MigrationStep = {
   name: 'analytics-tables',
   up: [
     `CREATE TABLE transfer_stats (
@@ -98,8 +94,7 @@ const analytics: Migration = {
   safeVersion: 0,
 };
 
-const quotas: Migration = {
-  version: 4,
+const quotas: MigrationStep = {
   name: 'client-quotas',
   up: [
     `CREATE TABLE client_quotas (
@@ -114,8 +109,7 @@ const quotas: Migration = {
   safeVersion: 0,
 };
 
-const versions: Migration = {
-  version: 5,
+const versions: MigrationStep = {
   name: 'file-versions',
   up: [
     `CREATE TABLE file_versions (
@@ -134,4 +128,4 @@ const versions: Migration = {
   safeVersion: 0,
 };
 
-export const baseSchema: readonly Migration[] = [base, performanceIndexes, fileMetadata, analytics, quotas, versions];
+export const baseSchema: readonly MigrationStep[] = [base, performanceIndexes, fileMetadata, analytics, quotas, versions];

@@ -1,5 +1,5 @@
 /** Versions 6 and up: what this product adds. Nothing here keeps the Python server's own SQL from working. */
-import type { Migration } from './migration.ts';
+import type { MigrationStep } from './migration.ts';
 
 const VERSION_FACTS: Readonly<Record<string, string>> = {
   ModificationDate: 'TEXT',
@@ -17,8 +17,7 @@ const VERSION_FACTS: Readonly<Record<string, string>> = {
 // Both stay 0 in a row that an old server inserts.
 const VERSION_NUMBERS = ['CurrentVersion', 'HighestVersion'];
 
-const completeVersions: Migration = {
-  version: 6,
+const completeVersions: MigrationStep = {
   name: 'complete-versions',
   up: [
     ...Object.entries(VERSION_FACTS).map(([column, type]) => `ALTER TABLE file_versions ADD COLUMN ${column} ${type}`),
@@ -41,8 +40,7 @@ const completeVersions: Migration = {
 
 // An index on ClientID or Verified alone is covered by one of the pairs. A file is found by client, name and path: with
 // the name alone, a save among ten thousand files called index.js would look at each of them.
-const leanIndexes: Migration = {
-  version: 7,
+const leanIndexes: MigrationStep = {
   name: 'lean-indexes',
   up: [
     'DROP INDEX idx_files_client_id',
@@ -68,8 +66,7 @@ const useOf = (file: string, bytes: string) =>
 
 // Triggers, so that raw SQL and an old server are counted as well. Versions go before their file, while the file still
 // tells whose quota they used.
-const quotaUse: Migration = {
-  version: 8,
+const quotaUse: MigrationStep = {
   name: 'quota-use',
   up: [
     `CREATE TRIGGER catalog_version_inserted AFTER INSERT ON file_versions BEGIN
@@ -101,8 +98,7 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
   other: 'Everything else',
 };
 
-const categoryExtensions: Migration = {
-  version: 9,
+const categoryExtensions: MigrationStep = {
   name: 'category-extensions',
   up: [
     `CREATE TABLE category_extensions (
@@ -118,8 +114,7 @@ const categoryExtensions: Migration = {
   safeVersion: 5,
 };
 
-const failureFacts: Migration = {
-  version: 10,
+const failureFacts: MigrationStep = {
   name: 'failure-facts',
   up: [
     'ALTER TABLE client_activity ADD COLUMN FileName VARCHAR(255)',
@@ -129,7 +124,7 @@ const failureFacts: Migration = {
   safeVersion: 5,
 };
 
-export const catalogSchema: readonly Migration[] = [
+export const catalogSchema: readonly MigrationStep[] = [
   completeVersions,
   leanIndexes,
   quotaUse,

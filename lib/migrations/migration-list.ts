@@ -1,9 +1,11 @@
 /** Every migration, oldest first. */
 import { baseSchema } from './base-schema.ts';
 import { catalogSchema } from './catalog-schema.ts';
-import type { Migration } from './migration.ts';
+import type { Migration, MigrationStep } from './migration.ts';
 
-export const MIGRATIONS: readonly Migration[] = [...baseSchema, ...catalogSchema];
+const STEPS: readonly MigrationStep[] = [...baseSchema, ...catalogSchema];
+
+export const MIGRATIONS: readonly Migration[] = STEPS.map((step, version) => ({ ...step, version }));
 
 /** The version this release brings a file to. */
 export const LATEST_VERSION = MIGRATIONS.length - 1;

@@ -4,15 +4,19 @@
  */
 import { createHash } from 'node:crypto';
 
-/** One step of the schema. */
-export interface Migration {
-  readonly version: number;
+/** One step of the schema; its version is its place in the list of all. */
+export interface MigrationStep {
   /** What it does, in a few words with dashes. */
   readonly name: string;
   readonly up: readonly string[];
   readonly down: readonly string[];
   /** The oldest schema version whose library can still use the file after this step; null: none older. */
   readonly safeVersion: number | null;
+}
+
+/** A step with its place. */
+export interface Migration extends MigrationStep {
+  readonly version: number;
 }
 
 /** The name umzug orders migrations by, which sorts like the version. */
