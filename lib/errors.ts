@@ -161,45 +161,57 @@ export interface WireError {
   readonly cause: WireError | undefined;
 }
 
-const CLASSES: Readonly<Record<string, { readonly prototype: DatabaseError }>> = {
-  DatabaseError,
-  ValidationError,
-  NotFoundError,
-  DuplicateClientError,
-  ConflictError,
-  QuotaExceededError,
-};
+type Prototypes = ReadonlyMap<string, object>;
 
+const prototypes = (...classes: { readonly name: string; readonly prototype: object }[]): Prototypes =>
+  new Map(classes.map(({ name, prototype }) => [name, prototype]));
+
+const OURS = prototypes(ValidationError, NotFoundError, DuplicateClientError, ConflictError, QuotaExceededError);
+const BUILT_IN = prototypes(TypeError, RangeError, SyntaxError, ReferenceError, URIError, EvalError);
+
+const MAX_CAUSES = 8; // an error may be its own cause
 const OWN_TEXT = new Set(['code', 'name', 'message', 'stack', 'cause']);
 
-function plainFields(error: object): Record<string, unknown> {
-  const isPlain = (value: unknown) => value === null || ['string', 'number', 'boolean'].includes(typeof value);
-  return Object.fromEntries(Object.entries(error).filter(([key, value]) => !OWN_TEXT.has(key) && isPlain(value)));
+const isPlain = (value: unknown) => value === null || ['string', 'number', 'boolean'].includes(typeof value);
+
+const plainFields = (error: object): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(error).filter(([key, value]) => !OWN_TEXT.has(key) && isPlain(value)));
+
+function textOf(value: unknown): string {
+  try {
+    return String(value);
+  } catch {
+    return 'a value without a text';
+  }
 }
 
 /** Turns whatever was thrown into data that crosses a thread. */
-export function toWireError(thrown: unknown): WireError {
-  const error = thrown instanceof Error ? thrown : new Error(String(thrown));
-  const driverCode = 'code' in error && !(error instanceof DatabaseError) ? { driverCode: error.code } : {};
+export function toWireError(thrown: unknown, causes = MAX_CAUSES): WireError {
+  const error = thrown instanceof Error ? thrown : new Error(textOf(thrown));
+  const isOurs = error instanceof DatabaseError;
+  const driverCode = !isOurs && 'code' in error && isPlain(error.code) ? { driverCode: error.code } : {};
   return {
-    code: error instanceof DatabaseError ? error.code : null,
-    name: error.name,
-    message: error.message,
-    stack: error.stack,
+    code: isOurs ? error.code : null,
+    name: textOf(error.name),
+    message: textOf(error.message),
+    stack: error.stack === undefined ? undefined : textOf(error.stack),
     fields: { ...plainFields(error), ...driverCode },
-    cause: error.cause === undefined ? undefined : toWireError(error.cause),
+    cause: error.cause === undefined || causes === 0 ? undefined : toWireError(error.cause, causes - 1),
   };
 }
 
 /** The inverse of {@link toWireError}: the same class, fields and cause; a foreign error keeps its name and code. */
 export function reviveError(wire: WireError): Error {
   const { driverCode, ...fields } = wire.fields;
-  const prototype = wire.code === null ? Error.prototype : (CLASSES[wire.name] ?? DatabaseError).prototype;
-  const error: Error = Object.create(prototype);
-  const hidden = (value: unknown) => ({ value, writable: true, configurable: true, enumerable: false });
-  Object.defineProperties(error, { message: hidden(wire.message), stack: hidden(wire.stack) });
-  if (wire.cause !== undefined) Object.defineProperty(error, 'cause', hidden(reviveError(wire.cause)));
-  Object.assign(error, fields, { name: wire.name });
+  const cause = wire.cause === undefined ? undefined : { cause: reviveError(wire.cause) };
+  const error = new Error(wire.message, cause);
+  const [known, otherwise] = wire.code === null ? [BUILT_IN, Error.prototype] : [OURS, DatabaseError.prototype];
+  Object.setPrototypeOf(error, known.get(wire.name) ?? otherwise);
+  Object.defineProperty(error, 'stack', { value: wire.stack, writable: true, configurable: true, enumerable: false });
   const code = wire.code ?? driverCode;
-  return code === undefined ? error : Object.assign(error, { code });
+  const own = { ...fields, name: wire.name, ...(code === undefined ? {} : { code }) };
+  for (const [key, value] of Object.entries(own)) {
+    Object.defineProperty(error, key, { value, writable: true, configurable: true, enumerable: true });
+  }
+  return error;
 }
