@@ -3,7 +3,7 @@
  * nothing it holds is cut off.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { DatabaseError, toWireError } from '../errors.ts';
+import { ConflictError, DatabaseError, toWireError } from '../errors.ts';
 import { createRegistry } from '../sql/procedure.ts';
 import { Connection } from './connection.ts';
 import type { Opened, Outcome, Request, Response, ThreadData } from './protocol.ts';
@@ -26,7 +26,7 @@ const one = (work: () => unknown): Outcome[] => {
 };
 
 function requireLoan(): Loan {
-  if (loan === undefined) throw new DatabaseError('CATALOG_CONFLICT', 'the connection is not lent');
+  if (loan === undefined) throw new ConflictError('the connection is not lent');
   return loan;
 }
 

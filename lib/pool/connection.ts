@@ -7,7 +7,7 @@ import { DatabaseError } from '../errors.ts';
 import { sqliteDialect } from '../sql/dialect.ts';
 import { driveSync, type Intent, type Registry, type RunResult, type Step } from '../sql/procedure.ts';
 import { type Call, type ConnectionSettings, PHASE } from './protocol.ts';
-import { classify, sqliteCode } from './sqlite-errors.ts';
+import { classify, classifyStatement, sqliteCode } from './sqlite-errors.ts';
 import { StatementCache } from './statement-cache.ts';
 
 // SQLite before 3.51.3 can corrupt a WAL that is reset while another connection reads (https://sqlite.org/changes.html).
@@ -76,6 +76,16 @@ function openDatabase(settings: ConnectionSettings): Database.Database {
   return database;
 }
 
+const notRegistered = (name: string) =>
+  new DatabaseError('CATALOG_SQL', `the procedure ${name} is not registered`, {
+    hint: 'Give the URL of the module that exports it in the option procedureModules.',
+  });
+
+const readsOnly = (what: string) =>
+  new DatabaseError('CATALOG_READ_ONLY', `${what} writes, and its call was declared as a read`, {
+    hint: "Declare the procedure as 'write', or borrow a connection for writing.",
+  });
+
 /** A connection that runs procedures by name. */
 export class Connection {
   readonly #database: Database.Database;
@@ -86,6 +96,7 @@ export class Connection {
   readonly #controls = new Map<string, Database.Statement<unknown[]>>();
   #intent: Intent = 'read';
   #rivalSeenAt = Number.NEGATIVE_INFINITY;
+  #rolledBackBy: unknown;
 
   /** Whether the procedure under way has tried to change anything: one that has not needs no undoing when it fails. */
   wrote = false;
@@ -105,38 +116,43 @@ export class Connection {
     return this.#database.inTransaction;
   }
 
-  /** Runs the procedure a call names. @throws whatever the procedure throws, driver errors classified */
+  /**
+   * Runs the procedure a call names, inside a transaction that is under way.
+   * @throws whatever the procedure throws, driver errors classified; the failure that made SQLite roll back the whole
+   *   transaction even when the procedure caught it
+   */
   run([name, input]: Call, intent: Intent): unknown {
     const found = this.#registry.get(name);
-    if (found === undefined || (intent === 'read' && found.intent === 'write')) {
-      const problem = found === undefined ? 'is not registered' : 'writes, and this connection reads';
-      throw new DatabaseError('CATALOG_SQL', `the procedure ${name} ${problem}`, {
-        hint: 'Give the URL of the module that exports it in the option procedureModules.',
-      });
-    }
-    this.wrote = false;
+    if (found === undefined) throw notRegistered(name);
+    if (intent === 'read' && found.intent === 'write') throw readsOnly(`the procedure ${name}`);
     this.#intent = intent;
-    return driveSync(found.steps(input as never, sqliteDialect), this.#execute);
+    this.#rolledBackBy = undefined;
+    this.wrote = false;
+    const result = driveSync(found.steps(input as never, sqliteDialect), this.#execute);
+    if (this.#rolledBackBy !== undefined) throw this.#rolledBackBy;
+    return result;
   }
 
   readonly #execute = ({ mode, sql }: Step): unknown => {
+    // Without the transaction each further statement would be stored at once, whatever becomes of the call.
+    if (this.#rolledBackBy !== undefined) throw this.#rolledBackBy;
+    const text = sqliteDialect.text(sql);
     try {
-      const text = sqliteDialect.text(sql);
       const statement = this.#statements.get(text, mode === 'row' || mode === 'rows' || mode === 'table');
       if (!statement.readonly) this.#writing(statement);
       return this.#answer(mode, statement, sql.values);
     } catch (error) {
-      throw classify(error);
+      const failure = classifyStatement(error, text, sql.values);
+      if (!this.#database.inTransaction) this.#rolledBackBy = failure;
+      throw failure;
     }
   };
 
   // A reader's connection refuses by itself; where the writer serves reads as well, their changes would be rolled back
-  // in silence.
+  // in silence. SQLite counts PRAGMAs that only ask, such as journal_mode, among those that write.
   #writing({ source }: Database.Statement<unknown[]>): void {
     const isPragma = /^\s*PRAGMA/i.test(source);
-    if (this.#intent === 'read' && !isPragma) {
-      throw new DatabaseError('CATALOG_READ_ONLY', 'a reading call tried to change something');
-    }
+    if (this.#intent === 'read' && !isPragma) throw readsOnly('the statement');
     this.wrote = true;
   }
 

@@ -30,18 +30,33 @@ export function sqliteCode(error: unknown): string {
 
 const primaryCode = (code: string) => code.split('_').slice(0, 2).join('_');
 
-/** Errors better-sqlite3 throws before SQLite sees the statement: wrong number or kind of bound values. */
-const isBindingError = (error: unknown) =>
-  (error instanceof TypeError || error instanceof RangeError) && error.stack?.includes('better-sqlite3') === true;
-
 /** Turns what the driver threw into a {@link DatabaseError}; everything else passes as it is. */
 export function classify(error: unknown): unknown {
   const code = sqliteCode(error);
-  if (code === '') {
-    return isBindingError(error) ? new DatabaseError('CATALOG_SQL', (error as Error).message, { cause: error }) : error;
-  }
+  if (code === '') return error;
   const { message } = error as Error;
   return new DatabaseError(CODES[primaryCode(code)] ?? 'CATALOG_SQL', `${message} (${code})`, { cause: error });
+}
+
+/**
+ * What a statement threw, as {@link classify} does, and what better-sqlite3 refuses before SQLite sees the statement: the
+ * wrong number or kind of values. None of the values is in the message, though SQLite quotes a JSON path or the words of
+ * a full-text query there.
+ */
+export function classifyStatement(error: unknown, text: string, values: readonly unknown[]): unknown {
+  if (!(error instanceof Error) || error instanceof DatabaseError) return error;
+  const message = withoutValues(error.message, text, values);
+  error.stack = error.stack?.replace(error.message, () => message) ?? '';
+  error.message = message;
+  const isRefused = error instanceof TypeError || error instanceof RangeError;
+  return isRefused ? new DatabaseError('CATALOG_SQL', message, { cause: error }) : classify(error);
+}
+
+/** The message with every word left out that a bound value has and the statement's own text has not. */
+function withoutValues(message: string, text: string, values: readonly unknown[]): string {
+  const bound = values.map((value) => (value instanceof Uint8Array ? Buffer.from(value).toString() : String(value)));
+  const isBound = (word: string) => !text.includes(word) && bound.some((value) => value.includes(word));
+  return message.replace(/[\p{L}\p{N}_]+/gu, (word) => (isBound(word) ? '…' : word));
 }
 
 /**

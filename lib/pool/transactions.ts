@@ -2,7 +2,7 @@
  * How calls share transactions on one connection. A batch of reads shares one snapshot. A group of writes shares one
  * commit and each call stands or falls alone: whatever one of them does, the others end as if it had not been there.
  */
-import { DatabaseError, toWireError } from '../errors.ts';
+import { ConflictError, DatabaseError, toWireError } from '../errors.ts';
 import type { Intent } from '../sql/procedure.ts';
 import type { Connection } from './connection.ts';
 import type { Call, Outcome } from './protocol.ts';
@@ -144,11 +144,19 @@ function runInSavepoint(connection: Connection, call: Call): unknown {
     connection.control('RELEASE one');
     return value;
   } catch (error) {
-    if (connection.inTransaction) {
-      connection.control('ROLLBACK TO one');
-      connection.control('RELEASE one');
-    }
+    undoCall(connection);
     throw error;
+  }
+}
+
+/** Undoes one call; where that fails the whole transaction goes, so that nothing half-done is ever committed. */
+function undoCall(connection: Connection): void {
+  if (!connection.inTransaction) return;
+  try {
+    connection.control('ROLLBACK TO one');
+    connection.control('RELEASE one');
+  } catch {
+    connection.rollback();
   }
 }
 
@@ -209,7 +217,7 @@ export class Loan {
 
   #assertAlive(): void {
     if (this.#connection.inTransaction) return;
-    throw new DatabaseError('CATALOG_CONFLICT', 'the transaction was rolled back by an earlier failure', {
+    throw new ConflictError('the transaction was rolled back by an earlier failure', {
       cause: this.#lostBecause,
       hint: 'Run the whole transaction again; nothing of it was stored.',
     });
