@@ -18,21 +18,31 @@ export interface PoolBounds {
   readonly queueLimit: number;
 }
 
+/** Why a connection could not be opened, in the place of the connection. */
+class FailedOpening {
+  readonly reason: unknown;
+
+  constructor(reason: unknown) {
+    this.reason = reason;
+  }
+}
+
 /** A pool of connection threads. */
 export class ConnectionPool {
-  readonly #pool: Pool<ThreadHandle>;
+  readonly #pool: Pool<ThreadHandle | FailedOpening>;
   readonly #threads = new Set<ThreadHandle>();
   readonly #bounds: PoolBounds;
   #created = 0;
   #lost = 0;
+  #abandoned: DatabaseError | undefined;
 
   constructor(settings: ConnectionSettings, bounds: PoolBounds) {
     this.#bounds = bounds;
-    this.#pool = createPool<ThreadHandle>(
+    this.#pool = createPool<ThreadHandle | FailedOpening>(
       {
         create: () => this.#open(settings),
-        destroy: (thread) => this.#retire(thread),
-        validate: (thread) => Promise.resolve(thread.usable || thread.failure !== undefined),
+        destroy: (opened) => this.#retire(opened),
+        validate: async (opened) => opened instanceof FailedOpening || opened.usable,
       },
       {
         min: 0,
@@ -44,6 +54,10 @@ export class ConnectionPool {
     );
   }
 
+  get size(): number {
+    return this.#bounds.size;
+  }
+
   get idle(): number {
     return this.#pool.available;
   }
@@ -53,27 +67,29 @@ export class ConnectionPool {
    * @throws {DatabaseError} CATALOG_TIMEOUT, CATALOG_POOL_EXHAUSTED, or why no connection can be opened
    */
   async acquire(): Promise<ThreadHandle> {
-    const thread = await this.#pool.acquire().catch((error: Error) => {
+    const opened = await this.#pool.acquire().catch((error: Error) => {
       throw this.#acquireError(error);
     });
-    if (thread.failure === undefined) return thread;
-    await this.#pool.destroy(thread);
-    throw thread.failure;
+    if (opened instanceof ThreadHandle) return opened;
+    await this.#pool.destroy(opened);
+    throw opened.reason;
   }
 
   /** Gives a connection back; one that can no longer be used is replaced at the next need. */
   async release(thread: ThreadHandle): Promise<void> {
+    if (!this.#pool.isBorrowedResource(thread)) return; // taken away by abandon()
     if (thread.usable) await this.#pool.release(thread);
     else await this.#pool.destroy(thread);
   }
 
   figures(): ConnectionFigures {
-    const { borrowed, available } = this.#pool;
+    const usable = [...this.#threads].filter((thread) => thread.usable);
+    const busy = usable.filter((thread) => this.#pool.isBorrowedResource(thread)).length;
     return {
       size: this.#bounds.size,
-      open: [...this.#threads].filter(({ usable }) => usable).length,
-      busy: borrowed,
-      idle: available,
+      open: usable.length,
+      busy,
+      idle: usable.length - busy,
       created: this.#created,
       lost: this.#lost,
     };
@@ -85,23 +101,39 @@ export class ConnectionPool {
     await this.#pool.clear();
   }
 
-  /** Ends every thread now, whatever it does. */
-  async kill(): Promise<void> {
-    await Promise.all([...this.#threads].map((thread) => thread.kill()));
+  /**
+   * Ends every thread now, whatever it does, and opens none again: who waits for a connection is refused with `reason`.
+   * Not waited for: a native statement that never ends cannot be interrupted.
+   */
+  abandon(reason: DatabaseError): void {
+    this.#abandoned = reason;
+    for (const thread of this.#threads) {
+      void thread.kill();
+      // Its place is needed: generic-pool answers those who wait only when it can open another.
+      if (this.#pool.isBorrowedResource(thread)) void this.#pool.destroy(thread);
+    }
   }
 
-  async #open(settings: ConnectionSettings): Promise<ThreadHandle> {
-    const thread = await ThreadHandle.open(settings, () => {
-      this.#lost += 1;
-    });
-    this.#created += 1;
-    this.#threads.add(thread);
-    return thread;
+  async #open(settings: ConnectionSettings): Promise<ThreadHandle | FailedOpening> {
+    try {
+      if (this.#abandoned !== undefined) throw this.#abandoned;
+      const thread = await ThreadHandle.open(settings, () => {
+        this.#lost += 1;
+      });
+      this.#threads.add(thread);
+      this.#created += 1;
+      if (this.#abandoned === undefined) return thread;
+      await this.#retire(thread);
+      throw this.#abandoned;
+    } catch (reason) {
+      return new FailedOpening(reason);
+    }
   }
 
-  async #retire(thread: ThreadHandle): Promise<void> {
-    await thread.close();
-    this.#threads.delete(thread);
+  async #retire(opened: ThreadHandle | FailedOpening): Promise<void> {
+    if (opened instanceof FailedOpening) return;
+    await opened.close();
+    this.#threads.delete(opened);
   }
 
   #acquireError(error: Error): DatabaseError {

@@ -3,7 +3,7 @@
  * answered by one. Over readers that is read batching, over the one writer group commit. There is no timer: an idle
  * engine sends a single call at once.
  */
-import { DatabaseError, reviveError } from '../errors.ts';
+import { DatabaseError, reviveError, ValidationError } from '../errors.ts';
 import type { CallOptions, WorkFigures } from '../sql/engine.ts';
 import type { Procedure } from '../sql/procedure.ts';
 import type { ConnectionPool } from './connection-pool.ts';
@@ -99,7 +99,7 @@ export class Dispatcher {
       const calls = tickets.map(({ call }) => call);
       settle(tickets, await thread.request({ kind: this.#kind, calls }));
     } catch (error) {
-      if (error instanceof DOMException && tickets.length > 1) await this.#sendEach(thread, tickets);
+      if (error instanceof ValidationError && tickets.length > 1) await this.#sendEach(thread, tickets);
       else for (const { reject } of tickets) reject(error);
     }
   }

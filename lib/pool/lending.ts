@@ -64,7 +64,19 @@ class LentConnection implements Executor {
   }
 }
 
+/** A loan as the code that runs inside it sees it: what it holds, and what those around it hold. */
+interface Held {
+  readonly connection: LentConnection;
+  readonly pool: ConnectionPool;
+  readonly outer: Held | undefined;
+}
+
 const alreadyEnded = () => new ConflictError('the transaction has ended');
+
+const selfWait = (what: string) =>
+  new ConflictError(`${what} inside a transaction would wait for that transaction itself`, {
+    hint: 'Use the connection that the callback was given.',
+  });
 
 const deadlinePassed = (ms: number) =>
   new DatabaseError('CATALOG_TIMEOUT', `the transaction did not end within ${ms} ms and was rolled back`);
@@ -72,7 +84,7 @@ const deadlinePassed = (ms: number) =>
 /** Who may borrow from which pool. */
 export class Lending {
   readonly #pools: Readonly<Record<Intent, ConnectionPool>>;
-  readonly #current = new AsyncLocalStorage<LentConnection>();
+  readonly #current = new AsyncLocalStorage<Held>();
   readonly #underWay = new Set<Promise<unknown>>();
   readonly #figures = { active: 0, granted: 0, expired: 0 };
 
@@ -84,13 +96,23 @@ export class Lending {
     return { ...this.#figures };
   }
 
-  /** @throws {ConflictError} when the caller runs inside a write loan that the work would wait for */
-  assertNotInside(what: string): void {
-    const current = this.#current.getStore();
-    if (current?.intent !== 'write' || !current.active) return;
-    throw new ConflictError(`${what} inside a transaction would wait for that transaction itself`, {
-      hint: 'Use the tx that the callback was given.',
-    });
+  /** @throws {ConflictError} when every connection that such work could wait for is held by loans the caller is inside */
+  assertNotWaitingForItself(what: string, intent: Intent): void {
+    const pool = this.#pools[intent];
+    if (this.#heldByCaller().filter((held) => held.pool === pool).length >= pool.size) throw selfWait(what);
+  }
+
+  /** @throws {ConflictError} when the caller is inside a loan */
+  assertOutside(what: string): void {
+    if (this.#heldByCaller().length > 0) throw selfWait(what);
+  }
+
+  #heldByCaller(): readonly Held[] {
+    const held: Held[] = [];
+    for (let loan = this.#current.getStore(); loan !== undefined; loan = loan.outer) {
+      if (loan.connection.active) held.push(loan);
+    }
+    return held;
   }
 
   lend<Result>(intent: Intent, use: (connection: Executor) => Promise<Result>, options: LendOptions): Promise<Result> {
@@ -153,7 +175,8 @@ export class Lending {
     const error = deadlinePassed(deadlineMs);
     const timer = Number.isFinite(deadlineMs) ? setTimeout(() => reject(error), deadlineMs) : undefined;
     try {
-      const result = await Promise.race([this.#current.run(connection, () => use(connection)), expired]);
+      const held = { connection, pool: this.#pools[connection.intent], outer: this.#current.getStore() };
+      const result = await Promise.race([this.#current.run(held, () => use(connection)), expired]);
       clearTimeout(timer);
       await connection.end(true, alreadyEnded());
       return result;

@@ -82,11 +82,10 @@ export class SqliteEngine implements Engine {
     return this.#lending.lend(intent, use, options);
   }
 
-  /** @throws {ConflictError} when called from inside a write loan */
+  /** @throws {ConflictError} when called from inside a loan that it would wait for */
   #assertUsable(intent: Intent, what: string): void {
     if (this.#state !== 'open') throw closedError();
-    if (intent === 'read' && this.#readers !== this.#writers) return;
-    this.#lending.assertNotInside(what);
+    this.#lending.assertNotWaitingForItself(what, intent);
     if (intent === 'write' && this.#options.readOnly) {
       throw new DatabaseError('CATALOG_READ_ONLY', `${what} writes, and the database was opened read-only`);
     }
@@ -106,7 +105,7 @@ export class SqliteEngine implements Engine {
   /** @throws {ConflictError} when called from inside a transaction, which it would wait for */
   async close(): Promise<void> {
     if (this.#closing === undefined) {
-      this.#lending.assertNotInside('close');
+      this.#lending.assertOutside('close');
       this.#state = 'closing';
       this.#closing = this.#close();
     }
@@ -136,7 +135,7 @@ export class SqliteEngine implements Engine {
   // Not awaited: a native statement that never ends cannot be interrupted, and close must not hang on it.
   #abandon(): void {
     for (const dispatcher of [this.#reads, this.#writes]) dispatcher.rejectAll(closedError());
-    for (const pool of [this.#readers, this.#writers]) void pool.kill();
+    for (const pool of [this.#readers, this.#writers]) pool.abandon(closedError());
   }
 }
 

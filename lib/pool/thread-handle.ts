@@ -4,7 +4,7 @@
  */
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { DatabaseError, reviveError } from '../errors.ts';
+import { DatabaseError, reviveError, ValidationError } from '../errors.ts';
 import {
   type ConnectionSettings,
   type Opened,
@@ -22,82 +22,98 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
+// Node hands the process's flags on to its threads, and this one, meant for code on the command line, ends them at once.
+const FLAGS = process.execArgv.some((flag) => flag.startsWith('--input-type')) ? { execArgv: [] } : {};
+
 /** One connection on one thread. */
 export class ThreadHandle {
   readonly #worker: Worker;
   readonly #phase: Int32Array;
   readonly #exited: Promise<void>;
+  readonly #onLost: () => void;
   #waiting: Waiting | undefined;
   #crash: unknown;
-  /** Why the connection could not be opened. */
-  failure: unknown;
-  /** False once the thread has ended, failed to open, or reported itself broken. */
-  usable = true;
+  #usable = false;
 
   private constructor(settings: ConnectionSettings, onLost: () => void) {
     const phase = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
     this.#phase = new Int32Array(phase);
+    this.#onLost = onLost;
     const workerData: ThreadData = { settings, phase };
-    this.#worker = new Worker(THREAD_URL, { workerData, name: 'catalog-connection' });
+    this.#worker = new Worker(THREAD_URL, { workerData, name: 'catalog-connection', ...FLAGS });
     this.#worker.on('error', (error) => {
       this.#crash = error;
     });
     this.#exited = new Promise((resolve) => {
       this.#worker.once('exit', () => {
-        if (this.usable) onLost();
-        this.usable = false;
+        this.#lose();
         this.#rejectWaiting();
         resolve();
       });
     });
   }
 
-  /** Starts a thread; never rejects: a connection that could not be opened says why in `failure`. */
+  /**
+   * Starts a thread and opens its connection.
+   * @throws whatever kept it from opening; the thread has ended, or will by itself, then
+   */
   static async open(settings: ConnectionSettings, onLost: () => void): Promise<ThreadHandle> {
     const handle = new ThreadHandle(settings, onLost);
-    const opened = await handle.#firstMessage();
-    if (opened !== null) {
-      handle.failure = opened;
-      handle.usable = false;
+    const message = new Promise<Opened>((resolve) => handle.#worker.once('message', resolve));
+    const opened = await Promise.race([message, handle.#exited]);
+    if (opened === undefined) throw openingLost(handle.#crash);
+    if (opened.error !== null) {
+      handle.#worker.postMessage({ kind: 'close' } satisfies Request);
+      throw reviveError(opened.error);
     }
+    handle.#usable = true;
     handle.#worker.on('message', (response: Response) => handle.#answer(response));
     handle.#worker.unref();
     return handle;
   }
 
-  async #firstMessage(): Promise<unknown> {
-    const message = new Promise<Opened>((resolve) => this.#worker.once('message', resolve));
-    const opened = await Promise.race([message, this.#exited]);
-    if (opened === undefined) return this.#lostError();
-    return opened.error === null ? null : reviveError(opened.error);
+  /** False once the thread has ended, or its connection can no longer be trusted. */
+  get usable(): boolean {
+    return this.#usable;
   }
 
   /**
    * Sends a request and waits for the answer.
    * @throws {DatabaseError} CATALOG_IO (retryable) when the thread died before it could commit, CATALOG_INDETERMINATE
    *   when it may have committed
-   * @throws {DOMException} DataCloneError when the request cannot be sent
+   * @throws {ValidationError} when the request cannot be sent
    */
   request(request: Request): Promise<Response> {
     return new Promise((resolve, reject) => {
-      if (!this.usable) {
-        reject(this.#lostError());
-        return;
-      }
+      if (!this.#usable) throw this.#rolledBack();
       if (this.#waiting !== undefined) throw new TypeError('a connection takes one request at a time');
       Atomics.store(this.#phase, 0, PHASE.begun);
-      this.#worker.postMessage(request);
+      this.#post(request);
       this.#worker.ref();
       this.#waiting = { resolve, reject };
     });
+  }
+
+  #post(request: Request): void {
+    try {
+      this.#worker.postMessage(request);
+    } catch (cause) {
+      const received = 'a value that cannot be sent to a thread';
+      throw new ValidationError({ field: 'input', received, accepted: 'what structuredClone takes' }, { cause });
+    }
   }
 
   #answer(response: Response): void {
     const waiting = this.#waiting;
     this.#waiting = undefined;
     this.#worker.unref();
-    if (response.broken) this.usable = false;
+    if (response.broken) this.#lose();
     waiting?.resolve(response);
+  }
+
+  #lose(): void {
+    if (this.#usable) this.#onLost();
+    this.#usable = false;
   }
 
   #rejectWaiting(): void {
@@ -107,10 +123,12 @@ export class ThreadHandle {
   }
 
   #lostError(): DatabaseError {
-    if (Atomics.load(this.#phase, 0) === PHASE.committing) {
-      const message = 'the connection’s thread ended while a commit was under way';
-      return new DatabaseError('CATALOG_INDETERMINATE', message, { cause: this.#crash });
-    }
+    if (Atomics.load(this.#phase, 0) !== PHASE.committing) return this.#rolledBack();
+    const message = 'the connection’s thread ended while a commit was under way';
+    return new DatabaseError('CATALOG_INDETERMINATE', message, { cause: this.#crash });
+  }
+
+  #rolledBack(): DatabaseError {
     return new DatabaseError('CATALOG_IO', 'the connection’s thread ended; what it held was rolled back', {
       cause: this.#crash,
       retryable: true,
@@ -120,7 +138,7 @@ export class ThreadHandle {
 
   /** Lets the thread finish, close its connection and end. */
   async close(): Promise<void> {
-    this.usable = false;
+    this.#usable = false;
     this.#worker.ref();
     this.#worker.postMessage({ kind: 'close' } satisfies Request);
     await this.#exited;
@@ -128,7 +146,10 @@ export class ThreadHandle {
 
   /** Ends the thread now; what it holds is rejected. A statement that is running natively ends first. */
   async kill(): Promise<void> {
-    this.usable = false;
+    this.#usable = false;
     await this.#worker.terminate();
   }
 }
+
+const openingLost = (cause: unknown) =>
+  new DatabaseError('CATALOG_IO', 'the thread of a connection ended before it had opened the database', { cause });

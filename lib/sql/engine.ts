@@ -77,7 +77,8 @@ export interface Engine extends Executor, AsyncDisposable {
   readonly dialect: Dialect;
   /**
    * Lends one connection in one transaction: committed when `use` resolves, rolled back when it throws. A call on the
-   * engine itself from inside a write loan throws CATALOG_CONFLICT, because it would wait for itself.
+   * engine itself from inside a loan throws CATALOG_CONFLICT where it would wait for that loan: a write inside a write
+   * loan, `close` inside any, and whatever needs a connection when the caller's loans hold them all.
    */
   lend<Result>(intent: Intent, use: (connection: Executor) => Promise<Result>, options?: LendOptions): Promise<Result>;
   stats(): EngineStats;
