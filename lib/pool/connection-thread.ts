@@ -6,6 +6,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { ConflictError, DatabaseError, toWireError } from '../errors.ts';
 import { createRegistry } from '../sql/procedure.ts';
 import { Connection } from './connection.ts';
+import { lookFirst } from './look.ts';
 import type { Opened, Outcome, Request, Response, ThreadData } from './protocol.ts';
 import { classify } from './sqlite-errors.ts';
 import { Loan, runBatch, runGroup } from './transactions.ts';
@@ -77,7 +78,10 @@ function closeThread(): void {
 async function openThread(): Promise<Opened> {
   try {
     const modules: object[] = await Promise.all(settings.procedureModules.map((url) => import(url)));
-    connection = new Connection(settings, createRegistry(modules), new Int32Array(phase));
+    const registry = createRegistry(modules);
+    const { database, look, busyTimeoutMs } = settings;
+    if (look !== undefined) lookFirst(database, look, registry, busyTimeoutMs);
+    connection = new Connection(settings, registry, new Int32Array(phase));
     return { error: null };
   } catch (error) {
     return { error: toWireError(classify(error)) };

@@ -44,6 +44,8 @@ export interface ConnectionSettings {
   readonly allowRollbackJournal: boolean;
   /** Modules whose exported procedures the thread can run, as URLs. */
   readonly procedureModules: readonly string[];
+  /** The procedure that looks at the file first and throws when it must not be touched; none looks if left out. */
+  readonly look?: string | undefined;
 }
 
 export interface ThreadData {

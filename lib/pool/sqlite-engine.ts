@@ -41,8 +41,11 @@ export class SqliteEngine implements Engine {
     const poolOf = (size: number, settings: ConnectionSettings) =>
       new ConnectionPool(settings, { size, acquireTimeoutMs, queueLimit });
     const bounds = { limit: queueLimit, timeoutMs: acquireTimeoutMs };
-    this.#writers = poolOf(1, connectionSettings(options, readOnly));
-    this.#readers = poolSize === 1 ? this.#writers : poolOf(poolSize - 1, connectionSettings(options, true));
+    // The file is looked at once, by whichever connection is opened first.
+    const look = options.look;
+    this.#writers = poolOf(1, { ...connectionSettings(options, readOnly), look });
+    const readers = { ...connectionSettings(options, true), ...(readOnly ? { look } : {}) };
+    this.#readers = poolSize === 1 ? this.#writers : poolOf(poolSize - 1, readers);
     this.#reads = new Dispatcher(this.#readers, 'batch', bounds);
     this.#writes = new Dispatcher(this.#writers, 'group', bounds);
     this.#lending = new Lending({ read: this.#readers, write: this.#writers });
