@@ -128,4 +128,11 @@ const versions: MigrationStep = {
   safeVersion: 0,
 };
 
-export const baseSchema: readonly MigrationStep[] = [base, performanceIndexes, fileMetadata, analytics, quotas, versions];
+export const baseSchema: readonly MigrationStep[] = [
+  base,
+  performanceIndexes,
+  fileMetadata,
+  analytics,
+  quotas,
+  versions,
+];
