@@ -173,8 +173,9 @@ export class Connection {
 
   #table(statement: Database.Statement<unknown[]>, values: unknown[]): unknown {
     if (!statement.reader) return { columns: [], rows: [], ...this.#change(statement, values) };
-    const columns = statement.columns().map(({ name }) => name);
     const rows = statement.all(values);
+    // Asked for afterwards: a prepared statement learns of a changed schema when it runs.
+    const columns = statement.columns().map(({ name }) => name);
     return { columns, rows, ...(statement.readonly ? NO_CHANGE : this.#lastChange()) };
   }
 
