@@ -1,0 +1,35 @@
+/**
+ * What every engine promises, as one suite over the contract of lib/sql/engine.ts: an engine for another database passes
+ * by opening itself with the procedures of test/fixtures/procedures.ts.
+ */
+import t, { type Test } from 'tap';
+import { closing } from './fixtures/conformance/closing.ts';
+import { lending } from './fixtures/conformance/lending.ts';
+import { running, sharing } from './fixtures/conformance/running.ts';
+import type { EngineFactory, EngineLimits } from './fixtures/conformance/setting.ts';
+import { waiting } from './fixtures/conformance/waiting.ts';
+import { clearTables, createTables } from './fixtures/procedures.ts';
+
+/** Runs the suite against the engines a factory opens. */
+export function engineConformance(name: string, { open, readsBesideLoans }: EngineFactory): void {
+  const openWithTables = async (t: Test, limits: EngineLimits = {}) => {
+    const engine = await open(t, limits);
+    await engine.run(createTables, null);
+    return engine;
+  };
+  // One engine serves a whole part, empty again for each test.
+  const sharedBy = async (t: Test) => {
+    const engine = await openWithTables(t);
+    return async () => {
+      await engine.run(clearTables, null);
+      return engine;
+    };
+  };
+  t.test(name, async (t) => {
+    t.test('running', async (t) => running(t, await sharedBy(t)));
+    t.test('sharing a commit', async (t) => sharing(t, await sharedBy(t)));
+    t.test('lending', async (t) => lending(t, await sharedBy(t), readsBesideLoans));
+    t.test('waiting', async (t) => waiting(t, openWithTables));
+    t.test('closing', async (t) => closing(t, openWithTables));
+  });
+}

@@ -1,0 +1,222 @@
+/** The SQLite engine: the suite every engine passes, in each of its settings, and what only SQLite has. */
+import { readdir, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { SqliteEngine, type SqliteEngineOptions } from '../lib/pool/sqlite-engine.ts';
+import { engineConformance } from './engine-conformance.ts';
+import { hold, outcomes, texts } from './fixtures/conformance/setting.ts';
+import { engineOptions, openEngine, openEngineOn } from './fixtures/open-engine.ts';
+import * as p from './fixtures/procedures.ts';
+import * as q from './fixtures/sqlite-procedures.ts';
+
+t.setTimeout(120_000);
+
+const SETTINGS: readonly Partial<SqliteEngineOptions>[] = [
+  { poolSize: 5, durability: 'full' },
+  { poolSize: 2, durability: 'normal' },
+  { poolSize: 1, durability: 'full' },
+];
+
+for (const settings of SETTINGS) {
+  engineConformance(`SQLite, ${settings.poolSize} connections, durability ${settings.durability}`, {
+    open: (t, limits = {}) => openEngine(t, { ...settings, ...limits }),
+    readsBesideLoans: settings.poolSize !== 1,
+  });
+}
+
+const withTables = async (t: Test, options: Partial<SqliteEngineOptions> = {}) => {
+  const engine = await openEngine(t, options);
+  await engine.run(p.createTables, null);
+  return engine;
+};
+
+t.test('64 callers save 20,000 rows with a lookup after each: nothing is lost, and many share a commit', async (t) => {
+  const engine = await withTables(t, { poolSize: 5, durability: 'full' });
+  const before = engine.stats();
+  const [callers, each] = [64, 313];
+  const caller = async (number: number) => {
+    for (let i = 0; i < each; i += 1) {
+      const note = { id: number * each + i, text: `${number}: ${i}` };
+      await engine.run(p.addNote, note);
+      if ((await engine.run(p.readNote, note.id)) !== note.text) throw new Error(`the write ${note.text} is not seen`);
+    }
+  };
+  await Promise.all(Array.from({ length: callers }, (_, number) => caller(number)));
+  const stored = await engine.run(p.listNotes, null);
+  const expected = Array.from({ length: callers * each }, (_, id) => ({
+    id,
+    text: `${Math.floor(id / each)}: ${id % each}`,
+  }));
+  t.strictSame(stored, expected);
+  const { writes } = engine.stats();
+  t.equal(writes.calls - before.writes.calls, callers * each);
+  t.ok((writes.rounds - before.writes.rounds) * 8 < callers * each, `${writes.rounds} commits`);
+});
+
+const SQLITE_SETTINGS = {
+  journal_mode: 'wal',
+  foreign_keys: 1,
+  recursive_triggers: 1,
+  cache_size: 10_000,
+  temp_store: 2,
+  busy_timeout: 4_321,
+  journal_size_limit: 64 * 1024 * 1024,
+  trusted_schema: 0,
+  cell_size_check: 1,
+  secure_delete: 1,
+};
+
+t.test('every connection has every setting this product relies on', async (t) => {
+  for (const [durability, synchronous] of [
+    ['full', 2],
+    ['normal', 1],
+  ] as const) {
+    const engine = await openEngine(t, { poolSize: 3, durability, busyTimeoutMs: 4_321 });
+    t.match(await engine.run(q.writerSettings, null), { ...SQLITE_SETTINGS, synchronous, wal_autocheckpoint: 4_000 });
+    const { giveBack } = await hold(engine, 'read');
+    for (const loan of [engine, engine]) {
+      t.match(await loan.run(q.readerSettings, null), { ...SQLITE_SETTINGS, synchronous });
+    }
+    await giveBack();
+    t.equal(engine.stats().readers.created, 2, 'both readers were asked');
+    t.match(await engine.lend('write', (tx) => tx.run(q.writerSettings, null)), { ...SQLITE_SETTINGS, synchronous });
+    await engine.close();
+  }
+});
+
+t.test('foreign keys are suspended for one loan alone, even when it fails', async (t) => {
+  const engine = await withTables(t);
+  const on = async () => (await engine.run(q.writerSettings, null))['foreign_keys'];
+  const off = (tx: Parameters<Parameters<typeof engine.lend>[1]>[0]) => tx.run(q.writerSettings, null);
+  t.match(await engine.lend('write', off, { foreignKeys: false }), { foreign_keys: 0 });
+  t.equal(await on(), 1);
+  const failing = async () => {
+    throw new RangeError('the callback failed');
+  };
+  await t.rejects(engine.lend('write', failing, { foreignKeys: false }), RangeError);
+  t.equal(await on(), 1);
+});
+
+t.test('a read that writes is refused, and changes nothing', async (t) => {
+  for (const poolSize of [1, 2]) {
+    const engine = await withTables(t, { poolSize });
+    await t.rejects(engine.run(q.writeInRead, { id: 1, text: 'unwanted' }), { code: 'CATALOG_READ_ONLY' });
+    await engine.lend('read', (tx) =>
+      t.rejects(tx.run(q.writeInRead, { id: 1, text: 'unwanted' }), { code: 'CATALOG_READ_ONLY' }),
+    );
+    t.same(await texts(engine), [], `${poolSize} connections`);
+    await engine.close();
+  }
+});
+
+t.test('transaction control and other files are refused in a procedure, whatever stands before them', async (t) => {
+  const engine = await withTables(t);
+  const refused = [
+    'BEGIN',
+    'begin immediate',
+    'COMMIT',
+    'END',
+    'ROLLBACK',
+    'SAVEPOINT x',
+    'RELEASE one',
+    "ATTACH ':memory:' AS other",
+    'DETACH main',
+    "VACUUM INTO '/tmp/copy'",
+    ' \t\n; COMMIT',
+    '-- comment\nCOMMIT',
+    '/* comment */ COMMIT',
+    '/* a *//* b */--c\n;\uFEFF COMMIT',
+  ];
+  for (const text of refused) {
+    const problem = { code: 'CATALOG_VALIDATION', field: 'sql' };
+    await t.rejects(engine.run(q.execute, text), problem, JSON.stringify(text));
+  }
+  t.same(
+    await outcomes(refused.map((text) => engine.run(q.query, { text }))),
+    refused.map(() => 'CATALOG_VALIDATION'),
+  );
+  t.same(await texts(engine), []);
+});
+
+t.test('a table has its present columns after the schema changed', async (t) => {
+  const engine = await openEngine(t, { poolSize: 2 });
+  await engine.run(q.execute, 'CREATE TABLE changing (a)');
+  const read = () => engine.run(q.query, { text: 'SELECT * FROM changing' });
+  t.match(await read(), { columns: ['a'], rows: [] });
+  await engine.run(q.execute, 'ALTER TABLE changing ADD COLUMN b');
+  await engine.run(q.execute, 'INSERT INTO changing VALUES (1, 2)');
+  t.match(await read(), { columns: ['a', 'b'], rows: [[1, 2]] });
+  t.match(await engine.run(q.execute, 'UPDATE changing SET a = 3'), { columns: [], rows: [], changes: 1 });
+});
+
+t.test('bytes come back as they went in', async (t) => {
+  const engine = await openEngine(t);
+  const bytes = Uint8Array.from({ length: 256 }, (_, i) => i);
+  const [stored, type] = (await engine.run(q.keepBytes, bytes)) ?? [];
+  t.same([Uint8Array.from(stored ?? []), type], [bytes, 'blob']);
+});
+
+t.test('database, WAL and shared memory belong to their owner alone', async (t) => {
+  const engine = await withTables(t);
+  await engine.run(p.slowSum, 10);
+  const folder = t.testdirName;
+  const modes = async () => {
+    const names = (await readdir(folder)).toSorted();
+    return Promise.all(names.map(async (name) => [name, (await stat(join(folder, name))).mode & 0o777]));
+  };
+  t.same(await modes(), [
+    ['catalogue.db', 0o600],
+    ['catalogue.db-shm', 0o600],
+    ['catalogue.db-wal', 0o600],
+  ]);
+  await engine.close();
+  t.same(await modes(), [['catalogue.db', 0o600]]);
+});
+
+t.test('a database opened for reading only is read and never changed', async (t) => {
+  const path = join(t.testdir(), 'catalogue.db');
+  const writing = await openEngineOn(path);
+  await writing.run(p.createTables, null);
+  await writing.run(p.appendNote, 'kept');
+  await writing.close();
+  for (const poolSize of [1, 3]) {
+    const engine = await openEngineOn(path, { readOnly: true, poolSize });
+    t.same(await texts(engine), ['kept']);
+    t.same(await engine.lend('read', texts), ['kept']);
+    const refused = { code: 'CATALOG_READ_ONLY', message: /opened read-only/ };
+    await t.rejects(engine.run(p.appendNote, 'refused'), refused);
+    await t.rejects(engine.lend('write', texts), refused);
+    await engine.close();
+  }
+});
+
+t.test('a file that cannot be opened is a typed failure at once, and nothing runs on', async (t) => {
+  const folder = t.testdir({
+    'text.db': 'this is no database, and long enough for a header of a hundred bytes '.repeat(9),
+  });
+  const open = (name: string, options: Partial<SqliteEngineOptions> = {}) =>
+    SqliteEngine.open(engineOptions(join(folder, name), options));
+  await t.rejects(open('missing.db'), { code: 'CATALOG_IO' });
+  await t.rejects(open('text.db'), { code: 'CATALOG_CORRUPT' });
+  await writeFile(join(folder, 'empty.db'), '');
+  await t.rejects(open('empty.db', { procedureModules: ['file:///nowhere.ts'] }), { code: 'ERR_MODULE_NOT_FOUND' });
+  const function_ = (() => 1) as unknown as string;
+  await t.rejects(open('empty.db', { procedureModules: [function_] }), { name: 'DataCloneError' });
+  const exits = `data:text/javascript,process.exit(3)`;
+  await t.rejects(open('empty.db', { procedureModules: [exits] }), {
+    code: 'CATALOG_IO',
+    message: /before it had opened/,
+  });
+});
+
+t.test('a reader that cannot be opened fails the reads, and only them', async (t) => {
+  const noReader = `data:text/javascript,import { workerData } from 'node:worker_threads';
+    if (workerData.settings.readOnly) throw new RangeError('no reader today')`;
+  const { procedureModules } = engineOptions('');
+  const engine = await withTables(t, { procedureModules: [...procedureModules, noReader] });
+  const reads = Array.from({ length: 300 }, () => engine.run(p.slowSum, 10));
+  t.same(await outcomes(reads), Array(300).fill('RangeError'));
+  await t.rejects(engine.lend('read', texts), { name: 'RangeError', message: 'no reader today' });
+  t.equal(await engine.run(p.appendNote, 'written'), 1);
+  t.match(engine.stats().readers, { open: 0, busy: 0, idle: 0, created: 0, lost: 0 });
+});
