@@ -10,7 +10,7 @@ import { DatabaseManager } from '../lib/index.ts';
 import { checksumOf } from '../lib/migrations/migration.ts';
 import { MIGRATIONS } from '../lib/migrations/migration-list.ts';
 import type { CatalogOptions } from '../lib/options.ts';
-import { note } from './report.ts';
+import { note } from './notes.ts';
 import { CLIENTS, clientName, sampleFile } from './sample-files.ts';
 
 /** A catalogue on the disk that nobody has open. */

@@ -1,52 +1,74 @@
 /**
- * How figures are taken on a machine that others use as well: contestants take turns, round by round, in an order that
- * rotates; the first round warms up and is dropped; what is reported is the median of the rounds, their spread, and
- * ratios of rounds that ran next to each other.
+ * How figures are taken on a machine that others use as well: contestants take turns in an order that rotates; the
+ * first turn warms up and is dropped, and so are the turns in which other processes took the processors. Reported are
+ * the median of what is left, its spread, and ratios of rounds that ran next to each other.
  */
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import { OthersWatch } from './others.ts';
 
-/** The median of some rounds, and the lowest and highest of them. */
-export interface Summary {
-  readonly median: number;
-  readonly low: number;
-  readonly high: number;
+/** What a round told: figures by name. */
+export type RoundFigures = Readonly<Record<string, number>>;
+
+/** One round of a contestant; `number` counts rounds from 0, those that are dropped included. */
+export type Round<Names extends RoundFigures> = (number: number) => Promise<Names> | Names;
+
+type Collected<Contestants> = {
+  [Name in keyof Contestants]: Contestants[Name] extends Round<infer Names> ? Record<keyof Names, number[]> : never;
+};
+
+/** What the contestants' rounds told, for each figure a list of the rounds that count. */
+export interface Turns<Contestants> {
+  readonly figures: Collected<Contestants>;
+  /** Rounds that each contestant ran, dropped ones included. */
+  readonly ran: number;
 }
 
-/** The value below which `share` (0 to 1) of the values lie. */
-export function quantile(values: readonly number[], share: number): number {
-  const sorted = Float64Array.from(values).sort();
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+const MOST_ATTEMPTS = 3; // times the rounds wanted, when other processes keep disturbing
+const QUIET = 0.2; // processors that others may use in a turn that counts
+
+interface Turn {
+  readonly others: number;
+  readonly figures: Readonly<Record<string, RoundFigures>>;
 }
 
-export const summary = (values: readonly number[]): Summary => ({
-  median: quantile(values, 0.5),
-  low: Math.min(...values),
-  high: Math.max(...values),
-});
-
-/** One round of a contestant; resolves with its figure, such as microseconds a call. */
-export type Round = (round: number) => Promise<number> | number;
-
-/** Runs one warm-up round and `rounds` more of each contestant, taking turns; the figures by contestant. */
-export async function takeTurns<Name extends string>(
-  contestants: Readonly<Record<Name, Round>>,
+/**
+ * Runs one warm-up turn, then turns until `rounds` of them were quiet, or three times as many; the quietest count.
+ * Others' use of the processors is told on stderr when it was more than a little.
+ */
+export async function takeTurns<Contestants extends Readonly<Record<string, Round<RoundFigures>>>>(
+  contestants: Contestants,
   rounds: number,
-): Promise<Record<Name, number[]>> {
-  const names = Object.keys(contestants) as Name[];
-  const figures = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<Name, number[]>;
-  for (let round = 0; round <= rounds; round += 1) {
-    const first = round % names.length;
-    for (const name of [...names.slice(first), ...names.slice(0, first)]) {
-      const figure = await contestants[name](round);
-      if (round > 0) figures[name].push(figure);
-    }
+): Promise<Turns<Contestants>> {
+  const turns: Turn[] = [];
+  const isQuiet = ({ others }: Turn) => others <= QUIET;
+  let ran = 0;
+  while (turns.length < rounds * MOST_ATTEMPTS && turns.filter(isQuiet).length < rounds) {
+    const turn = await takeTurn(contestants, ran);
+    if (ran > 0) turns.push(turn);
+    ran += 1;
   }
-  return figures;
+  const counting = turns.sort((a, b) => a.others - b.others).slice(0, rounds);
+  OthersWatch.tell(counting.map(({ others }) => others));
+  const collected = Object.keys(contestants).map((name) => [name, columns(counting, name)]);
+  return { ran, figures: Object.fromEntries(collected) };
 }
 
-/** How many times `theirs` the rounds of `ours` took, round by round. */
-export const ratios = (theirs: readonly number[], ours: readonly number[]): number[] =>
-  theirs.map((figure, round) => figure / (ours[round] ?? Number.NaN));
+async function takeTurn(contestants: Readonly<Record<string, Round<RoundFigures>>>, number: number): Promise<Turn> {
+  const names = Object.keys(contestants);
+  const first = number % names.length;
+  const watch = new OthersWatch();
+  const figures: Record<string, RoundFigures> = {};
+  for (const name of [...names.slice(first), ...names.slice(0, first)]) {
+    figures[name] = (await contestants[name]?.(number)) ?? {};
+  }
+  return { figures, others: watch.processors() };
+}
+
+function columns(turns: readonly Turn[], contestant: string): Record<string, number[]> {
+  const names = Object.keys(turns[0]?.figures[contestant] ?? {});
+  const column = (name: string) => turns.map(({ figures }) => figures[contestant]?.[name] ?? Number.NaN);
+  return Object.fromEntries(names.map((name) => [name, column(name)]));
+}
 
 /** Microseconds a call of some work. */
 export async function timed(calls: number, work: () => Promise<unknown> | unknown): Promise<number> {
@@ -72,34 +94,40 @@ const RESOLUTION_MS = 1;
 const NANOSECONDS_PER_MS = 1e6;
 
 /** How late the event loop was, in milliseconds, and how busy: 0 to 1. */
-export interface LoopFigures {
-  readonly p50: number;
-  readonly p99: number;
-  readonly max: number;
-  readonly busy: number;
+export type LoopFigures = {
+  readonly loopP50: number;
+  readonly loopP99: number;
+  readonly loopMax: number;
+  readonly loopBusy: number;
+};
+
+/** Does some work and tells how the event loop fared meanwhile. */
+export async function watchLoop(work: () => Promise<unknown>): Promise<LoopFigures> {
+  // A monitor that is enabled again counts the pause as one delay: each round has its own.
+  const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+  const before = performance.eventLoopUtilization();
+  delay.enable();
+  await work();
+  delay.disable();
+  const { utilization: loopBusy } = performance.eventLoopUtilization(before);
+  // The monitor reports the time between two ticks of its timer; what is beyond the timer's own period is delay.
+  const late = (nanoseconds: number) => Math.max(0, nanoseconds / NANOSECONDS_PER_MS - RESOLUTION_MS);
+  const [loopP50, loopP99] = [late(delay.percentile(50)), late(delay.percentile(99))];
+  return { loopP50, loopP99, loopMax: late(delay.max), loopBusy };
 }
 
-/** Watches the event loop over many rounds, only while `during` runs: the other contestants block it on purpose. */
-export class LoopWatch {
-  readonly #rounds: LoopFigures[] = [];
-
-  async during<Result>(work: () => Promise<Result>): Promise<Result> {
-    // A monitor that is enabled again counts the pause as one delay: each round has its own.
-    const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
-    const before = performance.eventLoopUtilization();
-    delay.enable();
-    const result = await work();
-    delay.disable();
-    const { utilization: busy } = performance.eventLoopUtilization(before);
-    // The monitor reports the time between two ticks of its timer; what is beyond the timer's own period is delay.
-    const late = (nanoseconds: number) => Math.max(0, nanoseconds / NANOSECONDS_PER_MS - RESOLUTION_MS);
-    const [p50, p99] = [late(delay.percentile(50)), late(delay.percentile(99))];
-    this.#rounds.push({ p50, p99, max: late(delay.max), busy });
-    return result;
-  }
-
-  /** One figure of every round but the first, which warmed up. */
-  all(figure: keyof LoopFigures): number[] {
-    return this.#rounds.slice(1).map((round) => round[figure]);
-  }
+/** Wraps a call so that the time of each is kept, in milliseconds. */
+export function withLatency<Item>(call: (item: Item) => Promise<unknown>): {
+  readonly call: (item: Item) => Promise<void>;
+  readonly milliseconds: number[];
+} {
+  const milliseconds: number[] = [];
+  return {
+    milliseconds,
+    call: async (item) => {
+      const start = performance.now();
+      await call(item);
+      milliseconds.push(performance.now() - start);
+    },
+  };
 }

@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, release } from 'node:os';
 import Database from 'better-sqlite3';
-import { type Summary, summary } from './measure.ts';
+import type { LoopFigures } from './measure.ts';
+import { type Summary, summary } from './statistics.ts';
 
 /** What a figure is held against. */
 export type Target = { readonly least: number } | { readonly most: number };
@@ -24,6 +25,23 @@ export function figure(
   target: Target | null = null,
 ): Figure {
   return { suite, name, unit, target, ...summary(rounds) };
+}
+
+const MOST_LOOP_P99_MS = 10;
+const MOST_LOOP_MAX_MS = 50;
+
+/** The lines that tell how the event loop fared. */
+export function loopLines(
+  suite: string,
+  where: string,
+  { loopP50, loopP99, loopMax, loopBusy }: Readonly<Record<keyof LoopFigures, readonly number[]>>,
+): Figure[] {
+  return [
+    figure(suite, `${where}, event-loop delay p50`, 'ms', loopP50),
+    figure(suite, `${where}, event-loop delay p99`, 'ms', loopP99, { most: MOST_LOOP_P99_MS }),
+    figure(suite, `${where}, event-loop delay max`, 'ms', loopMax, { most: MOST_LOOP_MAX_MS }),
+    figure(suite, `${where}, event loop busy`, 'x', loopBusy),
+  ];
 }
 
 /** Whether a figure reaches its target; null without one. */
@@ -98,6 +116,3 @@ export function machine(): Record<string, string | number | null> {
 /** The whole report as JSON. */
 export const asJson = (figures: readonly Figure[]): string =>
   `${JSON.stringify({ machine: machine(), figures: figures.map((entry) => ({ ...entry, ok: reaches(entry) })) }, null, 2)}\n`;
-
-/** Says on stderr what is going on: stdout belongs to the report. */
-export const note = (text: string): void => void process.stderr.write(`${text}\n`);

@@ -4,7 +4,8 @@
  */
 import { type BenchSizes, readArguments, USAGE } from './arguments.ts';
 import { Workplace } from './catalogue.ts';
-import { asJson, type Figure, machine, note, table } from './report.ts';
+import { note } from './notes.ts';
+import { asJson, type Figure, machine, table } from './report.ts';
 import { saves } from './saves.ts';
 
 type Suite = (sizes: BenchSizes, workplace: Workplace) => Promise<Figure[]>;

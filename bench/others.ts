@@ -1,0 +1,48 @@
+/**
+ * What other processes take of the machine's processors while a round runs, from /proc/stat. Elsewhere than on Linux it
+ * is unknown and counts as none.
+ */
+import { readFileSync } from 'node:fs';
+import { note } from './notes.ts';
+
+const TICKS_PER_SECOND = 100; // USER_HZ, the same on every Linux architecture Node runs on
+const MICROSECONDS = 1e6;
+const WORTH_TELLING = 0.2; // processors
+
+/** Seconds of every processor's time that were not idle; steal counts, as someone else had the processor then. */
+function busySeconds(): number {
+  try {
+    const [, user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = readFileSync('/proc/stat', 'utf8')
+      .split('\n', 1)[0]!
+      .split(/\s+/)
+      .map(Number);
+    return (user + nice + system + irq + softirq + steal) / TICKS_PER_SECOND;
+  } catch {
+    return Number.NaN; // not Linux
+  }
+}
+
+function ownSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / MICROSECONDS;
+}
+
+/** Watches from its construction on. */
+export class OthersWatch {
+  readonly #start = performance.now();
+  readonly #busy = busySeconds();
+  readonly #own = ownSeconds();
+
+  /** Processors that others used since the watch began, such as 0.5 for half of one. */
+  processors(): number {
+    const seconds = (performance.now() - this.#start) / 1_000;
+    const theirs = busySeconds() - this.#busy - (ownSeconds() - this.#own);
+    return Number.isNaN(theirs) ? 0 : Math.max(0, theirs) / seconds;
+  }
+
+  /** Tells on stderr when the rounds that count were disturbed. */
+  static tell(processors: readonly number[]): void {
+    const most = Math.max(...processors);
+    if (most > WORTH_TELLING) note(`  other processes used up to ${most.toFixed(1)} processors in rounds that count`);
+  }
+}
