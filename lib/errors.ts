@@ -151,12 +151,35 @@ export class QuotaExceededError extends DatabaseError {
   }
 }
 
+/** Which statement of which migration was refused. */
+export interface DangerousOperationFacts {
+  readonly migration: string;
+  readonly operation: string;
+  readonly statement: string;
+}
+
+/** A statement of a migration that can lose data and is not declared; nothing was changed. */
+export class DangerousOperationError extends DatabaseError {
+  override name = 'DangerousOperationError';
+  readonly migration: string;
+  readonly operation: string;
+  readonly statement: string;
+
+  constructor({ migration, operation, statement }: DangerousOperationFacts, options?: ErrorOptions) {
+    const message = `migration ${migration} holds an undeclared ${operation}: ${statement}`;
+    super('CATALOG_DANGEROUS_OPERATION', message, options);
+    this.migration = migration;
+    this.operation = operation;
+    this.statement = statement;
+  }
+}
+
 /** An error as data: what a thread sends and the caller's side revives. */
 export interface WireError {
   readonly code: ErrorCode | null;
   readonly name: string;
   readonly message: string;
-  readonly stack: string | undefined;
+  readonly stack: string;
   readonly fields: Readonly<Record<string, unknown>>;
   readonly cause: WireError | undefined;
 }
@@ -177,9 +200,10 @@ const isPlain = (value: unknown) => value === null || ['string', 'number', 'bool
 const plainFields = (error: object): Record<string, unknown> =>
   Object.fromEntries(Object.entries(error).filter(([key, value]) => !OWN_TEXT.has(key) && isPlain(value)));
 
-function textOf(value: unknown): string {
+/** The text of what an error says of itself, which anybody may have replaced. */
+function textOf(read: () => unknown): string {
   try {
-    return String(value);
+    return String(read());
   } catch {
     return 'a value without a text';
   }
@@ -187,14 +211,14 @@ function textOf(value: unknown): string {
 
 /** Turns whatever was thrown into data that crosses a thread. */
 export function toWireError(thrown: unknown, causes = MAX_CAUSES): WireError {
-  const error = thrown instanceof Error ? thrown : new Error(textOf(thrown));
+  const error = thrown instanceof Error ? thrown : new Error(textOf(() => thrown));
   const isOurs = error instanceof DatabaseError;
   const driverCode = !isOurs && 'code' in error && isPlain(error.code) ? { driverCode: error.code } : {};
   return {
     code: isOurs ? error.code : null,
-    name: textOf(error.name),
-    message: textOf(error.message),
-    stack: error.stack === undefined ? undefined : textOf(error.stack),
+    name: textOf(() => error.name),
+    message: textOf(() => error.message),
+    stack: textOf(() => error.stack ?? ''),
     fields: { ...plainFields(error), ...driverCode },
     cause: error.cause === undefined || causes === 0 ? undefined : toWireError(error.cause, causes - 1),
   };
