@@ -15,6 +15,7 @@ export type { Deletion } from './core/freed-paths.ts';
 export type { IdInput } from './core/ids.ts';
 export type { PageOptions } from './core/pages.ts';
 export type { ExecuteResult, SqlRow, SqlValue } from './core/raw-sql.ts';
+export type { Quota } from './core/quota-rows.ts';
 export type { QuotaState, SaveResult } from './core/save-file.ts';
 export type { SaveManyResult, SaveProgress } from './core/save-many.ts';
 export type { FileVersion } from './core/version-rows.ts';
@@ -30,8 +31,8 @@ export type { HealthIssue, HealthOptions, HealthReport, HealthStatus } from './h
 export { type HealthCheck, healthCheck } from './health/health-check.ts';
 export type { AppliedMigration, MigrationStatus, PendingMigration } from './migrations/migrator.ts';
 export { type CatalogOptions, OPTIONS, type OptionRow } from './options.ts';
-export type { Quota } from './quota/quota-procedures.ts';
 export type { QuotaInput, QuotaPage, Quotas } from './quota/quotas.ts';
+export type { Reservation, ReserveOptions } from './quota/reservations.ts';
 export { fold } from './search/fold.ts';
 export type { SearchFilter, SearchResult } from './search/search.ts';
 export type { CallOptions, ConnectionFigures, EngineStats, WorkFigures } from './sql/engine.ts';

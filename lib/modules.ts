@@ -45,7 +45,7 @@ export function createModules(executor: Executor, context: ModuleContext): Catal
     files: { ...createFiles(checked, context.onSaved), ...createSearch(checked) },
     versions: createVersions(checked),
     categories: createCategories(checked),
-    quotas: createQuotas(checked),
+    quotas: createQuotas(checked, context.onSaved),
     analytics: createAnalytics(checked, context),
     run: checked.run,
   };

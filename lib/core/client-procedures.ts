@@ -175,6 +175,7 @@ export const deleteClient = procedure('clients.delete', 'write', function* (id: 
   yield* run(sql`DELETE FROM file_versions WHERE FileID IN (${ofClient})`);
   const { changes: deleted } = yield* run(sql`DELETE FROM files WHERE ClientID = ${client}`);
   yield* run(sql`DELETE FROM client_activity WHERE ClientID = ${client}`);
+  yield* run(sql`DELETE FROM quota_reservations WHERE ClientID = ${client}`);
   yield* run(sql`DELETE FROM client_quotas WHERE ClientID = ${client}`);
   yield* run(sql`DELETE FROM clients WHERE ID = ${client}`);
   const paths = yield* unnamedPaths(named.map(({ path }) => path));

@@ -3,7 +3,7 @@
  * records use, activity and the day's transfers. Either all of it is stored or nothing.
  */
 import sql from 'sql-template-tag';
-import { ConflictError, NotFoundError, QuotaExceededError } from '../errors.ts';
+import { ConflictError, NotFoundError } from '../errors.ts';
 import { type Dialect, perDialect } from '../sql/dialect.ts';
 import { one, procedure, row, run, type Steps } from '../sql/procedure.ts';
 import { UNLIMITED_BYTES } from './client-procedures.ts';
@@ -11,6 +11,7 @@ import { dateOut, dayOf, now } from './dates.ts';
 import type { FileToSave } from './file-input.ts';
 import { type CatalogFile, type FileRow, fileColumns, toFile } from './file-rows.ts';
 import { idBytes, newId } from './ids.ts';
+import { assertFits, type Room } from './quota-rows.ts';
 
 /** A client's quota after a save. */
 export interface QuotaState {
@@ -40,9 +41,7 @@ export interface SaveOutcome {
   readonly crossedWarning: boolean;
 }
 
-interface ClientState {
-  readonly quotaBytes: number;
-  readonly usedBytes: number;
+interface ClientState extends Room {
   readonly warningThreshold: number;
   readonly userCategory: string | null;
 }
@@ -58,6 +57,8 @@ function* clientState({ clientId, extension, category }: FileToSave): Steps<Clie
   const wanted = category === null ? extension : null;
   const found = yield* one<ClientState>(sql`SELECT coalesce(q.QuotaBytes, ${UNLIMITED_BYTES}) AS "quotaBytes",
     coalesce(q.UsedBytes, 0) AS "usedBytes", coalesce(q.WarningThreshold, 0.8) AS "warningThreshold",
+    (SELECT coalesce(sum(r.Bytes), 0) FROM quota_reservations r
+      WHERE r.ClientID = c.ID AND r.ExpiresAt > ${now()}) AS "reservedBytes",
     (SELECT k.Name FROM category_extensions e JOIN file_categories k ON k.ID = e.CategoryID
       WHERE e.Extension = ${wanted}) AS "userCategory"
     FROM clients c LEFT JOIN client_quotas q ON q.ClientID = c.ID WHERE c.ID = ${idBytes(clientId)}`);
@@ -94,12 +95,6 @@ function isUnchanged(stored: StoredFile, { fileSize, modificationDate, crc }: Fi
     (modificationDate === null || dateOut(stored[6]) === modificationDate) &&
     (crc === null || stored[7] === crc)
   );
-}
-
-function assertFits(client: ClientState, requestedBytes: number): void {
-  const { quotaBytes, usedBytes } = client;
-  if (quotaBytes >= UNLIMITED_BYTES || usedBytes + requestedBytes <= quotaBytes) return;
-  throw new QuotaExceededError({ quotaBytes, usedBytes, reservedBytes: 0, requestedBytes });
 }
 
 /** The row a save leaves in `files`. */
@@ -217,7 +212,7 @@ export const saveFile = procedure(
       const unchanged = stored.slice(0, HIGHEST_VERSION) as unknown as FileRow;
       return [unchanged, false, false, quotaAfter(client, client.usedBytes), false];
     }
-    assertFits(client, file.fileSize);
+    if (client.quotaBytes < UNLIMITED_BYTES) assertFits(client, file.fileSize);
     const row = yield* storeVersion(file, stored, client);
     yield* recordTransfer(file);
     const quota = quotaAfter(client, client.usedBytes + file.fileSize);

@@ -1,25 +1,11 @@
 /** The statements behind `db.quotas`. */
 import sql from 'sql-template-tag';
-import { UNLIMITED_BYTES } from '../core/client-procedures.ts';
 import { now } from '../core/dates.ts';
 import { idBytes } from '../core/ids.ts';
 import type { PageRequest } from '../core/pages.ts';
+import { type Quota, type QuotaRow, selectQuotas, toQuota } from '../core/quota-rows.ts';
 import { NotFoundError } from '../errors.ts';
-import { perDialect } from '../sql/dialect.ts';
 import { one, procedure, row, rows, run, type Steps } from '../sql/procedure.ts';
-
-/** What a client may store, and what it does. Sizes in bytes. */
-export interface Quota {
-  readonly clientId: string;
-  /** Null for no limit. */
-  readonly quotaBytes: number | null;
-  /** Bytes of every stored version. */
-  readonly usedBytes: number;
-  /** Bytes held for uploads that have not been saved yet. */
-  readonly reservedBytes: number;
-  /** The part of the quota, 0 to 1, from which saves report a warning. */
-  readonly warningThreshold: number;
-}
 
 /** A new limit. */
 export interface QuotaToSet {
@@ -29,27 +15,11 @@ export interface QuotaToSet {
   readonly warningThreshold: number | null;
 }
 
-type QuotaRow = readonly [clientId: string, quotaBytes: number, usedBytes: number, warningThreshold: number];
-
-const quotaColumns = perDialect(
-  (dialect) => sql`${dialect.hex('c.ID')} AS "clientId", coalesce(q.QuotaBytes, ${UNLIMITED_BYTES}) AS "quotaBytes",
-    coalesce(q.UsedBytes, 0) AS "usedBytes", coalesce(q.WarningThreshold, 0.8) AS "warningThreshold"
-    FROM clients c LEFT JOIN client_quotas q ON q.ClientID = c.ID`,
-);
-
-const toQuota = ([clientId, quotaBytes, usedBytes, warningThreshold]: QuotaRow): Quota => ({
-  clientId,
-  quotaBytes: quotaBytes >= UNLIMITED_BYTES ? null : quotaBytes,
-  usedBytes,
-  reservedBytes: 0,
-  warningThreshold,
-});
-
 export const getQuota = procedure(
   'quotas.get',
   'read',
   function* (clientId: string, dialect) {
-    return yield* row<QuotaRow>(sql`SELECT ${quotaColumns(dialect)} WHERE c.ID = ${idBytes(clientId)}`);
+    return yield* row<QuotaRow>(sql`${selectQuotas(dialect, now())} WHERE c.ID = ${idBytes(clientId)}`);
   },
   { decode: (found): Quota | null => (found === undefined ? null : toQuota(found)) },
 );
@@ -61,7 +31,7 @@ export const listQuotas = procedure(
   function* ({ limit, after }: PageRequest, dialect) {
     const condition = after === null ? sql`1 = 1` : sql`c.ID > ${idBytes(String(after[0]))}`;
     return yield* rows<QuotaRow>(
-      sql`SELECT ${quotaColumns(dialect)} WHERE ${condition} ORDER BY c.ID LIMIT ${limit + 1}`,
+      sql`${selectQuotas(dialect, now())} WHERE ${condition} ORDER BY c.ID LIMIT ${limit + 1}`,
     );
   },
   { decode: (found): Quota[] => found.map(toQuota) },
@@ -85,7 +55,7 @@ export const setQuota = procedure(
     const { changes } = yield* run(sql`UPDATE client_quotas SET QuotaBytes = ${quotaBytes}, LastUpdated = ${now()},
       WarningThreshold = coalesce(${warningThreshold}, WarningThreshold) WHERE ClientID = ${id}`);
     if (changes === 0) yield* insertQuota({ clientId, quotaBytes, warningThreshold });
-    const found = yield* row<QuotaRow>(sql`SELECT ${quotaColumns(dialect)} WHERE c.ID = ${id}`);
+    const found = yield* row<QuotaRow>(sql`${selectQuotas(dialect, now())} WHERE c.ID = ${id}`);
     if (found === undefined) throw new NotFoundError(`client ${clientId}`);
     return found;
   },

@@ -2,9 +2,12 @@
 import { UNLIMITED_BYTES } from '../core/client-procedures.ts';
 import { checkId, type IdInput } from '../core/ids.ts';
 import { checkPage, cutPage, everyItem, type PageOptions } from '../core/pages.ts';
+import type { Quota } from '../core/quota-rows.ts';
+import type { SaveOutcome } from '../core/save-file.ts';
 import type { CallOptions, Executor } from '../sql/engine.ts';
 import { checkInteger, checkNumber, checkObject, optional } from '../validation.ts';
-import { getQuota, listQuotas, type Quota, setQuota } from './quota-procedures.ts';
+import { getQuota, listQuotas, setQuota } from './quota-procedures.ts';
+import { createReservations } from './reservations.ts';
 
 /** A new limit for a client. */
 export interface QuotaInput {
@@ -26,8 +29,8 @@ const QUOTA_KEYS = new Set(['quotaBytes', 'warningThreshold']);
 const checkQuotaBytes = (value: unknown) =>
   value === null ? UNLIMITED_BYTES : checkInteger(value, 'quotaBytes', 0, UNLIMITED_BYTES - 1);
 
-/** The calls of `db.quotas`. */
-export function createQuotas(executor: Executor) {
+/** The calls of `db.quotas`; `onSaved` hears of each commit of a reservation. */
+export function createQuotas(executor: Executor, onSaved: (outcome: SaveOutcome) => void) {
   const list = async (page: PageOptions = {}): Promise<QuotaPage> => {
     const request = checkPage(page, LIST, 1);
     const found = await executor.run(listQuotas, request, { signal: page.signal });
@@ -36,6 +39,8 @@ export function createQuotas(executor: Executor) {
   };
 
   return {
+    ...createReservations(executor, onSaved),
+
     /** A client's quota and use, or null for a client that does not exist. */
     async get(clientId: IdInput, options?: CallOptions): Promise<Quota | null> {
       return executor.run(getQuota, checkId(clientId, 'clientId'), options);

@@ -1,0 +1,83 @@
+/**
+ * The statements behind reservations. A row holds room until it expires, is released, or is committed: then it goes in
+ * the transaction that saves the file, before the save looks at what is free.
+ */
+import sql from 'sql-template-tag';
+import { now } from '../core/dates.ts';
+import type { FileToSave } from '../core/file-input.ts';
+import { idBytes, newId } from '../core/ids.ts';
+import { assertFits, type QuotaRow, selectQuotas } from '../core/quota-rows.ts';
+import { saveFile } from '../core/save-file.ts';
+import { NotFoundError } from '../errors.ts';
+import { one, procedure, row, run, type Steps } from '../sql/procedure.ts';
+
+/** Room to hold. */
+export interface RoomToReserve {
+  readonly clientId: string;
+  readonly bytes: number;
+  readonly ttlMs: number;
+}
+
+/** A reservation as the database holds it. */
+export interface StoredReservation {
+  readonly id: string;
+  readonly clientId: string;
+  readonly bytes: number;
+  readonly expiresAt: string;
+}
+
+const MOST_EXPIRED = 100; // rows removed by one reservation: more than it adds, so that the table never grows for long
+
+const dropExpired = (at: string) =>
+  run(sql`DELETE FROM quota_reservations WHERE ID IN
+    (SELECT ID FROM quota_reservations WHERE ExpiresAt <= ${at} ORDER BY ExpiresAt LIMIT ${MOST_EXPIRED})`);
+
+const removeReservation = (id: string) => run(sql`DELETE FROM quota_reservations WHERE ID = ${idBytes(id)}`);
+
+export const reserveRoom = procedure(
+  'quotas.reserve',
+  'write',
+  function* ({ clientId, bytes, ttlMs }: RoomToReserve, dialect): Steps<StoredReservation> {
+    const at = now();
+    const client = idBytes(clientId);
+    const quota = yield* row<QuotaRow>(sql`${selectQuotas(dialect, at)} WHERE c.ID = ${client}`);
+    if (quota === undefined) throw new NotFoundError(`client ${clientId}`);
+    const [, quotaBytes, usedBytes, reservedBytes] = quota;
+    // Without a limit as well: a sum past 2^53-1 could not be told exactly.
+    assertFits({ quotaBytes, usedBytes, reservedBytes }, bytes);
+    yield* dropExpired(at);
+    const id = newId();
+    const expiresAt = new Date(Date.parse(at) + ttlMs).toISOString();
+    yield* run(sql`INSERT INTO quota_reservations (ID, ClientID, Bytes, ExpiresAt)
+      VALUES (${idBytes(id)}, ${client}, ${bytes}, ${expiresAt})`);
+    return { id, clientId, bytes, expiresAt };
+  },
+);
+
+/** The reservation of an id, unless it has expired. */
+export const getReservation = procedure(
+  'quotas.reservation',
+  'read',
+  function* (id: string, dialect): Steps<StoredReservation | null> {
+    const found = yield* one<StoredReservation>(sql`SELECT ${dialect.hex('ID')} AS "id",
+      ${dialect.hex('ClientID')} AS "clientId", Bytes AS "bytes", ExpiresAt AS "expiresAt"
+      FROM quota_reservations WHERE ID = ${idBytes(id)} AND ExpiresAt > ${now()}`);
+    return found ?? null;
+  },
+);
+
+/** Saves a file in the room that was held for it; once that has expired it is a save like any other. */
+export const commitReservation = procedure(
+  'quotas.commit',
+  'write',
+  function* ({ id, file }: { readonly id: string; readonly file: FileToSave }, dialect) {
+    yield* removeReservation(id);
+    return yield* saveFile.steps(file, dialect);
+  },
+  { decode: saveFile.decode },
+);
+
+/** Gives the room back; does nothing when it has expired or was released before. */
+export const releaseReservation = procedure('quotas.release', 'write', function* (id: string): Steps<void> {
+  yield* removeReservation(id);
+});

@@ -1,0 +1,90 @@
+/**
+ * Reservations: room in a client's quota that is held while a file is under way, so that uploads side by side, in
+ * however many processes, never promise the same bytes twice.
+ */
+import { checkFile, checkSize, type FileInput, type SaveOptions } from '../core/file-input.ts';
+import { checkId, type IdInput } from '../core/ids.ts';
+import type { SaveOutcome, SaveResult } from '../core/save-file.ts';
+import type { CallOptions, Executor } from '../sql/engine.ts';
+import { checkInteger, checkObject, checkSignal, optional, refuse } from '../validation.ts';
+import {
+  commitReservation,
+  getReservation,
+  releaseReservation,
+  reserveRoom,
+  type StoredReservation,
+} from './reservation-procedures.ts';
+
+/** How room is reserved. */
+export interface ReserveOptions extends CallOptions {
+  /** Milliseconds until the room is free again by itself, 1 to 31 days. Default one hour. */
+  readonly ttlMs?: number | null | undefined;
+}
+
+/** Room that is held. `await using` releases it at the end of the block, which does nothing after `commit`. */
+export interface Reservation extends AsyncDisposable {
+  readonly id: string;
+  /** Bytes held. */
+  readonly bytes: number;
+  /** When the room is free again by itself. */
+  readonly expiresAt: string;
+  /**
+   * Saves the file and gives the room back in one transaction. What it needs beyond the reservation must be free; after
+   * expiry, or a commit or release before, it is a save like any other.
+   * @throws what `files.save` throws, nothing being changed then and the room still held; {ValidationError} for a file
+   *   of another client
+   */
+  commit(file: FileInput, options?: SaveOptions & CallOptions): Promise<SaveResult>;
+  /** Gives the room back. Does nothing after expiry, commit or release. */
+  release(options?: CallOptions): Promise<void>;
+}
+
+const HOUR_MS = 3_600_000;
+const MAX_TTL_MS = 31 * 24 * HOUR_MS; // longer, and a forgotten one would in effect lower the quota
+const RESERVE_KEYS = new Set(['ttlMs', 'signal']);
+
+/** The calls of `db.quotas` that reserve; `onSaved` hears of each commit. */
+export function createReservations(executor: Executor, onSaved: (outcome: SaveOutcome) => void) {
+  const toReservation = ({ id, clientId, bytes, expiresAt }: StoredReservation): Reservation => {
+    const release = async (options?: CallOptions) => executor.run(releaseReservation, id, options);
+    return {
+      id,
+      bytes,
+      expiresAt,
+      async commit(given, options = {}) {
+        const file = checkFile(given, options);
+        if (file.clientId !== clientId) refuse('clientId', file.clientId, `${clientId}, whose reservation this is`);
+        const outcome = await executor.run(commitReservation, { id, file }, { signal: checkSignal(options.signal) });
+        onSaved(outcome);
+        return outcome.result;
+      },
+      release,
+      [Symbol.asyncDispose]: () => release(),
+    };
+  };
+
+  return {
+    /**
+     * Holds room for an upload, in every process that has the catalogue open, until it is committed, released or expires.
+     * One made inside a transaction works as long as that does; `reservation(id)` finds it again afterwards.
+     * @param bytes 0 to 2^53-1
+     * @throws {NotFoundError} when the client does not exist
+     * @throws {QuotaExceededError} when so much is not free
+     */
+    async reserve(clientId: IdInput, bytes: number, options: ReserveOptions = {}): Promise<Reservation> {
+      const { ttlMs, signal } = checkObject(options, 'options', RESERVE_KEYS);
+      const input = {
+        clientId: checkId(clientId, 'clientId'),
+        bytes: checkSize(bytes, 'bytes'),
+        ttlMs: optional(ttlMs, (value) => checkInteger(value, 'ttlMs', 1, MAX_TTL_MS)) ?? HOUR_MS,
+      };
+      return toReservation(await executor.run(reserveRoom, input, { signal: checkSignal(signal) }));
+    },
+
+    /** The reservation of an id, whichever process made it, or null when it has expired, was committed or released. */
+    async reservation(id: IdInput, options?: CallOptions): Promise<Reservation | null> {
+      const found = await executor.run(getReservation, checkId(id, 'id'), options);
+      return found === null ? null : toReservation(found);
+    },
+  };
+}
