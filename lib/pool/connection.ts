@@ -8,10 +8,9 @@ import { sqliteDialect } from '../sql/dialect.ts';
 import { driveSync, type Intent, type Registry, type RunResult, type Step } from '../sql/procedure.ts';
 import { type Call, type ConnectionSettings, PHASE } from './protocol.ts';
 import { classify, classifyStatement, sqliteCode } from './sqlite-errors.ts';
+import { assertSqliteVersion } from './sqlite-version.ts';
 import { StatementCache } from './statement-cache.ts';
 
-// SQLite before 3.51.3 can corrupt a WAL that is reset while another connection reads (https://sqlite.org/changes.html).
-const MIN_SQLITE = [3, 51, 3] as const;
 const CACHE_PAGES = 10_000; // 40 MB: more did not help at a million files
 const JOURNAL_SIZE_LIMIT = 64 * 1024 * 1024; // bytes a WAL shrinks to after a checkpoint
 const CHECKPOINT_FRAMES = 4_000; // 1,000 costs 65-94 us more a save, 10,000 a worst commit of 97 ms instead of 56
@@ -23,16 +22,6 @@ const NO_CHANGE: RunResult = { changes: 0, lastInsertRowid: 0 };
 
 const sleeper = new Int32Array(new SharedArrayBuffer(4));
 const sleep = (ms: number) => void Atomics.wait(sleeper, 0, 0, ms);
-
-function assertVersion(database: Database.Database): void {
-  const version = String(database.prepare('SELECT sqlite_version()').pluck().get());
-  const parts = version.split('.').map(Number);
-  const difference = MIN_SQLITE.map((wanted, i) => (parts[i] ?? 0) - wanted).find((d) => d !== 0) ?? 0;
-  if (difference >= 0) return;
-  throw new DatabaseError('CATALOG_IO', `SQLite ${version} is older than ${MIN_SQLITE.join('.')}`, {
-    hint: 'Install the better-sqlite3 release this library pins.',
-  });
-}
 
 function applyJournalMode(database: Database.Database, { allowRollbackJournal, readOnly }: ConnectionSettings): void {
   const mode = readOnly
@@ -67,7 +56,7 @@ function openDatabase(settings: ConnectionSettings): Database.Database {
   const { database: path, readOnly: readonly, busyTimeoutMs: timeout } = settings;
   const database = new Database(path, { readonly, fileMustExist: true, timeout });
   try {
-    assertVersion(database);
+    assertSqliteVersion(String(database.prepare('SELECT sqlite_version()').pluck().get()));
     applySettings(database, settings);
   } catch (error) {
     database.close();

@@ -30,10 +30,11 @@ export interface FileRules {
 export async function prepareDatabaseFile(
   database: string,
   rules: FileRules,
+  fileSystemOf: FileSystemOf = typeOfFileSystem,
 ): Promise<{ path: string; created: boolean }> {
   refuseSpecialNames(database);
   const path = resolve(database);
-  if (!rules.allowRollbackJournal) await refuseNetwork(path);
+  if (!rules.allowRollbackJournal) await refuseNetwork(path, fileSystemOf);
   const created = rules.create && !rules.readOnly && (await createPrivate(path));
   if (!created) await assertRegularFile(path);
   return { path, created };
@@ -41,16 +42,24 @@ export async function prepareDatabaseFile(
 
 function refuseSpecialNames(database: string): void {
   const isSpecial = database === '' || database.startsWith(':') || database.startsWith('file:');
-  if (!isSpecial && !database.includes('\0')) return;
-  const received = JSON.stringify(database);
-  throw new ValidationError({ field: 'database', received, accepted: 'the path of a file (not a URI, not in memory)' });
+  // The driver trims names, and would open another file than the one prepared here.
+  const isTrimmed = database === database.trim();
+  if (!isSpecial && isTrimmed && !database.includes('\0')) return;
+  const accepted = 'the path of a file (not a URI, not in memory), without NUL or spaces around it';
+  throw new ValidationError({ field: 'database', received: JSON.stringify(database), accepted });
 }
 
-async function refuseNetwork(path: string): Promise<void> {
-  const name = await statfs(dirname(path)).then(
-    ({ type }) => NETWORK_FILE_SYSTEMS.get(type >>> 0),
-    () => undefined,
-  );
+/** The statfs(2) type of the file system that holds a path. @throws when there is no such path */
+type FileSystemOf = (path: string) => Promise<number>;
+
+const typeOfFileSystem: FileSystemOf = async (path) => (await statfs(path)).type;
+
+async function refuseNetwork(path: string, fileSystemOf: FileSystemOf): Promise<void> {
+  // The file itself where it exists, because a link may lead to another file system than its folder's.
+  const type = await fileSystemOf(path)
+    .catch(() => fileSystemOf(dirname(path)))
+    .catch(() => 0);
+  const name = NETWORK_FILE_SYSTEMS.get(type >>> 0);
   if (name === undefined) return;
   throw new DatabaseError(
     'CATALOG_IO',
