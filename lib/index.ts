@@ -31,7 +31,8 @@ export type { HealthIssue, HealthOptions, HealthReport, HealthStatus } from './h
 export { type HealthCheck, healthCheck } from './health/health-check.ts';
 export type { AppliedMigration, MigrationStatus, PendingMigration } from './migrations/migrator.ts';
 export { type CatalogOptions, OPTIONS, type OptionRow } from './options.ts';
-export type { QuotaInput, QuotaPage, Quotas } from './quota/quotas.ts';
+export type { QuotaAudit, QuotaDrift } from './quota/audit.ts';
+export type { QuotaAuditOptions, QuotaInput, QuotaPage, Quotas } from './quota/quotas.ts';
 export type { Reservation, ReserveOptions } from './quota/reservations.ts';
 export { fold } from './search/fold.ts';
 export type { SearchFilter, SearchResult } from './search/search.ts';

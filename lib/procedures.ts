@@ -9,6 +9,7 @@ export * from './core/save-file.ts';
 export * from './core/version-procedures.ts';
 export * from './health/health-procedures.ts';
 export * from './migrations/migration-procedures.ts';
+export * from './quota/audit-procedures.ts';
 export * from './quota/quota-procedures.ts';
 export * from './quota/reservation-procedures.ts';
 export * from './search/search-procedures.ts';

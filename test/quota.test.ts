@@ -255,3 +255,50 @@ t.test('deleting a client removes its reservations; another process sees what th
   await db.clients.delete(id);
   t.same(await db.query('SELECT count(*) AS n FROM quota_reservations'), [{ n: 0 }]);
 });
+
+t.test('quotas.audit() finds what raw SQL did to the record, and repair mends exactly that', async (t) => {
+  const db = await openFresh(t);
+  const clean = { checked: 3, repaired: 0, driftBytes: 0, clients: [] };
+  const ids: string[] = [];
+  for (const name of ['alpha', 'beta', 'gamma']) {
+    const { id } = await db.clients.save({ name });
+    ids.push(id);
+    for (const size of [100, 20, 3]) await db.files.save(fileOf(id, 'file', size));
+  }
+  const [alpha = '', beta = '', gamma = ''] = ids;
+  t.same(await db.quotas.audit(), clean);
+  const set = (bytes: number | null, id: string) =>
+    db.execute('UPDATE client_quotas SET UsedBytes = ? WHERE ClientID = ?', [bytes, Buffer.from(id, 'hex')]);
+  await set(200, alpha);
+  await set(null, beta);
+  await db.execute('DELETE FROM client_quotas WHERE ClientID = ?', [Buffer.from(gamma, 'hex')]);
+  const clients = [
+    { clientId: alpha, recordedBytes: 200, actualBytes: 123, driftBytes: 77 },
+    { clientId: beta, recordedBytes: 0, actualBytes: 123, driftBytes: -123 },
+    { clientId: gamma, recordedBytes: 0, actualBytes: 123, driftBytes: -123 },
+  ];
+  const found = { checked: 3, repaired: 0, driftBytes: 323, clients };
+  t.same(await db.quotas.audit(), found);
+  t.same(await db.quotas.audit({ repair: false }), found, 'looking changes nothing');
+  const rolledBack = db.transaction(async (tx) => {
+    t.same(await tx.quotas.audit({ repair: true }), { ...found, repaired: 3 });
+    t.same(await tx.quotas.audit(), clean);
+    throw new Error('no');
+  });
+  await t.rejects(rolledBack, /no/);
+  t.same(await db.quotas.audit({ repair: true }), { ...found, repaired: 3 });
+  t.same(await db.quotas.audit({ repair: true }), clean);
+  const after = await Array.fromAsync(db.quotas.listAll());
+  t.same(
+    after.map(({ quotaBytes, usedBytes }) => [quotaBytes, usedBytes]),
+    [
+      [1_000, 123],
+      [1_000, 123],
+      [null, 123],
+    ],
+    'limits stay; a client that had no row has no limit',
+  );
+  await t.rejects(db.quotas.audit({ fix: true } as never), { code: 'CATALOG_VALIDATION' });
+  await t.rejects(db.quotas.audit({ repair: 1 } as never), { code: 'CATALOG_VALIDATION', field: 'repair' });
+  await t.rejects(db.quotas.audit({ signal: AbortSignal.abort() }), { name: 'AbortError' });
+});

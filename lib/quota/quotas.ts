@@ -5,7 +5,8 @@ import { checkPage, cutPage, everyItem, type PageOptions } from '../core/pages.t
 import type { Quota } from '../core/quota-rows.ts';
 import type { SaveOutcome } from '../core/save-file.ts';
 import type { CallOptions, Executor } from '../sql/engine.ts';
-import { checkInteger, checkNumber, checkObject, optional } from '../validation.ts';
+import { checkBoolean, checkInteger, checkNumber, checkObject, checkSignal, optional } from '../validation.ts';
+import { auditUse, type QuotaAudit } from './audit.ts';
 import { getQuota, listQuotas, setQuota } from './quota-procedures.ts';
 import { createReservations } from './reservations.ts';
 
@@ -23,7 +24,14 @@ export interface QuotaPage {
   readonly nextCursor: string | null;
 }
 
+/** How use is audited. */
+export interface QuotaAuditOptions extends CallOptions {
+  /** Mend what has drifted. Default false. */
+  readonly repair?: boolean | undefined;
+}
+
 const LIST = 'quotas.list';
+const AUDIT_KEYS = new Set(['repair', 'signal']);
 const QUOTA_KEYS = new Set(['quotaBytes', 'warningThreshold']);
 
 const checkQuotaBytes = (value: unknown) =>
@@ -37,6 +45,16 @@ export function createQuotas(executor: Executor, onSaved: (outcome: SaveOutcome)
     const { rows, nextCursor } = cutPage(found, request.limit, LIST, ({ clientId }) => [clientId]);
     return { quotas: rows, nextCursor };
   };
+
+  const listAll = (options?: CallOptions): AsyncGenerator<Quota, void, undefined> =>
+    everyItem(async (page) => {
+      const { quotas: items, nextCursor } = await list(page);
+      return { items, nextCursor };
+    }, options);
+
+  async function* clientIds(signal: AbortSignal | undefined) {
+    for await (const { clientId } of listAll({ signal })) yield clientId;
+  }
 
   return {
     ...createReservations(executor, onSaved),
@@ -64,11 +82,18 @@ export function createQuotas(executor: Executor, onSaved: (outcome: SaveOutcome)
     list,
 
     /** Every quota, a page at a time. */
-    listAll: (options?: CallOptions): AsyncGenerator<Quota, void, undefined> =>
-      everyItem(async (page) => {
-        const { quotas: items, nextCursor } = await list(page);
-        return { items, nextCursor };
-      }, options),
+    listAll,
+
+    /**
+     * Counts what every client uses again, from its versions. Saves keep it exact; only raw SQL with triggers off, or
+     * an old server with keys unenforced, can make it drift. Without `repair` it changes nothing.
+     */
+    async audit(options: QuotaAuditOptions = {}): Promise<QuotaAudit> {
+      const given = checkObject(options, 'options', AUDIT_KEYS);
+      const signal = checkSignal(given['signal']);
+      const repair = optional(given['repair'], (value) => checkBoolean(value, 'repair')) ?? false;
+      return auditUse(executor, { clientIds: clientIds(signal), repair, signal });
+    },
   };
 }
 

@@ -1,0 +1,46 @@
+/** Recounting what a client uses: one snapshot holds both figures, so that saves meanwhile never look like drift. */
+import sql from 'sql-template-tag';
+import { UNLIMITED_BYTES } from '../core/client-procedures.ts';
+import { now } from '../core/dates.ts';
+import { idBytes } from '../core/ids.ts';
+import { one, procedure, run, type Steps } from '../sql/procedure.ts';
+
+/** What is recorded of a client's use, and what its versions come to. Sizes in bytes. */
+export interface MeasuredUse {
+  readonly recordedBytes: number;
+  readonly actualBytes: number;
+}
+
+function* measure(clientId: string): Steps<MeasuredUse | null> {
+  const id = idBytes(clientId);
+  const found = yield* one<MeasuredUse>(sql`SELECT coalesce(q.UsedBytes, 0) AS "recordedBytes",
+    (SELECT coalesce(sum(v.FileSize), 0) FROM files f JOIN file_versions v ON v.FileID = f.ID
+      WHERE f.ClientID = c.ID) AS "actualBytes"
+    FROM clients c LEFT JOIN client_quotas q ON q.ClientID = c.ID WHERE c.ID = ${id}`);
+  return found ?? null;
+}
+
+/** Counts every version of a client; null for one that does not exist. */
+export const measureUse = procedure(
+  'quotas.measureUse',
+  'read',
+  function* (clientId: string) {
+    return yield* measure(clientId);
+  },
+  { alone: true },
+);
+
+/** Counts again with the writer in hand, mends the record, and returns what was found. */
+export const repairUse = procedure(
+  'quotas.repairUse',
+  'write',
+  function* (clientId: string): Steps<MeasuredUse | null> {
+    const found = yield* measure(clientId);
+    if (found === null || found.recordedBytes === found.actualBytes) return found;
+    // Only a client that an old server left without a quota has no row; without one it had no limit.
+    yield* run(sql`INSERT INTO client_quotas (ClientID, QuotaBytes, UsedBytes, LastUpdated)
+    VALUES (${idBytes(clientId)}, ${UNLIMITED_BYTES}, ${found.actualBytes}, ${now()})
+    ON CONFLICT (ClientID) DO UPDATE SET UsedBytes = excluded.UsedBytes, LastUpdated = excluded.LastUpdated`);
+    return found;
+  },
+);
