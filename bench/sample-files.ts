@@ -14,16 +14,20 @@ const FOLDERS = ['Documents', 'Pictures', 'Desktop', 'Projects', 'Downloads', 'A
 const FIRST_DATE = Date.UTC(2020, 0, 1);
 const MINUTE = 60_000;
 const FILES_IN_FOLDER = 40;
+const SPREAD = 2_654_435_761; // odd, so that multiplying by it modulo 2^32 gives every number another place
 
 const pick = <Value>(values: readonly Value[], seed: number): Value => values[seed % values.length] as Value;
 
 /** The name of client `number`. */
 export const clientName = (number: number): string => `workstation-${String(number).padStart(3, '0')}`;
 
+// Names arrive in no order, as those of a directory walk do: each lands on another page of the indexes of names.
+const scattered = (number: number): string => (Math.imul(number, SPREAD) >>> 0).toString(36);
+
 /** File `number` of a catalogue with these clients; no two numbers make the same file. */
 export function sampleFile(number: number, clientIds: readonly string[]): FileInput {
   const hash = createHash('sha256').update(String(number)).digest('hex');
-  const fileName = `${pick(NAMES, number * 7)}-${number}.${pick(KINDS, number * 5)}`;
+  const fileName = `${pick(NAMES, number * 7)}-${scattered(number)}.${pick(KINDS, number * 5)}`;
   const folder = `${pick(FOLDERS, number * 3)}\\Team ${number % 17}\\${Math.floor(number / FILES_IN_FOLDER)}`;
   return {
     clientId: pick(clientIds, number),

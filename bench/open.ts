@@ -1,0 +1,102 @@
+/**
+ * Opening an up-to-date catalogue, until the first answer, in a process of its own each time; and the memory that five
+ * connections take at rest, above what Node itself takes. From the sources, and from `dist/` when it was built.
+ */
+import { execFile } from 'node:child_process';
+import { access } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import Database from 'better-sqlite3';
+import type { BenchSizes } from './arguments.ts';
+import type { Workplace } from './catalogue.ts';
+import { note } from './notes.ts';
+import { type Figure, figure } from './report.ts';
+
+const CHILD = new URL('./open-child.js', import.meta.url).pathname;
+const MODULES = {
+  source: new URL('../lib/index.ts', import.meta.url),
+  dist: new URL('../dist/lib/index.js', import.meta.url),
+} as const;
+
+const OPENS = 30;
+const MEMORY_RUNS = 5;
+const CONNECTIONS = 5;
+const MOST_ANSWER_MS = 60;
+const MOST_MEMORY_MB = 120;
+
+interface ChildFigures {
+  readonly importMs: number;
+  readonly openMs: number;
+  readonly answerMs: number;
+  readonly open: number;
+  readonly rss: number;
+}
+
+const run = promisify(execFile);
+
+async function child(...args: readonly string[]): Promise<ChildFigures> {
+  const { stdout } = await run(process.execPath, [CHILD, ...args]);
+  return JSON.parse(stdout) as ChildFigures;
+}
+
+async function repeat(times: number, ...args: readonly string[]): Promise<ChildFigures[]> {
+  const results: ChildFigures[] = [];
+  for (let time = 0; time < times; time += 1) results.push(await child(...args));
+  return results;
+}
+
+function firstFileId(path: string): string {
+  const database = new Database(path, { readonly: true });
+  const id = String(database.prepare('SELECT lower(hex(ID)) FROM files LIMIT 1').pluck().get());
+  database.close();
+  return id;
+}
+
+async function figuresOf(kind: keyof typeof MODULES, path: string, nodeOwn: number): Promise<Figure[]> {
+  const args = [MODULES[kind].href, path, firstFileId(path)];
+  const opens = await repeat(OPENS, ...args);
+  const rests = await repeat(MEMORY_RUNS, ...args, String(CONNECTIONS));
+  if (rests.some(({ open }) => open !== CONNECTIONS)) throw new Error('not every connection was opened');
+  const line = (name: string, unit: string, values: readonly number[], target: Figure['target'] = null) =>
+    figure('open', `${kind}, ${name}`, unit, values, target);
+  const isMeasured = kind === 'dist'; // what users run
+  return [
+    line(
+      'importing the library',
+      'ms',
+      opens.map(({ importMs }) => importMs),
+    ),
+    line(
+      'open',
+      'ms',
+      opens.map(({ openMs }) => openMs),
+    ),
+    line(
+      'open to first answer',
+      'ms',
+      opens.map(({ answerMs }) => answerMs),
+      isMeasured ? { most: MOST_ANSWER_MS } : null,
+    ),
+    line(
+      `memory at rest, ${CONNECTIONS} connections, above Node's own`,
+      'MB',
+      rests.map(({ rss }) => rss - nodeOwn),
+      isMeasured ? { most: MOST_MEMORY_MB } : null,
+    ),
+  ];
+}
+
+export async function open(sizes: BenchSizes, workplace: Workplace): Promise<Figure[]> {
+  const path = await workplace.copy(await workplace.filled(sizes.files));
+  const bare = await repeat(MEMORY_RUNS, 'none');
+  const nodeOwn = bare.map(({ rss }) => rss);
+  const own = figure('open', 'memory of Node itself', 'MB', nodeOwn);
+  const figures = [own, ...(await figuresOf('source', path, own.median))];
+  const isBuilt = await access(MODULES.dist).then(
+    () => true,
+    () => false,
+  );
+  if (isBuilt) figures.push(...(await figuresOf('dist', path, own.median)));
+  else note('  dist/ is not there, so only the sources were measured; build it with: npm run build');
+  await workplace.discard(path);
+  return figures;
+}
