@@ -1,4 +1,7 @@
 /** The registry: every procedure of the product. A connection's thread imports this module and finds them by name. */
+export * from './analytics/audit-procedures.ts';
+export * from './analytics/client-totals.ts';
+export * from './analytics/series-procedures.ts';
 export * from './analytics/storage-procedures.ts';
 export * from './core/category-procedures.ts';
 export * from './core/client-procedures.ts';

@@ -373,4 +373,37 @@ export class CatalogModel {
       return { files: this.#files.size, changed };
     },
   };
+
+  /** What statistics must say. */
+  readonly statistics = () => {
+    const files = [...this.#files.values()].map(this.#showFile) as (Facts & {
+      clientId: string;
+      extension: string | null;
+    })[];
+    const sum = (members: readonly Facts[]) => [
+      members.length,
+      members.reduce((total, { fileSize }) => total + fileSize, 0),
+    ];
+    const groups = (keyOf: (file: (typeof files)[number]) => unknown) =>
+      Object.fromEntries(
+        [...Map.groupBy(files, (file) => String(keyOf(file)))].map(([name, members]) => [name, sum(members)]),
+      );
+    const bands = [0, 1_024].map((min, place) => {
+      const members = files.filter(({ fileSize }) => fileSize >= min && (place === 1 || fileSize < 1_024));
+      return [min, ...sum(members)];
+    });
+    const clients = [...this.#clients].map(([id, { name }]) => [
+      name,
+      sum(files.filter(({ clientId }) => clientId === id)),
+    ]);
+    const used = [...this.#clients.keys()].reduce((total, id) => total + this.#used(id), 0);
+    return {
+      totals: [...sum(files), files.filter((file) => file['verified']).length],
+      byCategory: groups((file) => file['category']),
+      byExtension: groups(({ extension }) => extension),
+      bySize: bands.filter(([, count]) => count !== 0),
+      clients: Object.fromEntries(clients),
+      today: [[...sum(files), used]],
+    };
+  };
 }

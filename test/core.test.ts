@@ -176,6 +176,22 @@ async function rowsOf(db: DatabaseManager): Promise<Record<string, unknown>> {
   return Object.fromEntries(await Promise.all(counts));
 }
 
+/** The statistics a model can predict, in one order. */
+async function statisticsOf(db: DatabaseManager): Promise<unknown> {
+  const { fileStats, clientStats } = await db.analytics.storage();
+  const growth = await db.analytics.growth({ days: 1 });
+  const groups = (found: readonly { name: string | null; files: number; bytes: number }[]) =>
+    Object.fromEntries(found.map(({ name, files, bytes }) => [String(name), [files, bytes]]));
+  return {
+    totals: [fileStats.totalFiles, fileStats.totalBytes, fileStats.verifiedFiles],
+    byCategory: groups(fileStats.byCategory),
+    byExtension: groups(fileStats.byExtension),
+    bySize: fileStats.bySize.filter(({ files }) => files > 0).map(({ min, files, bytes }) => [min, files, bytes]),
+    clients: groups(clientStats.topClients),
+    today: growth.map(({ files, bytes, usedBytes }) => [files, bytes, usedBytes]),
+  };
+}
+
 /** Deletes every client by the API, and with raw SQL what has no client. */
 async function empty(db: DatabaseManager): Promise<void> {
   for (const id of CLIENT_IDS) await db.clients.delete(id).catch(() => undefined);
@@ -207,6 +223,8 @@ t.test(
         FROM transfer_stats`);
         deepStrictEqual(stats, model.attempts());
         deepStrictEqual(await db.query('PRAGMA foreign_key_check'), []);
+        deepStrictEqual((await db.analytics.audit()).differences, [], 'running totals are what the rows say');
+        deepStrictEqual(await statisticsOf(db), model.statistics());
         await empty(db);
         deepStrictEqual(
           await rowsOf(db),

@@ -1,133 +1,209 @@
-/** `db.analytics`: what the catalogue holds, in figures. */
-import { stat } from 'node:fs/promises';
+/** `db.analytics`: what the catalogue holds, what happened when, and when it will be full. Days are UTC. */
+import { checkDate, type DateInput, dayOf, now } from '../core/dates.ts';
+import { checkId, type IdInput } from '../core/ids.ts';
+import { checkPage, cutPage, everyItem, type PageOptions } from '../core/pages.ts';
+import { NotFoundError } from '../errors.ts';
 import type { CallOptions, EngineStats, Executor } from '../sql/engine.ts';
-import { type GroupTotal, type SizeBand, storageFigures, type TopClient } from './storage-procedures.ts';
-
-/** Sizes in bytes; the database's files and the state of its connections. */
-export interface DatabaseInfo {
-  readonly path: string;
-  readonly databaseBytes: number;
-  readonly walBytes: number;
-  readonly pageSize: number;
-  readonly pageCount: number;
-  readonly freePages: number;
-  readonly freeBytes: number;
-  readonly pool: Pick<EngineStats, 'readers' | 'writers'>;
-}
-
-/** The folder of contents; its size is null until it has been measured. */
-export interface StorageInfo {
-  readonly path: string;
-  readonly exists: boolean;
-  readonly bytes: number | null;
-  readonly measuredAt: string | null;
-}
-
-/** Clients, and what they store on average. */
-export interface ClientStats {
-  readonly totalClients: number;
-  /** Heard of within 30 days. */
-  readonly activeClients: number;
-  readonly inactiveClients: number;
-  readonly averageFilesPerClient: number;
-  readonly averageBytesPerClient: number;
-  readonly topClients: readonly TopClient[];
-}
-
-/** Files by their current version. */
-export interface FileStats {
-  readonly totalFiles: number;
-  readonly totalBytes: number;
-  readonly verifiedFiles: number;
-  /** 0 to 1; 0 where there are no files. */
-  readonly verificationRate: number;
-  readonly averageFileSize: number;
-  readonly byCategory: readonly GroupTotal[];
-  /** The ten that hold most. */
-  readonly byExtension: readonly GroupTotal[];
-  readonly bySize: readonly SizeBand[];
-}
-
-/** How the engine fares. */
-export interface PerformanceInfo {
-  readonly indexes: readonly { readonly name: string; readonly table: string }[];
-  readonly reads: EngineStats['reads'];
-  readonly writes: EngineStats['writes'];
-}
-
-/** Everything `storage` tells. */
-export interface StorageStatistics {
-  readonly databaseInfo: DatabaseInfo;
-  readonly storageInfo: StorageInfo;
-  readonly clientStats: ClientStats;
-  readonly fileStats: FileStats;
-  readonly performanceInfo: PerformanceInfo;
-}
-
-const ACTIVE_DAYS = 30;
-const DAY_MS = 86_400_000;
-
-// stat opens no descriptor, so it leaves the database's locks alone.
-const sizeOf = (path: string): Promise<number> =>
-  stat(path).then(
-    ({ size }) => size,
-    () => 0,
-  );
-
-const exists = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  );
-
-const ratio = (part: number, whole: number) => (whole === 0 ? 0 : part / whole);
+import { checkBoolean, checkInteger, checkObject, checkSignal, optional, refuse } from '../validation.ts';
+import { auditTotals, repairTotals, type TotalsAudit } from './audit-procedures.ts';
+import { type ClientTotals, getClientTotals, listClientTotals } from './client-totals.ts';
+import { addDays, eachDay, type Forecast, forecastDisk, forecastQuota, type GrowthDay, growthDays } from './growth.ts';
+import {
+  type Activity,
+  dailySizes,
+  dailyTotals,
+  listActivity,
+  type TransferDay,
+  transferDays,
+} from './series-procedures.ts';
+import { assemble, measureSizes, type Places, type StorageStatistics } from './storage.ts';
+import { recordSizes, storageFigures } from './storage-procedures.ts';
 
 /** What statistics need to know beside the rows. */
-export interface Surroundings {
-  readonly database: string;
-  readonly storageDir: string;
+export interface Surroundings extends Places {
   readonly stats: () => EngineStats;
 }
 
-/** The calls of `db.analytics`. */
-export function createAnalytics(executor: Executor, { database, storageDir, stats }: Surroundings) {
+/** How storage is reported. */
+export interface StorageOptions extends CallOptions {
+  /** Measure the folder of contents now; it may take long. Default false: its last measurement is reported. */
+  readonly measure?: boolean | undefined;
+}
+
+/** A stretch of UTC days, both ends included. */
+export interface PeriodOptions extends CallOptions {
+  /** Default: 29 days before `to`. */
+  readonly from?: DateInput | null | undefined;
+  /** Default: today. */
+  readonly to?: DateInput | null | undefined;
+}
+
+/** Which activity to list. */
+export interface ActivityFilter extends PageOptions {
+  readonly clientId?: IdInput | null | undefined;
+  readonly from?: DateInput | null | undefined;
+  /** A date without a time means the whole day. */
+  readonly to?: DateInput | null | undefined;
+}
+
+/** A page of activity, newest first. */
+export interface ActivityPage {
+  readonly activity: Activity[];
+  readonly nextCursor: string | null;
+}
+
+/** A page of clients with their totals, by name. */
+export interface ClientTotalsPage {
+  readonly clients: ClientTotals[];
+  readonly nextCursor: string | null;
+}
+
+/** Which days of growth. */
+export interface GrowthOptions extends CallOptions {
+  /** 1 to 3,660 days up to today. Default 30. */
+  readonly days?: number | undefined;
+  /** Left out: all clients together. */
+  readonly clientId?: IdInput | null | undefined;
+}
+
+const ACTIVE_DAYS = 30;
+const DEFAULT_DAYS = 30;
+const MAX_DAYS = 3_660;
+const ACTIVITY = 'analytics.activity';
+const CLIENTS = 'analytics.clients';
+const DAY_ONLY = /^\d{4}-\d{2}-\d{2}$/;
+
+const checkDay = (value: unknown, field: string) => dayOf(checkDate(value, field));
+
+function checkPeriod(options: PeriodOptions) {
+  const given = checkObject(options, 'options', new Set(['from', 'to', 'signal']));
+  const to = optional(given['to'], (value) => checkDay(value, 'to')) ?? dayOf(now());
+  const from = optional(given['from'], (value) => checkDay(value, 'from')) ?? addDays(to, 1 - DEFAULT_DAYS);
+  const days = eachDay(from, to).length;
+  if (days < 1 || days > MAX_DAYS)
+    refuse('from', from, `a day at most ${MAX_DAYS} days before ${to}, and not after it`);
+  return { from, to };
+}
+
+function checkActivity({ clientId, from, to, ...page }: ActivityFilter) {
+  const end = optional(to, (value) => checkDate(value, 'to'));
+  const isWholeDay = typeof to === 'string' && DAY_ONLY.test(to);
   return {
-    /** Sizes, totals and figures of the whole catalogue, from one snapshot. */
-    async storage(options?: CallOptions): Promise<StorageStatistics> {
-      const activeSince = new Date(Date.now() - ACTIVE_DAYS * DAY_MS).toISOString();
-      const figures = await executor.run(storageFigures, activeSince, options);
-      const { totals, clients, pages } = figures;
-      const { readers, writers, reads, writes } = stats();
-      return {
-        databaseInfo: {
-          path: database,
-          databaseBytes: await sizeOf(database),
-          walBytes: await sizeOf(`${database}-wal`),
-          ...pages,
-          freeBytes: pages.freePages * pages.pageSize,
-          pool: { readers, writers },
-        },
-        storageInfo: { path: storageDir, exists: await exists(storageDir), bytes: null, measuredAt: null },
-        clientStats: {
-          totalClients: clients.total,
-          activeClients: clients.active,
-          inactiveClients: clients.total - clients.active,
-          averageFilesPerClient: ratio(totals.files, clients.total),
-          averageBytesPerClient: ratio(totals.bytes, clients.total),
-          topClients: figures.topClients,
-        },
-        fileStats: {
-          totalFiles: totals.files,
-          totalBytes: totals.bytes,
-          verifiedFiles: totals.verified,
-          verificationRate: ratio(totals.verified, totals.files),
-          averageFileSize: ratio(totals.bytes, totals.files),
-          byCategory: figures.byCategory,
-          byExtension: figures.byExtension,
-          bySize: figures.bySize,
-        },
-        performanceInfo: { indexes: figures.indexes, reads, writes },
-      };
+    ...checkPage(page, ACTIVITY, 1),
+    clientId: optional(clientId, (value) => checkId(value, 'clientId')),
+    from: optional(from, (value) => checkDate(value, 'from')),
+    to: end !== null && isWholeDay ? `${dayOf(end)}T23:59:59.999Z` : end,
+  };
+}
+
+const NO_TRANSFERS = {
+  totalFiles: 0,
+  totalBytes: 0,
+  successfulTransfers: 0,
+  failedTransfers: 0,
+  averageFileSize: 0,
+  peakTransferSpeed: 0,
+};
+
+/** The calls of `db.analytics`. */
+export function createAnalytics(executor: Executor, { stats, ...places }: Surroundings) {
+  const listClients = async (page: PageOptions = {}): Promise<ClientTotalsPage> => {
+    const request = checkPage(page, CLIENTS, 1);
+    const found = await executor.run(listClientTotals, request, { signal: page.signal });
+    const { rows, nextCursor } = cutPage(found, request.limit, CLIENTS, ({ name }) => [name]);
+    return { clients: rows, nextCursor };
+  };
+
+  const activity = async (filter: ActivityFilter = {}): Promise<ActivityPage> => {
+    checkObject(filter, 'filter', new Set(['clientId', 'from', 'to', 'limit', 'cursor', 'signal']));
+    const request = checkActivity(filter);
+    const found = await executor.run(listActivity, request, { signal: filter.signal });
+    const { rows, nextCursor } = cutPage(found, request.limit, ACTIVITY, ({ id }) => [id]);
+    return { activity: rows, nextCursor };
+  };
+
+  /** The days up to today of a client or, for null, of all. */
+  const daysOf = async (clientId: string | null, count: number, options: CallOptions): Promise<GrowthDay[]> => {
+    const to = dayOf(now());
+    const range = { from: addDays(to, 1 - count), to };
+    const [changes, sizes] = await Promise.all([
+      executor.run(dailyTotals, { ...range, clientId }, options),
+      executor.run(dailySizes, range, options),
+    ]);
+    return growthDays(eachDay(range.from, to), changes, sizes);
+  };
+
+  return {
+    /** Sizes, totals and figures of the whole catalogue; costs the same however many files there are. */
+    async storage(options: StorageOptions = {}): Promise<StorageStatistics> {
+      const given = checkObject(options, 'options', new Set(['measure', 'signal']));
+      const signal = checkSignal(given['signal']);
+      const wanted = optional(given['measure'], (value) => checkBoolean(value, 'measure')) ?? false;
+      if (wanted) await executor.run(recordSizes, await measureSizes(places, signal), { signal });
+      const activeSince = `${addDays(dayOf(now()), -ACTIVE_DAYS)}T00:00:00.000Z`;
+      return assemble(await executor.run(storageFigures, activeSince, { signal }), stats(), places);
+    },
+
+    /** A page of clients with what each stores, ordered by name. */
+    clients: listClients,
+
+    /** Every client with what it stores, a page at a time. */
+    clientsAll: (options?: CallOptions): AsyncGenerator<ClientTotals, void, undefined> =>
+      everyItem(async (page) => {
+        const { clients: items, nextCursor } = await listClients(page);
+        return { items, nextCursor };
+      }, options),
+
+    /** The transfers of each UTC day of a period; days without one are there with zeros. */
+    async transfers(options: PeriodOptions = {}): Promise<TransferDay[]> {
+      const period = checkPeriod(options);
+      const found = await executor.run(transferDays, period, { signal: checkSignal(options.signal) });
+      const byDate = new Map(found.map((day) => [day.date, day]));
+      return eachDay(period.from, period.to).map((date) => byDate.get(date) ?? { date, ...NO_TRANSFERS });
+    },
+
+    /** A page of what clients did, newest first. */
+    activity,
+
+    /** Everything clients did, newest first, a page at a time. */
+    activityAll: (filter: ActivityFilter = {}, options?: CallOptions): AsyncGenerator<Activity, void, undefined> =>
+      everyItem(async (page) => {
+        const { activity: items, nextCursor } = await activity({ ...filter, ...page });
+        return { items, nextCursor };
+      }, options),
+
+    /** What was stored at the end of each of the last days, today included; no day is left out. */
+    async growth(options: GrowthOptions = {}): Promise<GrowthDay[]> {
+      const given = checkObject(options, 'options', new Set(['days', 'clientId', 'signal']));
+      const days = optional(given['days'], (value) => checkInteger(value, 'days', 1, MAX_DAYS)) ?? DEFAULT_DAYS;
+      const clientId = optional(given['clientId'], (value) => checkId(value, 'clientId'));
+      return daysOf(clientId, days, { signal: checkSignal(given['signal']) });
+    },
+
+    /**
+     * When a client's quota, or without a client the disk of the database, will be full: a straight line (least
+     * squares) through the days of the last thirty that are known.
+     * @throws {NotFoundError} when the client does not exist
+     */
+    async forecast(clientId?: IdInput | null, options: CallOptions = {}): Promise<Forecast> {
+      const id = optional(clientId, (value) => checkId(value, 'clientId'));
+      const today = dayOf(now());
+      if (id === null) {
+        const range = { from: addDays(today, 1 - DEFAULT_DAYS), to: today };
+        return forecastDisk(await executor.run(dailySizes, range, options), today);
+      }
+      const client = await executor.run(getClientTotals, id, options);
+      if (client === null) throw new NotFoundError(`client ${id}`);
+      const days = await daysOf(id, DEFAULT_DAYS, options);
+      const first = days.findIndex(({ usedBytes, files }) => usedBytes > 0 || files > 0);
+      return forecastQuota(client, first === -1 ? [] : days.slice(first), today);
+    },
+
+    /** Recomputes every running total from the files; `repair` makes right what differs. Reads every file once. */
+    async audit(options: { readonly repair?: boolean } & CallOptions = {}): Promise<TotalsAudit> {
+      const given = checkObject(options, 'options', new Set(['repair', 'signal']));
+      const repair = optional(given['repair'], (value) => checkBoolean(value, 'repair')) ?? false;
+      return executor.run(repair ? repairTotals : auditTotals, null, { signal: checkSignal(given['signal']) });
     },
   };
 }

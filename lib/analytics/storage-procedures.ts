@@ -1,8 +1,9 @@
-/** The figures behind `analytics.storage`: totals of clients and files, and the state of the database's pages. */
-import sql, { raw, type Sql } from 'sql-template-tag';
-import { all, one, procedure, type Steps } from '../sql/procedure.ts';
+/** The figures behind `analytics.storage`: read from totals that every change keeps current, never from the files. */
+import sql from 'sql-template-tag';
+import { SIZE_BOUNDS } from '../core/size-bands.ts';
+import { all, one, procedure, run, type Steps } from '../sql/procedure.ts';
 
-/** Files and bytes of one group. */
+/** Files and bytes of one group; a name of null is "none". */
 export interface GroupTotal {
   readonly name: string | null;
   readonly files: number;
@@ -25,6 +26,12 @@ export interface SizeBand {
   readonly bytes: number;
 }
 
+/** The last measurement of what only the file system knows, in bytes. */
+export interface MeasuredSizes {
+  readonly storageBytes: number | null;
+  readonly measuredAt: string;
+}
+
 /** Everything `storage` reads in one snapshot. */
 export interface StorageFigures {
   readonly totals: { readonly files: number; readonly bytes: number; readonly verified: number };
@@ -35,50 +42,85 @@ export interface StorageFigures {
   readonly bySize: readonly SizeBand[];
   readonly pages: { readonly pageSize: number; readonly pageCount: number; readonly freePages: number };
   readonly indexes: readonly { readonly name: string; readonly table: string }[];
+  readonly measured: MeasuredSizes | null;
+}
+
+interface KindTotal {
+  readonly category: string;
+  readonly extension: string;
+  readonly band: number;
+  readonly verified: number;
+  readonly files: number;
+  readonly bytes: number;
 }
 
 const TOP = 10; // rows of a ranking
-const KIB = 1024;
-const SIZE_BOUNDS = [0, KIB, 100 * KIB, KIB ** 2, 10 * KIB ** 2, 100 * KIB ** 2, KIB ** 3];
 
-const groupBy = (column: string, limit: number): Sql =>
-  sql`SELECT ${raw(column)} AS "name", count(*) AS "files", coalesce(sum(FileSize), 0) AS "bytes" FROM files
-    GROUP BY ${raw(column)} ORDER BY "bytes" DESC, "files" DESC LIMIT ${limit}`;
+const sumOf = (kinds: readonly KindTotal[]) => ({
+  files: kinds.reduce((sum, { files }) => sum + files, 0),
+  bytes: kinds.reduce((sum, { bytes }) => sum + bytes, 0),
+});
 
-function* sizeBands(): Steps<SizeBand[]> {
-  const bands: SizeBand[] = [];
-  for (const [position, min] of SIZE_BOUNDS.entries()) {
-    const max = SIZE_BOUNDS[position + 1] ?? null;
-    const found = yield* one<{ files: number; bytes: number }>(sql`SELECT count(*) AS "files",
-      coalesce(sum(FileSize), 0) AS "bytes" FROM files
-      WHERE FileSize >= ${min} AND (${max} IS NULL OR FileSize < ${max})`);
-    bands.push({ min, max, files: found?.files ?? 0, bytes: found?.bytes ?? 0 });
-  }
-  return bands;
+/** Groups with the most bytes first; equal ones by files, then by name. */
+function ranked(kinds: readonly KindTotal[], key: 'category' | 'extension'): GroupTotal[] {
+  return [...Map.groupBy(kinds, (kind) => kind[key])]
+    .map(([name, members]) => ({ name: name === '' ? null : name, ...sumOf(members) }))
+    .sort((a, b) => b.bytes - a.bytes || b.files - a.files || String(a.name).localeCompare(String(b.name)));
+}
+
+const bandsOf = (kinds: readonly KindTotal[]): SizeBand[] =>
+  SIZE_BOUNDS.map((min, band) => ({
+    min,
+    max: SIZE_BOUNDS[band + 1] ?? null,
+    ...sumOf(kinds.filter((kind) => kind.band === band)),
+  }));
+
+/** Totals by every kind of file there is. */
+export function* kindTotals(): Steps<KindTotal[]> {
+  return yield* all<KindTotal>(sql`SELECT Category AS "category", Extension AS "extension", SizeBand AS "band",
+    Verified AS "verified", Files AS "files", Bytes AS "bytes" FROM file_totals WHERE Files > 0`);
 }
 
 export const storageFigures = procedure(
   'analytics.storage',
   'read',
   function* (activeSince: string, dialect): Steps<StorageFigures> {
-    const totals = yield* one<StorageFigures['totals']>(sql`SELECT count(*) AS "files",
-      coalesce(sum(FileSize), 0) AS "bytes", count(CASE WHEN Verified = 1 THEN 1 END) AS "verified" FROM files`);
+    const kinds = yield* kindTotals();
     const clients = yield* one<StorageFigures['clients']>(sql`SELECT count(*) AS "total",
       count(CASE WHEN LastSeen >= ${activeSince} THEN 1 END) AS "active" FROM clients`);
     const topClients = yield* all<TopClient>(sql`SELECT ${dialect.hex('c.ID')} AS "clientId", c.Name AS "name",
-      count(f.ID) AS "files", coalesce(sum(f.FileSize), 0) AS "bytes" FROM clients c LEFT JOIN files f ON f.ClientID = c.ID
-      GROUP BY c.ID, c.Name ORDER BY "bytes" DESC, c.Name LIMIT ${TOP}`);
+      coalesce(q.FileCount, 0) AS "files", coalesce(q.FileBytes, 0) AS "bytes"
+      FROM clients c LEFT JOIN client_quotas q ON q.ClientID = c.ID ORDER BY "bytes" DESC, c.Name LIMIT ${TOP}`);
     const pages = yield* one<StorageFigures['pages']>(dialect.pages());
+    const measured = yield* one<MeasuredSizes>(sql`SELECT StorageBytes AS "storageBytes", MeasuredAt AS "measuredAt"
+      FROM daily_sizes ORDER BY Date DESC LIMIT 1`);
     return {
-      totals: totals ?? { files: 0, bytes: 0, verified: 0 },
+      totals: { ...sumOf(kinds), verified: sumOf(kinds.filter(({ verified }) => verified === 1)).files },
       clients: clients ?? { total: 0, active: 0 },
       topClients,
-      byCategory: yield* all<GroupTotal>(groupBy('FileCategory', 100)),
-      byExtension: yield* all<GroupTotal>(groupBy('FileExtension', TOP)),
-      bySize: yield* sizeBands(),
+      byCategory: ranked(kinds, 'category'),
+      byExtension: ranked(kinds, 'extension').slice(0, TOP),
+      bySize: bandsOf(kinds),
       pages: pages ?? { pageSize: 0, pageCount: 0, freePages: 0 },
       indexes: yield* all<{ name: string; table: string }>(dialect.indexes()),
+      measured: measured ?? null,
     };
   },
-  { alone: true },
 );
+
+/** What the file system told, in bytes; null for a folder that does not exist. */
+export interface SizesToRecord {
+  readonly date: string;
+  readonly measuredAt: string;
+  readonly databaseBytes: number;
+  readonly freeDiskBytes: number;
+  readonly storageBytes: number | null;
+}
+
+/** Keeps the day's sizes of the database, the disk and the folder of contents. */
+export const recordSizes = procedure('analytics.recordSizes', 'write', function* (sizes: SizesToRecord): Steps<void> {
+  yield* run(sql`INSERT INTO daily_sizes (Date, DatabaseBytes, FreeDiskBytes, StorageBytes, MeasuredAt)
+    VALUES (${sizes.date}, ${sizes.databaseBytes}, ${sizes.freeDiskBytes}, ${sizes.storageBytes}, ${sizes.measuredAt})
+    ON CONFLICT (Date) DO UPDATE SET DatabaseBytes = excluded.DatabaseBytes, FreeDiskBytes = excluded.FreeDiskBytes,
+    StorageBytes = coalesce(excluded.StorageBytes, daily_sizes.StorageBytes), MeasuredAt = excluded.MeasuredAt`);
+});

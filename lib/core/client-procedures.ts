@@ -172,11 +172,13 @@ export const deleteClient = procedure('clients.delete', 'write', function* (id: 
     FROM file_versions WHERE FileID IN (${ofClient})`);
   const named = yield* all<{ path: string }>(sql`SELECT PathName AS "path" FROM file_versions
     WHERE FileID IN (${ofClient}) UNION SELECT PathName FROM files WHERE ClientID = ${client} AND HighestVersion = 0`);
+  // First, so that the triggers of what follows find nothing to count down.
+  yield* run(sql`DELETE FROM quota_reservations WHERE ClientID = ${client}`);
+  yield* run(sql`DELETE FROM client_quotas WHERE ClientID = ${client}`);
   yield* run(sql`DELETE FROM file_versions WHERE FileID IN (${ofClient})`);
   const { changes: deleted } = yield* run(sql`DELETE FROM files WHERE ClientID = ${client}`);
   yield* run(sql`DELETE FROM client_activity WHERE ClientID = ${client}`);
-  yield* run(sql`DELETE FROM quota_reservations WHERE ClientID = ${client}`);
-  yield* run(sql`DELETE FROM client_quotas WHERE ClientID = ${client}`);
+  yield* run(sql`DELETE FROM daily_totals WHERE ClientID = ${client}`);
   yield* run(sql`DELETE FROM clients WHERE ID = ${client}`);
   const paths = yield* unnamedPaths(named.map(({ path }) => path));
   return { deleted, bytes: versions?.bytes ?? 0, paths };

@@ -72,10 +72,10 @@ const figure = function* (text: Sql): Steps<number> {
 };
 
 export const countFiles = procedure('files.count', 'read', function* (_: null): Steps<number> {
-  return yield* figure(sql`SELECT count(*) AS "figure" FROM files`);
+  return yield* figure(sql`SELECT coalesce(sum(Files), 0) AS "figure" FROM file_totals`);
 });
 
 /** The bytes of every file's current version. */
 export const totalFileBytes = procedure('files.totalBytes', 'read', function* (_: null): Steps<number> {
-  return yield* figure(sql`SELECT coalesce(sum(FileSize), 0) AS "figure" FROM files`);
+  return yield* figure(sql`SELECT coalesce(sum(Bytes), 0) AS "figure" FROM file_totals`);
 });

@@ -3,8 +3,9 @@ import { baseSchema } from './base-schema.ts';
 import { catalogSchema } from './catalog-schema.ts';
 import type { Migration, MigrationStep } from './migration.ts';
 import { reservationSchema } from './reservation-schema.ts';
+import { runningTotals } from './statistics-schema.ts';
 
-const STEPS: readonly MigrationStep[] = [...baseSchema, ...catalogSchema, ...reservationSchema];
+const STEPS: readonly MigrationStep[] = [...baseSchema, ...catalogSchema, runningTotals, ...reservationSchema];
 
 export const MIGRATIONS: readonly Migration[] = STEPS.map((step, version) => ({ ...step, version }));
 

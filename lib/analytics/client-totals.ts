@@ -1,0 +1,56 @@
+/** A page of clients with what each stores. */
+import sql from 'sql-template-tag';
+import { UNLIMITED_BYTES } from '../core/client-procedures.ts';
+import { dateOut } from '../core/dates.ts';
+import { idBytes } from '../core/ids.ts';
+import type { PageRequest } from '../core/pages.ts';
+import { perDialect } from '../sql/dialect.ts';
+import { all, one, procedure, type Steps } from '../sql/procedure.ts';
+
+/** A client and what it stores. Sizes in bytes. */
+export interface ClientTotals {
+  readonly clientId: string;
+  readonly name: string;
+  readonly lastSeen: string | null;
+  readonly files: number;
+  /** Of current versions. */
+  readonly bytes: number;
+  /** Of every version. */
+  readonly usedBytes: number;
+  /** Null for no limit. */
+  readonly quotaBytes: number | null;
+}
+
+const totalsColumns = perDialect(
+  (dialect) => sql`${dialect.hex('c.ID')} AS "clientId", c.Name AS "name", c.LastSeen AS "lastSeen",
+    coalesce(q.FileCount, 0) AS "files", coalesce(q.FileBytes, 0) AS "bytes", coalesce(q.UsedBytes, 0) AS "usedBytes",
+    coalesce(q.QuotaBytes, ${UNLIMITED_BYTES}) AS "quotaBytes"
+    FROM clients c LEFT JOIN client_quotas q ON q.ClientID = c.ID`,
+);
+
+const toTotals = ({ lastSeen, quotaBytes, ...client }: ClientTotals): ClientTotals => ({
+  ...client,
+  lastSeen: dateOut(lastSeen),
+  quotaBytes: quotaBytes === null || quotaBytes >= UNLIMITED_BYTES ? null : quotaBytes,
+});
+
+/** By name, one row more than asked for. */
+export const listClientTotals = procedure(
+  'analytics.clients',
+  'read',
+  function* ({ limit, after }: PageRequest, dialect): Steps<ClientTotals[]> {
+    const condition = after === null ? sql`1 = 1` : sql`c.Name > ${after[0]}`;
+    return yield* all<ClientTotals>(sql`SELECT ${totalsColumns(dialect)} WHERE ${condition}
+      ORDER BY c.Name LIMIT ${limit + 1}`);
+  },
+  { decode: (found) => found.map(toTotals) },
+);
+
+export const getClientTotals = procedure(
+  'analytics.client',
+  'read',
+  function* (clientId: string, dialect): Steps<ClientTotals | undefined> {
+    return yield* one<ClientTotals>(sql`SELECT ${totalsColumns(dialect)} WHERE c.ID = ${idBytes(clientId)}`);
+  },
+  { decode: (found) => (found === undefined ? null : toTotals(found)) },
+);

@@ -1,0 +1,38 @@
+/** The size of a folder of contents: every regular file below it, links not followed. */
+import type { Dirent } from 'node:fs';
+import { lstat, opendir } from 'node:fs/promises';
+import { join } from 'node:path';
+
+const isMissing = (error: unknown) => error instanceof Error && 'code' in error && error.code === 'ENOENT';
+
+/** What vanished while it was looked at counts as `otherwise`. */
+const unlessMissing =
+  <Value>(otherwise: Value) =>
+  (error: unknown): Value => {
+    if (isMissing(error)) return otherwise;
+    throw error;
+  };
+
+async function* entriesOf(folder: string): AsyncGenerator<Dirent, void, undefined> {
+  const opened = await opendir(folder).catch(unlessMissing(null));
+  if (opened !== null) yield* opened;
+}
+
+/**
+ * Bytes of the regular files below a folder; null when it does not exist. What vanishes meanwhile is not counted.
+ * @throws the signal's reason, or what the file system says of a folder that may not be read
+ */
+export async function folderBytes(path: string, signal?: AbortSignal): Promise<number | null> {
+  if ((await lstat(path).catch(unlessMissing(null))) === null) return null;
+  const waiting = [path];
+  let bytes = 0;
+  for (let folder = waiting.pop(); folder !== undefined; folder = waiting.pop()) {
+    signal?.throwIfAborted();
+    for await (const entry of entriesOf(folder)) {
+      const inner = join(folder, entry.name);
+      if (entry.isDirectory()) waiting.push(inner);
+      else if (entry.isFile()) bytes += (await lstat(inner).catch(unlessMissing({ size: 0 }))).size;
+    }
+  }
+  return bytes;
+}

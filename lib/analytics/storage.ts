@@ -1,0 +1,172 @@
+/** The figures of `analytics.storage`, put together from the totals, the file system and the engine. */
+import { stat, statfs } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { now } from '../core/dates.ts';
+import type { EngineStats } from '../sql/engine.ts';
+import { folderBytes } from './folder-size.ts';
+import type { GroupTotal, SizeBand, SizesToRecord, StorageFigures, TopClient } from './storage-procedures.ts';
+
+/** Sizes in bytes; the database's files and the state of its connections. */
+export interface DatabaseInfo {
+  readonly path: string;
+  readonly databaseBytes: number;
+  readonly walBytes: number;
+  readonly pageSize: number;
+  readonly pageCount: number;
+  readonly freePages: number;
+  readonly freeBytes: number;
+  readonly pool: Pick<EngineStats, 'readers' | 'writers'>;
+}
+
+/** The folder of contents, as it was last measured; null until it has been. */
+export interface StorageInfo {
+  readonly path: string;
+  readonly exists: boolean;
+  readonly bytes: number | null;
+  readonly measuredAt: string | null;
+  /** Milliseconds since it was measured. */
+  readonly ageMs: number | null;
+}
+
+/** Clients, and what they store on average. */
+export interface ClientStats {
+  readonly totalClients: number;
+  /** Heard of within 30 days. */
+  readonly activeClients: number;
+  readonly inactiveClients: number;
+  readonly averageFilesPerClient: number;
+  readonly averageBytesPerClient: number;
+  readonly topClients: readonly TopClient[];
+}
+
+/** Files by their current version. */
+export interface FileStats {
+  readonly totalFiles: number;
+  readonly totalBytes: number;
+  readonly verifiedFiles: number;
+  /** 0 to 1; 0 where there are no files. */
+  readonly verificationRate: number;
+  readonly averageFileSize: number;
+  readonly byCategory: readonly GroupTotal[];
+  /** The ten that hold most. */
+  readonly byExtension: readonly GroupTotal[];
+  readonly bySize: readonly SizeBand[];
+}
+
+/** How the engine fares. Times in milliseconds. */
+export interface PerformanceInfo {
+  readonly indexes: readonly { readonly name: string; readonly table: string }[];
+  /** How long calls waited for a connection, on average. */
+  readonly averageReadWaitMs: number;
+  readonly averageWriteWaitMs: number;
+  /** Calls that shared a commit, on average. */
+  readonly averageGroup: number;
+  readonly reads: EngineStats['reads'];
+  readonly writes: EngineStats['writes'];
+}
+
+/** Everything `storage` tells. */
+export interface StorageStatistics {
+  readonly databaseInfo: DatabaseInfo;
+  readonly storageInfo: StorageInfo;
+  readonly clientStats: ClientStats;
+  readonly fileStats: FileStats;
+  readonly performanceInfo: PerformanceInfo;
+}
+
+// stat opens no descriptor, so it leaves the database's locks alone.
+const sizeOf = (path: string): Promise<number> =>
+  stat(path).then(
+    ({ size }) => size,
+    () => 0,
+  );
+
+const exists = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
+
+const ratio = (part: number, whole: number) => (whole === 0 ? 0 : part / whole);
+
+/** Where the catalogue and the contents are. */
+export interface Places {
+  readonly database: string;
+  readonly storageDir: string;
+}
+
+/** Measures what only the file system knows. @throws what it says of a folder that may not be read */
+export async function measureSizes({ database, storageDir }: Places, signal?: AbortSignal): Promise<SizesToRecord> {
+  const storageBytes = await folderBytes(storageDir, signal);
+  const { bavail, bsize } = await statfs(dirname(database));
+  const measuredAt = now();
+  return {
+    date: measuredAt.slice(0, 10),
+    measuredAt,
+    databaseBytes: await sizeOf(database),
+    freeDiskBytes: bavail * bsize,
+    storageBytes,
+  };
+}
+
+async function storageInfo(path: string, { measured }: StorageFigures): Promise<StorageInfo> {
+  const known = measured === null || measured.storageBytes === null ? null : measured;
+  return {
+    path,
+    exists: await exists(path),
+    bytes: known?.storageBytes ?? null,
+    measuredAt: known?.measuredAt ?? null,
+    ageMs: known === null ? null : Math.max(0, Date.now() - Date.parse(known.measuredAt)),
+  };
+}
+
+async function databaseInfo(path: string, { pages }: StorageFigures, stats: EngineStats): Promise<DatabaseInfo> {
+  return {
+    path,
+    databaseBytes: await sizeOf(path),
+    walBytes: await sizeOf(`${path}-wal`),
+    ...pages,
+    freeBytes: pages.freePages * pages.pageSize,
+    pool: { readers: stats.readers, writers: stats.writers },
+  };
+}
+
+/** Everything, from one snapshot of the totals. */
+export async function assemble(
+  figures: StorageFigures,
+  stats: EngineStats,
+  places: Places,
+): Promise<StorageStatistics> {
+  const { totals, clients, topClients, byCategory, byExtension, bySize, indexes } = figures;
+  const { reads, writes } = stats;
+  return {
+    databaseInfo: await databaseInfo(places.database, figures, stats),
+    storageInfo: await storageInfo(places.storageDir, figures),
+    clientStats: {
+      totalClients: clients.total,
+      activeClients: clients.active,
+      inactiveClients: clients.total - clients.active,
+      averageFilesPerClient: ratio(totals.files, clients.total),
+      averageBytesPerClient: ratio(totals.bytes, clients.total),
+      topClients,
+    },
+    fileStats: {
+      totalFiles: totals.files,
+      totalBytes: totals.bytes,
+      verifiedFiles: totals.verified,
+      verificationRate: ratio(totals.verified, totals.files),
+      averageFileSize: ratio(totals.bytes, totals.files),
+      byCategory,
+      byExtension,
+      bySize,
+    },
+    performanceInfo: {
+      indexes,
+      averageReadWaitMs: ratio(reads.totalWaitMs, reads.calls),
+      averageWriteWaitMs: ratio(writes.totalWaitMs, writes.calls),
+      averageGroup: ratio(writes.calls, writes.rounds),
+      reads,
+      writes,
+    },
+  };
+}
