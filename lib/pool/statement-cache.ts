@@ -33,6 +33,11 @@ export class StatementCache {
     this.#limit = limit;
   }
 
+  /** Statements held. */
+  get size(): number {
+    return this.#byText.size;
+  }
+
   /** The prepared statement of a text; `raw` rows are tuples and have statements of their own. */
   get(text: string, raw: boolean): Statement<unknown[]> {
     const key = raw ? `\u0000${text}` : text;
