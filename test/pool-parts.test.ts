@@ -1,0 +1,263 @@
+/** The parts of the SQLite engine, each by itself: files, statements, queues, threads, and what drives a procedure. */
+import { deepStrictEqual, strictEqual } from 'node:assert/strict';
+import { mkdir, stat, symlink, writeFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import Database from 'better-sqlite3';
+import fc from 'fast-check';
+import sql from 'sql-template-tag';
+import t, { type Test } from 'tap';
+import { ConnectionPool } from '../lib/pool/connection-pool.ts';
+import { type FileRules, prepareDatabaseFile } from '../lib/pool/database-file.ts';
+import type { Call } from '../lib/pool/protocol.ts';
+import { StatementCache } from '../lib/pool/statement-cache.ts';
+import { ThreadHandle } from '../lib/pool/thread-handle.ts';
+import { type Ticket, WaitQueue } from '../lib/pool/wait-queue.ts';
+import { perDialect, sqliteDialect } from '../lib/sql/dialect.ts';
+import { createRegistry, driveAsync, driveSync, one, procedure, run, type Steps } from '../lib/sql/procedure.ts';
+import { hold, outcomes } from './fixtures/conformance/setting.ts';
+import { engineOptions, openEngine } from './fixtures/open-engine.ts';
+import * as p from './fixtures/procedures.ts';
+import { holds } from './fixtures/property.ts';
+
+const RULES: FileRules = { create: true, readOnly: false, allowRollbackJournal: false };
+
+t.test('a database file is made once, for its owner alone, and told by its absolute path', async (t) => {
+  const path = join(t.testdir(), 'catalogue.db');
+  t.same(await prepareDatabaseFile(relative(process.cwd(), path), RULES), { path, created: true });
+  t.equal((await stat(path)).mode & 0o777, 0o600);
+  t.same(await prepareDatabaseFile(path, RULES), { path, created: false });
+  t.same(await prepareDatabaseFile(path, { ...RULES, create: false }), { path, created: false });
+});
+
+t.test('a file that is missing is only made where it may be', async (t) => {
+  const path = join(t.testdir(), 'missing.db');
+  const missing = { code: 'CATALOG_NOT_FOUND', message: `${path} does not exist`, hint: /create: true/ };
+  await t.rejects(prepareDatabaseFile(path, { ...RULES, create: false }), missing);
+  await t.rejects(prepareDatabaseFile(path, { ...RULES, readOnly: true }), missing);
+  await t.rejects(prepareDatabaseFile(join(path, 'in.db'), RULES), { code: 'CATALOG_IO', hint: /the folder exists/ });
+});
+
+t.test('what is no file, or no name the driver would take as it is, is refused', async (t) => {
+  const folder = t.testdir({ file: '' });
+  const refused = { name: 'ValidationError', field: 'database' };
+  const names = ['', ':memory:', 'file:x.db', 'file:x.db?mode=memory', 'x\0.db', 'x.db ', '\tx.db', ' ', folder];
+  for (const name of names) await t.rejects(prepareDatabaseFile(name, RULES), refused, JSON.stringify(name));
+  await mkdir(join(folder, 'inner'));
+  await t.rejects(prepareDatabaseFile(join(folder, 'inner'), RULES), { ...refused, accepted: 'a regular file' });
+  const inFile = join(folder, 'file', 'in.db');
+  await t.rejects(prepareDatabaseFile(inFile, { ...RULES, create: false }), {
+    code: 'CATALOG_IO',
+    message: /cannot be read/,
+  });
+});
+
+t.test(
+  'a network file system is refused, whether the folder or the file is on it, unless that is allowed',
+  async (t) => {
+    const folder = t.testdir({ 'there.db': '' });
+    await symlink(join(folder, 'there.db'), join(folder, 'link.db'));
+    const [missing, there] = [join(folder, 'missing.db'), join(folder, 'there.db')];
+    for (const [type, name] of [
+      [0x6969, 'NFS'],
+      [0x517b, 'SMB'],
+      [0xff534d42 | 0, 'CIFS'],
+      [0xfe534d42, 'SMB2'],
+    ] as const) {
+      const refused = { code: 'CATALOG_IO', message: new RegExp(`network file system \\(${name}\\)`) };
+      await t.rejects(
+        prepareDatabaseFile(missing, RULES, async () => type),
+        refused,
+      );
+      const fileAlone = async (path: string) => (path === there ? type : 0xef53);
+      await t.rejects(prepareDatabaseFile(there, RULES, fileAlone), refused);
+      const folderAlone = async (path: string) => (path === folder ? type : Promise.reject(new Error('ENOENT')));
+      await t.rejects(prepareDatabaseFile(missing, RULES, folderAlone), refused);
+      const allowed = { ...RULES, allowRollbackJournal: true };
+      t.same(await prepareDatabaseFile(there, allowed, async () => type), { path: there, created: false });
+    }
+    const unknown = () => Promise.reject(new Error('ENOSYS'));
+    t.same(await prepareDatabaseFile(missing, RULES, unknown), { path: missing, created: true });
+  },
+);
+
+t.test('a statement is prepared once, tuples apart from objects, and the longest unused is dropped', async (t) => {
+  const database = new Database(':memory:');
+  t.teardown(() => database.close());
+  const cache = new StatementCache(database, 4);
+  const get = (n: number, raw = false) => cache.get(`SELECT ${n} AS n`, raw);
+  const first = get(1);
+  t.equal(get(1), first);
+  t.not(get(1, true), first);
+  t.same([get(1).all([]), get(1, true).all([])], [[{ n: 1 }], [[1]]]);
+  const [second, third] = [get(2), get(3)];
+  t.equal(get(1), first, 'used again, so it outlives the others');
+  t.same(
+    [get(4), get(5)].map((statement) => statement.all([])),
+    [[{ n: 4 }], [{ n: 5 }]],
+  );
+  t.equal(get(1), first);
+  t.not(get(2), second);
+  t.not(get(3), third);
+  t.doesNotThrow(() => cache.get('CREATE TABLE made (n)', true).run([]));
+});
+
+t.test('a statement cache never holds more than its limit, whatever is asked of it', async (t) => {
+  const database = new Database(':memory:');
+  t.teardown(() => database.close());
+  const property = fc.property(
+    fc.array(fc.nat(20), { maxLength: 80 }),
+    fc.integer({ min: 1, max: 8 }),
+    (asked, limit) => {
+      const cache = new StatementCache(database, limit);
+      for (const n of asked) {
+        const statement = cache.get(`SELECT ${n}`, true);
+        deepStrictEqual(statement.get([]), [n]);
+        strictEqual(cache.get(`SELECT ${n}`, true), statement);
+        strictEqual(cache.size <= limit, true);
+      }
+    },
+  );
+  await holds(t, property);
+});
+
+t.test('a queue gives calls away in order, in rounds of a size, and those that run alone by themselves', async (t) => {
+  const calls = fc.array(fc.boolean(), { maxLength: 40 });
+  const property = fc.property(calls, fc.integer({ min: 1, max: 9 }), (alone, most) => {
+    const queue = new WaitQueue({ limit: 100, timeoutMs: 60_000 });
+    for (const [i, isAlone] of alone.entries()) void queue.add([`${i}`, null], isAlone, {});
+    const rounds: Ticket[][] = [];
+    while (queue.length > 0) rounds.push(queue.take(most));
+    deepStrictEqual(
+      rounds.flat().map(({ call: [name] }) => Number(name)),
+      alone.map((_, i) => i),
+    );
+    strictEqual(
+      rounds.every((round) => round.length <= most),
+      true,
+    );
+    strictEqual(
+      rounds.every((round) => round.length === 1 || round.every((ticket) => !ticket.alone)),
+      true,
+    );
+    for (const round of rounds.slice(0, -1)) {
+      const next = alone[rounds.slice(0, rounds.indexOf(round) + 1).flat().length];
+      strictEqual(round.length === most || round[0]?.alone || next, true, 'a round is as full as it may be');
+    }
+    deepStrictEqual(queue.take(most), []);
+    queue.rejectAll(new Error('nothing waits'));
+  });
+  await holds(t, property);
+});
+
+t.test('a message carries no more than 256 reads or 512 writes', async (t) => {
+  const engine = await openEngine(t, { poolSize: 2 });
+  await engine.run(p.createTables, null);
+  const [reading, writing] = [await hold(engine, 'read'), await hold(engine, 'write')];
+  const reads = Array.from({ length: 600 }, () => engine.run(p.counted, 'nothing'));
+  const writes = Array.from({ length: 1_200 }, () => engine.run(p.count, 'calls'));
+  await Promise.all([reading.giveBack(), writing.giveBack()]);
+  t.same(await outcomes(reads), Array(600).fill(0));
+  t.same(
+    await outcomes(writes),
+    Array.from({ length: 1_200 }, (_, i) => i + 1),
+  );
+  t.match(engine.stats(), {
+    reads: { calls: 600, rounds: 3, largestRound: 256, maxWaiting: 600 },
+    writes: { calls: 1_201, rounds: 4, largestRound: 512, maxWaiting: 1_200 },
+  });
+});
+
+async function openThread(t: Test): Promise<ThreadHandle> {
+  const database = join(t.testdir(), 'catalogue.db');
+  await writeFile(database, '');
+  const thread = await ThreadHandle.open(engineOptions(database), { onLost() {}, onUpkeepFailed() {} });
+  t.teardown(() => thread.close());
+  return thread;
+}
+
+t.test('a thread takes one request at a time, and calls only while it is lent', async (t) => {
+  const thread = await openThread(t);
+  const call: Call = [p.slowSum.name, 10];
+  const first = thread.request({ kind: 'batch', calls: [call] });
+  await t.rejects(thread.request({ kind: 'batch', calls: [call] }), TypeError);
+  t.match(await first, { outcomes: [{ ok: true, value: 55 }], broken: false });
+  for (const request of [
+    { kind: 'call', call },
+    { kind: 'end', commit: true },
+  ] as const) {
+    const { outcomes } = await thread.request(request);
+    t.match(outcomes, [{ ok: false, error: { code: 'CATALOG_CONFLICT', message: 'the connection is not lent' } }]);
+  }
+});
+
+t.test('a thread that was ended is asked nothing, and what had committed before is not in doubt', async (t) => {
+  const thread = await openThread(t);
+  await thread.request({ kind: 'group', calls: [[p.createTables.name, null]] });
+  await thread.kill();
+  const lost = { code: 'CATALOG_IO', retryable: true };
+  await t.rejects(thread.request({ kind: 'group', calls: [[p.appendNote.name, 'never']] }), lost);
+});
+
+t.test('the module of a thread is of no use outside of one', async (t) => {
+  await t.rejects(import('../lib/pool/connection-thread.ts'), { name: 'TypeError', message: /worker thread only/ });
+});
+
+t.test('a pool that is closed lends nothing', async (t) => {
+  const database = join(t.testdir(), 'catalogue.db');
+  await writeFile(database, '');
+  const pool = new ConnectionPool(engineOptions(database), { size: 1, acquireTimeoutMs: 1_000, queueLimit: 1 });
+  await pool.release(await pool.acquire());
+  await pool.close();
+  await t.rejects(pool.acquire(), { code: 'CATALOG_CLOSED' });
+});
+
+function* sums(numbers: readonly number[]): Steps<number> {
+  let sum = 0;
+  for (const number of numbers) {
+    try {
+      sum += (yield* one<number>(sql`SELECT ${number}`)) ?? 0;
+    } catch {
+      sum -= 1;
+    }
+  }
+  if (sum < 0) yield* run(sql`SELECT ${sum}`);
+  return sum;
+}
+
+t.test('a procedure comes to the same whether its statements answer at once or later', async (t) => {
+  const answer = (value: unknown) => {
+    if (Number(value) < 0) throw new RangeError(`${value}`);
+    return value;
+  };
+  const end = async (call: () => unknown) => {
+    try {
+      return await call();
+    } catch (error) {
+      return (error as Error).message;
+    }
+  };
+  const property = fc.asyncProperty(fc.array(fc.integer({ min: -3, max: 3 })), async (numbers) => {
+    const atOnce = await end(() => driveSync(sums(numbers), ({ sql }) => answer(sql.values[0])));
+    const later = await end(() => driveAsync(sums(numbers), async ({ sql }) => answer(sql.values[0])));
+    strictEqual(later, atOnce);
+    const sum = numbers.reduce((total, number) => total + (number < 0 ? -1 : number), 0);
+    strictEqual(atOnce, sum < 0 ? `${sum}` : sum);
+  });
+  await holds(t, property);
+});
+
+t.test('a registry knows every exported procedure once, and refuses two of one name', async (t) => {
+  const twin = procedure('test.count', 'write', () => sums([]));
+  const registry = createRegistry([{ ...p }, { ...p, other: 5, none: null }]);
+  t.equal(registry.get('test.count'), p.count);
+  t.equal(registry.size, Object.values(p).filter((value) => typeof value === 'object').length);
+  t.throws(() => createRegistry([p, { twin }]), { message: 'two procedures are called test.count' });
+  t.same([p.slowSum.alone, p.count.alone], [true, false]);
+});
+
+t.test('a fragment is built once for each dialect', async (t) => {
+  const other = { ...sqliteDialect };
+  const fragment = perDialect((dialect) => ({ dialect }));
+  t.equal(fragment(sqliteDialect), fragment(sqliteDialect));
+  t.same([fragment(sqliteDialect).dialect, fragment(other).dialect], [sqliteDialect, other]);
+});
