@@ -205,7 +205,7 @@ t.test('the module of a thread is of no use outside of one', async (t) => {
 t.test('a pool that is closed lends nothing', async (t) => {
   const database = join(t.testdir(), 'catalogue.db');
   await writeFile(database, '');
-  const pool = new ConnectionPool(engineOptions(database), { size: 1, acquireTimeoutMs: 1_000, queueLimit: 1 });
+  const pool = new ConnectionPool(engineOptions(database), { size: 1, acquireTimeoutMs: 30_000, queueLimit: 1 });
   await pool.release(await pool.acquire());
   await pool.close();
   await t.rejects(pool.acquire(), { code: 'CATALOG_CLOSED' });
