@@ -5,6 +5,7 @@
 import { EventEmitter } from 'node:events';
 import { extname, resolve } from 'node:path';
 import { type Logger, pino } from 'pino';
+import { ActivityRetention } from './analytics/activity-retention.ts';
 import type { QuotaState, SaveOutcome } from './core/save-file.ts';
 import { DatabaseError } from './errors.ts';
 import { Health, type HealthOptions, type HealthReport } from './health/health.ts';
@@ -48,6 +49,7 @@ export class DatabaseManager implements AsyncDisposable {
   readonly #engine: Engine;
   readonly #context: ModuleContext;
   readonly #health: Health;
+  readonly #activity: ActivityRetention;
   readonly #logger: Logger;
   readonly #events = new EventEmitter<CatalogEvents>();
 
@@ -55,6 +57,9 @@ export class DatabaseManager implements AsyncDisposable {
     this.#engine = engine;
     this.#logger = logger;
     this.#health = new Health(engine);
+    this.#activity = new ActivityRetention(engine, options.activityRetentionDays, (error) => {
+      logger.warn({ err: error }, 'old activity was not removed');
+    });
     this.#context = {
       database: options.database,
       storageDir: resolve(options.storageDir),
@@ -139,6 +144,7 @@ export class DatabaseManager implements AsyncDisposable {
   }
 
   #saved({ result: { file, quota }, crossedWarning }: SaveOutcome): void {
+    this.#activity.saved();
     if (!crossedWarning) return;
     try {
       this.#events.emit('quota-warning', { clientId: file.clientId, ...quota });

@@ -34,6 +34,8 @@ export interface CatalogOptions {
   readonly durability?: 'full' | 'normal' | undefined;
   /** Bytes a new client may store, null for no limit. Default 1 GiB. */
   readonly defaultQuotaBytes?: number | null | undefined;
+  /** Days that activity is kept, 1 to 36,500. Default 90. */
+  readonly activityRetentionDays?: number | undefined;
   /** Go on where write-ahead logging is impossible, and on network file systems. Default false. */
   readonly allowRollbackJournal?: boolean | undefined;
   /** Modules whose exported procedures the catalogue can run, as absolute URLs. Default none. */
@@ -56,6 +58,7 @@ export interface ResolvedOptions {
   readonly queueLimit: number;
   readonly durability: 'full' | 'normal';
   readonly defaultQuotaBytes: number | null;
+  readonly activityRetentionDays: number;
   readonly allowRollbackJournal: boolean;
   readonly procedureModules: readonly (string | URL)[];
   readonly logger: Logger | undefined;
@@ -209,6 +212,14 @@ export const OPTIONS: readonly OptionRow[] = [
       .max(Number.MAX_SAFE_INTEGER - 1)
       .nullable(),
     parse: asQuota,
+  },
+  {
+    option: 'activityRetentionDays',
+    environment: null,
+    flag: null,
+    default: 90,
+    description: 'days that activity is kept',
+    ...whole(1, 36_500),
   },
   {
     option: 'allowRollbackJournal',

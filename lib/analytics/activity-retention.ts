@@ -1,0 +1,31 @@
+/**
+ * Keeps activity from growing for ever: now and then, as saves come in, a portion of what is too old is removed. The
+ * portions are larger than what arrives between them, so the table stays within its days without a timer.
+ */
+import type { Executor } from '../sql/engine.ts';
+import { pruneActivity } from './series-procedures.ts';
+
+const SAVES_BETWEEN = 1_024; // a fifth of a portion
+const DAY_MS = 86_400_000;
+
+/** Counts saves and removes old activity. */
+export class ActivityRetention {
+  readonly #executor: Executor;
+  readonly #days: number;
+  readonly #onError: (error: unknown) => void;
+  #saves = 0;
+
+  constructor(executor: Executor, days: number, onError: (error: unknown) => void) {
+    this.#executor = executor;
+    this.#days = days;
+    this.#onError = onError;
+  }
+
+  /** To be called once for each save that is committed; never throws. */
+  saved(): void {
+    this.#saves += 1;
+    if (this.#saves % SAVES_BETWEEN !== 1) return;
+    const before = new Date(Date.now() - this.#days * DAY_MS).toISOString();
+    this.#executor.run(pruneActivity, before).catch(this.#onError);
+  }
+}
