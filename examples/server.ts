@@ -18,7 +18,7 @@ import {
   type ErrorCode,
   type FileInput,
   healthCheck,
-  QuotaExceededError,
+  type Reservation,
   type SaveResult,
 } from '../lib/index.ts';
 
@@ -105,16 +105,6 @@ interface Server {
   readonly storageDir: string;
 }
 
-// An upload that cannot fit is refused before it is received; save decides again, for those that arrive together.
-async function refuseTooLarge({ db }: Server, { request, id }: Call): Promise<void> {
-  const quota = await db.quotas.get(id);
-  if (quota === null) throw new RequestError(404, `client ${id} does not exist`);
-  const requestedBytes = Number(request.headers['content-length'] ?? 0);
-  const { quotaBytes, usedBytes, reservedBytes } = quota;
-  if (quotaBytes === null || usedBytes + reservedBytes + requestedBytes <= quotaBytes) return;
-  throw new QuotaExceededError({ quotaBytes, usedBytes, reservedBytes, requestedBytes });
-}
-
 // A transfer that breaks off is counted, so that statistics and the client's activity show it.
 async function receiveOrRecord({ db }: Server, { request, id: clientId }: Call, fileName: string, pathName: string) {
   const content = createWriteStream(pathName, { flags: 'wx', mode: 0o600, flush: true });
@@ -127,27 +117,30 @@ async function receiveOrRecord({ db }: Server, { request, id: clientId }: Call, 
   }
 }
 
-async function saveOnce({ db }: Server, file: FileInput, operationId: string): Promise<SaveResult> {
+async function saveOnce(room: Reservation, file: FileInput, operationId: string): Promise<SaveResult> {
   try {
-    return await db.files.save(file, { operationId });
+    return await room.commit(file, { operationId });
   } catch (error) {
     if (!isIndeterminate(error)) throw error;
     // It may be stored: with the same operationId a second call tells, and never stores twice.
-    return db.files.save(file, { operationId });
+    return room.commit(file, { operationId });
   }
 }
 
 async function upload(server: Server, call: Call): Promise<Answer> {
+  const { request, id: clientId } = call;
   const originalPath = call.query.get('path') ?? '';
   const fileName = basename(originalPath);
   if (fileName === '') throw new RequestError(400, 'name the file: ?path=documents/report.pdf');
-  await refuseTooLarge(server, call);
+  // Room for it is held before it is received, so that uploads side by side never promise the same bytes twice. What a
+  // client does not announce is checked when it is saved.
+  await using room = await server.db.quotas.reserve(clientId, Number(request.headers['content-length'] ?? 0));
   const pathName = join(server.storageDir, randomUUID());
   try {
     const facts = await receiveOrRecord(server, call, fileName, pathName);
     await syncFolder(server.storageDir);
-    const file = { clientId: call.id, fileName, originalPath, pathName, ...facts };
-    const saved = await saveOnce(server, file, call.request.headers['idempotency-key']?.toString() ?? randomUUID());
+    const operationId = request.headers['idempotency-key']?.toString() ?? randomUUID();
+    const saved = await saveOnce(room, { clientId, fileName, originalPath, pathName, ...facts }, operationId);
     // A repeated upload: the first one is stored, and its content lies elsewhere.
     if (saved.file.pathName !== pathName) await rm(pathName);
     return { status: saved.created ? 201 : 200, body: saved };

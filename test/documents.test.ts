@@ -1,0 +1,196 @@
+/** The documents are true: their code runs and prints what they say, their tables are those of the library. */
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import t, { type Test } from 'tap';
+import * as catalog from '../lib/index.ts';
+import {
+  codeBlocks,
+  localLinks,
+  PROJECT,
+  readProjectFile,
+  section,
+  tableRows,
+  withSources,
+} from './fixtures/documents.ts';
+import { runScript, runToEnd } from './fixtures/process.ts';
+
+t.setTimeout(120_000); // a dozen processes, on a machine that may be busy
+
+const { DatabaseManager, ERROR_CODES, OPTIONS } = catalog;
+const README = readProjectFile('README.md');
+const API = readProjectFile('docs/API.md');
+
+/** Runs a block as a file of its own in a folder where those before it have run. */
+async function runBlock(t: Test, folder: string, name: string, text: string): Promise<string> {
+  writeFileSync(join(folder, name), withSources(text));
+  const { code, stdout, stderr } = await runScript(join(folder, name), [], { cwd: folder });
+  t.same({ code, stderr }, { code: 0, stderr: '' }, `${name} ends well`);
+  return stdout;
+}
+
+for (const [document, content] of Object.entries({ README, API })) {
+  t.test(`the code of ${document} runs as it stands and prints what is said`, async (t) => {
+    const folder = t.testdir();
+    const blocks = codeBlocks(content);
+    for (const [position, { language, name, text, line }] of blocks.entries()) {
+      if (language !== 'ts') continue;
+      if (name !== null) {
+        writeFileSync(join(folder, name), withSources(text));
+        continue;
+      }
+      const printed = await runBlock(t, folder, `line-${line}.ts`, text);
+      const next = blocks[position + 1];
+      if (next?.language === 'text') t.equal(printed, next.text, `line ${line} prints what follows it`);
+    }
+  });
+}
+
+t.test("README's first example may be run again, and is twenty lines", async (t) => {
+  const folder = t.testdir();
+  const [first, printed] = codeBlocks(README).filter(({ language }) => language !== 'sh');
+  const lines = first?.text.split('\n').filter((line) => line !== '') ?? [];
+  t.ok(lines.length <= 20, `it has ${lines.length} lines`);
+  for (const name of ['first.ts', 'first.ts', 'first.mjs']) {
+    t.equal(await runBlock(t, folder, name, first?.text ?? ''), printed?.text);
+  }
+});
+
+t.test("README's tour of the command line runs as it stands", async (t) => {
+  const folder = t.testdir({ documents: { 'report.txt': 'quarterly', notes: { 'a.md': '# a' } } });
+  mkdirSync(join(folder, 'bin'));
+  const command = join(folder, 'bin', 'backup-catalog');
+  writeFileSync(command, `#!/bin/sh\nexec '${process.execPath}' '${PROJECT}bin/backup-catalog.ts' "$@"\n`);
+  chmodSync(command, 0o755);
+  const tour = codeBlocks(README).find(({ text }) => text.startsWith('backup-catalog'));
+  t.ok(tour, 'there is a tour');
+  const env = { PATH: `${join(folder, 'bin')}:${process.env['PATH']}` };
+  const { code, stdout, stderr } = await runToEnd('sh', ['-e', '-c', tour?.text ?? ''], { cwd: folder, env });
+  t.equal(code, 0, stderr);
+  t.match(stdout, '2 files catalogued');
+  t.match(stdout, '0 new or changed, 2 unchanged');
+});
+
+const asCode = (text: string) => `\`${text}\``;
+const orNone = (text: string | null) => (text === null ? '–' : asCode(text));
+
+t.test("README's tables are those of the library", async (t) => {
+  const shown = (value: unknown) => (typeof value === 'string' ? value : (JSON.stringify(value) ?? null));
+  t.same(
+    tableRows(section(README, '## Options')),
+    OPTIONS.map(({ option, environment, flag, default: value, accepted, description }) => [
+      asCode(option),
+      orNone(environment),
+      orNone(flag === null ? null : `--${flag}`),
+      orNone(shown(value)),
+      accepted,
+      description,
+    ]),
+    'options',
+  );
+
+  const figures = { quotaBytes: 0, usedBytes: 0, reservedBytes: 0, requestedBytes: 0 };
+  const subclasses: readonly catalog.DatabaseError[] = [
+    new catalog.ValidationError({ field: '', received: '', accepted: '' }),
+    new catalog.NotFoundError(''),
+    new catalog.DuplicateClientError(''),
+    new catalog.ConflictError(''),
+    new catalog.QuotaExceededError(figures),
+    new catalog.DangerousOperationError({ migration: '', operation: '', statement: '' }),
+  ];
+  const classOf = (code: string) => subclasses.find((error) => error.code === code)?.name ?? 'DatabaseError';
+  const classes = Object.values(catalog).filter((value) => Object.getPrototypeOf(value) === catalog.DatabaseError);
+  t.equal(classes.length, subclasses.length, 'every class is looked at');
+  t.same(
+    tableRows(section(README, '## Errors')).map(([code, name, retryable, , hint]) => [code, name, retryable, hint]),
+    Object.entries(ERROR_CODES).map(([code, { retryable, hint }]) => [
+      asCode(code),
+      asCode(classOf(code)),
+      retryable ? 'yes' : 'no',
+      hint,
+    ]),
+    'errors',
+  );
+});
+
+t.test("README's table of commands is that of the command line", async (t) => {
+  const help = async (...args: string[]) => {
+    const { stdout } = await runScript(join(PROJECT, 'bin', 'backup-catalog.ts'), [...args, '--help'], {
+      cwd: PROJECT,
+    });
+    return stdout;
+  };
+  const flagsIn = (text: string) => [...new Set(text.match(/--[a-z][a-z-]+/g))].sort();
+  const program = await help();
+  const commands = [...program.slice(program.indexOf('Commands:')).matchAll(/^ {2}([a-z]+) /gm)].map(
+    ([, name]) => name,
+  );
+  const rows = tableRows(section(README, '## The command line'));
+  const documented = rows.map(([command = '']) => command.replaceAll('`', '').split(' ')[0]);
+  t.same(documented.sort(), commands.filter((name) => name !== 'help').sort(), 'commands');
+
+  const global = flagsIn(program.slice(0, program.indexOf('Commands:')));
+  const [, everywhere = ''] = section(README, '## The command line').split('Every command takes');
+  t.same(flagsIn(everywhere), global, 'the options of every command');
+  for (const [command = '', flags = ''] of rows) {
+    const [name = ''] = command.replaceAll('`', '').split(' ');
+    const own = flagsIn((await help(name)).split('Global Options:')[0] ?? '').filter((flag) => flag !== '--help');
+    t.same(flagsIn(flags), own, `the options of ${name}`);
+  }
+});
+
+/** Every public call of an open catalogue, as it is written. */
+function publicCalls(db: catalog.DatabaseManager): string[] {
+  const methodsOf = (holder: object, prefix: string): string[] =>
+    Object.entries(holder).flatMap(([name, value]) => {
+      if (typeof value === 'function') return [`${prefix}.${name}(`];
+      return typeof value === 'object' && value !== null ? methodsOf(value, `${prefix}.${name}`) : [];
+    });
+  const inherited = Object.getOwnPropertyNames(DatabaseManager.prototype).filter((name) => name !== 'constructor');
+  return [...methodsOf(db, 'db'), ...inherited.map((name) => `db.${name}(`)];
+}
+
+t.test('docs/API.md tells of every public call and export, and no document of one there is not', async (t) => {
+  const db = await DatabaseManager.open({ database: join(t.testdir(), 'catalog.db') });
+  t.teardown(() => db.close());
+  const calls = publicCalls(db);
+  t.ok(calls.length > 40, `${calls.length} calls`);
+  t.same(
+    calls.filter((call) => !API.includes(call)),
+    [],
+    'every call is in docs/API.md',
+  );
+  t.same(
+    Object.keys(catalog).filter((name) => !API.includes(name)),
+    [],
+    'every export is',
+  );
+  const known = new Set(calls);
+  for (const [document, content] of Object.entries({ README, API })) {
+    const mentioned = content.match(/\bdb\.[a-zA-Z]+(?:\.[a-zA-Z]+)?\(/g) ?? [];
+    t.same(
+      mentioned.filter((call) => !known.has(call)),
+      [],
+      `every call in ${document} exists`,
+    );
+  }
+});
+
+t.test('every link to a file of the project leads to one', async (t) => {
+  for (const document of ['README.md', 'CHANGELOG.md', 'UPGRADING.md', 'docs/API.md', 'docs/DESIGN.md']) {
+    const content = readProjectFile(document);
+    const folder = join(PROJECT, dirname(document));
+    const anchors = new Set(
+      [...content.matchAll(/^#+ (.+)$/gm)].map(
+        ([, title = '']) =>
+          `#${title
+            .toLowerCase()
+            .replaceAll(/[^\w -]/g, '')
+            .replaceAll(' ', '-')}`,
+      ),
+    );
+    const dead = localLinks(content).filter((target) =>
+      target.startsWith('#') ? !anchors.has(target) : !existsSync(join(folder, target.split('#')[0] ?? '')),
+    );
+    t.same(dead, [], document);
+  }
+});
