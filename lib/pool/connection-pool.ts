@@ -5,7 +5,7 @@
  */
 import { createPool, type Pool } from 'generic-pool';
 import { DatabaseError } from '../errors.ts';
-import type { ConnectionFigures } from '../sql/engine.ts';
+import type { ConnectionFigures, UpkeepFigures } from '../sql/engine.ts';
 import type { ConnectionSettings } from './protocol.ts';
 import { ThreadHandle } from './thread-handle.ts';
 
@@ -34,6 +34,7 @@ export class ConnectionPool {
   readonly #bounds: PoolBounds;
   #created = 0;
   #lost = 0;
+  #upkeep: UpkeepFigures = { failures: 0, lastError: null };
   #abandoned: DatabaseError | undefined;
 
   constructor(settings: ConnectionSettings, bounds: PoolBounds) {
@@ -95,6 +96,10 @@ export class ConnectionPool {
     };
   }
 
+  get upkeep(): UpkeepFigures {
+    return this.#upkeep;
+  }
+
   /** Closes every connection, waiting for those that are out. */
   async close(): Promise<void> {
     await this.#pool.drain();
@@ -117,8 +122,13 @@ export class ConnectionPool {
   async #open(settings: ConnectionSettings): Promise<ThreadHandle | FailedOpening> {
     try {
       if (this.#abandoned !== undefined) throw this.#abandoned;
-      const thread = await ThreadHandle.open(settings, () => {
-        this.#lost += 1;
+      const thread = await ThreadHandle.open(settings, {
+        onLost: () => {
+          this.#lost += 1;
+        },
+        onUpkeepFailed: ({ message }) => {
+          this.#upkeep = { failures: this.#upkeep.failures + 1, lastError: message };
+        },
       });
       this.#threads.add(thread);
       this.#created += 1;

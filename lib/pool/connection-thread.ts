@@ -10,11 +10,13 @@ import { lookFirst } from './look.ts';
 import type { Opened, Outcome, Request, Response, ThreadData } from './protocol.ts';
 import { classify } from './sqlite-errors.ts';
 import { Loan, runBatch, runGroup } from './transactions.ts';
+import { Upkeep } from './upkeep.ts';
 
 const port = parentPort;
 if (port === null) throw new TypeError('connection-thread.ts runs as a worker thread only');
 const { settings, phase } = workerData as ThreadData;
 
+const upkeep = new Upkeep(settings.beforeCommit);
 let connection: Connection | undefined;
 let loan: Loan | undefined;
 
@@ -36,10 +38,10 @@ function answer(open: Connection, request: Exclude<Request, { kind: 'close' }>):
     case 'batch':
       return runBatch(open, request.calls);
     case 'group':
-      return runGroup(open, request.calls);
+      return runGroup(open, request.calls, upkeep);
     case 'begin':
       return one(() => {
-        loan = new Loan(open, request.intent, request.foreignKeys);
+        loan = new Loan(open, request.intent, request.foreignKeys, upkeep);
       });
     case 'call':
       return one(() => requireLoan().run(request.call));
@@ -93,7 +95,8 @@ port.on('message', (request: Request) => {
     closeThread();
     return;
   }
-  send({ outcomes: answer(connection, request), broken: connection.broken });
+  const outcomes = answer(connection, request);
+  send({ outcomes, broken: connection.broken, upkeepFailure: upkeep.takeFailure() });
 });
 
 port.postMessage(await openThread());

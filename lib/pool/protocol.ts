@@ -28,6 +28,8 @@ export interface Response {
   readonly outcomes: readonly Outcome[];
   /** The connection may no longer be trusted and must be replaced. */
   readonly broken: boolean;
+  /** Why the procedure that ends transactions failed; what the calls changed is stored all the same. */
+  readonly upkeepFailure: WireError | null;
 }
 
 /** The first message of a thread: it is ready, or why it never will be. */
@@ -46,6 +48,8 @@ export interface ConnectionSettings {
   readonly procedureModules: readonly string[];
   /** The procedure that looks at the file first and throws when it must not be touched; none looks if left out. */
   readonly look?: string | undefined;
+  /** The writing procedure that ends every transaction which wrote, run with null; none if left out. */
+  readonly beforeCommit?: string | undefined;
 }
 
 export interface ThreadData {

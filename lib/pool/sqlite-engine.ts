@@ -102,6 +102,7 @@ export class SqliteEngine implements Engine {
       reads: this.#reads.figures(),
       writes: this.#writes.figures(),
       leases: this.#lending.figures(),
+      upkeep: this.#writers.upkeep,
     };
   }
 
@@ -149,4 +150,5 @@ const connectionSettings = (options: SqliteEngineOptions, readOnly: boolean): Co
   busyTimeoutMs: options.busyTimeoutMs,
   allowRollbackJournal: options.allowRollbackJournal,
   procedureModules: options.procedureModules,
+  beforeCommit: options.beforeCommit,
 });

@@ -4,7 +4,7 @@
  */
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { DatabaseError, reviveError, ValidationError } from '../errors.ts';
+import { DatabaseError, reviveError, ValidationError, type WireError } from '../errors.ts';
 import {
   type ConnectionSettings,
   type Opened,
@@ -25,20 +25,28 @@ interface Waiting {
 // Node hands the process's flags on to its threads, and this one, meant for code on the command line, ends them at once.
 const FLAGS = process.execArgv.some((flag) => flag.startsWith('--input-type')) ? { execArgv: [] } : {};
 
+/** What a thread's owner hears of beside the answers. */
+export interface ThreadEvents {
+  /** The connection died, or can no longer be trusted. */
+  onLost(): void;
+  /** The procedure that ends transactions failed. */
+  onUpkeepFailed(error: WireError): void;
+}
+
 /** One connection on one thread. */
 export class ThreadHandle {
   readonly #worker: Worker;
   readonly #phase: Int32Array;
   readonly #exited: Promise<void>;
-  readonly #onLost: () => void;
+  readonly #events: ThreadEvents;
   #waiting: Waiting | undefined;
   #crash: unknown;
   #usable = false;
 
-  private constructor(settings: ConnectionSettings, onLost: () => void) {
+  private constructor(settings: ConnectionSettings, events: ThreadEvents) {
     const phase = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
     this.#phase = new Int32Array(phase);
-    this.#onLost = onLost;
+    this.#events = events;
     const workerData: ThreadData = { settings, phase };
     this.#worker = new Worker(THREAD_URL, { workerData, name: 'catalog-connection', ...FLAGS });
     this.#worker.on('error', (error) => {
@@ -57,8 +65,8 @@ export class ThreadHandle {
    * Starts a thread and opens its connection.
    * @throws whatever kept it from opening; the thread has ended, or will by itself, then
    */
-  static async open(settings: ConnectionSettings, onLost: () => void): Promise<ThreadHandle> {
-    const handle = new ThreadHandle(settings, onLost);
+  static async open(settings: ConnectionSettings, events: ThreadEvents): Promise<ThreadHandle> {
+    const handle = new ThreadHandle(settings, events);
     const message = new Promise<Opened>((resolve) => handle.#worker.once('message', resolve));
     const opened = await Promise.race([message, handle.#exited]);
     if (opened === undefined) throw openingLost(handle.#crash);
@@ -108,11 +116,12 @@ export class ThreadHandle {
     this.#waiting = undefined;
     this.#worker.unref();
     if (response.broken) this.#lose();
+    if (response.upkeepFailure !== null) this.#events.onUpkeepFailed(response.upkeepFailure);
     waiting?.resolve(response);
   }
 
   #lose(): void {
-    if (this.#usable) this.#onLost();
+    if (this.#usable) this.#events.onLost();
     this.#usable = false;
   }
 

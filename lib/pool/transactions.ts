@@ -6,7 +6,9 @@ import { ConflictError, DatabaseError, toWireError } from '../errors.ts';
 import type { Intent } from '../sql/procedure.ts';
 import type { Connection } from './connection.ts';
 import type { Call, Outcome } from './protocol.ts';
+import { runInSavepoint } from './savepoint.ts';
 import { classify, commitFailedCleanly } from './sqlite-errors.ts';
+import { Upkeep } from './upkeep.ts';
 
 const succeeded = (value: unknown): Outcome => ({ ok: true, value });
 const failed = (error: unknown): Outcome => ({ ok: false, error: toWireError(error) });
@@ -34,8 +36,8 @@ function attempt(work: () => unknown): Outcome {
 type Numbers = readonly number[];
 
 /** Runs writes in one commit; the outcomes are true once this returns. */
-export function runGroup(connection: Connection, calls: readonly Call[]): Outcome[] {
-  const group = new Group(connection, calls);
+export function runGroup(connection: Connection, calls: readonly Call[], upkeep = new Upkeep()): Outcome[] {
+  const group = new Group(connection, calls, upkeep);
   group.settle(
     calls.map((_, number) => number),
     'bare',
@@ -53,10 +55,12 @@ class Group {
   readonly outcomes: Outcome[] = [];
   readonly #connection: Connection;
   readonly #calls: readonly Call[];
+  readonly #upkeep: Upkeep;
 
-  constructor(connection: Connection, calls: readonly Call[]) {
+  constructor(connection: Connection, calls: readonly Call[], upkeep = new Upkeep()) {
     this.#connection = connection;
     this.#calls = calls;
+    this.#upkeep = upkeep;
   }
 
   settle(numbers: Numbers, mode: 'bare' | 'guarded'): void {
@@ -66,6 +70,7 @@ class Group {
       this.#reject(numbers, error);
       return;
     }
+    let wrote = false;
     for (const number of numbers) {
       const outcome = mode === 'bare' ? this.#runBare(number) : this.#runGuarded(number);
       this.outcomes[number] = outcome;
@@ -78,8 +83,12 @@ class Group {
         this.settle(numbers, 'guarded');
         return;
       }
+      wrote ||= this.#connection.wrote;
     }
-    this.#commit(numbers);
+    if (wrote) this.#upkeep.run(this.#connection);
+    if (this.#connection.inTransaction) this.#commit(numbers);
+    // SQLite rolled back everything together with the upkeep, which rests now: the calls are run again without it.
+    else this.settle(numbers, 'guarded');
   }
 
   #runBare(number: number): Outcome {
@@ -137,41 +146,21 @@ const lostConnection = () =>
     retryable: true,
   });
 
-function runInSavepoint(connection: Connection, call: Call): unknown {
-  connection.control('SAVEPOINT one');
-  try {
-    const value = connection.run(call, 'write');
-    connection.control('RELEASE one');
-    return value;
-  } catch (error) {
-    undoCall(connection);
-    throw error;
-  }
-}
-
-/** Undoes one call; where that fails the whole transaction goes, so that nothing half-done is ever committed. */
-function undoCall(connection: Connection): void {
-  if (!connection.inTransaction) return;
-  try {
-    connection.control('ROLLBACK TO one');
-    connection.control('RELEASE one');
-  } catch {
-    connection.rollback();
-  }
-}
-
 /** A transaction whose calls arrive one by one, for a connection that is lent. */
 export class Loan {
   readonly #connection: Connection;
   readonly #intent: Intent;
   readonly #foreignKeys: boolean;
+  readonly #upkeep: Upkeep;
+  #wrote = false;
   #lostBecause: unknown;
 
   /** @throws {DatabaseError} CATALOG_BUSY when another process keeps the write lock */
-  constructor(connection: Connection, intent: Intent, foreignKeys: boolean) {
+  constructor(connection: Connection, intent: Intent, foreignKeys: boolean, upkeep = new Upkeep()) {
     this.#connection = connection;
     this.#intent = intent;
     this.#foreignKeys = foreignKeys;
+    this.#upkeep = upkeep;
     // Inside a transaction SQLite ignores this setting.
     if (!foreignKeys) connection.setForeignKeys(false);
     try {
@@ -191,12 +180,16 @@ export class Loan {
     } catch (error) {
       if (!this.#connection.inTransaction) this.#lostBecause = error;
       throw error;
+    } finally {
+      this.#wrote ||= this.#connection.wrote;
     }
   }
 
   /** Ends the transaction. @throws {DatabaseError} what the commit met, or why SQLite had rolled back already */
   end(commit: boolean): void {
     try {
+      if (commit) this.#assertAlive();
+      if (commit && this.#wrote) this.#upkeep.run(this.#connection);
       if (commit) this.#assertAlive();
       if (commit && this.#intent === 'write') this.#commit();
     } finally {

@@ -61,6 +61,13 @@ export interface ConnectionFigures {
   readonly lost: number;
 }
 
+/** How the procedure fared that ends every transaction which wrote; its failures cost no call anything. */
+export interface UpkeepFigures {
+  readonly failures: number;
+  /** The message of the last failure. */
+  readonly lastError: string | null;
+}
+
 /** What an engine tells of itself. */
 export interface EngineStats {
   readonly state: 'open' | 'closing' | 'closed';
@@ -70,6 +77,7 @@ export interface EngineStats {
   readonly writes: WorkFigures;
   /** Connections lent now, and ever. */
   readonly leases: { readonly active: number; readonly granted: number; readonly expired: number };
+  readonly upkeep: UpkeepFigures;
 }
 
 /** A database engine, open and ready. */
