@@ -6,7 +6,7 @@
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import { ValidationError } from './errors.ts';
-import { nearest } from './validation.ts';
+import { describe, nearest } from './validation.ts';
 
 /** Options of `DatabaseManager.open`; each has a row in the README's table. */
 export interface CatalogOptions {
@@ -72,6 +72,8 @@ export interface OptionRow {
   readonly flag: string | null;
   readonly default: unknown;
   readonly accepted: string;
+  /** What is accepted as a text, where that is told in another unit. */
+  readonly acceptedText?: string;
   readonly description: string;
   readonly schema: z.ZodType;
   /** Reads the text of an environment variable or flag. */
@@ -165,6 +167,7 @@ export const OPTIONS: readonly OptionRow[] = [
     default: 30_000,
     description: 'how long a call may wait for a connection (the environment variable in seconds)',
     ...milliseconds,
+    acceptedText: `seconds, 0.001 to ${MAX_TIMER_MS / 1000}`,
     parse: asMilliseconds,
   },
   {
@@ -253,15 +256,22 @@ export const OPTIONS: readonly OptionRow[] = [
   },
 ];
 
-const received = (value: unknown) => (typeof value === 'string' ? JSON.stringify(value) : `${typeof value} ${value}`);
-
 function resolveOne(row: OptionRow, given: unknown, environment: NodeJS.ProcessEnv): unknown {
   const variable = row.environment === null ? undefined : environment[row.environment];
-  const fromEnvironment = given === undefined && variable !== undefined && variable !== '';
-  const value = fromEnvironment ? row.parse(variable) : given === undefined ? row.default : given;
+  if (given === undefined && variable !== undefined && variable !== '') return fromVariable(row, variable);
+  const value = given === undefined ? row.default : given;
   if (row.schema.safeParse(value).success) return value;
-  const field = fromEnvironment ? `environment variable ${row.environment}` : row.option;
-  throw new ValidationError({ field, received: received(fromEnvironment ? variable : value), accepted: row.accepted });
+  throw new ValidationError({ field: row.option, received: describe(value), accepted: row.accepted });
+}
+
+function fromVariable(
+  { environment, parse, schema, accepted, acceptedText = accepted }: OptionRow,
+  text: string,
+): unknown {
+  const value = parse(text);
+  if (schema.safeParse(value).success) return value;
+  const field = `environment variable ${environment}`;
+  throw new ValidationError({ field, received: describe(text), accepted: acceptedText });
 }
 
 /**
@@ -272,8 +282,8 @@ export function resolveOptions(
   options: CatalogOptions = {},
   environment: NodeJS.ProcessEnv = process.env,
 ): ResolvedOptions {
-  if (typeof options !== 'object' || options === null) {
-    throw new ValidationError({ field: 'options', received: received(options), accepted: 'an object' });
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new ValidationError({ field: 'options', received: describe(options), accepted: 'an object' });
   }
   const names = OPTIONS.map(({ option }) => option);
   for (const key of Object.keys(options)) refuseUnknown(key, names);

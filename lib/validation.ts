@@ -2,20 +2,31 @@
  * Checks of what callers pass in, before anything is queued. Each check names the field, what came and what is
  * accepted, and returns the value in the one form the procedures expect. The content of binary values is never shown.
  */
+import { types } from 'node:util';
 import { distance } from 'fastest-levenshtein';
 import { ValidationError } from './errors.ts';
 
 const MAX_SHOWN = 60; // characters of a received text in a message
 
+/** Whether a value is a Uint8Array, of whatever realm: test runners have their own, and `instanceof` denies them. */
+export const isBytes = (value: unknown): value is Uint8Array => types.isUint8Array(value);
+
+/** The plain Date that a Date of whatever realm or class stands for; undefined for anything else. */
+export const dateOf = (value: unknown): Date | undefined =>
+  types.isDate(value) ? new Date(Date.prototype.getTime.call(value)) : undefined;
+
 /** What came, as a message may show it. */
 export function describe(value: unknown): string {
-  if (value instanceof Uint8Array) return `${value.length} bytes`;
+  if (isAbsent(value)) return String(value);
+  if (isBytes(value)) return `${value.length} bytes`;
   if (typeof value === 'string') {
     return JSON.stringify(value.length > MAX_SHOWN ? `${value.slice(0, MAX_SHOWN)}…` : value);
   }
-  if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'an invalid Date' : value.toISOString();
+  const date = dateOf(value);
+  if (date !== undefined) return Number.isNaN(date.getTime()) ? 'an invalid Date' : date.toISOString();
   if (Array.isArray(value)) return `an array of ${value.length}`;
-  return typeof value === 'object' && value !== null ? 'an object' : `${typeof value} ${String(value)}`;
+  if (typeof value === 'function') return 'a function';
+  return typeof value === 'object' ? 'an object' : `${typeof value} ${String(value)}`;
 }
 
 /** @throws {ValidationError} always: the value is not what is accepted */
@@ -58,7 +69,8 @@ export interface TextRules {
 }
 
 // Counting code points is only needed where the cheaper count of UTF-16 units is over the limit.
-const isLongerThan = (value: string, max: number) => value.length > max && [...value].length > max;
+const isLongerThan = (value: string, max: number) =>
+  value.length > max && (value.length > 2 * max || [...value].length > max);
 
 /** A well-formed text without NUL: what SQLite and file systems store as it is. */
 export function checkText(value: unknown, field: string, { min = 1, max }: TextRules): string {
@@ -71,13 +83,13 @@ export function checkText(value: unknown, field: string, { min = 1, max }: TextR
 
 /** A whole number within bounds. */
 export function checkInteger(value: unknown, field: string, min: number, max: number): number {
-  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value;
+  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value + 0; // -0 is 0
   return refuse(field, value, `a whole number from ${min} to ${max}`);
 }
 
 /** A finite number of at least `min`. */
 export function checkNumber(value: unknown, field: string, min: number, max = Number.MAX_VALUE): number {
-  if (typeof value === 'number' && value >= min && value <= max) return value;
+  if (typeof value === 'number' && value >= min && value <= max) return value + 0; // -0 is 0
   return refuse(
     field,
     value,
@@ -92,7 +104,7 @@ export function checkBoolean(value: unknown, field: string): boolean {
 
 /** Bytes, copied, so that the caller may overwrite them. */
 export function checkBytes(value: unknown, field: string, max: number): Uint8Array {
-  const isGood = value instanceof Uint8Array && value.length >= 1 && value.length <= max;
+  const isGood = isBytes(value) && value.length >= 1 && value.length <= max;
   return isGood ? Uint8Array.from(value) : refuse(field, value, `a Uint8Array of 1 to ${max} bytes`);
 }
 

@@ -2,7 +2,7 @@
  * Dates: a `Date` or an ISO 8601 text in, `YYYY-MM-DDTHH:MM:SS.sssZ` out. A text without a zone is UTC, so that the
  * same call means the same instant on every machine.
  */
-import { refuse } from '../validation.ts';
+import { dateOf, refuse } from '../validation.ts';
 
 /** Any accepted form of a date. */
 export type DateInput = Date | string;
@@ -30,8 +30,8 @@ function parseIso(text: string): Date | undefined {
 /** The stored form of a date. @throws {ValidationError} for anything that is none */
 export function checkDate(value: unknown, field: string): string {
   if (typeof value === 'string' && CANONICAL.test(value) && canonical(new Date(value)) === value) return value;
-  const date = typeof value === 'string' ? parseIso(value) : value;
-  return (date instanceof Date ? canonical(date) : undefined) ?? refuse(field, value, ACCEPTED);
+  const date = typeof value === 'string' ? parseIso(value) : dateOf(value);
+  return (date === undefined ? undefined : canonical(date)) ?? refuse(field, value, ACCEPTED);
 }
 
 /** The present instant in the stored form. */
