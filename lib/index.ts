@@ -14,8 +14,17 @@ export type * from './core/files.ts';
 export type { Deletion } from './core/freed-paths.ts';
 export type { IdInput } from './core/ids.ts';
 export type { PageOptions } from './core/pages.ts';
-export type { ExecuteResult, SqlRow, SqlValue } from './core/raw-sql.ts';
 export type { Quota } from './core/quota-rows.ts';
+export type { ExecuteResult, SqlRow, SqlValue } from './core/raw-sql.ts';
+export type {
+  KeptVersion,
+  PruneOptions,
+  PrunePlan,
+  PruneProgress,
+  PruneResult,
+  PruneScope,
+} from './core/retention.ts';
+export type { RetentionPolicy } from './core/retention-policy.ts';
 export type { QuotaState, SaveResult } from './core/save-file.ts';
 export type { SaveManyResult, SaveProgress } from './core/save-many.ts';
 export type { FileVersion } from './core/version-rows.ts';

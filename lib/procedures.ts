@@ -8,6 +8,7 @@ export * from './core/client-procedures.ts';
 export * from './core/file-changes.ts';
 export * from './core/file-procedures.ts';
 export * from './core/raw-sql.ts';
+export * from './core/retention-procedures.ts';
 export * from './core/save-file.ts';
 export * from './core/version-procedures.ts';
 export * from './health/health-procedures.ts';

@@ -3,6 +3,7 @@ import type { CallOptions, Executor } from '../sql/engine.ts';
 import { checkInteger } from '../validation.ts';
 import type { CatalogFile } from './file-rows.ts';
 import { checkId, type IdInput } from './ids.ts';
+import { createRetention } from './retention.ts';
 import { activateVersion, getVersion, listVersions } from './version-procedures.ts';
 import type { FileVersion } from './version-rows.ts';
 
@@ -14,6 +15,8 @@ const checkKey = (fileId: unknown, versionNumber: unknown) => ({
 /** The calls of `db.versions`. */
 export function createVersions(executor: Executor) {
   return {
+    ...createRetention(executor),
+
     /** Every version of a file, oldest first; empty for a file that does not exist. */
     async list(fileId: IdInput, options?: CallOptions): Promise<FileVersion[]> {
       return executor.run(listVersions, checkId(fileId, 'fileId'), options);

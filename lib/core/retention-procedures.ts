@@ -1,0 +1,249 @@
+/**
+ * The statements behind `versions.planPrune` and `versions.prune`: planning walks the files in batches on a reader;
+ * pruning plans one file again in the transaction that removes its versions, so that a save in between is seen.
+ */
+import sql, { type Sql } from 'sql-template-tag';
+import { NotFoundError } from '../errors.ts';
+import type { Dialect } from '../sql/dialect.ts';
+import { one, procedure, row, rows, run, type Steps } from '../sql/procedure.ts';
+import { dateOut } from './dates.ts';
+import { unnamedPaths } from './freed-paths.ts';
+import { idBytes } from './ids.ts';
+import type { Key } from './pages.ts';
+import { type Quota, type QuotaRow, selectQuotas, toQuota } from './quota-rows.ts';
+import { applyPolicy, type CheckedPolicy } from './retention-policy.ts';
+
+/** Whose versions are meant: everybody's, a client's, or one file's. */
+export interface Scope {
+  readonly clientId: string | null;
+  readonly fileId: string | null;
+}
+
+/** A policy and when it is applied, the same instant for every file. */
+export interface Retention {
+  readonly policy: CheckedPolicy;
+  /** As dates are stored. */
+  readonly at: string;
+}
+
+/** What a policy does to one file. */
+export interface FilePlan {
+  readonly fileId: string;
+  readonly clientId: string;
+  readonly kept: readonly (readonly [versionNumber: number, reasons: number])[];
+  readonly removed: readonly (readonly [bytes: number, pathName: string])[];
+}
+
+/** The plans of some files, and where to go on; null at the end. */
+export interface BatchPlan {
+  readonly files: readonly FilePlan[];
+  readonly after: readonly Key[] | null;
+}
+
+/** What pruning one file removed. */
+export interface Pruned {
+  readonly versions: number;
+  readonly bytes: number;
+  /** Contents that nothing named any more when it was stored. */
+  readonly paths: readonly string[];
+}
+
+/** A version with what a policy needs and what its removal frees. */
+type PlanRow = readonly [
+  fileId: string,
+  clientId: string,
+  fileName: string,
+  originalPath: string,
+  currentVersion: number,
+  versionNumber: number,
+  createdDate: string,
+  isActive: number | null,
+  bytes: number,
+  pathName: string,
+  versionId: number,
+  parentId: number | null,
+];
+
+const BATCH_ROWS = 2_000; // versions looked at in one go: a few milliseconds of one reader
+const QUOTAS_AT_ONCE = 1_000;
+
+const planColumns = (dialect: Dialect) => sql`${dialect.hex('f.ID')} AS "fileId", ${dialect.hex('f.ClientID')}
+  AS "clientId", f.FileName AS "fileName", coalesce(f.OriginalPath, '') AS "originalPath",
+  f.CurrentVersion AS "currentVersion", v.VersionNumber AS "versionNumber", v.CreatedDate AS "createdDate",
+  v.IsActive AS "isActive", coalesce(v.FileSize, 0) AS "bytes", v.PathName AS "pathName", v.ID AS "versionId",
+  v.ParentVersionID AS "parentId" FROM files f JOIN file_versions v ON v.FileID = f.ID`;
+
+const rowsOfFile = (fileId: string, dialect: Dialect) =>
+  rows<PlanRow>(sql`SELECT ${planColumns(dialect)} WHERE f.ID = ${idBytes(fileId)} ORDER BY v.VersionNumber`);
+
+const everyRows = (after: readonly Key[] | null, dialect: Dialect) => {
+  const condition = after === null ? sql`1 = 1` : sql`v.FileID > ${idBytes(String(after[0]))}`;
+  return rows<PlanRow>(sql`SELECT ${planColumns(dialect)} WHERE ${condition}
+    ORDER BY v.FileID, v.VersionNumber LIMIT ${BATCH_ROWS + 1}`);
+};
+
+// In the order of the index that begins with the client. The rest of one name and the names after it are two questions,
+// because one comparison of all keys would look at every file of that name again.
+function* clientRows(clientId: string, after: readonly Key[] | null, dialect: Dialect): Steps<PlanRow[]> {
+  const rowsWhere = (condition: Sql, limit: number) =>
+    rows<PlanRow>(sql`SELECT ${planColumns(dialect)} WHERE f.ClientID = ${idBytes(clientId)} AND ${condition}
+      ORDER BY f.FileName, coalesce(f.OriginalPath, ''), f.ID, v.VersionNumber LIMIT ${limit}`);
+  const limit = BATCH_ROWS + 1;
+  if (after === null) return yield* rowsWhere(sql`1 = 1`, limit);
+  const [fileId, fileName, path] = after;
+  const same = yield* rowsWhere(
+    sql`f.FileName = ${fileName} AND coalesce(f.OriginalPath, '') >= ${path}
+      AND (coalesce(f.OriginalPath, ''), f.ID) > (${path}, ${idBytes(String(fileId))})`,
+    limit,
+  );
+  if (same.length >= limit) return same;
+  return [...same, ...(yield* rowsWhere(sql`f.FileName > ${fileName}`, limit - same.length))];
+}
+
+const byFile = (found: readonly PlanRow[]): PlanRow[][] => [...Map.groupBy(found, ([fileId]) => fileId).values()];
+
+/** The versions of some files, each file whole, and where to go on. */
+function* wholeFiles(scope: Scope, after: readonly Key[] | null, dialect: Dialect): Steps<[PlanRow[][], Key[] | null]> {
+  if (scope.fileId !== null) return [byFile(yield* rowsOfFile(scope.fileId, dialect)), null];
+  const found =
+    scope.clientId === null ? yield* everyRows(after, dialect) : yield* clientRows(scope.clientId, after, dialect);
+  const files = byFile(found);
+  if (found.length <= BATCH_ROWS) return [files, null];
+  // The last file may have been cut off: it comes first in the next batch, unless this batch has no other.
+  const cut = files.length > 1 ? files.slice(0, -1) : [yield* rowsOfFile(found[0]?.[0] ?? '', dialect)];
+  const [fileId = '', , fileName = '', originalPath = ''] = cut.at(-1)?.[0] ?? [];
+  return [cut, [fileId, fileName, originalPath]];
+}
+
+/** The reasons to keep each version; 0 for one that goes. */
+function decide(versions: readonly PlanRow[], { policy, at }: Retention): number[] {
+  const dated = versions.map(([, , , , currentVersion, versionNumber, createdDate, isActive]) => {
+    const date = dateOut(createdDate);
+    return {
+      versionNumber,
+      created: date === null ? null : Date.parse(date),
+      // An old server's row may tell by the one or the other alone.
+      isActive: versionNumber === currentVersion || isActive === 1,
+    };
+  });
+  return applyPolicy(dated, policy, Date.parse(at));
+}
+
+function planOf(versions: readonly PlanRow[], retention: Retention): FilePlan {
+  const reasons = decide(versions, retention);
+  const [fileId = '', clientId = ''] = versions[0] ?? [];
+  const isKept = (_: unknown, place: number) => reasons[place] !== 0;
+  return {
+    fileId,
+    clientId,
+    kept: versions.flatMap((version, place) => (isKept(version, place) ? [[version[5], reasons[place] ?? 0]] : [])),
+    removed: versions.flatMap((version, place) => (isKept(version, place) ? [] : [[version[8], version[9]]])),
+  };
+}
+
+export const planBatch = procedure(
+  'versions.planBatch',
+  'read',
+  function* (
+    { scope, retention, after }: { scope: Scope; retention: Retention; after: readonly Key[] | null },
+    dialect,
+  ): Steps<BatchPlan> {
+    const [files, next] = yield* wholeFiles(scope, after, dialect);
+    return { files: files.map((versions) => planOf(versions, retention)), after: next };
+  },
+  { alone: true },
+);
+
+/** The nearest version before this one that stays. */
+function keptAncestor(parent: number | null, removed: ReadonlyMap<number, number | null>): number | null {
+  const seen = new Set<number>();
+  let found = parent;
+  while (found !== null && removed.has(found) && !seen.has(found)) {
+    seen.add(found);
+    found = removed.get(found) ?? null;
+  }
+  return found !== null && removed.has(found) ? null : found;
+}
+
+// An old server's schema declares the parent as a foreign key: what stays must not name what goes, and of two that go
+// the younger goes first.
+function* removeVersions(kept: readonly PlanRow[], removed: readonly PlanRow[]): Steps<void> {
+  const parents = new Map(removed.map((version) => [version[10], version[11]]));
+  for (const [, , , , , , , , , , versionId, parentId] of kept) {
+    if (parentId === null || !parents.has(parentId)) continue;
+    const parent = keptAncestor(parentId, parents);
+    yield* run(sql`UPDATE file_versions SET ParentVersionID = ${parent} WHERE ID = ${versionId}`);
+  }
+  for (const versionId of [...parents.keys()].sort((a, b) => b - a)) {
+    yield* run(sql`DELETE FROM file_versions WHERE ID = ${versionId}`);
+  }
+}
+
+/** Removes the versions of one file that the policy does not keep now. */
+export const pruneFile = procedure(
+  'versions.pruneFile',
+  'write',
+  function* ({ fileId, retention }: { fileId: string; retention: Retention }, dialect): Steps<Pruned> {
+    const versions = yield* rowsOfFile(fileId, dialect);
+    const reasons = decide(versions, retention);
+    const removed = versions.filter((_, place) => reasons[place] === 0);
+    yield* removeVersions(
+      versions.filter((_, place) => reasons[place] !== 0),
+      removed,
+    );
+    const bytes = removed.reduce((sum, version) => sum + version[8], 0);
+    return { versions: removed.length, bytes, paths: yield* unnamedPaths(removed.map((version) => version[9])) };
+  },
+);
+
+/** Those of the paths that nothing names. */
+export const findUnnamed = procedure('versions.findUnnamed', 'read', function* (paths: readonly string[]) {
+  return yield* unnamedPaths(paths);
+});
+
+/** Those of the paths that nothing would name once so many namings of each are gone. */
+export const findFreed = procedure(
+  'versions.findFreed',
+  'read',
+  function* (paths: readonly (readonly [path: string, removed: number])[]): Steps<string[]> {
+    const freed: string[] = [];
+    for (const [path, removed] of paths) {
+      const found = yield* one<{ namings: number }>(sql`SELECT count(*) AS "namings" FROM (SELECT 1 FROM file_versions
+        WHERE PathName = ${path} UNION ALL SELECT 1 FROM files WHERE HighestVersion = 0 AND PathName = ${path}
+        LIMIT ${removed + 1}) AS n`);
+      if ((found?.namings ?? 0) <= removed) freed.push(path);
+    }
+    return freed;
+  },
+);
+
+/** @throws {NotFoundError} when the client or file that is meant does not exist */
+export const requireScope = procedure(
+  'versions.requireScope',
+  'read',
+  function* ({ clientId, fileId }: Scope, dialect): Steps<Scope> {
+    if (clientId !== null) {
+      const known = yield* one(sql`SELECT 1 AS "known" FROM clients WHERE ID = ${idBytes(clientId)}`);
+      if (known === undefined) throw new NotFoundError(`client ${clientId}`);
+    }
+    if (fileId === null) return { clientId, fileId };
+    const found = yield* row<[string]>(sql`SELECT ${dialect.hex('ClientID')} AS "clientId" FROM files
+      WHERE ID = ${idBytes(fileId)}`);
+    const isTheirs = found !== undefined && (clientId === null || found[0] === clientId);
+    if (!isTheirs) throw new NotFoundError(`file ${fileId}${clientId === null ? '' : ` of client ${clientId}`}`);
+    return { clientId: found[0], fileId };
+  },
+);
+
+/** Quotas of the clients that are meant, by id, a page at a time. */
+export const quotasInScope = procedure(
+  'versions.quotasInScope',
+  'read',
+  function* ({ clientId, at, after }: { clientId: string | null; at: string; after: string }, dialect) {
+    const condition = clientId === null ? sql`c.ID > ${idBytes(after)}` : sql`c.ID = ${idBytes(clientId)}`;
+    return yield* rows<QuotaRow>(
+      sql`${selectQuotas(dialect, at)} WHERE ${condition} ORDER BY c.ID LIMIT ${QUOTAS_AT_ONCE}`,
+    );
+  },
+  { decode: (found): Quota[] => found.map(toQuota) },
+);

@@ -1,0 +1,238 @@
+/**
+ * Retention: `planPrune` says what a policy would remove and why the rest stays; `prune` does it. Both ask the same
+ * procedure of each file, so on a quiet catalogue they agree to the byte. Neither holds the writer: planning reads in
+ * batches, pruning takes a transaction for each file.
+ */
+import type { CallOptions, Executor } from '../sql/engine.ts';
+import { checkObject, checkSignal, optional, refuse } from '../validation.ts';
+import { now } from './dates.ts';
+import { checkId, type IdInput } from './ids.ts';
+import type { Key } from './pages.ts';
+import type { Quota } from './quota-rows.ts';
+import { checkPolicy, type RetentionPolicy, reasonsOf } from './retention-policy.ts';
+import {
+  type FilePlan,
+  findFreed,
+  findUnnamed,
+  type Pruned,
+  planBatch,
+  pruneFile,
+  quotasInScope,
+  type Retention,
+  requireScope,
+  type Scope,
+} from './retention-procedures.ts';
+
+/** Whose versions are meant; neither: everybody's. */
+export interface PruneScope extends CallOptions {
+  readonly clientId?: IdInput | null | undefined;
+  readonly fileId?: IdInput | null | undefined;
+}
+
+/** What was removed so far. */
+export interface PruneProgress {
+  readonly versions: number;
+  readonly bytes: number;
+  /** Contents freed since the report before: what a caller has to remove even if a later batch fails. */
+  readonly paths: readonly string[];
+}
+
+/** How versions are pruned. */
+export interface PruneOptions extends PruneScope {
+  /** Called after each batch that removed something. */
+  readonly onProgress?: ((progress: PruneProgress) => void) | null | undefined;
+}
+
+/** What pruning removed. */
+export interface PruneResult {
+  readonly versions: number;
+  /** Bytes of the versions that went. */
+  readonly bytes: number;
+  /** Contents that no remaining version of any client names, sorted. */
+  readonly paths: string[];
+}
+
+/** A version that stays, and why. */
+export interface KeptVersion {
+  readonly fileId: string;
+  readonly versionNumber: number;
+  /**
+   * `active`, `last`, `hourly`, `daily`, `weekly`, `monthly`, `yearly`, `oldest daily` (and so on: kept because the rule
+   * found fewer than it may keep), `within 30d`, or `no date` where the stored date cannot be read.
+   */
+  readonly reasons: readonly string[];
+}
+
+/** What pruning would do. */
+export interface PrunePlan extends PruneResult {
+  /** Every version that stays, file by file, oldest first. */
+  readonly kept: KeptVersion[];
+  /** Each client that is meant, by id, as it would be afterwards. */
+  readonly quotas: Quota[];
+}
+
+const SCOPE_KEYS = ['clientId', 'fileId', 'signal'];
+const PLAN_KEYS = new Set(SCOPE_KEYS);
+const PRUNE_KEYS = new Set([...SCOPE_KEYS, 'onProgress']);
+const FILES_AT_ONCE = 64; // share a commit, and leave others their turn before the next
+const PATHS_AT_ONCE = 1_000; // looked up in one read
+
+interface Work {
+  readonly scope: Scope;
+  readonly retention: Retention;
+  readonly signal: AbortSignal | undefined;
+}
+
+async function begin(
+  executor: Executor,
+  policy: RetentionPolicy,
+  given: Readonly<Record<string, unknown>>,
+): Promise<Work> {
+  const retention = { policy: checkPolicy(policy), at: now() };
+  const wanted = {
+    clientId: optional(given['clientId'], (value) => checkId(value, 'clientId')),
+    fileId: optional(given['fileId'], (value) => checkId(value, 'fileId')),
+  };
+  const signal = checkSignal(given['signal']);
+  return { scope: await executor.run(requireScope, wanted, { signal }), retention, signal };
+}
+
+async function* plansOf(executor: Executor, { scope, retention, signal }: Work): AsyncGenerator<readonly FilePlan[]> {
+  let after: readonly Key[] | null = null;
+  do {
+    const batch: { files: readonly FilePlan[]; after: readonly Key[] | null } = await executor.run(
+      planBatch,
+      { scope, retention, after },
+      { signal },
+    );
+    yield batch.files;
+    after = batch.after;
+  } while (after !== null);
+}
+
+function* chunks<Item>(items: readonly Item[], size: number): Generator<Item[]> {
+  for (let start = 0; start < items.length; start += size) yield items.slice(start, start + size);
+}
+
+async function* quotasOf(executor: Executor, { scope, retention, signal }: Work): AsyncGenerator<Quota> {
+  for (let after = ''; ; ) {
+    const page = await executor.run(quotasInScope, { clientId: scope.clientId, at: retention.at, after }, { signal });
+    yield* page;
+    const last = page.at(-1);
+    if (last === undefined || scope.clientId !== null) return;
+    after = last.clientId;
+  }
+}
+
+const add = <Name>(sums: Map<Name, number>, name: Name, amount: number) =>
+  sums.set(name, (sums.get(name) ?? 0) + amount);
+
+async function plan(executor: Executor, policy: RetentionPolicy, work: Work): Promise<PrunePlan> {
+  const kept: KeptVersion[] = [];
+  const reasons = new Map<number, readonly string[]>(); // few combinations, many versions
+  const removals = new Map<string, number>();
+  const bytesOf = new Map<string, number>();
+  let versions = 0;
+  const reasonsFor = (mask: number) => {
+    const known = reasons.get(mask) ?? Object.freeze(reasonsOf(mask, policy));
+    reasons.set(mask, known);
+    return known;
+  };
+  for await (const files of plansOf(executor, work)) {
+    for (const file of files) {
+      for (const [versionNumber, mask] of file.kept) {
+        kept.push({ fileId: file.fileId, versionNumber, reasons: reasonsFor(mask) });
+      }
+      versions += file.removed.length;
+      for (const [bytes, path] of file.removed) {
+        add(removals, path, 1);
+        add(bytesOf, file.clientId, bytes);
+      }
+    }
+  }
+  const { signal } = work;
+  const paths: string[] = [];
+  for (const some of chunks([...removals], PATHS_AT_ONCE))
+    paths.push(...(await executor.run(findFreed, some, { signal })));
+  const quotas = await Array.fromAsync(quotasOf(executor, work), (quota) => ({
+    ...quota,
+    usedBytes: quota.usedBytes - (bytesOf.get(quota.clientId) ?? 0),
+  }));
+  const bytes = [...bytesOf.values()].reduce((sum, some) => sum + some, 0);
+  return { versions, bytes, paths: paths.sort(), kept, quotas };
+}
+
+/** Prunes files side by side, each in its own transaction; what some removed is told even when others fail. */
+async function pruneSome(executor: Executor, { retention, signal }: Work, fileIds: readonly string[]) {
+  const outcomes = await Promise.allSettled(
+    fileIds.map((fileId) => executor.run(pruneFile, { fileId, retention }, { signal })),
+  );
+  const done = outcomes.filter((outcome): outcome is PromiseFulfilledResult<Pruned> => outcome.status === 'fulfilled');
+  const failure = outcomes.find((outcome): outcome is PromiseRejectedResult => outcome.status === 'rejected');
+  return { pruned: done.map(({ value }) => value), failure };
+}
+
+async function prune(executor: Executor, work: Work, onProgress: PruneOptions['onProgress']): Promise<PruneResult> {
+  const { signal } = work;
+  const freed = new Set<string>();
+  let versions = 0;
+  let bytes = 0;
+  const count = (pruned: readonly Pruned[]) => {
+    const paths = pruned.flatMap((file) => file.paths);
+    for (const path of paths) freed.add(path);
+    for (const file of pruned) {
+      versions += file.versions;
+      bytes += file.bytes;
+    }
+    if (pruned.length > 0) onProgress?.({ versions, bytes, paths });
+  };
+  for await (const files of plansOf(executor, work)) {
+    const affected = files.filter(({ removed }) => removed.length > 0).map(({ fileId }) => fileId);
+    for (const fileIds of chunks(affected, FILES_AT_ONCE)) {
+      const { pruned, failure } = await pruneSome(executor, work, fileIds);
+      count(pruned);
+      if (failure !== undefined) throw failure.reason;
+    }
+  }
+  // A save may have named a path again since its last version went.
+  const paths: string[] = [];
+  for (const some of chunks([...freed], PATHS_AT_ONCE))
+    paths.push(...(await executor.run(findUnnamed, some, { signal })));
+  return { versions, bytes, paths: paths.sort() };
+}
+
+function checkProgress(value: unknown): PruneOptions['onProgress'] {
+  return optional(value, (given) =>
+    typeof given === 'function'
+      ? (given as (progress: PruneProgress) => void)
+      : refuse('onProgress', given, 'a function'),
+  );
+}
+
+/** The calls of `db.versions` that concern retention. */
+export function createRetention(executor: Executor) {
+  return {
+    /**
+     * What `prune` would remove now, and why the rest stays; changes nothing.
+     * @throws {ValidationError} for an empty policy, an unknown rule or a value not accepted
+     * @throws {NotFoundError} when the client or file does not exist
+     */
+    async planPrune(policy: RetentionPolicy, options: PruneScope = {}): Promise<PrunePlan> {
+      return plan(executor, policy, await begin(executor, policy, checkObject(options, 'options', PLAN_KEYS)));
+    },
+
+    /**
+     * Removes the versions that the policy does not keep, each file in a transaction of its own. The active version
+     * of a file always stays, and the numbers of those that went are never given again.
+     * @throws {ValidationError} for an empty policy, an unknown rule or a value not accepted
+     * @throws {NotFoundError} when the client or file does not exist
+     * @throws the signal's reason, between two files, or what a transaction met; what was removed by then stays removed,
+     *   and `onProgress` has told of it
+     */
+    async prune(policy: RetentionPolicy, options: PruneOptions = {}): Promise<PruneResult> {
+      const given = checkObject(options, 'options', PRUNE_KEYS);
+      const onProgress = checkProgress(given['onProgress']);
+      return prune(executor, await begin(executor, policy, given), onProgress);
+    },
+  };
+}

@@ -1,0 +1,271 @@
+/**
+ * The retention rules by themselves: histories worked out by hand from restic's documentation, and random ones against
+ * a second implementation that builds sets instead of walking once.
+ */
+import { deepStrictEqual } from 'node:assert/strict';
+import fc from 'fast-check';
+import t from 'tap';
+import { applyPolicy, checkPolicy, type RetentionPolicy, reasonsOf } from '../lib/core/retention-policy.ts';
+import { holds } from './fixtures/property.ts';
+
+const LATER = Date.parse('2030-01-01T00:00:00.000Z');
+
+interface Given {
+  readonly dates: readonly (string | null)[];
+  readonly active?: number;
+  readonly at?: number;
+}
+
+/** The reasons for each version that stays, by its date. */
+function keptBy(policy: RetentionPolicy, { dates, active, at = LATER }: Given): Record<string, string[]> {
+  const versions = dates.map((date, place) => ({
+    versionNumber: place + 1,
+    created: date === null ? null : Date.parse(date),
+    isActive: place === active,
+  }));
+  const masks = applyPolicy(versions, checkPolicy(policy), at);
+  const kept = dates.map((date, place) => [date ?? 'none', reasonsOf(masks[place] ?? 0, policy)] as const);
+  return Object.fromEntries(kept.filter(([, reasons]) => reasons.length > 0));
+}
+
+const at = (day: string, time = '12:00:00.000') => `${day}T${time}Z`;
+const days = (...list: string[]) => list.map((day) => at(day));
+
+t.test('keepLast keeps the newest, by date and then by number', (t) => {
+  const dates = days('2025-01-03', '2025-01-01', '2025-01-03', '2025-01-02');
+  t.same(keptBy({ keepLast: 3 }, { dates }), {
+    [at('2025-01-03')]: ['last'],
+    [at('2025-01-02')]: ['last'],
+  });
+  const versions = dates.map((date, n) => ({ versionNumber: n + 1, created: Date.parse(date), isActive: false }));
+  t.same(
+    applyPolicy(versions, checkPolicy({ keepLast: 1 }), LATER),
+    [0, 0, 8, 0],
+    'of two of one date the later number',
+  );
+  t.same(keptBy({ keepLast: 9 }, { dates: days('2025-01-01') }), { [at('2025-01-01')]: ['last'] });
+  t.same(keptBy({ keepLast: -1 }, { dates: days('2025-01-01', '2025-01-02') }), {
+    [at('2025-01-01')]: ['last'],
+    [at('2025-01-02')]: ['last'],
+  });
+  t.same(keptBy({ keepLast: 1 }, { dates: [] }), {});
+  t.end();
+});
+
+t.test('the newest of each hour, day and month is kept, and the oldest while a rule has not found enough', (t) => {
+  const dates = [
+    at('2025-02-28', '23:59:59.999'),
+    at('2025-03-01', '00:00:00.000'),
+    at('2025-03-01', '00:59:59.999'),
+    at('2025-03-01', '01:00:00.000'),
+    at('2025-03-01', '23:00:00.000'),
+  ];
+  t.same(keptBy({ keepHourly: 3 }, { dates }), {
+    [at('2025-03-01', '23:00:00.000')]: ['hourly'],
+    [at('2025-03-01', '01:00:00.000')]: ['hourly'],
+    [at('2025-03-01', '00:59:59.999')]: ['hourly'],
+  });
+  t.same(keptBy({ keepDaily: 1 }, { dates }), { [at('2025-03-01', '23:00:00.000')]: ['daily'] });
+  t.same(keptBy({ keepDaily: 2, keepMonthly: 2 }, { dates }), {
+    [at('2025-03-01', '23:00:00.000')]: ['daily', 'monthly'],
+    [at('2025-02-28', '23:59:59.999')]: ['daily', 'monthly'],
+  });
+  t.same(keptBy({ keepYearly: 2 }, { dates }), {
+    [at('2025-03-01', '23:00:00.000')]: ['yearly'],
+    [at('2025-02-28', '23:59:59.999')]: ['oldest yearly'],
+  });
+  t.same(keptBy({ keepYearly: 1 }, { dates }), { [at('2025-03-01', '23:00:00.000')]: ['yearly'] });
+  t.same(
+    keptBy({ keepYearly: -1 }, { dates }),
+    keptBy({ keepYearly: 5 }, { dates }),
+    'all counts as more than there are',
+  );
+  t.end();
+});
+
+t.test("four daily backups, made on Sundays, are four Sundays, as in restic's manual", (t) => {
+  const sundays = ['2019-09-01', '2019-09-08', '2019-09-15', '2019-09-22', '2019-09-29', '2019-10-06', '2019-10-13'];
+  t.same(Object.keys(keptBy({ keepDaily: 4 }, { dates: days(...sundays) })), days(...sundays.slice(3)));
+  t.same(Object.keys(keptBy({ keepWeekly: 4 }, { dates: days(...sundays) })), days(...sundays.slice(3)));
+  t.same(keptBy({ keepMonthly: 12 }, { dates: days(...sundays) }), {
+    [at('2019-09-01')]: ['oldest monthly'],
+    [at('2019-09-29')]: ['monthly'],
+    [at('2019-10-13')]: ['monthly'],
+  });
+  t.end();
+});
+
+t.test('weeks are those of ISO 8601, also across the end of a year', (t) => {
+  // 2020 has 53 weeks: Monday 28 December 2020 to Sunday 3 January 2021 is one of them.
+  const dates = days('2020-12-27', '2020-12-28', '2020-12-31', '2021-01-01', '2021-01-03', '2021-01-04');
+  t.same(keptBy({ keepWeekly: 3 }, { dates }), {
+    [at('2020-12-27')]: ['weekly'],
+    [at('2021-01-03')]: ['weekly'],
+    [at('2021-01-04')]: ['weekly'],
+  });
+  t.same(keptBy({ keepYearly: 2 }, { dates }), { [at('2020-12-31')]: ['yearly'], [at('2021-01-04')]: ['yearly'] });
+  const before1970 = days('1969-12-28', '1969-12-29', '1970-01-04', '1970-01-05');
+  t.same(Object.keys(keptBy({ keepWeekly: 3 }, { dates: before1970 })), days('1969-12-28', '1970-01-04', '1970-01-05'));
+  t.end();
+});
+
+t.test('keepWithin counts by the calendar from the newest version that is not in the future', (t) => {
+  const leap = days('2023-02-28', '2024-02-28', '2024-02-29', '2024-03-31');
+  const within = (keepWithin: string | number, dates = leap, now = LATER) =>
+    Object.keys(keptBy({ keepWithin }, { dates, at: now }));
+  // One month before 31 March is 31 February, which is carried over to 2 March in a leap year.
+  t.same(within('1m'), days('2024-03-31'));
+  t.same(
+    within('1m', days('2023-03-03', '2023-03-04', '2023-03-31')),
+    days('2023-03-04', '2023-03-31'),
+    '3 March else',
+  );
+  t.same(within('31d'), days('2024-03-31'), 'exactly as old as the span is too old');
+  t.same(within('31d1h'), days('2024-02-29', '2024-03-31'));
+  t.same(
+    within('1y', days('2023-02-28', '2023-03-01', '2024-02-29')),
+    days('2024-02-29'),
+    '29 February 2023 is 1 March',
+  );
+  t.same(within('1y1d', days('2023-02-28', '2023-03-01', '2024-02-29')), days('2023-03-01', '2024-02-29'));
+  t.same(within(31 * 86_400_000 + 1), days('2024-02-29', '2024-03-31'), 'milliseconds');
+  t.same(within('1y5m7d2h'), leap, 'all units together');
+  t.same(within('2h7d5m1y'), leap, 'in any order');
+  const now = Date.parse('2024-03-01T00:00:00.000Z');
+  t.same(
+    within('1d1h', leap, now),
+    days('2024-02-28', '2024-02-29', '2024-03-31'),
+    'the future stays, and is no measure',
+  );
+  t.same(within('1h', days('2029-01-01', '2029-06-01'), now), days('2029-01-01', '2029-06-01'), 'nothing but future');
+  t.same(keptBy({ keepWithin: '30d' }, { dates: days('2024-01-01') }), { [at('2024-01-01')]: ['within 30d'] });
+  t.same(keptBy({ keepWithin: 5 }, { dates: days('2024-01-01') }), { [at('2024-01-01')]: ['within 5 ms'] });
+  t.end();
+});
+
+t.test('the active version stays in addition, and so does one without a readable date', (t) => {
+  const dates = [at('2025-01-01'), null, at('2025-01-02'), at('2025-01-03')];
+  t.same(keptBy({ keepLast: 1 }, { dates, active: 0 }), {
+    [at('2025-01-01')]: ['active'],
+    none: ['no date'],
+    [at('2025-01-03')]: ['last'],
+  });
+  t.same(keptBy({ keepYearly: 2 }, { dates, active: 1 }), {
+    none: ['active', 'no date'],
+    [at('2025-01-01')]: ['oldest yearly'],
+    [at('2025-01-03')]: ['yearly'],
+  });
+  t.end();
+});
+
+t.test('a policy that is empty, misspelt or out of bounds is refused by name', (t) => {
+  const refused = (policy: unknown, wanted: object) =>
+    t.throws(() => checkPolicy(policy as RetentionPolicy), { code: 'CATALOG_VALIDATION', ...wanted });
+  for (const empty of [{}, { keepLast: 0 }, { keepLast: null, keepWithin: '0d' }, { keepWithin: 0, keepDaily: 0 }]) {
+    refused(empty, { field: 'policy', received: /empty/, accepted: /keepLast.*keepWithin/ });
+  }
+  refused({ keepLasts: 1 }, { field: 'policy.keepLasts', hint: 'Did you mean keepLast?' });
+  refused({ keepTags: 1, keepLast: 1 }, { field: 'policy.keepTags' });
+  for (const count of [-2, 0.5, '7', Number.NaN, 2 ** 31, true]) refused({ keepDaily: count }, { field: 'keepDaily' });
+  for (const span of [
+    '',
+    '30',
+    'd',
+    '-5d',
+    '1w',
+    '30D',
+    ' 1d',
+    '1d1d',
+    '123456d',
+    -1,
+    Number.NaN,
+    1e18,
+    ['1d'],
+    true,
+  ]) {
+    refused({ keepWithin: span }, { field: 'keepWithin' });
+  }
+  for (const policy of [undefined, null, [], 'keepLast']) refused(policy, { field: 'policy' });
+  t.end();
+});
+
+// The second implementation: ISO texts and sets. ISO weeks by the Thursday of the week.
+const weekOf = (iso: string) => {
+  const day = new Date(`${iso.slice(0, 10)}T00:00:00Z`);
+  day.setUTCDate(day.getUTCDate() + 4 - (day.getUTCDay() || 7));
+  const year = day.getUTCFullYear();
+  return `${year}-${Math.ceil(((day.getTime() - Date.UTC(year, 0, 1)) / 86_400_000 + 1) / 7)}`;
+};
+const PERIODS: readonly [keyof RetentionPolicy, name: string, period: (iso: string, place: number) => string][] = [
+  ['keepLast', 'last', (_, place) => String(place)],
+  ['keepHourly', 'hourly', (iso) => iso.slice(0, 13)],
+  ['keepDaily', 'daily', (iso) => iso.slice(0, 10)],
+  ['keepWeekly', 'weekly', weekOf],
+  ['keepMonthly', 'monthly', (iso) => iso.slice(0, 7)],
+  ['keepYearly', 'yearly', (iso) => iso.slice(0, 4)],
+];
+
+/** For each version, newest first, why it stays. */
+function expected(policy: RetentionPolicy, newestFirst: readonly string[], active: string): string[][] {
+  const reasons = newestFirst.map((iso) => (iso === active ? ['active'] : []) as string[]);
+  const hours = policy.keepWithin === undefined ? 0 : Number(String(policy.keepWithin).slice(0, -1));
+  const oldestKept = Date.parse(newestFirst[0] ?? '') - hours * 3_600_000;
+  for (const [place, iso] of newestFirst.entries()) {
+    if (hours > 0 && Date.parse(iso) > oldestKept) reasons[place]?.push(`within ${policy.keepWithin}`);
+  }
+  const oldest: [place: number, name: string][] = [];
+  for (const [key, name, period] of PERIODS) {
+    const wanted = policy[key] === -1 ? Number.POSITIVE_INFINITY : Number(policy[key] ?? 0);
+    const periods = newestFirst.map(period);
+    const firsts = [...new Set(periods)].slice(0, wanted).map((found) => periods.indexOf(found));
+    for (const place of firsts) reasons[place]?.push(name);
+    const last = newestFirst.length - 1;
+    if (firsts.length < wanted && wanted > 0 && !firsts.includes(last)) oldest.push([last, `oldest ${name}`]);
+  }
+  for (const [place, reason] of oldest) reasons[place]?.push(reason);
+  return reasons;
+}
+
+t.test('random histories keep what a second implementation keeps, for the same reasons', async (t) => {
+  const count = fc.option(fc.integer({ min: -1, max: 6 }), { nil: undefined, freq: 2 });
+  const policies = fc
+    .record({
+      keepLast: count,
+      keepHourly: count,
+      keepDaily: count,
+      keepWeekly: count,
+      keepMonthly: count,
+      keepYearly: count,
+      keepWithin: fc.option(
+        fc.integer({ min: 1, max: 2_000 }).map((hours) => `${hours}h`),
+        { nil: undefined },
+      ),
+    })
+    .filter((policy) => Object.values(policy).some((value) => value !== undefined && value !== 0));
+  // Around the ends of years, months and weeks, and wide apart.
+  const anchors = ['1969-12-31', '2015-12-31', '2019-12-30', '2020-02-29', '2021-01-03', '2024-12-31'].map(Date.parse);
+  const instant = fc
+    .tuple(fc.constantFrom(...anchors), fc.integer({ min: -60, max: 60 }), fc.integer({ min: 0, max: 86_399_999 }))
+    .map(([anchor, day, ms]) => new Date(anchor + day * 86_400_000 + ms).toISOString());
+  const histories = fc.uniqueArray(instant, { minLength: 1, maxLength: 40 });
+  await holds(
+    t,
+    fc.property(policies, histories, fc.nat(), (policy, dates, pick) => {
+      const active = dates[pick % dates.length] ?? '';
+      const versions = dates.map((iso, place) => ({
+        versionNumber: place + 1,
+        created: Date.parse(iso),
+        isActive: iso === active,
+      }));
+      const masks = applyPolicy(versions, checkPolicy(policy), LATER);
+      const real = new Map(dates.map((iso, place) => [iso, reasonsOf(masks[place] ?? 0, policy)]));
+      const newestFirst = [...dates].sort().reverse();
+      const wanted = expected(policy, newestFirst, active);
+      deepStrictEqual(
+        newestFirst.map((iso) => real.get(iso)),
+        wanted,
+      );
+    }),
+    { numRuns: 2_000 },
+  );
+});
