@@ -6,10 +6,10 @@ import { createHash } from 'node:crypto';
 import { copyFile, mkdir, mkdtemp, rename, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { CatalogOptions } from '../lib/catalog-options.ts';
 import { DatabaseManager } from '../lib/index.ts';
 import { checksumOf } from '../lib/migrations/migration.ts';
 import { MIGRATIONS } from '../lib/migrations/migration-list.ts';
-import type { CatalogOptions } from '../lib/options.ts';
 import { note } from './notes.ts';
 import { CLIENTS, clientName, sampleFile } from './sample-files.ts';
 

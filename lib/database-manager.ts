@@ -1,19 +1,16 @@
 /**
- * The facade: opens the engine, brings the schema up to date and hands out the modules. The only file that names a
- * concrete engine.
+ * The facade: opens a file, brings its schema up to date and hands out the modules.
  */
 import { EventEmitter } from 'node:events';
-import { extname, resolve } from 'node:path';
-import { type Logger, pino } from 'pino';
+import { resolve } from 'node:path';
+import type { Logger } from 'pino';
 import { ActivityRetention } from './analytics/activity-retention.ts';
+import type { CatalogOptions } from './catalog-options.ts';
 import type { QuotaState, SaveOutcome } from './core/save-file.ts';
-import { DatabaseError } from './errors.ts';
 import { Health, type HealthOptions, type HealthReport } from './health/health.ts';
-import { assertOurs, type MigrationStatus, migrateUp, readSchema, statusOf } from './migrations/migrator.ts';
+import type { Migrator } from './migrations/migrator.ts';
 import { type CatalogModules, createModules, type ModuleContext } from './modules.ts';
-import { type CatalogOptions, type ResolvedOptions, resolveOptions } from './options.ts';
-import { prepareDatabaseFile } from './pool/database-file.ts';
-import { SqliteEngine } from './pool/sqlite-engine.ts';
+import { bringUpToDate, type OpenedFile, openFile } from './opening.ts';
 import type { CallOptions, Engine, EngineStats } from './sql/engine.ts';
 import { checkObject, checkSignal, optional, refuse } from './validation.ts';
 
@@ -26,6 +23,9 @@ export interface CatalogEvents {
 /** What the callback of a transaction works with: every module, on the connection lent to it. */
 export type Transaction = CatalogModules;
 
+/** The migrations of a file that is open for nothing else. */
+export type OpenMigrations = Migrator & AsyncDisposable & { close(): Promise<void> };
+
 /** How a transaction is run. */
 export interface TransactionOptions extends CallOptions {
   /** Milliseconds until it is rolled back, whatever the callback does. Default 30,000. */
@@ -36,16 +36,14 @@ const EVENTS: readonly string[] = ['quota-warning'] satisfies (keyof CatalogEven
 const TRANSACTION_KEYS = new Set(['timeoutMs', 'signal']);
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
-// Sources run as .ts, the published package as .js.
-const PROCEDURES = new URL(`./procedures${extname(import.meta.url)}`, import.meta.url).href;
-
 /** The modules of an open catalogue; `DatabaseManager` adds what concerns the catalogue as a whole. */
 export interface DatabaseManager extends CatalogModules {}
 
 /** An open catalogue. */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the modules are assigned in the constructor, all at once
 export class DatabaseManager implements AsyncDisposable {
-  readonly migrations: { status(): Promise<MigrationStatus> };
+  /** The versions of the schema: what is applied, what would be, and the way there and back. */
+  readonly migrations: Migrator;
   readonly #engine: Engine;
   readonly #context: ModuleContext;
   readonly #health: Health;
@@ -53,7 +51,7 @@ export class DatabaseManager implements AsyncDisposable {
   readonly #logger: Logger;
   readonly #events = new EventEmitter<CatalogEvents>();
 
-  private constructor(engine: Engine, options: ResolvedOptions, logger: Logger) {
+  private constructor({ engine, options, logger, migrator }: OpenedFile) {
     this.#engine = engine;
     this.#logger = logger;
     this.#health = new Health(engine);
@@ -68,7 +66,7 @@ export class DatabaseManager implements AsyncDisposable {
       onSaved: (outcome) => this.#saved(outcome),
     };
     Object.assign(this, createModules(engine, this.#context));
-    this.migrations = { status: async () => statusOf((await readSchema(engine)).journal) };
+    this.migrations = migrator;
   }
 
   /**
@@ -77,19 +75,25 @@ export class DatabaseManager implements AsyncDisposable {
    * @throws {DatabaseError} why the file cannot be used; it is then as it was
    */
   static async open(given: CatalogOptions = {}): Promise<DatabaseManager> {
-    const options = resolveOptions(given);
-    const logger = (options.logger ?? pino({ level: 'silent' })).child({ module: 'database' });
-    const { path, created } = await prepareDatabaseFile(options.database, options);
-    const procedureModules = [PROCEDURES, ...options.procedureModules.map(String)];
-    const engine = await SqliteEngine.open({ ...options, database: path, procedureModules });
+    const file = await openFile(given);
     try {
-      await bringUpToDate(engine, options);
+      await bringUpToDate(file);
     } catch (error) {
-      await engine.close();
+      await file.engine.close();
       throw error;
     }
-    logger.info({ database: path, created }, 'catalogue open');
-    return new DatabaseManager(engine, { ...options, database: path }, logger);
+    return new DatabaseManager(file);
+  }
+
+  /**
+   * The migrations of a file, without bringing it up to date first: for plans, rehearsals and rollbacks of one that a
+   * catalogue could not, or should not yet, be opened on. Whoever opens it closes it.
+   * @throws as {@link open}
+   */
+  static async openMigrations(given: CatalogOptions = {}): Promise<OpenMigrations> {
+    const { engine, migrator } = await openFile(given);
+    const close = () => engine.close();
+    return Object.assign(migrator, { close, [Symbol.asyncDispose]: close });
   }
 
   /**
@@ -158,16 +162,4 @@ export class DatabaseManager implements AsyncDisposable {
 function checkTimeout(value: unknown): number {
   const isGood = typeof value === 'number' && value >= 1 && value <= MAX_TIMEOUT_MS;
   return isGood ? value : refuse('timeoutMs', value, `milliseconds, 1 to ${MAX_TIMEOUT_MS}`);
-}
-
-async function bringUpToDate(engine: Engine, { migrate, readOnly }: ResolvedOptions): Promise<void> {
-  const schema = await readSchema(engine);
-  assertOurs(schema);
-  const { pending } = statusOf(schema.journal);
-  if (pending.length === 0) return;
-  if (migrate === 'off' || readOnly) {
-    const names = pending.map(({ version, name }) => `${version} (${name})`).join(', ');
-    throw new DatabaseError('CATALOG_MIGRATION_PENDING', `the schema lacks ${pending.length} migrations: ${names}`);
-  }
-  await migrateUp(engine);
 }

@@ -3,8 +3,10 @@ import { deepStrictEqual, strictEqual } from 'node:assert/strict';
 import fc from 'fast-check';
 import { pino } from 'pino';
 import t from 'tap';
+import type { CatalogOptions } from '../lib/catalog-options.ts';
 import { ValidationError } from '../lib/errors.ts';
-import { type CatalogOptions, OPTIONS, resolveOptions } from '../lib/options.ts';
+import { OPTIONS } from '../lib/option-table.ts';
+import { resolveOptions } from '../lib/options.ts';
 import { holds } from './fixtures/property.ts';
 
 const GIB = 1024 ** 3;
@@ -60,6 +62,16 @@ const EXPECTED: Readonly<Record<keyof CatalogOptions, Expected>> = {
   },
   activityRetentionDays: whole(90, 1, 36_500),
   allowRollbackJournal: flag(false),
+  migrationBackup: flag(true),
+  migrationValidation: flag(true),
+  blockDangerousOperations: flag(true),
+  backupDir: { default: undefined, good: ['a', './a/b'], bad: ['', 5, null, true, {}, ['a']] },
+  legacyTimeZone: {
+    default: new Intl.DateTimeFormat().resolvedOptions().timeZone,
+    good: ['UTC', 'Europe/Berlin', 'America/St_Johns'],
+    bad: ['', 'Europe/Atlantis', 5, null, {}],
+  },
+  onMigrationProgress: { default: undefined, good: [() => undefined], bad: [null, true, 'log', {}] },
   procedureModules: {
     default: [],
     good: [[], [new URL('file:///a.js')], ['file:///a.js', 'data:text/javascript,']],

@@ -23,6 +23,7 @@ const base: MigrationStep = {
     )`,
   ],
   down: ['DROP TABLE files', 'DROP TABLE clients'],
+  declares: { down: ['DROP TABLE'] },
   safeVersion: null,
 };
 
@@ -59,6 +60,8 @@ const fileMetadata: MigrationStep = {
   name: 'extended-file-metadata',
   up: Object.entries(METADATA).map(([column, type]) => `ALTER TABLE files ADD COLUMN ${column} ${type}`),
   down: Object.keys(METADATA).map((column) => `ALTER TABLE files DROP COLUMN ${column}`),
+  declares: { down: ['DROP COLUMN'] },
+  loses: 'category, MIME type, extension, original path, hash and transfer figures of files',
   safeVersion: 0,
 };
 
@@ -91,6 +94,8 @@ const analytics: MigrationStep = {
     )`,
   ],
   down: ['DROP TABLE file_categories', 'DROP TABLE client_activity', 'DROP TABLE transfer_stats'],
+  declares: { down: ['DROP TABLE'] },
+  loses: 'transfer statistics, activity and categories',
   safeVersion: 0,
 };
 
@@ -106,6 +111,8 @@ const quotas: MigrationStep = {
     )`,
   ],
   down: ['DROP TABLE client_quotas'],
+  declares: { down: ['DROP TABLE'] },
+  loses: 'the quotas of clients',
   safeVersion: 0,
 };
 
@@ -125,6 +132,8 @@ const versions: MigrationStep = {
     )`,
   ],
   down: ['DROP TABLE file_versions'],
+  declares: { down: ['DROP TABLE'] },
+  loses: 'every version of a file but the current one',
   safeVersion: 0,
 };
 

@@ -1,4 +1,14 @@
 /** Versions 6 and up: what this product adds. Nothing here keeps the Python server's own SQL from working. */
+import {
+  adoptClients,
+  adoptFiles,
+  adoptOrphans,
+  adoptQuotas,
+  adoptVersions,
+  leaveAdoption,
+} from './adoption/adopt-rows.ts';
+import { adoptIndexes, freeVersions } from './adoption/adopt-schema.ts';
+import { ADOPTION_TABLES } from './adoption/quarantine.ts';
 import type { MigrationStep } from './migration.ts';
 
 const VERSION_FACTS: Readonly<Record<string, string>> = {
@@ -22,6 +32,33 @@ const completeVersions: MigrationStep = {
   up: [
     ...Object.entries(VERSION_FACTS).map(([column, type]) => `ALTER TABLE file_versions ADD COLUMN ${column} ${type}`),
     ...VERSION_NUMBERS.map((column) => `ALTER TABLE files ADD COLUMN ${column} INTEGER NOT NULL DEFAULT 0`),
+  ],
+  down: [
+    ...VERSION_NUMBERS.map((column) => `ALTER TABLE files DROP COLUMN ${column}`),
+    ...Object.keys(VERSION_FACTS).map((column) => `ALTER TABLE file_versions DROP COLUMN ${column}`),
+  ],
+  declares: { down: ['DROP COLUMN'] },
+  loses: 'modification date, checksum, verification and type of versions but the current one, and operation ids',
+  safeVersion: 5,
+};
+
+// Before indexes and triggers are made on versions: so each row is written once, and the indexes are sorted at the end.
+const adoption: MigrationStep = {
+  name: 'adoption',
+  up: ADOPTION_TABLES,
+  down: [],
+  work: {
+    revision: 1,
+    up: [adoptIndexes, freeVersions, adoptOrphans, adoptClients, adoptVersions, adoptFiles, adoptQuotas],
+    down: [leaveAdoption],
+  },
+  declares: { up: ['DROP TABLE'], down: ['DROP TABLE'] },
+  safeVersion: 5,
+};
+
+const versionIndexes: MigrationStep = {
+  name: 'version-indexes',
+  up: [
     'CREATE UNIQUE INDEX idx_file_versions_number ON file_versions(FileID, VersionNumber)',
     'CREATE UNIQUE INDEX idx_file_versions_operation ON file_versions(OperationID) WHERE OperationID IS NOT NULL',
     'CREATE INDEX idx_file_versions_path ON file_versions(PathName)',
@@ -32,8 +69,6 @@ const completeVersions: MigrationStep = {
     'DROP INDEX idx_file_versions_path',
     'DROP INDEX idx_file_versions_operation',
     'DROP INDEX idx_file_versions_number',
-    ...VERSION_NUMBERS.map((column) => `ALTER TABLE files DROP COLUMN ${column}`),
-    ...Object.keys(VERSION_FACTS).map((column) => `ALTER TABLE file_versions DROP COLUMN ${column}`),
   ],
   safeVersion: 5,
 };
@@ -111,6 +146,8 @@ const categoryExtensions: MigrationStep = {
     ),
   ],
   down: ['DROP TABLE category_extensions'],
+  declares: { down: ['DROP TABLE'] },
+  loses: 'which extensions belong to categories of your own',
   safeVersion: 5,
 };
 
@@ -121,11 +158,15 @@ const failureFacts: MigrationStep = {
     'ALTER TABLE client_activity ADD COLUMN Reason TEXT',
   ],
   down: ['ALTER TABLE client_activity DROP COLUMN Reason', 'ALTER TABLE client_activity DROP COLUMN FileName'],
+  declares: { down: ['DROP COLUMN'] },
+  loses: 'file name and reason of transfers that failed',
   safeVersion: 5,
 };
 
 export const catalogSchema: readonly MigrationStep[] = [
   completeVersions,
+  adoption,
+  versionIndexes,
   leanIndexes,
   quotaUse,
   categoryExtensions,

@@ -3,9 +3,16 @@ import { baseSchema } from './base-schema.ts';
 import { catalogSchema } from './catalog-schema.ts';
 import type { Migration, MigrationStep } from './migration.ts';
 import { reservationSchema } from './reservation-schema.ts';
+import { searchSchema } from './search-schema.ts';
 import { runningTotals } from './statistics-schema.ts';
 
-const STEPS: readonly MigrationStep[] = [...baseSchema, ...catalogSchema, runningTotals, ...reservationSchema];
+const STEPS: readonly MigrationStep[] = [
+  ...baseSchema,
+  ...catalogSchema,
+  runningTotals,
+  ...reservationSchema,
+  ...searchSchema,
+];
 
 export const MIGRATIONS: readonly Migration[] = STEPS.map((step, version) => ({ ...step, version }));
 

@@ -1,35 +1,33 @@
 /**
- * Reading the journal, and applying one migration together with its journal row: both in the transaction of whoever
- * calls, so that a file never has the one without the other.
+ * The statements around a migration: reading the journal, running what a migration lists, writing its journal row. All
+ * in the transaction of whoever calls, so that a file never has the one without the other.
  */
 import sql, { raw } from 'sql-template-tag';
 import { now } from '../core/dates.ts';
+import type { Dialect } from '../sql/dialect.ts';
 import { all, one, procedure, run, type Steps } from '../sql/procedure.ts';
-import { checksumOf } from './migration.ts';
+import { completeVersion } from './completion.ts';
+import { assertOurs, type JournalRow, type SchemaState } from './journal.ts';
+import { checksumOf, type Direction } from './migration.ts';
 import { migrationOf } from './migration-list.ts';
+import { watched } from './watched.ts';
 
-/** A row of the journal. */
-export interface JournalRow {
+/** Which migration's statements to run. */
+export interface StatementsToRun {
   readonly version: number;
-  readonly name: string;
-  readonly checksum: string;
-  readonly appliedAt: string;
-  readonly safeVersion: string | null;
+  readonly direction: Direction;
+  /** Only make what the schema lacks, as on a file that an old server made. */
+  readonly complete: boolean;
+  readonly block: boolean;
 }
 
-/** What a file is, seen from its schema. */
-export interface SchemaState {
-  /** Tables that are not SQLite's own. */
-  readonly tables: readonly string[];
-  readonly journal: readonly JournalRow[];
-}
-
-/** Which migration to run, and who does. */
-export interface MigrationToApply {
+/** A migration that was run, on its way into the journal. */
+export interface MigrationToRecord {
   readonly version: number;
-  readonly direction: 'up' | 'down';
+  readonly direction: Direction;
   readonly appliedBy: string;
   readonly libraryVersion: string;
+  readonly durationMs: number;
 }
 
 const JOURNAL = 'catalog_migrations';
@@ -45,42 +43,102 @@ const CREATE_JOURNAL = `CREATE TABLE IF NOT EXISTS ${JOURNAL} (
   safe_version TEXT
 )`;
 
-export const schemaState = procedure(
-  'migrations.schemaState',
-  'read',
-  function* (_: null, dialect): Steps<SchemaState> {
-    const found = yield* all<{ name: string }>(dialect.tables());
-    const tables = found.map(({ name }) => name);
-    const journal = tables.includes(JOURNAL)
-      ? yield* all<JournalRow>(sql`SELECT version AS "version", name AS "name", checksum AS "checksum",
+function* readState(dialect: Dialect): Steps<SchemaState> {
+  const found = yield* all<{ name: string }>(dialect.tables());
+  const tables = found.map(({ name }) => name);
+  const journal = tables.includes(JOURNAL)
+    ? yield* all<JournalRow>(sql`SELECT version AS "version", name AS "name", checksum AS "checksum",
         applied_at AS "appliedAt", safe_version AS "safeVersion" FROM catalog_migrations ORDER BY version`)
-      : [];
-    return { tables, journal };
+    : [];
+  return { tables, journal };
+}
+
+export const schemaState = procedure('migrations.schemaState', 'read', (_: null, dialect) => readState(dialect));
+
+/** Looks at a file before anything else does. @throws what {@link assertOurs} throws */
+export const lookAtFile = procedure('migrations.look', 'read', function* (_: string, dialect): Steps<void> {
+  assertOurs(yield* readState(dialect));
+});
+
+/** Runs what a migration lists; returns how many statements had something to do. */
+export const runStatements = procedure(
+  'migrations.statements',
+  'write',
+  function* ({ version, direction, complete, block }: StatementsToRun): Steps<number> {
+    const migration = migrationOf(version);
+    const statements = migration[direction];
+    const declared = block ? (migration.declares?.[direction] ?? []) : null;
+    const watch = { migration: `${version} (${migration.name})`, declared };
+    if (complete) return yield* watched(completeVersion(statements), watch);
+    return yield* watched(runAll(statements), watch);
   },
 );
 
-export const applyMigration = procedure(
-  'migrations.apply',
+function* runAll(statements: readonly string[]): Steps<number> {
+  for (const statement of statements) yield* run(raw(statement));
+  return statements.length;
+}
+
+/** Writes, or takes out, the journal row of a migration. */
+export const recordMigration = procedure(
+  'migrations.record',
   'write',
-  function* ({ version, direction, appliedBy, libraryVersion }: MigrationToApply): Steps<void> {
-    const migration = migrationOf(version);
-    const start = performance.now();
-    yield* run(raw(CREATE_JOURNAL));
-    for (const statement of migration[direction]) yield* run(raw(statement));
-    if (direction === 'down') {
-      yield* run(sql`DELETE FROM catalog_migrations WHERE version = ${version}`);
-      return;
-    }
-    const duration = Math.round(performance.now() - start);
-    yield* run(sql`INSERT INTO catalog_migrations (version, name, checksum, applied_at, applied_by, library_version,
-      duration_ms, safe_version)
-      VALUES (${version}, ${migration.name}, ${checksumOf(migration)}, ${now()}, ${appliedBy}, ${libraryVersion},
-      ${duration}, ${migration.safeVersion?.toString() ?? null})`);
+  function* (input: MigrationToRecord): Steps<void> {
+    yield* watched(record(input), { migration: String(input.version), declared: null });
   },
 );
+
+function* record({ version, direction, appliedBy, libraryVersion, durationMs }: MigrationToRecord): Steps<void> {
+  if (direction === 'down') {
+    yield* run(sql`DELETE FROM catalog_migrations WHERE version = ${version}`);
+    return;
+  }
+  const migration = migrationOf(version);
+  yield* run(raw(CREATE_JOURNAL));
+  yield* run(sql`INSERT INTO catalog_migrations (version, name, checksum, applied_at, applied_by, library_version,
+    duration_ms, safe_version)
+    VALUES (${version}, ${migration.name}, ${checksumOf(migration)}, ${now()}, ${appliedBy}, ${libraryVersion},
+    ${durationMs}, ${migration.safeVersion?.toString() ?? null})`);
+}
 
 /** Whether the journal holds this version's row; umzug asks after each step. */
 export const isApplied = procedure('migrations.isApplied', 'read', function* (version: number): Steps<boolean> {
   const found = yield* one(sql`SELECT 1 AS "applied" FROM catalog_migrations WHERE version = ${version}`);
   return found !== undefined;
+});
+
+/** Rows that name a row which does not exist: how many, by the table and the foreign key. */
+export const foreignKeyViolations = procedure('migrations.foreignKeys', 'read', function* (_: null): Steps<
+  { key: string; rows: number }[]
+> {
+  return yield* all<{ key: string; rows: number }>(sql`SELECT "table" || ' → ' || parent AS "key", count(*) AS "rows"
+      FROM pragma_foreign_key_check GROUP BY 1 ORDER BY 1`);
+});
+
+/** What SQLite's quick check finds wrong; nothing for a sound file. */
+export const quickCheck = procedure('migrations.quickCheck', 'read', function* (_: null): Steps<string[]> {
+  const found = yield* all<{ quick_check: string }>(raw('PRAGMA quick_check(10)'));
+  return found.map(({ quick_check: text }) => text).filter((text) => text !== 'ok');
+});
+
+/** Rows of each table that exists. */
+export const tableRows = procedure('migrations.rows', 'read', function* (tables: readonly string[]): Steps<
+  Record<string, number>
+> {
+  const counts: Record<string, number> = {};
+  for (const table of tables) {
+    const exists = yield* one(sql`SELECT 1 AS "found" FROM sqlite_schema WHERE type = 'table' AND name = ${table}`);
+    if (exists === undefined) continue;
+    counts[table] = (yield* one<{ rows: number }>(raw(`SELECT count(*) AS "rows" FROM ${table}`)))?.rows ?? 0;
+  }
+  return counts;
+});
+
+/** What the schema holds by kind, with the columns of tables; names in lower case. */
+export const storedObjects = procedure('migrations.objects', 'read', function* (_: null): Steps<
+  { kind: string; name: string; columns: string }[]
+> {
+  return yield* all<{ kind: string; name: string; columns: string }>(sql`SELECT type AS "kind", lower(name) AS "name",
+      CASE type WHEN 'table' THEN (SELECT lower(group_concat(c.name, char(10))) FROM pragma_table_xinfo(m.name) c)
+      ELSE '' END AS "columns" FROM sqlite_schema m WHERE name NOT GLOB 'sqlite_*'`);
 });

@@ -1,136 +1,308 @@
 /**
- * Brings a file to the schema of this release. All pending migrations run in one write transaction, which is the lock
- * as well: of several starters one migrates, the others wait and find nothing to do, and a killed one leaves nothing.
- * umzug orders the steps; it is loaded only when there are any, because most opens have none.
+ * Brings a file from one schema version to another, up or down. All migrations run in one write transaction, which is
+ * the lock as well: of several starters one migrates, the others wait and find nothing to do, and a killed one leaves
+ * nothing. A verified copy is made first, and what the file looked like before is compared with what it looks like after.
  */
-import { hostname, userInfo } from 'node:os';
-import { DatabaseError } from '../errors.ts';
-import type { Engine, Executor } from '../sql/engine.ts';
-import { LIBRARY_VERSION } from '../version.ts';
-import { checksumOf, orderedName } from './migration.ts';
+import { stat } from 'node:fs/promises';
+import { basename, dirname, extname, join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import type { Umzug } from 'umzug';
+import { assertRoom, type FreeBytes, freeBytes } from '../backup/disk-space.ts';
+import { databaseBytes, removeDeadPartials, takeSnapshot } from '../backup/snapshot.ts';
+import type { MigrationProgress } from '../catalog-options.ts';
+import { DatabaseError, ValidationError } from '../errors.ts';
+import type { CallOptions, Engine, Executor } from '../sql/engine.ts';
+import { describe } from '../validation.ts';
+import { assertDeclared } from './dangerous-operations.ts';
+import { type Estimate, estimate, speedProbe } from './estimate.ts';
+import { assertFits, isLegacy, type MigrationStatus, type SchemaState, statusOf } from './journal.ts';
+import { type Direction, type Migration, orderedName, type WorkContext } from './migration.ts';
 import { LATEST_VERSION, MIGRATIONS } from './migration-list.ts';
-import { applyMigration, isApplied, type JournalRow, type SchemaState, schemaState } from './migration-procedures.ts';
+import { schemaState, tableRows } from './migration-procedures.ts';
+import { MigrationRun, type RanMigration, umzugOver } from './migration-run.ts';
+import { assertNoneAdded, type Findings, findingsBefore } from './schema-validation.ts';
+import { type SchemaVerdict, verifySchema } from './verification.ts';
 
-/** A version that waits to be applied. */
-export interface PendingMigration {
-  readonly version: number;
-  readonly name: string;
+/** How migrations are run on a file. */
+export interface MigrationRules {
+  readonly backupDir: string;
+  readonly migrationBackup: boolean;
+  readonly migrationValidation: boolean;
+  readonly blockDangerousOperations: boolean;
+  readonly legacyTimeZone: string;
+  readonly defaultQuotaBytes: number | null;
 }
 
-/** A version that was applied, and when. */
-export interface AppliedMigration extends PendingMigration {
-  readonly appliedAt: string;
+/** What a migrator works on. */
+export interface MigratorHost {
+  readonly engine: Engine;
+  readonly database: string;
+  readonly rules: MigrationRules;
+  readonly logger: Logger;
+  /** Opens an engine on a copy, for rehearsals. */
+  readonly openCopy: (path: string) => Promise<Engine>;
+  readonly free?: FreeBytes | undefined;
 }
 
-/** How a file's schema stands to this release. */
-export interface MigrationStatus {
-  /** The newest version applied; -1 for a file without a schema. */
-  readonly current: number;
-  /** The newest version this release knows. */
-  readonly latest: number;
-  readonly pending: PendingMigration[];
-  readonly applied: AppliedMigration[];
+/** Where to, and who listens. */
+export interface ChangeOptions extends CallOptions {
+  /** The version to end at. Default: the newest, going up. */
+  readonly to?: number | undefined;
+  readonly onProgress?: ((progress: MigrationProgress) => void) | undefined;
 }
 
-const appliedBy = () => {
-  try {
-    return `${userInfo().username}@${hostname()} (process ${process.pid})`;
-  } catch {
-    return `process ${process.pid}`; // the user id has no name, as in many containers
-  }
-};
-
-/** The status that a journal tells. */
-export function statusOf(journal: readonly JournalRow[]): MigrationStatus {
-  const done = new Set(journal.map(({ version }) => version));
-  return {
-    current: journal.at(-1)?.version ?? -1,
-    latest: LATEST_VERSION,
-    pending: MIGRATIONS.filter(({ version }) => !done.has(version)).map(({ version, name }) => ({ version, name })),
-    applied: journal.map(({ version, name, appliedAt }) => ({ version, name, appliedAt })),
-  };
+/** What a change of the schema did. */
+export interface MigrationOutcome {
+  readonly from: number;
+  readonly to: number;
+  /** In the order they ran. */
+  readonly migrations: readonly RanMigration[];
+  /** The verified copy of the file as it was; null when nothing was changed, or the file was new. */
+  readonly backup: string | null;
+  /** What happened to rows, by kind. */
+  readonly counts: Readonly<Record<string, number>>;
 }
 
-/**
- * Refuses what must not be touched.
- * @throws {DatabaseError} CATALOG_FOREIGN_DATABASE for tables without our journal, CATALOG_SCHEMA_NEWER for versions
- *   this release does not know, CATALOG_MIGRATION_FAILED when an applied migration's text has changed since
- */
-export function assertOurs({ tables, journal }: SchemaState): void {
-  if (journal.length === 0 && tables.length > 0) {
-    throw new DatabaseError('CATALOG_FOREIGN_DATABASE', 'the file holds tables, but no journal of this library');
-  }
-  for (const { version, name, checksum, safeVersion } of journal) {
-    const known = MIGRATIONS[version];
-    if (known === undefined) {
-      if (safeVersion !== null && Number(safeVersion) <= LATEST_VERSION) continue;
-      throw new DatabaseError('CATALOG_SCHEMA_NEWER', `the file has migration ${version} (${name}), unknown here`);
-    }
-    if (checksumOf(known) !== checksum) {
-      throw new DatabaseError(
-        'CATALOG_MIGRATION_FAILED',
-        `migration ${version} (${name}) was applied with other text`,
-        {
-          hint: 'Use the release that applied it, or one that was published after.',
-        },
-      );
-    }
-  }
+/** What a change would do. */
+export interface MigrationPlan extends Estimate {
+  readonly from: number;
+  readonly to: number;
+  readonly direction: Direction;
+  readonly databaseBytes: number;
+  /** Bytes of the copy that is made first; 0 when none is. */
+  readonly backupBytes: number;
+  /** Bytes free where the database is. */
+  readonly freeBytes: number;
 }
 
-/** What the schema of an open engine's file is. */
-export const readSchema = (executor: Executor): Promise<SchemaState> => executor.run(schemaState, null);
+const LOCK_WAIT_MS = 3_600_000; // another starter may need this long for a large file
+const LOCK_PAUSE_MS = 50;
+const TOLD_EVERY_MS = 5_000; // lines in the log while a migration lasts
+const COST_TABLES = ['clients', 'files', 'file_versions', 'client_activity'];
 
-/**
- * Applies every pending migration.
- * @throws {DatabaseError} CATALOG_MIGRATION_FAILED when one fails; the file is as it was before then
- */
-export async function migrateUp(engine: Engine): Promise<AppliedMigration[]> {
-  const { Umzug } = await import('umzug');
-  return engine.lend(
-    'write',
-    async (connection) => {
-      // Read again: another starter may have migrated while this one waited for the lock.
-      const before = await readSchema(connection);
-      assertOurs(before);
-      const umzug = new Umzug<Executor>({
-        migrations: MIGRATIONS.map((migration) => ({
-          name: orderedName(migration),
-          up: () => apply(connection, migration.version, 'up'),
-          down: () => apply(connection, migration.version, 'down'),
-        })),
-        context: connection,
-        storage: journalStorage(connection),
-        logger: undefined,
-      });
-      await umzug.up().catch((error: unknown) => {
-        throw migrationError(error);
-      });
-      const { journal } = await readSchema(connection);
-      return statusOf(journal).applied.slice(before.journal.length);
-    },
-    { deadlineMs: Number.POSITIVE_INFINITY, foreignKeys: false },
-  );
-}
+/** Codes that say more than that a migration failed. */
+const TELLING = new Set(['CATALOG_DANGEROUS_OPERATION', 'CATALOG_FULL', 'CATALOG_FOREIGN_DATABASE', 'CATALOG_CORRUPT']);
 
-const apply = (connection: Executor, version: number, direction: 'up' | 'down') =>
-  connection.run(applyMigration, { version, direction, appliedBy: appliedBy(), libraryVersion: LIBRARY_VERSION });
-
-/** umzug's view of our journal: it reads there, and what it would write is written already and only verified. */
-function journalStorage(connection: Executor) {
-  const verify = async (name: string, wanted: boolean) => {
-    const found = await connection.run(isApplied, Number.parseInt(name, 10));
-    if (found !== wanted) throw new DatabaseError('CATALOG_MIGRATION_FAILED', `${name} left the journal as it was`);
-  };
-  return {
-    executed: async () => (await readSchema(connection)).journal.map(orderedName),
-    logMigration: ({ name }: { name: string }) => verify(name, true),
-    unlogMigration: ({ name }: { name: string }) => verify(name, false),
-  };
-}
-
-function migrationError(error: unknown): DatabaseError {
+function migrationError(error: unknown): unknown {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+  if (cause instanceof DatabaseError && TELLING.has(cause.code)) return cause;
+  if (cause instanceof Error && cause.name === 'AbortError') return cause;
   const message = error instanceof Error ? error.message : String(error);
   return new DatabaseError('CATALOG_MIGRATION_FAILED', message, { cause });
+}
+
+function checkVersion(value: unknown, min: number, max: number): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value;
+  const accepted = min > max ? 'nothing: there is no older version' : `a version from ${min} to ${max}`;
+  throw new ValidationError({ field: 'to', received: describe(value), accepted });
+}
+
+/** The migrations between two versions, in the order they run. */
+function chosen(direction: Direction, current: number, to: number): Migration[] {
+  const between = MIGRATIONS.filter(
+    ({ version }) => version > Math.min(current, to) && version <= Math.max(current, to),
+  );
+  return direction === 'up' ? between : between.reverse();
+}
+
+/** Runs migrations on one file. */
+export class Migrator {
+  readonly #host: MigratorHost;
+
+  constructor(host: MigratorHost) {
+    this.#host = host;
+  }
+
+  /** How the file's schema stands to this release. */
+  async status(): Promise<MigrationStatus> {
+    return statusOf((await this.#state()).journal);
+  }
+
+  /** Whether journal and schema are what this release made of them. Never throws for what it finds. */
+  async verify(): Promise<SchemaVerdict> {
+    return verifySchema(this.#host.engine);
+  }
+
+  /**
+   * What `up` would do, or `down` when `to` is older than the file.
+   * @throws {ValidationError} for a version that there is not
+   */
+  async plan({ to = LATEST_VERSION }: { readonly to?: number | undefined } = {}): Promise<MigrationPlan> {
+    return this.#plan(this.#host.engine, await this.#state(), checkVersion(to, 0, LATEST_VERSION));
+  }
+
+  /**
+   * Applies pending migrations.
+   * @throws {DatabaseError} CATALOG_MIGRATION_FAILED when one fails, CATALOG_DANGEROUS_OPERATION, CATALOG_FULL,
+   *   CATALOG_BUSY; the file is as it was before then
+   */
+  async up(options: ChangeOptions = {}): Promise<MigrationOutcome> {
+    return this.#change('up', options.to ?? LATEST_VERSION, options);
+  }
+
+  /** Takes migrations back. @throws as {@link up} */
+  async down(options: ChangeOptions & { readonly to: number }): Promise<MigrationOutcome> {
+    return this.#change('down', options.to, options);
+  }
+
+  /**
+   * The migrations as an instance of umzug, such as for its own command line: each runs in a transaction of its own, with
+   * the same lock, copy and checks.
+   */
+  async umzug(): Promise<Umzug<Executor>> {
+    const single = async ({ version }: Migration, direction: Direction): Promise<void> => {
+      await this.#change(direction, direction === 'up' ? version : version - 1, {});
+    };
+    return umzugOver(single, this.#host.engine);
+  }
+
+  #state(executor: Executor = this.#host.engine): Promise<SchemaState> {
+    return executor.run(schemaState, null);
+  }
+
+  async #plan(executor: Executor, state: SchemaState, to: number): Promise<MigrationPlan> {
+    const { database, rules, free = freeBytes } = this.#host;
+    const { current: from } = statusOf(state.journal);
+    const direction = to < from ? 'down' : 'up';
+    const bytes = await databaseBytes(database);
+    const backup = rules.migrationBackup && state.tables.length > 0 && from !== to;
+    const measured = {
+      rows: await executor.run(tableRows, COST_TABLES),
+      databaseBytes: bytes,
+      probeMs: await executor.run(speedProbe, null),
+      backup,
+      validation: rules.migrationValidation && state.tables.length > 0 && from !== to,
+    };
+    return {
+      from,
+      to,
+      direction,
+      ...estimate(chosen(direction, from, to), direction, measured),
+      databaseBytes: bytes,
+      backupBytes: backup ? bytes : 0,
+      freeBytes: await free(dirname(database)),
+    };
+  }
+
+  async #change(direction: Direction, to: number, options: ChangeOptions): Promise<MigrationOutcome> {
+    const { engine } = this.#host;
+    const deadline = Date.now() + LOCK_WAIT_MS;
+    for (;;) {
+      try {
+        const use = { deadlineMs: Number.POSITIVE_INFINITY, foreignKeys: false, signal: options.signal };
+        return await engine.lend('write', (connection) => this.#locked(connection, direction, to, options), use);
+      } catch (error) {
+        // Another starter migrates: its lock ends with it, whichever way it ends.
+        const isBusy = error instanceof DatabaseError && error.code === 'CATALOG_BUSY';
+        if (!isBusy || Date.now() > deadline) throw error;
+        await pause(LOCK_PAUSE_MS, undefined, { signal: options.signal });
+      }
+    }
+  }
+
+  async #locked(
+    connection: Executor,
+    direction: Direction,
+    wanted: number,
+    options: ChangeOptions,
+  ): Promise<MigrationOutcome> {
+    // Read again: another starter may have migrated while this one waited for the lock.
+    const state = await this.#state(connection);
+    assertFits(state.journal);
+    const { current: from } = statusOf(state.journal);
+    const to = direction === 'up' ? checkVersion(wanted, 0, LATEST_VERSION) : checkVersion(wanted, 0, from);
+    const migrations = direction === 'up' && to <= from ? [] : chosen(direction, from, to);
+    if (migrations.length === 0) return { from, to: from, migrations: [], backup: null, counts: {} };
+    this.#assertHarmless(migrations, direction);
+    const isNew = state.tables.length === 0;
+    const before = isNew ? null : await this.#before(connection);
+    const backup = isNew ? null : await this.#backup(connection, state, from, to);
+    const run = await this.#run(connection, direction, migrations, isLegacy(state), options);
+    if (before !== null) await assertNoneAdded(connection, before);
+    return { from, to, migrations: run.ran, backup, counts: run.counts };
+  }
+
+  #assertHarmless(migrations: readonly Migration[], direction: Direction): void {
+    if (!this.#host.rules.blockDangerousOperations) return;
+    for (const migration of migrations) {
+      const name = `${migration.version} (${migration.name})`;
+      for (const text of migration[direction]) assertDeclared(name, text, migration.declares?.[direction]);
+    }
+  }
+
+  async #before(connection: Executor): Promise<Findings | null> {
+    return this.#host.rules.migrationValidation ? findingsBefore(connection) : null;
+  }
+
+  /** Makes sure that everything fits on the disk, then copies the file as it is: nothing was changed yet. */
+  async #backup(connection: Executor, state: SchemaState, from: number, to: number): Promise<string | null> {
+    const { database, rules, logger, free = freeBytes } = this.#host;
+    const { growthBytes, backupBytes } = await this.#plan(connection, state, to);
+    const isTogether = (await deviceOf(rules.backupDir)) === (await deviceOf(database));
+    await assertRoom(dirname(database), growthBytes + (isTogether ? backupBytes : 0), 'the migration', free);
+    await removeDeadPartials(rules.backupDir);
+    if (!rules.migrationBackup) return null;
+    const path = join(rules.backupDir, backupName(database, from, to));
+    const { bytes } = await takeSnapshot(database, path, { free });
+    logger.info({ backup: path, bytes }, 'the database was copied before it is migrated');
+    return path;
+  }
+
+  async #run(
+    connection: Executor,
+    direction: Direction,
+    migrations: readonly Migration[],
+    legacy: boolean,
+    { onProgress, signal }: ChangeOptions,
+  ): Promise<MigrationRun> {
+    const { rules } = this.#host;
+    const context: WorkContext = {
+      timeZone: rules.legacyTimeZone,
+      defaultQuotaBytes: rules.defaultQuotaBytes,
+      legacy,
+    };
+    const tell = this.#logging(onProgress);
+    const run = new MigrationRun(connection, {
+      context,
+      block: rules.blockDangerousOperations,
+      onProgress: tell,
+      signal,
+    });
+    const umzug = await umzugOver((migration, way) => run.apply(migration, way), connection);
+    const last = migrations.at(-1);
+    if (last === undefined) return run;
+    await umzug[direction]({ to: orderedName(last) }).catch((error: unknown) => {
+      throw migrationError(error);
+    });
+    return run;
+  }
+
+  #logging(onProgress: ChangeOptions['onProgress']): (progress: MigrationProgress) => void {
+    let toldAt = 0;
+    return (progress) => {
+      onProgress?.(progress);
+      if (progress.elapsedMs - toldAt < TOLD_EVERY_MS) return;
+      toldAt = progress.elapsedMs;
+      this.#host.logger.info({ ...progress }, 'migrating');
+    };
+  }
+}
+
+/** `catalogue-before-5-to-12-20251120T101500123Z.db`: sorts by time among those of one database. */
+function backupName(database: string, from: number, to: number): string {
+  const extension = extname(database);
+  const time = new Date().toISOString().replaceAll(/[-:.]/g, '');
+  const source = from === -1 ? 'adoption' : `${from}-to-${to}`;
+  return `${basename(database, extension)}-before-${source}-${time}${extension || '.db'}`;
+}
+
+/** The file system of a path, or of the nearest folder above that exists. */
+async function deviceOf(path: string): Promise<number> {
+  try {
+    return (await stat(path)).dev;
+  } catch (error) {
+    if (dirname(path) === path) throw error;
+    return deviceOf(dirname(path));
+  }
 }

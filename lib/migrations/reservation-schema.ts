@@ -16,6 +16,7 @@ const quotaReservations: MigrationStep = {
     'CREATE INDEX idx_quota_reservations_expiry ON quota_reservations(ExpiresAt)',
   ],
   down: ['DROP TABLE quota_reservations'],
+  declares: { down: ['DROP TABLE'] },
   safeVersion: 5,
 };
 

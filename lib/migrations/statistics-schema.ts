@@ -107,5 +107,7 @@ export const runningTotals: MigrationStep = {
     'ALTER TABLE client_quotas DROP COLUMN FileCount',
     ...Object.keys(TABLES).map((name) => `DROP TABLE ${name}`),
   ],
+  declares: { up: ['UPDATE without WHERE'], down: ['DROP COLUMN', 'DROP TABLE'] },
+  loses: 'the daily totals of clients',
   safeVersion: 5,
 };

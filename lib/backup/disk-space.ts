@@ -1,0 +1,31 @@
+/** Whether something still fits on a disk, asked before it is begun: a full disk half-way helps nobody. */
+import { statfs } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { DatabaseError } from '../errors.ts';
+
+/** Bytes that a process of this user may still write to the file system of a folder. */
+export type FreeBytes = (folder: string) => Promise<number>;
+
+/** Asks the nearest folder above that exists. */
+export const freeBytes: FreeBytes = async (folder) => {
+  const path = resolve(folder);
+  try {
+    const { bavail, bsize } = await statfs(path);
+    return bavail * bsize;
+  } catch (error) {
+    if (dirname(path) === path) throw error;
+    return freeBytes(dirname(path));
+  }
+};
+
+/**
+ * Makes sure that so many bytes fit.
+ * @throws {DatabaseError} CATALOG_FULL when they do not; nothing was written
+ */
+export async function assertRoom(folder: string, needed: number, what: string, free: FreeBytes): Promise<void> {
+  const available = await free(folder);
+  if (available >= needed) return;
+  throw new DatabaseError('CATALOG_FULL', `${what} needs ${needed} bytes in ${folder}, and ${available} are free`, {
+    hint: 'Free some disk space, or move the folder to a larger disk; nothing was changed.',
+  });
+}

@@ -1,0 +1,85 @@
+/**
+ * What migrations will take: microseconds a row as measured on one machine, scaled by how fast this one runs a short
+ * piece of the same kind of work. The figures are in docs/MIGRATIONS.md; the benchmark compares them with real runs.
+ */
+import { raw } from 'sql-template-tag';
+import { one, procedure, type Steps } from '../sql/procedure.ts';
+import type { Direction, Migration } from './migration.ts';
+
+const MICROSECONDS_PER_MS = 1_000;
+const BYTES_PER_MB = 1024 * 1024;
+
+/** What the probe took on the machine where the costs were measured, in milliseconds. */
+const REFERENCE_PROBE_MS = 60;
+
+/** Milliseconds a megabyte of the database: copying and checking the copy in full, and checking before and after. */
+const BACKUP_MS_PER_MB = 16;
+const VALIDATION_MS_PER_MB = 5;
+
+// The log holds every page that was changed, and pages that move are in it as well as in the file.
+const LOG_FACTOR = 2;
+
+/** How long a fixed piece of work takes on a connection's thread, in milliseconds: arithmetic, sorting, a b-tree. */
+export const speedProbe = procedure('migrations.speedProbe', 'read', function* (_: null): Steps<number> {
+  const start = performance.now();
+  yield* one(
+    raw(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60000)
+    SELECT count(*) AS "count" FROM (SELECT hex(i * 7919 % 104729) AS h FROM n ORDER BY h)`),
+  );
+  return performance.now() - start;
+});
+
+/** What one migration is expected to take. */
+export interface PlannedMigration {
+  readonly version: number;
+  readonly name: string;
+  /** Rows it touches. */
+  readonly rows: number;
+  readonly estimatedMs: number;
+  /** Going down: what the older schema cannot hold; null where nothing is lost. */
+  readonly loses: string | null;
+}
+
+/** What a plan rests on. */
+export interface Measured {
+  readonly rows: Readonly<Record<string, number>>;
+  readonly databaseBytes: number;
+  /** What {@link speedProbe} took here. */
+  readonly probeMs: number;
+  readonly backup: boolean;
+  readonly validation: boolean;
+}
+
+/** What migrations are expected to take together. */
+export interface Estimate {
+  readonly migrations: PlannedMigration[];
+  readonly estimatedMs: number;
+  /** Bytes that the database and its log will need beyond what they take now. */
+  readonly growthBytes: number;
+}
+
+function planOne(migration: Migration, direction: Direction, measured: Measured, factor: number): PlannedMigration {
+  const { version, name, cost, loses } = migration;
+  const rows = cost === undefined ? 0 : (measured.rows[cost.table] ?? 0);
+  const each = direction === 'up' ? cost?.upMicroseconds : cost?.downMicroseconds;
+  const estimatedMs = (rows * (each ?? 0) * factor) / MICROSECONDS_PER_MS;
+  return { version, name, rows, estimatedMs, loses: direction === 'down' ? (loses ?? null) : null };
+}
+
+/** The estimate for some migrations in the order they run. */
+export function estimate(migrations: readonly Migration[], direction: Direction, measured: Measured): Estimate {
+  const factor = measured.probeMs / REFERENCE_PROBE_MS;
+  const planned = migrations.map((migration) => planOne(migration, direction, measured, factor));
+  const megabytes = measured.databaseBytes / BYTES_PER_MB;
+  const around = (measured.backup ? BACKUP_MS_PER_MB : 0) + (measured.validation ? VALIDATION_MS_PER_MB : 0);
+  const added = migrations.reduce(
+    (sum, { cost }, position) => sum + (cost?.bytes ?? 0) * (planned[position]?.rows ?? 0),
+    0,
+  );
+  const touches = planned.some(({ rows }) => rows > 0);
+  return {
+    migrations: planned,
+    estimatedMs: planned.reduce((sum, { estimatedMs }) => sum + estimatedMs, 0) + megabytes * around * factor,
+    growthBytes: touches ? Math.ceil(measured.databaseBytes * LOG_FACTOR + added) : 0,
+  };
+}

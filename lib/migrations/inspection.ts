@@ -1,0 +1,51 @@
+/**
+ * Asks a process of its own what a file is that is not evidently a catalogue of this library. The file stays as it is to
+ * the byte, and a file that keeps SQLite busy for ever costs no more than the deadline.
+ */
+import { execFile } from 'node:child_process';
+import { stat } from 'node:fs/promises';
+import { extname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { DatabaseError, reviveError, type WireError } from '../errors.ts';
+
+/** `legacy`: an old server's; `empty`: it holds no tables at all. */
+export type FileVerdict = 'ours' | 'legacy' | 'empty';
+
+/** What the process prints. */
+export type Inspection = { readonly verdict: FileVerdict } | { readonly error: WireError };
+
+// Sources run as .ts, the published package as .js.
+const SCRIPT = fileURLToPath(new URL(`./inspect-file${extname(import.meta.url)}`, import.meta.url));
+const DEADLINE_MS = 30_000;
+const DEADLINE_MS_PER_MB = 100; // seven times what a full check of a sound file took
+const BYTES_PER_MB = 1024 * 1024;
+const run = promisify(execFile);
+
+/**
+ * What a file is.
+ * @throws {DatabaseError} CATALOG_FOREIGN_DATABASE, CATALOG_SCHEMA_NEWER, CATALOG_MIGRATION_FAILED or CATALOG_CORRUPT:
+ *   why it must not be touched
+ */
+export async function inspectFile(path: string, deadlineMs?: number): Promise<FileVerdict> {
+  const { size } = await stat(path);
+  const timeout = deadlineMs ?? DEADLINE_MS + (size / BYTES_PER_MB) * DEADLINE_MS_PER_MB;
+  const options = { timeout: Math.ceil(timeout), killSignal: 'SIGKILL', windowsHide: true } as const;
+  const inspection = await run(process.execPath, ['--no-warnings', SCRIPT, path], options).then(
+    ({ stdout }) => JSON.parse(stdout) as Inspection,
+    (cause: unknown) => {
+      throw notAnswered(path, cause);
+    },
+  );
+  if ('error' in inspection) throw reviveError(inspection.error);
+  return inspection.verdict;
+}
+
+function notAnswered(path: string, cause: unknown): DatabaseError {
+  const isLate = cause instanceof Error && 'killed' in cause && cause.killed === true;
+  if (!isLate) return new DatabaseError('CATALOG_IO', `${path} could not be looked at`, { cause });
+  return new DatabaseError('CATALOG_FOREIGN_DATABASE', `${path} could not be looked at in time`, {
+    cause,
+    hint: 'The file is damaged or hostile; check the path. It was not changed.',
+  });
+}

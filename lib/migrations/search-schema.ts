@@ -1,0 +1,49 @@
+/**
+ * The search index: a trigram index of folded names and paths, and the list of rows it has not taken in yet. Triggers
+ * only note rowids in that list, with SQL of any age, so that the catalogue stays writable for a server whose SQLite
+ * knows nothing of full-text search; the index itself is brought up to date by lib/search before a commit.
+ */
+import { SEARCH_INDEX_TABLE } from '../core/search-index-table.ts';
+import type { MigrationStep } from './migration.ts';
+
+// An `OR IGNORE` in a trigger would be overruled by the conflict clause of whatever statement fires it.
+const note = (row: string) =>
+  `INSERT INTO search_todo (FileRow) SELECT ${row} WHERE NOT EXISTS (SELECT 1 FROM search_todo WHERE FileRow = ${row});`;
+
+// REPLACE deletes the row it replaces without a delete trigger, unless recursive triggers are on.
+const noteReplaced = `INSERT INTO search_todo (FileRow) SELECT rowid FROM files
+      WHERE ID = NEW.ID AND rowid NOT IN (SELECT FileRow FROM search_todo);`;
+
+const TRIGGERS: Readonly<Record<string, string>> = {
+  search_file_replaced: `BEFORE INSERT ON files BEGIN ${noteReplaced} END`,
+  search_file_inserted: `AFTER INSERT ON files BEGIN ${note('NEW.rowid')} END`,
+  search_file_renamed: `AFTER UPDATE OF FileName, PathName ON files
+    WHEN OLD.FileName IS NOT NEW.FileName OR OLD.PathName IS NOT NEW.PathName BEGIN ${note('NEW.rowid')} END`,
+  search_file_identified: `BEFORE UPDATE OF ID ON files WHEN OLD.ID IS NOT NEW.ID BEGIN ${noteReplaced} END`,
+  search_file_moved: `AFTER UPDATE ON files
+    WHEN OLD.rowid <> NEW.rowid BEGIN ${note('OLD.rowid')} ${note('NEW.rowid')} END`,
+  search_file_deleted: `AFTER DELETE ON files BEGIN ${note('OLD.rowid')} END`,
+};
+
+const searchIndex: MigrationStep = {
+  name: 'search-index',
+  up: [
+    'CREATE TABLE search_todo (FileRow INTEGER PRIMARY KEY)',
+    SEARCH_INDEX_TABLE,
+    'CREATE VIRTUAL TABLE search_vocabulary USING fts5vocab(search_index, row)',
+    ...Object.entries(TRIGGERS).map(([name, body]) => `CREATE TRIGGER ${name} ${body}`),
+    'INSERT INTO search_todo (FileRow) SELECT rowid FROM files',
+  ],
+  down: [
+    ...Object.keys(TRIGGERS).map((name) => `DROP TRIGGER ${name}`),
+    'DROP TABLE search_vocabulary',
+    'DROP TABLE search_index',
+    'DROP TABLE search_todo',
+  ],
+  declares: { down: ['DROP TABLE'] },
+  declares: { down: ['DROP TABLE'] },
+  cost: { table: 'files', upMicroseconds: 0.3, downMicroseconds: 1, bytes: 9 },
+  safeVersion: 5,
+};
+
+export const searchSchema: readonly MigrationStep[] = [searchIndex];

@@ -1,0 +1,68 @@
+/** Whether a file's journal and schema are what this release made of them, and what its adoption found. */
+import sql from 'sql-template-tag';
+import type { Executor } from '../sql/engine.ts';
+import { one, procedure, type Steps } from '../sql/procedure.ts';
+import { readReports } from './adoption/quarantine.ts';
+import { journalProblems, statusOf } from './journal.ts';
+import { MIGRATIONS } from './migration-list.ts';
+import { schemaState, storedObjects } from './migration-procedures.ts';
+import { objectsAfter, type SchemaObjects } from './schema-objects.ts';
+
+/** What an adoption did with a file of an old server. */
+export interface AdoptionReport {
+  readonly adoptedAt: string;
+  /** The zone in which dates without one were read. */
+  readonly timeZone: string;
+  /** What happened to rows, by kind. */
+  readonly counts: Readonly<Record<string, number>>;
+}
+
+/** What verifying found. */
+export interface SchemaVerdict {
+  readonly ok: boolean;
+  readonly problems: string[];
+  /** The adoptions of the file, oldest first. */
+  readonly adoptions: AdoptionReport[];
+}
+
+export const adoptionReports = procedure('migrations.adoptions', 'read', function* (_: null): Steps<AdoptionReport[]> {
+  const exists = yield* one(sql`SELECT 1 AS "found" FROM sqlite_schema WHERE name = 'catalog_reports'`);
+  if (exists === undefined) return [];
+  const reports = yield* readReports('adoption');
+  return reports.map(({ createdAt, report }) => {
+    const { timeZone, counts } = JSON.parse(report);
+    return { adoptedAt: createdAt, timeZone, counts };
+  });
+});
+
+type Stored = readonly { readonly kind: string; readonly name: string; readonly columns: string | null }[];
+
+function missingFrom(stored: Stored, expected: SchemaObjects): string[] {
+  const columnsOf = new Map(
+    stored
+      .filter(({ kind }) => kind === 'table')
+      .map(({ name, columns }) => [name, new Set((columns ?? '').split('\n'))]),
+  );
+  const names = (kind: string) => new Set(stored.filter((object) => object.kind === kind).map(({ name }) => name));
+  const [indexes, triggers] = [names('index'), names('trigger')];
+  const tables = [...expected.tables].flatMap(([table, columns]) => {
+    const found = columnsOf.get(table);
+    if (found === undefined) return [`the table ${table} is missing`];
+    return [...columns].filter((column) => !found.has(column)).map((column) => `${table} lacks the column ${column}`);
+  });
+  return [
+    ...tables,
+    ...[...expected.indexes].filter((name) => !indexes.has(name)).map((name) => `the index ${name} is missing`),
+    ...[...expected.triggers].filter((name) => !triggers.has(name)).map((name) => `the trigger ${name} is missing`),
+  ];
+}
+
+/** Compares the journal with the migrations, and the schema with what they make. */
+export async function verifySchema(executor: Executor): Promise<SchemaVerdict> {
+  const { journal } = await executor.run(schemaState, null);
+  const { current } = statusOf(journal);
+  const expected = objectsAfter(MIGRATIONS.filter(({ version }) => version <= current));
+  const stored = await executor.run(storedObjects, null);
+  const problems = [...journalProblems(journal).map(({ message }) => message), ...missingFrom(stored, expected)];
+  return { ok: problems.length === 0, problems, adoptions: await executor.run(adoptionReports, null) };
+}

@@ -1,0 +1,45 @@
+/**
+ * Lets every statement of a migration pass one gate, on the thread that runs it: a statement that can lose data must be
+ * declared, also where a procedure put it together. Tests hang a hook in here to end the process between two statements.
+ */
+import type { Steps } from '../sql/procedure.ts';
+import { assertDeclared, type DangerousOperation } from './dangerous-operations.ts';
+
+/** What the gate knows of the migration. */
+export interface Watch {
+  readonly migration: string;
+  /** Losses that are meant; null lets everything pass. */
+  readonly declared: readonly DangerousOperation[] | null;
+}
+
+/** Where a test may hang a function that hears of each statement before it runs. */
+export const STATEMENT_HOOK = Symbol.for('backup-catalog.migration-statement');
+
+type Hook = (statement: string) => void;
+
+const MAX_KNOWN = 2_000; // texts that were read once; a migration has a few dozen
+
+/** Runs a procedure's steps through the gate. */
+export function* watched<Result>(steps: Steps<Result>, { migration, declared }: Watch): Steps<Result> {
+  const hook = (globalThis as { [STATEMENT_HOOK]?: Hook })[STATEMENT_HOOK];
+  const known = new Set<string>();
+  let next = steps.next();
+  while (!next.done) {
+    const step = next.value;
+    const text = step.sql.sql;
+    if (declared !== null && !known.has(text)) {
+      assertDeclared(migration, text, declared);
+      if (known.size < MAX_KNOWN) known.add(text);
+    }
+    hook?.(text);
+    let answer: unknown;
+    try {
+      answer = yield step;
+    } catch (error) {
+      next = steps.throw(error);
+      continue;
+    }
+    next = steps.next(answer);
+  }
+  return next.value;
+}
