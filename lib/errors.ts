@@ -189,7 +189,14 @@ type Prototypes = ReadonlyMap<string, object>;
 const prototypes = (...classes: { readonly name: string; readonly prototype: object }[]): Prototypes =>
   new Map(classes.map(({ name, prototype }) => [name, prototype]));
 
-const OURS = prototypes(ValidationError, NotFoundError, DuplicateClientError, ConflictError, QuotaExceededError);
+const OURS = prototypes(
+  ValidationError,
+  NotFoundError,
+  DuplicateClientError,
+  ConflictError,
+  QuotaExceededError,
+  DangerousOperationError,
+);
 const BUILT_IN = prototypes(TypeError, RangeError, SyntaxError, ReferenceError, URIError, EvalError);
 
 const MAX_CAUSES = 8; // an error may be its own cause

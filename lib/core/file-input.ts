@@ -106,6 +106,9 @@ export const checkOriginalPath = (value: unknown): string | null =>
 
 export const checkFileName = (value: unknown): string => checkText(value, 'fileName', { max: MAX_FILE_NAME });
 
+// By the extension, because the lookup takes a bare name for one: a file called `zip` would be an archive.
+const mimeTypeOf = (extension: string | null): string | null => (extension === null ? null : lookup(extension) || null);
+
 /** A CRC-32. */
 export const checkCrc = (value: unknown): number => checkInteger(value, 'crc', 0, MAX_CRC);
 
@@ -126,7 +129,7 @@ export function checkFile(file: FileInput, options: SaveOptions = {}): FileToSav
   const fileName = checkFileName(given['fileName']);
   const extension = extensionOf(fileName);
   const short = (field: string, max: number) => optional(given[field], (value) => checkText(value, field, { max }));
-  const mimeType = short('mimeType', MAX_MIME_TYPE) ?? (lookup(fileName) || null);
+  const mimeType = short('mimeType', MAX_MIME_TYPE) ?? mimeTypeOf(extension);
   return {
     id: optional(given['id'], (value) => checkId(value, 'id')),
     clientId: checkId(given['clientId'], 'clientId'),
