@@ -58,20 +58,15 @@ const functionName = (program: string) => `_${program.replaceAll('-', '_')}`;
 const namesOf = (flags: readonly Flag[]) => flags.flatMap(({ names }) => names);
 const indent = (lines: readonly string[], spaces: number) => lines.map((line) => ' '.repeat(spaces) + line).join('\n');
 
-/** Flags with values by their names, and what each may be followed by. */
-function bashValues(flags: readonly Flag[]): string[] {
-  return flags
-    .filter(({ takesValue }) => takesValue)
-    .map(({ names, choices }) => `${names.join('|')}) words='${choices.join(' ')}' ;;`);
-}
+const unique = (names: readonly string[]) => [...new Set(names)];
 
 function bash({ program, commands, flags }: Grammar): string {
-  const everyFlag = [...flags, ...commands.flatMap((command) => command.flags)];
-  const withValue = namesOf(everyFlag.filter(({ takesValue }) => takesValue));
-  const common = namesOf(flags).join(' ');
+  const withValue = [...flags, ...commands.flatMap((command) => command.flags)].filter(({ takesValue }) => takesValue);
+  const withChoices = withValue
+    .filter(({ choices }) => choices.length > 0)
+    .map(({ names, choices }) => `${names.join('|')}) words='${choices.join(' ')}' ;;`);
   const ofCommand = commands.map(
-    (command) =>
-      `${command.name}) words='${[...command.choices].join(' ')}' flags='${namesOf(command.flags).join(' ')}' ;;`,
+    ({ name, choices, flags: own }) => `${name}) words='${choices.join(' ')}' flags='${namesOf(own).join(' ')}' ;;`,
   );
   return `# bash completion of ${program}
 ${functionName(program)}() {
@@ -79,24 +74,22 @@ ${functionName(program)}() {
   local command='' words='' flags='' index
   for ((index = 1; index < COMP_CWORD; index++)); do
     case \${COMP_WORDS[index]} in
-      ${withValue.join('|')}) ((index++)) ;;
+      ${unique(namesOf(withValue)).join('|')}) ((index++)) ;;
       -*) ;;
       *) command=\${COMP_WORDS[index]}; break ;;
     esac
   done
-  COMPREPLY=()
-  case $previous in
-${indent(bashValues(everyFlag), 4)}
-    *) previous='' ;;
+  case $command in
+    '') words='${commands.map(({ name }) => name).join(' ')}' ;;
+${indent(ofCommand, 4)}
   esac
-  if [[ -z $previous ]]; then
-    case $command in
-      '') words='${commands.map(({ name }) => name).join(' ')}' ;;
-${indent(ofCommand, 6)}
-    esac
-    [[ $current == -* ]] && words="$flags ${common}"
-  fi
-  [[ -n $words ]] && mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+  [[ $current == -* ]] && words="$flags ${namesOf(flags).join(' ')}"
+  case $previous in
+${indent(withChoices, 4)}
+    ${unique(namesOf(withValue)).join('|')}) words='' ;;
+  esac
+  COMPREPLY=()
+  [[ -n $words ]] && COMPREPLY=($(compgen -W "$words" -- "$current"))
 }
 complete -o bashdefault -o default -F ${functionName(program)} ${program}`;
 }
@@ -114,7 +107,7 @@ function zsh({ program, commands, flags }: Grammar): string {
   const described = commands.map((command) => `'${zshText(command.name)}:${zshText(command.summary)}'`);
   const cases = commands.map((command) => {
     const argument = command.choices.length > 0 ? `'1:argument:(${command.choices.join(' ')})'` : `'*:file:_files'`;
-    return `${command.name}) _arguments ${[...[...flags, ...command.flags].map(zshFlag), argument].join(' ')} ;;`;
+    return `${command.name}) _arguments $common ${[...command.flags.map(zshFlag), argument].join(' ')} ;;`;
   });
   return `#compdef ${program}
 ${name}() {
@@ -123,7 +116,10 @@ ${name}() {
   local -a commands=(
 ${indent(described, 4)}
   )
-  _arguments -C ${flags.map(zshFlag).join(' ')} '1:command:->command' '*::argument:->argument'
+  local -a common=(
+${indent(flags.map(zshFlag), 4)}
+  )
+  _arguments -C $common '1:command:->command' '*::argument:->argument'
   case $state in
     command) _describe command commands ;;
     argument)

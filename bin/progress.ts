@@ -39,6 +39,7 @@ function bar(folder: string): Progress {
   const counted = countFiles(folder, counting.signal, (files) => shown.setTotal(files));
   return {
     update({ files, bytes }) {
+      if (files > shown.getTotal()) shown.setTotal(files); // it overtook the counting
       shown.update(files, { read: formatBytes(bytes), left: timeLeft(startedAt, files, shown.getTotal()) });
     },
     async stop() {

@@ -41,7 +41,8 @@ function kindOf(entry: Entry): Found['kind'] {
 async function readFolder(root: string, folder: string): Promise<(Found | Folder | Unreadable)[]> {
   const path = join(root, folder);
   try {
-    // Names as bytes: one that is not UTF-8 would come out as another name, which opens nothing.
+    // Names as bytes: one that is not UTF-8 would come out as another name, which opens nothing. Sorted here, since
+    // readdir promises no order.
     const entries = await readdir(path, { withFileTypes: true, encoding: 'buffer' });
     return entries.sort((a, b) => Buffer.compare(a.name, b.name)).map((entry) => toFound(entry, root, folder));
   } catch (error) {

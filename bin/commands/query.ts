@@ -3,7 +3,7 @@ import type { DatabaseManager } from '../../lib/index.ts';
 import type { CommandSpec } from '../command.ts';
 import { formatNumberOf } from '../format.ts';
 import { printJson, printLine, tell, toHex } from '../output.ts';
-import { table } from '../table.ts';
+import { type Column, table } from '../table.ts';
 
 type SqlRow = Awaited<ReturnType<DatabaseManager['query']>>[number];
 
@@ -14,11 +14,14 @@ const cellOf = (value: SqlRow[string] | undefined): string => {
 
 const titlesOf = ([first]: readonly SqlRow[]) => (first === undefined ? [] : Object.keys(first));
 
+/** Whether a column holds numbers and nothing else. */
+const isFigures = (values: readonly (SqlRow[string] | undefined)[]) =>
+  values.some((value) => value !== null) && values.every((value) => value === null || typeof value === 'number');
+
 function toTable(rows: readonly SqlRow[]): string {
   const titles = titlesOf(rows);
-  const columns = titles.map((title) => {
-    const isFigure = rows.every((row) => typeof row[title] === 'number' || row[title] === null);
-    return { title, align: isFigure ? ('right' as const) : ('left' as const) };
+  const columns = titles.map((title): Column => {
+    return { title, align: isFigures(rows.map((row) => row[title])) ? 'right' : 'left' };
   });
   const cells = rows.map((row) => titles.map((title) => cellOf(row[title])));
   return table(columns, cells);

@@ -1,0 +1,191 @@
+/** The parts of the command line that processes cannot be made to show at will: races with other writers, orders, words. */
+import { appendFileSync, writeFileSync } from 'node:fs';
+import { link, rename, stat, symlink, truncate } from 'node:fs/promises';
+import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import fc from 'fast-check';
+import t from 'tap';
+import { catalogueFiles } from '../bin/catalogue-files.ts';
+import {
+  formatBytes,
+  formatCrc,
+  formatDate,
+  formatDuration,
+  formatNumberOf,
+  parseBytes,
+  printable,
+} from '../bin/format.ts';
+import { mapInOrder, take } from '../bin/iterate.ts';
+import { readContent } from '../bin/read-content.ts';
+import { table } from '../bin/table.ts';
+import { countFiles, walk } from '../bin/walk.ts';
+
+const isCatalogue = () => false;
+
+t.test('a file that changes while it is read is read again, once', async (t) => {
+  const path = join(t.testdir({ file: 'first' }), 'file');
+  let reads = 0;
+  const changeOnce = () => {
+    reads += 1;
+    if (reads === 1) writeFileSync(path, 'second, longer');
+  };
+  const content = await readContent(path, { isCatalogue, onRead: changeOnce });
+  t.match(content, { kind: 'content', size: 14, crc: crc32('second, longer') });
+  const changeAlways = () => appendFileSync(path, 'x');
+  t.same(await readContent(path, { isCatalogue, onRead: changeAlways }), {
+    kind: 'unreadable',
+    message: 'it changed while it was read, twice',
+  });
+});
+
+t.test('what is recorded is what was read, also where the size is no size', async (t) => {
+  t.match(await readContent('/proc/self/status', { isCatalogue }), { kind: 'content', size: Number });
+  const { size } = (await readContent('/proc/self/status', { isCatalogue })) as { size: number };
+  t.ok(size > 0);
+  t.match(await readContent('/dev/null', { isCatalogue }), { kind: 'special' });
+});
+
+t.test('a file that went away, or became another thing, is told', async (t) => {
+  const dir = t.testdir({ target: 'x' });
+  t.same(await readContent(join(dir, 'gone'), { isCatalogue }), {
+    kind: 'unreadable',
+    message: 'no such file or directory (ENOENT)',
+  });
+  await symlink('target', join(dir, 'link'));
+  t.same(await readContent(join(dir, 'link'), { isCatalogue }), { kind: 'symlink' });
+  t.same(await readContent(join(dir, 'target'), { isCatalogue: () => true }), { kind: 'catalogue' });
+});
+
+t.test('the catalogue’s files are known before they exist, and under other names', async (t) => {
+  const dir = t.testdir({ folder: { 'c.db': 'x' } });
+  const own = await catalogueFiles(join(dir, 'folder', 'c.db'), dir);
+  for (const name of ['c.db', 'c.db-wal', 'c.db-shm', 'c.db-journal']) t.ok(own.hasPath(`folder/${name}`));
+  t.notOk(own.hasPath('c.db'));
+  await link(join(dir, 'folder', 'c.db'), join(dir, 'other'));
+  t.ok(own.hasInode(await stat(join(dir, 'other'), { bigint: true })));
+  await t.rejects(catalogueFiles(join(dir, 'folder', 'c.db', 'x'), dir), { code: 'ENOTDIR' });
+});
+
+t.test('a stop does not wait for the end of a large file', async (t) => {
+  const path = join(t.testdir({ large: '' }), 'large');
+  await truncate(path, 2 ** 42); // takes no room on the disk, and hours to read
+  const controller = new AbortController();
+  const stop = () => controller.abort();
+  t.same(await readContent(path, { isCatalogue, signal: controller.signal, onRead: stop }), { kind: 'stopped' });
+});
+
+t.test('the walk tells everything once, in the byte order of the names, files before folders', async (t) => {
+  const dir = t.testdir({ b: '', a: { z: '', a: { x: '' } }, B: '', é: '', c: {} });
+  const found: string[] = [];
+  for await (const item of walk(dir)) found.push('relative' in item ? item.relative : item.message);
+  t.same(found, ['B', 'b', 'é', 'a/z', 'a/a/x']);
+  const counts: number[] = [];
+  t.equal(await countFiles(dir, undefined, (count) => counts.push(count)), 5);
+  t.same(counts, [1, 2, 3, 4, 5]);
+});
+
+t.test('the walk goes on where a folder went away, and stops when it is asked to', async (t) => {
+  const dir = t.testdir({ a: { inside: '' }, b: { inside: '' } });
+  const found: unknown[] = [];
+  for await (const item of walk(dir)) {
+    found.push(item);
+    if (found.length === 1) await rename(join(dir, 'b'), join(dir, 'moved'));
+  }
+  t.match(found, [
+    { relative: 'a/inside' },
+    { kind: 'unreadable', path: join(dir, 'b'), message: 'no such file or directory (ENOENT)' },
+  ]);
+  const controller = new AbortController();
+  for await (const _ of walk(dir, controller.signal)) controller.abort();
+  t.equal(await countFiles(dir, controller.signal), 0);
+});
+
+t.test('mapInOrder: every result, in order, and never more than `width` at work', async (t) => {
+  const delays = fc.array(fc.nat({ max: 5 }), { maxLength: 40 });
+  await fc.assert(
+    fc.asyncProperty(delays, fc.integer({ min: 1, max: 8 }), async (turns, width) => {
+      let working = 0;
+      let most = 0;
+      const map = async (count: number) => {
+        most = Math.max(most, ++working);
+        for (let turn = 0; turn < count; turn += 1) await new Promise(setImmediate);
+        working -= 1;
+        return count;
+      };
+      async function* source() {
+        yield* turns;
+      }
+      const results: number[] = [];
+      for await (const result of mapInOrder(source(), width, map)) results.push(result);
+      t.strictSame(results, turns);
+      if (most > width) throw new Error(`${most} at work`);
+    }),
+    { numRuns: 50 },
+  );
+});
+
+t.test('mapInOrder: whoever leaves early or fails waits for what is at work', async (t) => {
+  let working = 0;
+  const map = async (item: number) => {
+    working += 1;
+    await new Promise(setImmediate);
+    working -= 1;
+    if (item === 2) throw new Error('two');
+    return item;
+  };
+  async function* numbers() {
+    yield* [1, 2, 3, 4, 5];
+  }
+  for await (const _ of mapInOrder(numbers(), 3, map)) break;
+  t.equal(working, 0);
+  await t.rejects(Array.fromAsync(mapInOrder(numbers(), 3, map)), { message: 'two' });
+  t.equal(working, 0);
+});
+
+t.test('take: a stream in pieces that lose nothing', async (t) => {
+  async function* numbers() {
+    yield* [1, 2, 3];
+  }
+  const source = numbers();
+  t.same(await Array.fromAsync(take(source, 2)), [1, 2]);
+  t.same(await Array.fromAsync(take(source, 2)), [3]);
+  t.same(await Array.fromAsync(take(source, 2)), []);
+});
+
+t.test('figures and names as people read them', async (t) => {
+  t.same([0, 1023, 1024, 1536, 2 ** 30, 2 ** 53 - 1].map(formatBytes), [
+    ...['0 B', '1023 B', '1.0 KiB', '1.5 KiB', '1.0 GiB', '8.0 PiB'],
+  ]);
+  t.equal(formatBytes(null), '-');
+  t.equal(formatCrc(0xf), '0000000f');
+  t.equal(formatCrc(null), '-');
+  t.match(formatDate('2020-02-29T12:34:56.789Z'), /^2020-0[23]-\d\d \d\d:\d\d:56$/);
+  t.equal(formatDate(null), '-');
+  t.same(
+    [1, 2000].map((count) => formatNumberOf(count, 'file')),
+    ['1 file', '2,000 files'],
+  );
+  t.same([1, 61_000, 600_000, 2 ** 24].map(formatDuration), ['1 s', '61 s', '10 min', '4 h 40 min']);
+  t.equal(printable('a\tb\r\n\u0000\u009b\u202e\u2028c'), 'a\\tb\\r\\n\\x00\\x9b\\u202e\\u2028c');
+  t.same(['0', '1048576', '1.5KiB', '2 M', '3gb', '1e3', '-1', 'x', '9P', '9007199254740991'].map(parseBytes), [
+    0,
+    1048576,
+    1536,
+    2 * 1024 ** 2,
+    3 * 1024 ** 3,
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+  ]);
+});
+
+t.test('a table aligns what a terminal shows', async (t) => {
+  const columns = [{ title: 'N', align: 'right' as const }, { title: 'NAME' }, { title: 'LAST' }];
+  const rows = [
+    ['1', '漢字', 'x'],
+    ['100', 'e\u0301', ''],
+  ];
+  t.equal(table(columns, rows), '  N  NAME  LAST\n  1  漢字  x\n100  e\u0301');
+});

@@ -1,0 +1,40 @@
+/** Runs the command line as its users do: a process of its own, its two outputs apart. */
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+
+export const ENTRY = fileURLToPath(new URL('../bin/backup-catalog.ts', import.meta.url));
+
+// Halves the time a process takes to start, which is most of what these tests wait for.
+const COMPILE_CACHE = fileURLToPath(new URL('../.tap/compile-cache', import.meta.url));
+
+export interface Finished {
+  /** The exit code; null when a signal ended the process. */
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+// What the surroundings of a test run may set and the tests must not see.
+const REMOVED = ['NO_COLOR', 'FORCE_COLOR', 'DATABASE_NAME', 'FILE_STORAGE_DIR', 'CONNECTION_POOL_SIZE', 'SHELL'];
+
+export function environment(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
+  const kept = Object.entries(process.env).filter(([name]) => !REMOVED.includes(name));
+  return { ...Object.fromEntries(kept), NODE_COMPILE_CACHE: COMPILE_CACHE, ...extra };
+}
+
+/** Waits for a process and gathers what it says. */
+export async function finished(child: ChildProcess): Promise<Finished> {
+  const ended = new Promise<number | null>((resolve, reject) => child.on('error', reject).on('close', resolve));
+  const read = (stream: ChildProcess['stdout']) => (stream === null ? '' : text(stream));
+  const [code, stdout, stderr] = await Promise.all([ended, read(child.stdout), read(child.stderr)]);
+  return { code, stdout, stderr };
+}
+
+/** Runs any program. */
+export const execute = (program: string, args: readonly string[], options: SpawnOptions = {}): Promise<Finished> =>
+  finished(spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options, env: environment(options.env) }));
+
+/** Runs the command line. */
+export const cli = (args: readonly string[], options: SpawnOptions = {}): Promise<Finished> =>
+  execute(process.execPath, [ENTRY, ...args], options);

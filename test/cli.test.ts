@@ -1,0 +1,163 @@
+/** The commands that look into a catalogue: what they print, where, and the exit codes scripts rely on. */
+import { existsSync } from 'node:fs';
+import { mkdir, open, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import t from 'tap';
+import { cli } from './cli-run.ts';
+
+t.setTimeout(120_000); // a hundred processes
+
+const CONTENTS = { 'a.txt': 'hello', 'Äpfel.TXT': 'apples', sub: { 'a.txt': 'other', 'photo.jpg': 'no photo' } };
+
+/** A folder with four files and a catalogue of them, made once for the tests that only read. */
+const home = t.testdir({ data: CONTENTS });
+const database = join(home, 'catalog.db');
+const asked = (...args: string[]) => cli([...args, '--database', database]);
+
+async function askedJson(...args: string[]) {
+  const { code, stdout, stderr } = await asked(...args, '--json');
+  if (code !== 0) throw new Error(`exit code ${code}: ${stderr}`);
+  return JSON.parse(stdout);
+}
+
+t.before(async () => {
+  const { code } = await asked('ingest', join(home, 'data'), '--client', 'laptop');
+  if (code !== 0) throw new Error('the catalogue for the tests could not be made');
+});
+
+t.test('status: the schema for machines, the whole for people', async (t) => {
+  const status = await askedJson('status');
+  t.same(Object.keys(status), ['current', 'latest', 'pending', 'applied']);
+  t.equal(status.current, status.latest);
+  t.same(status.pending, []);
+  const { code, stdout, stderr } = await asked('status');
+  t.equal(code, 0);
+  t.equal(stderr, '');
+  t.match(stdout, `Database  ${database}`);
+  t.match(stdout, /Schema {4}version (\d+) of \1\nPending {3}nothing\nClients {3}1\nFiles {5}4\nBytes {5}24 B\n$/);
+});
+
+t.test('stats: the library’s own result', async (t) => {
+  const stats = await askedJson('stats', '--storage-dir', home);
+  const sections = ['databaseInfo', 'storageInfo', 'clientStats', 'fileStats', 'performanceInfo'];
+  t.same(Object.keys(stats), sections);
+  t.match(stats, {
+    databaseInfo: { path: database },
+    storageInfo: { path: home, exists: true },
+    fileStats: { totalFiles: 4, totalBytes: 24 },
+  });
+  const { stdout } = await asked('stats');
+  t.match(stdout, /CLIENT {2}FILES {2}SIZE\nlaptop {6}4 {2}24 B\n/);
+});
+
+t.test('search: literal, across case and script, a page at a time', async (t) => {
+  const found = await askedJson('search', 'äpfel');
+  t.match(found, { total: 1, nextCursor: null, files: [{ fileName: 'Äpfel.TXT', fileSize: 6, version: 1 }] });
+  const first = await askedJson('search', 'a.txt', '--limit', '1');
+  t.match(first, { total: 2, files: { length: 1 } });
+  const second = await askedJson('search', 'a.txt', '--limit', '1', '--cursor', first.nextCursor);
+  t.match(second, { total: 2, nextCursor: null, files: { length: 1 } });
+  t.not(first.files[0].id, second.files[0].id);
+  const people = await asked('search', 'a.txt', '--limit', '1');
+  t.match(
+    people.stdout,
+    /^SIZE {2}MODIFIED +CLIENT {2}ID +PATH\n {1}5 B {2}\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}laptop {2}/,
+  );
+  t.equal(people.stderr, `2 files found\nthere are more: add --cursor ${first.nextCursor}\n`);
+  t.match(await asked('search', 'nothing of this name'), { code: 0, stdout: '', stderr: '0 files found\n' });
+  t.match(await cli(['search', '--database', database, '--', '-dash']), { code: 0, stderr: '0 files found\n' });
+});
+
+t.test('versions: by id, by name, by path, and never by guess', async (t) => {
+  const { files } = await askedJson('search', 'photo.jpg');
+  const [{ id }] = files;
+  const byId = await askedJson('versions', id);
+  t.match(byId, [{ fileId: id, versionNumber: 1, isActive: true, fileSize: 8 }]);
+  t.same(await askedJson('versions', 'photo.jpg', '--client', 'laptop'), byId);
+  t.same(await askedJson('versions', 'photo.jpg', '--client', 'laptop', '--path', 'sub/photo.jpg'), byId);
+  t.same(await askedJson('versions', 'sub/photo.jpg', '--client', 'laptop'), byId);
+  t.match((await asked('versions', id)).stdout, /^VERSION {5}SIZE .*\n {6}1 {2}\* {3}8 B .* [0-9a-f]{8} {2}no /);
+  const several = await asked('versions', 'a.txt', '--client', 'laptop');
+  t.match(several, {
+    code: 1,
+    stderr: /several files are called a\.txt: (a\.txt, sub\/a\.txt|sub\/a\.txt, a\.txt)\. Say/,
+  });
+  const misses: [string[], RegExp][] = [
+    [['photo.jpg', '--client', 'nobody'], /client nobody does not exist/],
+    [['photo', '--client', 'laptop'], /a file called photo of this client does not exist/],
+    [['photo.jpg', '--client', 'laptop', '--path', 'x'], /with the original path x does not exist/],
+    [['0'.repeat(32)], /file 0{32} does not exist/],
+  ];
+  for (const [args, stderr] of misses) t.match(await asked('versions', ...args), { code: 1, stdout: '', stderr });
+});
+
+t.test('clients and categories', async (t) => {
+  const page = await askedJson('clients');
+  t.match(page, { nextCursor: null, clients: [{ name: 'laptop', publicKey: null, hasKey: false }] });
+  t.match((await asked('clients')).stdout, /^NAME +LAST SEEN +KEY {2}ID\nlaptop {2}\d{4}-.* no {3}[0-9a-f]{32}\n$/);
+  const categories = await askedJson('categories');
+  t.match(categories[0], { name: 'archive', description: String, color: '#007acc', extensions: Array });
+  t.match((await asked('categories')).stdout, /\narchive +#007acc /);
+});
+
+t.test('query: rows of a reading statement, binary values in hex', async (t) => {
+  const rows = await askedJson('query', "SELECT x'00ff' AS blob, 1.5 AS real, NULL AS none, 'a' AS text");
+  t.same(rows, [{ blob: '00ff', real: 1.5, none: null, text: 'a' }]);
+  const table = await asked('query', "SELECT x'00ff' AS b, 7 AS number, 'two\nlines\u001b[31m' AS t, NULL AS n");
+  t.equal(table.stdout, `b     number  ${'t'.padEnd(20)}n\n00ff       7  two\\nlines\\x1b[31m  NULL\n`);
+  t.equal(table.stderr, '1 row\n');
+  const wide = await asked('query', "SELECT '漢字' AS w, 1 AS n UNION ALL SELECT 'é', 2");
+  t.equal(wide.stdout, 'w     n\n漢字  1\né     2\n');
+  t.match(await asked('query', 'SELECT 1 WHERE 0'), { code: 0, stdout: '', stderr: '0 rows\n' });
+  t.match(await asked('query', 'DELETE FROM files'), { code: 1, stdout: '', stderr: /^error: .*read/ });
+  t.match(await asked('query', 'SELEC 1'), { code: 1, stdout: '', stderr: /syntax error .*Correct the statement/ });
+  t.match(await askedJson('query', 'SELECT count(*) AS n FROM files'), [{ n: 4 }]);
+});
+
+t.test('health: exit code 1 is for what is broken', async (t) => {
+  const report = await askedJson('health');
+  const keys = [
+    'status',
+    'databaseHealthy',
+    'connectionPoolOk',
+    'databaseSizeMb',
+    'totalClients',
+    'totalFiles',
+    'issues',
+  ];
+  t.same(Object.keys(report), keys);
+  t.match(report, { databaseHealthy: true, connectionPoolOk: true, totalClients: 1, totalFiles: 4 });
+  t.match(await asked('health', '--full'), { code: 0, stdout: /^Status +(pass|warn)\n/ });
+});
+
+t.test('health: a damaged page is found by --full, a damaged head at once', async (t) => {
+  const dir = t.testdir({ data: CONTENTS });
+  const damaged = join(dir, 'damaged.db');
+  const ask = (...args: string[]) => cli(['health', '--database', damaged, ...args]);
+  await cli(['ingest', join(dir, 'data'), '--client', 'a', '--database', damaged]);
+  const rootPage = "SELECT rootpage AS page FROM sqlite_schema WHERE name = 'idx_files_filename'";
+  const [{ page }] = JSON.parse((await cli(['query', rootPage, '--json', '--database', damaged])).stdout);
+  const file = await open(damaged, 'r+');
+  await file.write(Buffer.alloc(8), 0, 8, (page - 1) * 4096);
+  await file.close();
+  const full = await ask('--full', '--json');
+  t.equal(full.code, 1);
+  t.match(JSON.parse(full.stdout), { status: 'fail', databaseHealthy: false, issues: [{ severity: 'fail' }] });
+  t.match(await ask('--full'), { code: 1, stdout: /\nfail: / });
+  await writeFile(damaged, Buffer.alloc(8192, 'x'));
+  const unopened = await ask('--json');
+  t.match(unopened, { code: 1, stderr: /^error: / });
+  t.match(JSON.parse(unopened.stdout), { status: 'fail', totalFiles: null, issues: [{ code: /^CATALOG_/ }] });
+  t.match(await ask(), { code: 1, stdout: '', stderr: /^error: / });
+});
+
+t.test('a reading command leaves nothing behind', async (t) => {
+  const before = await stat(database);
+  await asked('search', 'a');
+  t.equal((await stat(database)).size, before.size);
+  t.notOk(existsSync(`${database}-wal`));
+  const dir = t.testdir();
+  await mkdir(join(dir, 'folder'));
+  t.match(await cli(['status', '--database', join(dir, 'folder')]), { code: 2, stderr: /accepted: a regular file/ });
+  await rm(join(dir, 'folder'), { recursive: true });
+});
