@@ -111,12 +111,12 @@ export class Connection {
    *   transaction even when the procedure caught it
    */
   run([name, input]: Call, intent: Intent): unknown {
+    this.wrote = false;
     const found = this.#registry.get(name);
     if (found === undefined) throw notRegistered(name);
     if (intent === 'read' && found.intent === 'write') throw readsOnly(`the procedure ${name}`);
     this.#intent = intent;
     this.#rolledBackBy = undefined;
-    this.wrote = false;
     const result = driveSync(found.steps(input as never, sqliteDialect), this.#execute);
     if (this.#rolledBackBy !== undefined) throw this.#rolledBackBy;
     return result;
