@@ -8,6 +8,7 @@ import { type Call, PHASE } from '../lib/pool/protocol.ts';
 import { classify, classifyStatement, commitFailedCleanly } from '../lib/pool/sqlite-errors.ts';
 import { assertSqliteVersion } from '../lib/pool/sqlite-version.ts';
 import { Loan, runBatch, runGroup } from '../lib/pool/transactions.ts';
+import { Upkeep } from '../lib/pool/upkeep.ts';
 import { createRegistry } from '../lib/sql/procedure.ts';
 import { engineOptions } from './fixtures/open-engine.ts';
 import * as p from './fixtures/procedures.ts';
@@ -211,4 +212,69 @@ t.test('only a commit that was stopped before its record can have been whole has
     [...clean.map(() => true), ...unknown.map(() => false)],
   );
   t.equal(commitFailedCleanly('text'), false);
+});
+
+const tallied = (connection: Connection) => {
+  const [outcome] = runBatch(connection, [[p.counted.name, 'tally']]);
+  return outcome?.ok && outcome.value;
+};
+
+t.test('a procedure that ends transactions runs once for each that wrote', async (t) => {
+  const { connection } = await disturbed(t);
+  const upkeep = new Upkeep(q.tally.name);
+  t.same(short(runGroup(connection, [append('one'), append('two'), failing], upkeep)), [1, 2, 'CATALOG_CONFLICT']);
+  t.equal(tallied(connection), 1);
+  runGroup(
+    connection,
+    [
+      [p.failBeforeWriting.name, 1],
+      [p.unknownTo('write').name, null],
+    ],
+    upkeep,
+  );
+  t.equal(tallied(connection), 1, 'nothing was written');
+  for (const commit of [true, false]) {
+    const loan = new Loan(connection, 'write', true, upkeep);
+    loan.run(append('lent'));
+    loan.end(commit);
+  }
+  const reading = new Loan(connection, 'write', true, upkeep);
+  reading.run([p.slowSum.name, 3]);
+  reading.end(true);
+  t.equal(tallied(connection), 2, 'only the loan that was stored counted');
+  t.equal(upkeep.takeFailure(), null);
+});
+
+t.test('when it fails, what was written is stored all the same, and it rests a minute', async (t) => {
+  for (const procedure of [q.failingTally, q.ruinousTally]) {
+    const { connection } = await disturbed(t);
+    const upkeep = new Upkeep(procedure.name);
+    let now = 1_000_000;
+    t.intercept(performance, 'now', { value: () => now });
+    t.same(short(runGroup(connection, [append('one'), append('two')], upkeep)), [1, 2]);
+    t.same(stored(connection), ['one', 'two']);
+    t.match(upkeep.takeFailure(), { message: /no tally today|NOT NULL/ });
+    t.equal(upkeep.takeFailure(), null, 'told once');
+    now += 59_999;
+    t.same(short(runGroup(connection, [append('three')], upkeep)), [3]);
+    t.equal(upkeep.takeFailure(), null, 'rests');
+    now += 1;
+    t.same(short(runGroup(connection, [append('four')], upkeep)), [4]);
+    t.match(upkeep.takeFailure(), { message: /no tally today|NOT NULL/ });
+    t.equal(tallied(connection), 0);
+  }
+});
+
+t.test('a loan it takes with it is refused; the next goes on without it', async (t) => {
+  const { connection } = await disturbed(t);
+  const upkeep = new Upkeep(q.ruinousTally.name);
+  const lend = () => {
+    const loan = new Loan(connection, 'write', true, upkeep);
+    loan.run(append('lent'));
+    loan.end(true);
+  };
+  t.throws(lend, { name: 'ConflictError', code: 'CATALOG_CONFLICT' });
+  t.same(stored(connection), []);
+  lend();
+  t.same(stored(connection), ['lent']);
 });
