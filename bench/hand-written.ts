@@ -157,9 +157,9 @@ export function countRows(path: string): Map<string, number> {
   return new Map(counts);
 }
 
-/** Rows that each save added to each table, to two decimals; a table that grows with the days counts as 0. */
+/** Rows that each save added to each table; one that grows with days or clients comes out as 0. */
 function growth(before: ReadonlyMap<string, number>, after: ReadonlyMap<string, number>, saves: number): string {
-  const perSave = [...after].map(([name, rows]) => [name, ((rows - (before.get(name) ?? 0)) / saves).toFixed(1)]);
+  const perSave = [...after].map(([name, rows]) => [name, Math.round((rows - (before.get(name) ?? 0)) / saves)]);
   return JSON.stringify(perSave);
 }
 

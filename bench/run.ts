@@ -8,13 +8,14 @@ import { lookups } from './lookups.ts';
 import { mixed } from './mixed.ts';
 import { note } from './notes.ts';
 import { open } from './open.ts';
+import { peers } from './peers.ts';
 import { asJson, type Figure, machine, table } from './report.ts';
 import { saveMany } from './save-many.ts';
 import { saves } from './saves.ts';
 
 type Suite = (sizes: BenchSizes, workplace: Workplace) => Promise<Figure[]>;
 
-const SUITES: Readonly<Record<string, Suite>> = { saves, lookups, 'save-many': saveMany, open, mixed };
+const SUITES: Readonly<Record<string, Suite>> = { saves, lookups, 'save-many': saveMany, open, mixed, peers };
 const ON_REQUEST: ReadonlySet<string> = new Set(['peers']);
 
 function chosen(names: readonly string[]): [string, Suite][] {
