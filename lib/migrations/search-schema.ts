@@ -41,7 +41,6 @@ const searchIndex: MigrationStep = {
     'DROP TABLE search_todo',
   ],
   declares: { down: ['DROP TABLE'] },
-  declares: { down: ['DROP TABLE'] },
   cost: { table: 'files', upMicroseconds: 0.3, downMicroseconds: 1, bytes: 9 },
   safeVersion: 5,
 };

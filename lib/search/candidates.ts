@@ -1,0 +1,103 @@
+/**
+ * Ways to the rows that may match a search, in stretches of bounded size. Each way is complete (no match is left out)
+ * and disjoint (no row comes twice); none is trusted to be exact.
+ */
+import sql, { type Sql } from 'sql-template-tag';
+import { type Dialect, perDialect } from '../sql/dialect.ts';
+import { one, rows, type Steps } from '../sql/procedure.ts';
+import type { Candidate } from './matching.ts';
+import { andAll, type Conditions } from './search-conditions.ts';
+
+/** What every way needs to know. */
+export interface Way {
+  readonly conditions: Conditions;
+  readonly dialect: Dialect;
+  /** Rows in memory at once. */
+  readonly stretch: number;
+  /** Hears of each stretch of candidates. */
+  readonly take: (candidates: readonly Candidate[]) => void;
+}
+
+/** The columns of a {@link Candidate}, of a table called `f`. */
+export const candidateColumns = perDialect(
+  (dialect) => sql`f.rowid, ${dialect.hex('f.ID')}, f.FileName, f.PathName, f.FileSize, f.ModificationDate`,
+);
+
+const filters = ({ indexed, others }: Conditions): Sql => andAll([...indexed, ...others]);
+
+/** Rows of a statement that goes on after a row, stretch by stretch. */
+function* stretches({ stretch, take }: Way, statement: (after: number) => Sql): Steps<void> {
+  let after = Number.MIN_SAFE_INTEGER;
+  for (;;) {
+    const found: Candidate[] = yield* rows<Candidate>(statement(after));
+    take(found);
+    const last = found.at(-1);
+    if (found.length < stretch || last === undefined) return;
+    [after] = last;
+  }
+}
+
+/** Every file that passes the conditions: a walk through the whole table. */
+export function* everyFile(way: Way): Steps<void> {
+  const { dialect, conditions, stretch } = way;
+  yield* stretches(
+    way,
+    (after) => sql`SELECT ${candidateColumns(dialect)} FROM files f NOT INDEXED
+      WHERE f.rowid > ${after}${filters(conditions)} ORDER BY f.rowid LIMIT ${stretch}`,
+  );
+}
+
+/** Whether at most `most` rows pass the conditions that have an index. */
+export function* areFew({ indexed }: Conditions, most: number): Steps<boolean> {
+  if (indexed.length === 0) return false;
+  const found = yield* one(sql`SELECT 1 AS "more" FROM files f WHERE 1 = 1${andAll(indexed)} LIMIT 1 OFFSET ${most}`);
+  return found === undefined;
+}
+
+/** The few files that pass the conditions, through the indexes on them. */
+export function* fewFiles({ conditions, dialect, take }: Way): Steps<void> {
+  take(yield* rows<Candidate>(sql`SELECT ${candidateColumns(dialect)} FROM files f WHERE 1 = 1${filters(conditions)}`));
+}
+
+/** The files that wait to be taken into the search index. */
+export function* waitingFiles(way: Way): Steps<void> {
+  const { dialect, conditions, stretch } = way;
+  yield* stretches(
+    way,
+    // A plain JOIN would walk through the files and look for each in the list.
+    (after) => sql`SELECT ${candidateColumns(dialect)} FROM search_todo t CROSS JOIN files f ON f.rowid = t.FileRow
+      WHERE t.FileRow > ${after}${filters(conditions)} ORDER BY t.FileRow LIMIT ${stretch}`,
+  );
+}
+
+/** Rows that the search index finds, at most `most` and one. */
+export function* indexedRows(query: string, most: number): Steps<number[]> {
+  const found = yield* rows<readonly [row: number]>(sql`SELECT rowid FROM search_index
+    WHERE search_index MATCH ${query} LIMIT ${most + 1}`);
+  return found.map(([row]) => row);
+}
+
+const isNotWaiting = sql`NOT EXISTS (SELECT 1 FROM search_todo t WHERE t.FileRow = f.rowid)`;
+
+/** The files of some rows, as far as they do not wait. */
+export function* filesOfRows(found: readonly number[], { conditions, dialect, take }: Way): Steps<void> {
+  take(
+    yield* rows<Candidate>(sql`SELECT ${candidateColumns(dialect)}
+      FROM json_each(${JSON.stringify(found)}) j CROSS JOIN files f ON f.rowid = j.value
+      WHERE ${isNotWaiting}${filters(conditions)}`),
+  );
+}
+
+/** Every file that the search index finds, as far as it does not wait. */
+export function* everyIndexedFile(query: string, way: Way): Steps<void> {
+  let after = Number.MIN_SAFE_INTEGER;
+  for (;;) {
+    const found: (readonly [row: number])[] = yield* rows<readonly [row: number]>(sql`SELECT rowid FROM search_index
+      WHERE search_index MATCH ${query} AND rowid > ${after} ORDER BY rowid LIMIT ${way.stretch}`);
+    const numbers = found.map(([row]) => row);
+    yield* filesOfRows(numbers, way);
+    const last = numbers.at(-1);
+    if (numbers.length < way.stretch || last === undefined) return;
+    after = last;
+  }
+}

@@ -1,0 +1,79 @@
+/** The filters that plain columns decide, as conditions on `files f`. */
+import sql, { empty, join, type Sql } from 'sql-template-tag';
+import { idBytes } from '../core/ids.ts';
+import { rows, type Steps } from '../sql/procedure.ts';
+import { fold } from './fold.ts';
+import type { SearchRequest } from './search-filter.ts';
+
+/** The conditions of a search; null when no file can pass them. */
+export interface Conditions {
+  /** Conditions an index answers: on the client, and on the size. */
+  readonly indexed: readonly Sql[];
+  readonly others: readonly Sql[];
+}
+
+const DAY_MS = 24 * 60 * 60 * 1_000;
+const DAY_LENGTH = 'YYYY-MM-DD'.length;
+
+/** The UTC day some days from a date, as far as days have four digits. */
+function dayBeside(date: string, days: number): string | undefined {
+  const shifted = new Date(Date.parse(date) + days * DAY_MS).toISOString();
+  return /^\d{4}-/.test(shifted) ? shifted.slice(0, DAY_LENGTH) : undefined;
+}
+
+/** Rows of clients whose folded name contains a text. */
+function* clientsCalled(name: string): Steps<number[]> {
+  const clients = yield* rows<readonly [row: number, name: unknown]>(sql`SELECT rowid, Name FROM clients`);
+  return clients.filter(([, stored]) => typeof stored === 'string' && fold(stored).includes(name)).map(([row]) => row);
+}
+
+function* clientConditions({ clientId, clientName }: SearchRequest): Steps<Sql[] | null> {
+  const conditions = clientId === null ? [] : [sql`f.ClientID = ${idBytes(clientId)}`];
+  if (clientName === null) return conditions;
+  const clients = yield* clientsCalled(clientName);
+  if (clients.length === 0) return null;
+  const called = sql`f.ClientID IN (SELECT ID FROM clients
+    WHERE rowid IN (SELECT value FROM json_each(${JSON.stringify(clients)})))`;
+  return [...conditions, called];
+}
+
+function sizeConditions({ minSize, maxSize }: SearchRequest): Sql[] {
+  return [
+    ...(minSize === null ? [] : [sql`f.FileSize >= ${minSize}`]),
+    ...(maxSize === null ? [] : [sql`f.FileSize <= ${maxSize}`]),
+  ];
+}
+
+/**
+ * A stored date may have any form that dates come in, with any zone: by its text alone it is known to the day and one
+ * day more. The rest is decided row by row.
+ */
+function dateConditions({ dateFrom, dateTo }: SearchRequest): Sql[] {
+  const from = dateFrom === null ? undefined : dayBeside(dateFrom, -1);
+  const to = dateTo === null ? undefined : dayBeside(dateTo, 2);
+  return [
+    ...(dateFrom === null && dateTo === null ? [] : [sql`f.ModificationDate IS NOT NULL`]),
+    ...(from === undefined ? [] : [sql`f.ModificationDate >= ${from}`]),
+    ...(to === undefined ? [] : [sql`f.ModificationDate < ${to}`]),
+  ];
+}
+
+/** The filters of a search as conditions; null when no client has the name asked for. */
+export function* conditionsOf(request: SearchRequest): Steps<Conditions | null> {
+  const clients = yield* clientConditions(request);
+  if (clients === null) return null;
+  const { mimeType, category, verifiedOnly } = request;
+  return {
+    indexed: [...clients, ...sizeConditions(request)],
+    others: [
+      ...(mimeType === null ? [] : [sql`f.MimeType = ${mimeType}`]),
+      ...(category === null ? [] : [sql`f.FileCategory = ${category}`]),
+      ...(verifiedOnly ? [sql`f.Verified = 1`] : []),
+      ...dateConditions(request),
+    ],
+  };
+}
+
+/** `AND …` for each condition. */
+export const andAll = (conditions: readonly Sql[]): Sql =>
+  conditions.length === 0 ? empty : sql` AND ${join(conditions, ' AND ')}`;
