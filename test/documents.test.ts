@@ -1,7 +1,10 @@
 /** The documents are true: their code runs and prints what they say, their tables are those of the library. */
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import type { Option } from 'commander';
 import t, { type Test } from 'tap';
+import { COMMANDS } from '../bin/commands.ts';
+import { buildProgram } from '../bin/main.ts';
 import * as catalog from '../lib/index.ts';
 import {
   codeBlocks,
@@ -113,46 +116,45 @@ t.test("README's tables are those of the library", async (t) => {
 });
 
 t.test("README's table of commands is that of the command line", async (t) => {
-  const help = async (...args: string[]) => {
-    const { stdout } = await runScript(join(PROJECT, 'bin', 'backup-catalog.ts'), [...args, '--help'], {
-      cwd: PROJECT,
-    });
-    return stdout;
-  };
+  const program = buildProgram({ exitCode: 0 });
+  const flagsOf = ({ options }: { readonly options: readonly Option[] }) =>
+    options.flatMap(({ long }) => (long ? [long] : [])).sort();
   const flagsIn = (text: string) => [...new Set(text.match(/--[a-z][a-z-]+/g))].sort();
-  const program = await help();
-  const commands = [...program.slice(program.indexOf('Commands:')).matchAll(/^ {2}([a-z]+) /gm)].map(
-    ([, name]) => name,
-  );
-  const rows = tableRows(section(README, '## The command line'));
-  const documented = rows.map(([command = '']) => command.replaceAll('`', '').split(' ')[0]);
-  t.same(documented.sort(), commands.filter((name) => name !== 'help').sort(), 'commands');
-
-  const global = flagsIn(program.slice(0, program.indexOf('Commands:')));
   const [, everywhere = ''] = section(README, '## The command line').split('Every command takes');
-  t.same(flagsIn(everywhere), global, 'the options of every command');
-  for (const [command = '', flags = ''] of rows) {
-    const [name = ''] = command.replaceAll('`', '').split(' ');
-    const own = flagsIn((await help(name)).split('Global Options:')[0] ?? '').filter((flag) => flag !== '--help');
-    t.same(flagsIn(flags), own, `the options of ${name}`);
-  }
+  t.same(flagsIn(everywhere), [...flagsOf(program), '--help'].sort(), 'the options of every command');
+  const rows = tableRows(section(README, '## The command line'));
+  t.same(
+    rows.map(([usage = '', flags = '']) => [usage.replaceAll('`', '').split(' ')[0], flagsIn(flags)]),
+    COMMANDS.map(({ name }) => [name, flagsOf(program.commands.find((command) => command.name() === name) ?? program)]),
+    'commands, each with the options of its own',
+  );
 });
 
-/** Every public call of an open catalogue, as it is written. */
-function publicCalls(db: catalog.DatabaseManager): string[] {
-  const methodsOf = (holder: object, prefix: string): string[] =>
-    Object.entries(holder).flatMap(([name, value]) => {
-      if (typeof value === 'function') return [`${prefix}.${name}(`];
-      return typeof value === 'object' && value !== null ? methodsOf(value, `${prefix}.${name}`) : [];
-    });
-  const inherited = Object.getOwnPropertyNames(DatabaseManager.prototype).filter((name) => name !== 'constructor');
-  return [...methodsOf(db, 'db'), ...inherited.map((name) => `db.${name}(`)];
+/** The names of everything an object offers, its class's included. */
+function namesOf(holder: object): string[] {
+  const names: string[] = [];
+  for (let level = holder; level !== Object.prototype && level !== null; level = Object.getPrototypeOf(level)) {
+    names.push(...Object.getOwnPropertyNames(level).filter((name) => name !== 'constructor'));
+  }
+  return names;
 }
+
+/** Every public call of an open catalogue, as it is written. */
+function publicCalls(holder: object, prefix: string): string[] {
+  return namesOf(holder).flatMap((name) => {
+    const value: unknown = Reflect.get(holder, name);
+    if (typeof value === 'function') return [`${prefix}.${name}(`];
+    return typeof value === 'object' && value !== null ? publicCalls(value, `${prefix}.${name}`) : [];
+  });
+}
+
+const isOwnStatic = (name: string) => typeof Reflect.get(DatabaseManager, name) === 'function';
 
 t.test('docs/API.md tells of every public call and export, and no document of one there is not', async (t) => {
   const db = await DatabaseManager.open({ database: join(t.testdir(), 'catalog.db') });
   t.teardown(() => db.close());
-  const calls = publicCalls(db);
+  const statics = Object.getOwnPropertyNames(DatabaseManager).filter(isOwnStatic);
+  const calls = [...publicCalls(db, 'db'), ...statics.map((name) => `DatabaseManager.${name}(`)];
   t.ok(calls.length > 40, `${calls.length} calls`);
   t.same(
     calls.filter((call) => !API.includes(call)),
@@ -166,13 +168,22 @@ t.test('docs/API.md tells of every public call and export, and no document of on
   );
   const known = new Set(calls);
   for (const [document, content] of Object.entries({ README, API })) {
-    const mentioned = content.match(/\bdb\.[a-zA-Z]+(?:\.[a-zA-Z]+)?\(/g) ?? [];
+    const mentioned = content.match(/\b(?:db(?:\.[a-zA-Z]+)?|DatabaseManager)\.[a-zA-Z]+\(/g) ?? [];
     t.same(
       mentioned.filter((call) => !known.has(call)),
       [],
       `every call in ${document} exists`,
     );
   }
+});
+
+t.test('docs/DESIGN.md gives the reason of every migration', async (t) => {
+  const db = await DatabaseManager.open({ database: join(t.testdir(), 'catalog.db') });
+  t.teardown(() => db.close());
+  const { applied } = await db.migrations.status();
+  const rows = tableRows(section(readProjectFile('docs/DESIGN.md'), '## The schema'));
+  t.same(rows.map(([name]) => name).sort(), applied.map(({ name }) => asCode(name)).sort());
+  t.ok(rows.every(([, brings, because]) => brings !== '' && because !== ''));
 });
 
 t.test('every link to a file of the project leads to one', async (t) => {
