@@ -11,6 +11,7 @@ import { Health, type HealthOptions, type HealthReport } from './health/health.t
 import type { Migrator } from './migrations/migrator.ts';
 import { type CatalogModules, createModules, type ModuleContext } from './modules.ts';
 import { bringUpToDate, type OpenedFile, openFile } from './opening.ts';
+import { createMaintenance, type Maintenance } from './repair.ts';
 import type { CallOptions, Engine, EngineStats } from './sql/engine.ts';
 import { checkObject, checkSignal, optional, refuse } from './validation.ts';
 
@@ -44,6 +45,8 @@ export interface DatabaseManager extends CatalogModules {}
 export class DatabaseManager implements AsyncDisposable {
   /** The versions of the schema: what is applied, what would be, and the way there and back. */
   readonly migrations: Migrator;
+  /** Work on the catalogue as a whole. */
+  readonly maintenance: Maintenance;
   readonly #engine: Engine;
   readonly #context: ModuleContext;
   readonly #health: Health;
@@ -51,7 +54,8 @@ export class DatabaseManager implements AsyncDisposable {
   readonly #logger: Logger;
   readonly #events = new EventEmitter<CatalogEvents>();
 
-  private constructor({ engine, options, logger, migrator }: OpenedFile) {
+  private constructor(file: OpenedFile) {
+    const { engine, options, logger, migrator } = file;
     this.#engine = engine;
     this.#logger = logger;
     this.#health = new Health(engine);
@@ -67,6 +71,7 @@ export class DatabaseManager implements AsyncDisposable {
     };
     Object.assign(this, createModules(engine, this.#context));
     this.migrations = migrator;
+    this.maintenance = createMaintenance(file);
   }
 
   /**

@@ -44,12 +44,21 @@ export { type DangerousStatement, findDangerousOperations } from './migrations/d
 export type * from './migrations/estimate.ts';
 export type { AppliedMigration, MigrationStatus, PendingMigration } from './migrations/journal.ts';
 export type { RanMigration } from './migrations/migration-run.ts';
-export type * from './migrations/migrator.ts';
+export type { Migrator } from './migrations/migrator.ts';
+export type { Rehearsal } from './migrations/rehearsal.ts';
+export type {
+  ChangeOptions,
+  MigrationOutcome,
+  MigrationPlan,
+  MigrationRules,
+  MigratorHost,
+} from './migrations/schema-change.ts';
 export type { AdoptionReport, SchemaVerdict } from './migrations/verification.ts';
 export { OPTIONS, type OptionRow } from './option-table.ts';
 export type { QuotaAudit, QuotaDrift } from './quota/audit.ts';
 export type { QuotaAuditOptions, QuotaInput, QuotaPage, Quotas } from './quota/quotas.ts';
 export type { Reservation, ReserveOptions } from './quota/reservations.ts';
+export type { Maintenance, RepairCounts, RepairOptions } from './repair.ts';
 export { fold } from './search/fold.ts';
 export type { SearchResult } from './search/search.ts';
 export type { SearchFilter, SearchOrder, SearchSort } from './search/search-filter.ts';

@@ -22,7 +22,7 @@ const PROCEDURES = new URL(`./procedures${extname(import.meta.url)}`, import.met
 /** A file with an engine on it; its schema may still be an older one. */
 export interface OpenedFile {
   readonly engine: Engine;
-  readonly options: ResolvedOptions;
+  readonly options: ResolvedOptions & { readonly backupDir: string };
   readonly logger: Logger;
   readonly migrator: Migrator;
 }

@@ -16,6 +16,7 @@ export * from './migrations/adoption/adopt-rows.ts';
 export * from './migrations/adoption/adopt-schema.ts';
 export * from './migrations/estimate.ts';
 export * from './migrations/migration-procedures.ts';
+export * from './migrations/repair-procedures.ts';
 export * from './migrations/verification.ts';
 export * from './quota/audit-procedures.ts';
 export * from './quota/quota-procedures.ts';

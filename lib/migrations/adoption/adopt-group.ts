@@ -80,6 +80,14 @@ const isSameVersion = (version: StoredVersion, facts: Facts) =>
   agree(version.modificationDate, facts.modificationDate) &&
   agree(version.crc, facts.crc);
 
+/** The facts of a row, with what only its version knows. */
+const filledFrom = (version: StoredVersion, facts: Facts): Facts => ({
+  ...facts,
+  fileSize: facts.fileSize ?? (version.fileSize as number | null),
+  modificationDate: facts.modificationDate ?? (version.modificationDate as string | null),
+  crc: facts.crc ?? (version.crc as number | null),
+});
+
 /** The transfers behind the rows that have no version yet, in the order they were written. */
 function entriesOf(rows: readonly LegacyRow[], { dates, legacy }: GroupRules): Entry[] {
   const entries: Entry[] = [];
@@ -113,10 +121,10 @@ class Group {
   }
 
   *adopt(entries: readonly Entry[]): Steps<void> {
-    for (const { rows, facts } of entries) {
-      yield* this.#keepOdd(rows);
-      yield* this.#version(rows, facts);
-      for (const row of rows) yield* this.#keepRow(row, facts);
+    for (const entry of entries) {
+      yield* this.#keepOdd(entry.rows);
+      yield* this.#version(entry);
+      for (const row of entry.rows) yield* this.#keepRow(row, entry.facts);
     }
     const last = entries.at(-1);
     if (last !== undefined) yield* this.#writeFile(last.facts);
@@ -136,15 +144,16 @@ class Group {
   }
 
   /** Gives a transfer its version: the one that stands there for it, or a new one. */
-  *#version(rows: Entry['rows'], facts: Facts): Steps<void> {
-    const known = this.#rules.hasVersions ? yield* this.#adoptVersions(rows) : [];
-    const same = known.findLast((version) => version.isActive === 1 && isSameVersion(version, facts));
+  *#version(entry: Entry): Steps<void> {
+    const known = this.#rules.hasVersions ? yield* this.#adoptVersions(entry.rows) : [];
+    const same = known.findLast((version) => version.isActive === 1 && isSameVersion(version, entry.facts));
     if (same === undefined) {
-      yield* this.#insertVersion(facts);
+      yield* this.#insertVersion(entry.facts);
       return;
     }
     this.#current = same.versionNumber;
-    yield* this.#fillVersion(same.versionNumber, facts);
+    entry.facts = filledFrom(same, entry.facts);
+    yield* this.#fillVersion(same.versionNumber, entry.facts);
   }
 
   /** The versions of the transfer's rows, numbered on after those of the file if they were another row's. */
@@ -185,13 +194,12 @@ class Group {
   }
 
   *#fillVersion(versionNumber: number, facts: Facts): Steps<void> {
-    yield* run(sql`UPDATE file_versions SET FileSize = coalesce(FileSize, ${facts.fileSize}),
-      ModificationDate = coalesce(ModificationDate, ${facts.modificationDate}), CRC = coalesce(CRC, ${facts.crc}),
-      Verified = max(coalesce(Verified, 0), ${facts.verified}), MimeType = coalesce(MimeType, ${facts.mimeType}),
-      FileCategory = coalesce(FileCategory, ${facts.category}), VersionHash = coalesce(VersionHash, ${facts.fileHash}),
-      TransferDuration = coalesce(TransferDuration, ${facts.transferDuration}),
-      TransferSpeed = coalesce(TransferSpeed, ${facts.transferSpeed}),
-      CompressionRatio = coalesce(CompressionRatio, ${facts.compressionRatio})
+    yield* run(sql`UPDATE file_versions SET FileSize = ${facts.fileSize}, ModificationDate = ${facts.modificationDate},
+      CRC = ${facts.crc}, Verified = ${facts.verified}, MimeType = coalesce(${facts.mimeType}, MimeType),
+      FileCategory = coalesce(${facts.category}, FileCategory), VersionHash = coalesce(${facts.fileHash}, VersionHash),
+      TransferDuration = coalesce(${facts.transferDuration}, TransferDuration),
+      TransferSpeed = coalesce(${facts.transferSpeed}, TransferSpeed),
+      CompressionRatio = coalesce(${facts.compressionRatio}, CompressionRatio)
       WHERE FileID = ${this.#id} AND VersionNumber = ${versionNumber}`);
   }
 
@@ -238,4 +246,10 @@ export function* adoptGroup(row: number, rules: GroupRules): Steps<number[]> {
   const keeper = rows.find(({ highestVersion }) => highestVersion > 0) ?? first;
   yield* new Group(keeper, rules).adopt(entriesOf(without, rules));
   return without.map((stored) => stored.row);
+}
+
+/** Adopts a row again whose facts were changed past its version. */
+export function* adoptChanged(row: number, rules: GroupRules): Steps<void> {
+  const stored = (yield* rowsOfGroup(row, true)).find((other) => other.row === row);
+  if (stored !== undefined) yield* new Group(stored, rules).adopt(entriesOf([stored], rules));
 }

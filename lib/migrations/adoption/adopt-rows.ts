@@ -71,13 +71,15 @@ export const adoptOrphans = migrationWork('adoption.orphans', function* ({ state
   return moved(position, last, rows, counts);
 });
 
-interface ClientRow {
+/** A client as it is stored. */
+export interface StoredClient {
   readonly row: number;
   readonly id: Uint8Array | null;
   readonly lastSeen: unknown;
 }
 
-function* adoptClient({ row, id, lastSeen }: ClientRow, dates: LegacyDates, counts: Counts): Steps<void> {
+/** Gives a client an id if it has none, and brings its date to UTC. */
+export function* adoptClient({ row, id, lastSeen }: StoredClient, dates: LegacyDates, counts: Counts): Steps<void> {
   const known = id ?? idBytes(newId());
   if (id === null) {
     yield* run(sql`UPDATE clients SET ID = ${known} WHERE rowid = ${row}`);
@@ -97,7 +99,7 @@ export const adoptClients = migrationWork(
   'adoption.clients',
   function* ({ state, context }: WorkInput): Steps<WorkResult> {
     const position = yield* positionOf(state, sql`clients`);
-    const clients = yield* all<ClientRow>(sql`SELECT rowid AS "row", ID AS "id", LastSeen AS "lastSeen" FROM clients
+    const clients = yield* all<StoredClient>(sql`SELECT rowid AS "row", ID AS "id", LastSeen AS "lastSeen" FROM clients
       WHERE rowid > ${position.after} ORDER BY rowid LIMIT ${CHUNK}`);
     const last = clients.at(-1);
     if (last === undefined) return finished({}, position.total);

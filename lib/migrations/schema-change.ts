@@ -1,0 +1,265 @@
+/**
+ * Brings a file from one schema version to another, up or down: the lock, the order, the copy and the checks. All migrations run in one write transaction, which is
+ * the lock as well: of several starters one migrates, the others wait and find nothing to do, and a killed one leaves
+ * nothing. A verified copy is made first, and what the file looked like before is compared with what it looks like after.
+ */
+import { stat } from 'node:fs/promises';
+import { basename, dirname, extname, join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { assertRoom, type FreeBytes, freeBytes } from '../backup/disk-space.ts';
+import { databaseBytes, removeDeadPartials, takeSnapshot } from '../backup/snapshot.ts';
+import type { MigrationProgress } from '../catalog-options.ts';
+import { DatabaseError, ValidationError } from '../errors.ts';
+import type { CallOptions, Engine, Executor } from '../sql/engine.ts';
+import { describe } from '../validation.ts';
+import { assertDeclared } from './dangerous-operations.ts';
+import { type Estimate, estimate, speedProbe } from './estimate.ts';
+import { assertFits, isLegacy, type SchemaState, statusOf } from './journal.ts';
+import { type Direction, type Migration, orderedName, type WorkContext } from './migration.ts';
+import { LATEST_VERSION, MIGRATIONS } from './migration-list.ts';
+import { schemaState, tableRows } from './migration-procedures.ts';
+import { MigrationRun, type RanMigration, umzugOver } from './migration-run.ts';
+import { assertNoneAdded, type Findings, findingsBefore } from './schema-validation.ts';
+
+/** How migrations are run on a file. */
+export interface MigrationRules {
+  readonly backupDir: string;
+  readonly migrationBackup: boolean;
+  readonly migrationValidation: boolean;
+  readonly blockDangerousOperations: boolean;
+  readonly legacyTimeZone: string;
+  readonly defaultQuotaBytes: number | null;
+}
+
+/** What a migrator works on. */
+export interface MigratorHost {
+  readonly engine: Engine;
+  readonly database: string;
+  readonly rules: MigrationRules;
+  readonly logger: Logger;
+  /** Opens an engine on a copy, for rehearsals. */
+  readonly openCopy: (path: string) => Promise<Engine>;
+  readonly free?: FreeBytes | undefined;
+}
+
+/** Where to, and who listens. */
+export interface ChangeOptions extends CallOptions {
+  /** The version to end at. Default: the newest, going up. */
+  readonly to?: number | undefined;
+  readonly onProgress?: ((progress: MigrationProgress) => void) | undefined;
+}
+
+/** What a change of the schema did. */
+export interface MigrationOutcome {
+  readonly from: number;
+  readonly to: number;
+  /** In the order they ran. */
+  readonly migrations: readonly RanMigration[];
+  /** The verified copy of the file as it was; null when nothing was changed, or the file was new. */
+  readonly backup: string | null;
+  /** What happened to rows, by kind. */
+  readonly counts: Readonly<Record<string, number>>;
+}
+
+/** What a change would do. */
+export interface MigrationPlan extends Estimate {
+  readonly from: number;
+  readonly to: number;
+  readonly direction: Direction;
+  readonly databaseBytes: number;
+  /** Bytes of the copy that is made first; 0 when none is. */
+  readonly backupBytes: number;
+  /** Bytes free where the database is. */
+  readonly freeBytes: number;
+}
+
+const LOCK_WAIT_MS = 3_600_000; // another starter may need this long for a large file
+const LOCK_PAUSE_MS = 50;
+const TOLD_EVERY_MS = 5_000; // lines in the log while a migration lasts
+const COST_TABLES = ['clients', 'files', 'file_versions', 'client_activity'];
+
+/** Codes that say more than that a migration failed. */
+const TELLING = new Set(['CATALOG_DANGEROUS_OPERATION', 'CATALOG_FULL', 'CATALOG_FOREIGN_DATABASE', 'CATALOG_CORRUPT']);
+
+function migrationError(error: unknown): unknown {
+  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+  if (cause instanceof DatabaseError && TELLING.has(cause.code)) return cause;
+  if (cause instanceof Error && cause.name === 'AbortError') return cause;
+  const message = error instanceof Error ? error.message : String(error);
+  return new DatabaseError('CATALOG_MIGRATION_FAILED', message, { cause });
+}
+
+/** @throws {ValidationError} for anything but a version within the bounds */
+export function checkVersion(value: unknown, min: number, max: number): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value;
+  const accepted = min > max ? 'nothing: there is no older version' : `a version from ${min} to ${max}`;
+  throw new ValidationError({ field: 'to', received: describe(value), accepted });
+}
+
+/** The migrations between two versions, in the order they run. */
+function chosen(direction: Direction, current: number, to: number): Migration[] {
+  const between = MIGRATIONS.filter(
+    ({ version }) => version > Math.min(current, to) && version <= Math.max(current, to),
+  );
+  return direction === 'up' ? between : between.reverse();
+}
+
+/** Changes the schema of one file. */
+export class SchemaChange {
+  readonly #host: MigratorHost;
+
+  constructor(host: MigratorHost) {
+    this.#host = host;
+  }
+
+  /** What a change to a version would do, for a file in this state. */
+  async plan(executor: Executor, state: SchemaState, to: number): Promise<MigrationPlan> {
+    const { database, rules, free = freeBytes } = this.#host;
+    const { current: from } = statusOf(state.journal);
+    const direction = to < from ? 'down' : 'up';
+    const bytes = await databaseBytes(database);
+    const backup = rules.migrationBackup && state.tables.length > 0 && from !== to;
+    const measured = {
+      rows: await executor.run(tableRows, COST_TABLES),
+      databaseBytes: bytes,
+      probeMs: await executor.run(speedProbe, null),
+      backup,
+      validation: rules.migrationValidation && state.tables.length > 0 && from !== to,
+    };
+    return {
+      from,
+      to,
+      direction,
+      ...estimate(chosen(direction, from, to), direction, measured),
+      databaseBytes: bytes,
+      backupBytes: backup ? bytes : 0,
+      freeBytes: await free(dirname(database)),
+    };
+  }
+
+  /**
+   * Goes up or down to a version, once the lock is had.
+   * @throws {DatabaseError} as `up` of the migrator tells; the file is as it was then
+   */
+  async change(direction: Direction, to: number, options: ChangeOptions): Promise<MigrationOutcome> {
+    const { engine } = this.#host;
+    const deadline = Date.now() + LOCK_WAIT_MS;
+    for (;;) {
+      try {
+        const use = { deadlineMs: Number.POSITIVE_INFINITY, foreignKeys: false, signal: options.signal };
+        return await engine.lend('write', (connection) => this.#locked(connection, direction, to, options), use);
+      } catch (error) {
+        // Another starter migrates: its lock ends with it, whichever way it ends.
+        const isBusy = error instanceof DatabaseError && error.code === 'CATALOG_BUSY';
+        if (!isBusy || Date.now() > deadline) throw error;
+        await pause(LOCK_PAUSE_MS, undefined, { signal: options.signal });
+      }
+    }
+  }
+
+  async #locked(
+    connection: Executor,
+    direction: Direction,
+    wanted: number,
+    options: ChangeOptions,
+  ): Promise<MigrationOutcome> {
+    // Read again: another starter may have migrated while this one waited for the lock.
+    const state = await connection.run(schemaState, null);
+    assertFits(state.journal);
+    const { current: from } = statusOf(state.journal);
+    const to = direction === 'up' ? checkVersion(wanted, 0, LATEST_VERSION) : checkVersion(wanted, 0, from);
+    const migrations = direction === 'up' && to <= from ? [] : chosen(direction, from, to);
+    if (migrations.length === 0) return { from, to: from, migrations: [], backup: null, counts: {} };
+    this.#assertHarmless(migrations, direction);
+    const isNew = state.tables.length === 0;
+    const before = isNew ? null : await this.#before(connection);
+    const backup = isNew ? null : await this.#backup(connection, state, from, to);
+    const run = await this.#run(connection, direction, migrations, isLegacy(state), options);
+    if (before !== null) await assertNoneAdded(connection, before);
+    return { from, to, migrations: run.ran, backup, counts: run.counts };
+  }
+
+  #assertHarmless(migrations: readonly Migration[], direction: Direction): void {
+    if (!this.#host.rules.blockDangerousOperations) return;
+    for (const migration of migrations) {
+      const name = `${migration.version} (${migration.name})`;
+      for (const text of migration[direction]) assertDeclared(name, text, migration.declares?.[direction]);
+    }
+  }
+
+  async #before(connection: Executor): Promise<Findings | null> {
+    return this.#host.rules.migrationValidation ? findingsBefore(connection) : null;
+  }
+
+  /** Makes sure that everything fits on the disk, then copies the file as it is: nothing was changed yet. */
+  async #backup(connection: Executor, state: SchemaState, from: number, to: number): Promise<string | null> {
+    const { database, rules, logger, free = freeBytes } = this.#host;
+    const { growthBytes, backupBytes } = await this.plan(connection, state, to);
+    const isTogether = (await deviceOf(rules.backupDir)) === (await deviceOf(database));
+    await assertRoom(dirname(database), growthBytes + (isTogether ? backupBytes : 0), 'the migration', free);
+    await removeDeadPartials(rules.backupDir);
+    if (!rules.migrationBackup) return null;
+    const path = join(rules.backupDir, backupName(database, from, to));
+    const { bytes } = await takeSnapshot(database, path, { free });
+    logger.info({ backup: path, bytes }, 'the database was copied before it is migrated');
+    return path;
+  }
+
+  async #run(
+    connection: Executor,
+    direction: Direction,
+    migrations: readonly Migration[],
+    legacy: boolean,
+    { onProgress, signal }: ChangeOptions,
+  ): Promise<MigrationRun> {
+    const { rules } = this.#host;
+    const context: WorkContext = {
+      timeZone: rules.legacyTimeZone,
+      defaultQuotaBytes: rules.defaultQuotaBytes,
+      legacy,
+    };
+    const tell = this.#logging(onProgress);
+    const run = new MigrationRun(connection, {
+      context,
+      block: rules.blockDangerousOperations,
+      onProgress: tell,
+      signal,
+    });
+    const umzug = await umzugOver((migration, way) => run.apply(migration, way), connection);
+    const last = migrations.at(-1);
+    if (last === undefined) return run;
+    await umzug[direction]({ to: orderedName(last) }).catch((error: unknown) => {
+      throw migrationError(error);
+    });
+    return run;
+  }
+
+  #logging(onProgress: ChangeOptions['onProgress']): (progress: MigrationProgress) => void {
+    let toldAt = 0;
+    return (progress) => {
+      onProgress?.(progress);
+      if (progress.elapsedMs - toldAt < TOLD_EVERY_MS) return;
+      toldAt = progress.elapsedMs;
+      this.#host.logger.info({ ...progress }, 'migrating');
+    };
+  }
+}
+
+/** `catalogue-before-5-to-12-20251120T101500123Z.db`: sorts by time among those of one database. */
+function backupName(database: string, from: number, to: number): string {
+  const extension = extname(database);
+  const time = new Date().toISOString().replaceAll(/[-:.]/g, '');
+  const source = from === -1 ? 'adoption' : `${from}-to-${to}`;
+  return `${basename(database, extension)}-before-${source}-${time}${extension || '.db'}`;
+}
+
+/** The file system of a path, or of the nearest folder above that exists. */
+async function deviceOf(path: string): Promise<number> {
+  try {
+    return (await stat(path)).dev;
+  } catch (error) {
+    if (dirname(path) === path) throw error;
+    return deviceOf(dirname(path));
+  }
+}

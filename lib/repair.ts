@@ -1,0 +1,174 @@
+/**
+ * `db.maintenance.repair`: every mending step of every part of the catalogue, in one transaction, after a verified copy
+ * was made. What a dry run counts is what a real one does: it is the same work, rolled back.
+ */
+import { basename, extname, join } from 'node:path';
+import { repairTotals } from './analytics/audit-procedures.ts';
+import { takeSnapshot } from './backup/snapshot.ts';
+import type { WorkContext } from './migrations/migration.ts';
+import {
+  repairClients,
+  repairFiles,
+  repairOrphans,
+  repairQuotas,
+  repairReservations,
+  repairSearch,
+  reportRepair,
+} from './migrations/repair-procedures.ts';
+import type { OpenedFile } from './opening.ts';
+import type { CallOptions, Executor } from './sql/engine.ts';
+import { checkBoolean, checkObject, checkSignal, isAbsent } from './validation.ts';
+
+/** What was mended, or would be, and how many rows of each. */
+export interface RepairCounts {
+  /** Files, versions, quotas and activity of clients that do not exist, and versions of files that do not: moved away. */
+  readonly orphanFiles: number;
+  readonly orphanVersions: number;
+  readonly orphanQuotas: number;
+  readonly orphanActivity: number;
+  /** Rows that got an id. */
+  readonly newIds: number;
+  /** Rows that were the second half of a transfer. */
+  readonly twins: number;
+  /** Files that got a version for what an old server wrote, and versions made for them. */
+  readonly files: number;
+  readonly versions: number;
+  /** Dates brought to UTC, and those that could not be read; values out of bounds. The originals are kept. */
+  readonly datesToUtc: number;
+  readonly unreadableDates: number;
+  readonly oddValues: number;
+  /** Versions put back that a file names, numbers and marks of the active one made right. */
+  readonly missingVersions: number;
+  readonly versionNumbers: number;
+  readonly activeVersions: number;
+  /** Files that were changed past their version. */
+  readonly changedFiles: number;
+  readonly quotasGiven: number;
+  readonly quotasCounted: number;
+  readonly totals: number;
+  readonly expiredReservations: number;
+  readonly missingIndexRows: number;
+  readonly staleIndexRows: number;
+}
+
+export interface RepairOptions extends CallOptions {
+  /** Count what would be mended, and change nothing. Default false. */
+  readonly dryRun?: boolean | undefined;
+}
+
+const NONE: RepairCounts = {
+  orphanFiles: 0,
+  orphanVersions: 0,
+  orphanQuotas: 0,
+  orphanActivity: 0,
+  newIds: 0,
+  twins: 0,
+  files: 0,
+  versions: 0,
+  datesToUtc: 0,
+  unreadableDates: 0,
+  oddValues: 0,
+  missingVersions: 0,
+  versionNumbers: 0,
+  activeVersions: 0,
+  changedFiles: 0,
+  quotasGiven: 0,
+  quotasCounted: 0,
+  totals: 0,
+  expiredReservations: 0,
+  missingIndexRows: 0,
+  staleIndexRows: 0,
+};
+
+const REPAIR_KEYS = new Set(['dryRun', 'signal']);
+const LOAN = { deadlineMs: Number.POSITIVE_INFINITY, foreignKeys: false };
+
+/** Ends a dry run's transaction without storing it. */
+class DryRun extends Error {
+  readonly counts: RepairCounts;
+
+  constructor(counts: RepairCounts) {
+    super('a dry run is rolled back');
+    this.counts = counts;
+  }
+}
+
+async function mend(tx: Executor, context: WorkContext, signal: AbortSignal | undefined): Promise<RepairCounts> {
+  const steps = [
+    () => tx.run(repairOrphans, null),
+    () => tx.run(repairClients, context),
+    () => tx.run(repairFiles, context),
+    () => tx.run(repairReservations, null),
+    () => tx.run(repairQuotas, context),
+    async () => ({ totals: (await tx.run(repairTotals, null)).repaired }),
+    () => tx.run(repairSearch, null),
+  ];
+  const counts: Record<string, number> = { ...NONE };
+  for (const step of steps) {
+    signal?.throwIfAborted();
+    for (const [kind, rows] of Object.entries(await step())) counts[kind] = (counts[kind] ?? 0) + rows;
+  }
+  return counts as unknown as RepairCounts;
+}
+
+const isWhole = (counts: RepairCounts) => Object.values(counts).every((rows) => rows === 0);
+
+/** The calls of `db.maintenance`. */
+export function createMaintenance({ engine, options, logger }: OpenedFile) {
+  const context: WorkContext = {
+    timeZone: options.legacyTimeZone,
+    defaultQuotaBytes: options.defaultQuotaBytes,
+    legacy: false,
+  };
+
+  const count = (signal: AbortSignal | undefined): Promise<RepairCounts> =>
+    engine
+      .lend(
+        'write',
+        async (tx): Promise<never> => {
+          throw new DryRun(await mend(tx, context, signal));
+        },
+        { ...LOAN, signal },
+      )
+      .catch((error: unknown) => {
+        if (error instanceof DryRun) return error.counts;
+        throw error;
+      });
+
+  const copy = async (): Promise<string> => {
+    const { database, backupDir } = options;
+    const extension = extname(database);
+    const time = new Date().toISOString().replaceAll(/[-:.]/g, '');
+    const name = `${basename(database, extension)}-before-repair-${time}${extension || '.db'}`;
+    const { path } = await takeSnapshot(database, join(backupDir, name));
+    return path;
+  };
+
+  return {
+    /**
+     * Mends what raw SQL or an old server did: orphans, halves of transfers, drifted quotas and totals, missing or stale
+     * rows of the search index, stale reservations. Rows that cannot stay are kept in `quarantined_files`. A second run
+     * finds nothing.
+     * @returns how many rows of each kind were mended, or with `dryRun` would be
+     */
+    async repair(given: RepairOptions = {}): Promise<RepairCounts> {
+      const checked = checkObject(given, 'options', REPAIR_KEYS);
+      const signal = checkSignal(checked['signal']);
+      const dryRun = !isAbsent(checked['dryRun']) && checkBoolean(checked['dryRun'], 'dryRun');
+      const expected = await count(signal);
+      if (dryRun || isWhole(expected)) return expected;
+      const backup = await copy();
+      const use = async (tx: Executor) => {
+        const counts = await mend(tx, context, signal);
+        if (!isWhole(counts)) await tx.run(reportRepair, { counts: { ...counts }, backup });
+        return counts;
+      };
+      const counts = await engine.lend('write', use, { ...LOAN, signal });
+      logger.info({ counts, backup }, 'repaired');
+      return counts;
+    },
+  };
+}
+
+/** The calls of `db.maintenance`. */
+export type Maintenance = ReturnType<typeof createMaintenance>;

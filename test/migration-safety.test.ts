@@ -1,0 +1,305 @@
+/** Migrations that are killed at any instant, that race, and files that must not be touched. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import Database from 'better-sqlite3';
+import t, { type Test } from 'tap';
+import { DatabaseManager } from '../lib/index.ts';
+import { inspectFile } from '../lib/migrations/inspection.ts';
+import { LATEST_VERSION } from '../lib/migrations/migration-list.ts';
+import { brokenRules, lostFacts } from './adoption-facts.ts';
+import { makeLegacyFile } from './fixtures/legacy-file.ts';
+import { someRows } from './fixtures/legacy-rows.ts';
+import { runScript } from './fixtures/process.ts';
+
+t.setTimeout(900_000); // some hundred processes, one after the other
+
+const MIGRATING = fileURLToPath(new URL('./fixtures/migrating.ts', import.meta.url));
+
+/** Everything in a folder: names, sizes, modes, contents. */
+function contentsOf(folder: string): Record<string, string> {
+  const entries = readdirSync(folder).map((name) => {
+    const path = join(folder, name);
+    const { mode, mtimeMs } = statSync(path);
+    const hash = createHash('sha256').update(readFileSync(path)).digest('hex');
+    return [name, `${mode.toString(8)} ${mtimeMs} ${hash}`];
+  });
+  return Object.fromEntries(entries);
+}
+
+function makeLegacy(folder: string, rows = someRows()): { path: string; old: string } {
+  mkdirSync(folder, { recursive: true });
+  const path = join(folder, 'defensive.db');
+  makeLegacyFile(path, { version: 3, ...rows });
+  const old = `${folder}-old.db`;
+  copyFileSync(path, old);
+  return { path, old };
+}
+
+/** The versions in the journal, read with a connection of its own. */
+function journalOf(path: string): number[] {
+  const database = new Database(path);
+  try {
+    const exists = database.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'catalog_migrations'").get();
+    const integrity = database.pragma('integrity_check', { simple: true });
+    if (integrity !== 'ok') throw new Error(`${path}: ${integrity}`);
+    return exists === undefined
+      ? []
+      : (database.prepare('SELECT version FROM catalog_migrations ORDER BY version').pluck().all() as number[]);
+  } finally {
+    database.close();
+  }
+}
+
+const ALL = Array.from({ length: LATEST_VERSION + 1 }, (_, version) => version);
+
+function assertOldOrNew(t: Test, path: string, what: string): void {
+  const journal = journalOf(path);
+  t.strictSame(journal, journal.length === 0 ? [] : ALL, what);
+}
+
+async function assertWhole(t: Test, folder: string, path: string, old: string): Promise<void> {
+  const db = await DatabaseManager.open({ database: path, legacyTimeZone: 'UTC', poolSize: 2 });
+  t.strictSame((await db.migrations.verify()).problems, []);
+  await db.close();
+  t.strictSame([...lostFacts(old, path), ...brokenRules(path)], []);
+  const names = readdirSync(folder);
+  t.strictSame(names.filter((name) => name !== 'backups').sort(), ['defensive.db'], 'nothing is left beside it');
+  const backups = names.includes('backups') ? readdirSync(join(folder, 'backups')) : [];
+  t.strictSame(
+    backups.filter((name) => !name.endsWith('.db')),
+    [],
+    'nothing unfinished is left among the backups',
+  );
+}
+
+const started = (path: string, env: NodeJS.ProcessEnv = {}): ChildProcess =>
+  spawn(process.execPath, [MIGRATING, path], { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, ...env } });
+
+/** Resolves when the process has begun to open the file. */
+const opening = async (child: ChildProcess) => void (await once(child.stdout!, 'data'));
+
+t.test('a process that is killed at any instant leaves the old version or the new one', async (t) => {
+  const root = t.testdir();
+  const first = makeLegacy(join(root, 'measured'));
+  const child = started(first.path);
+  await opening(child);
+  const start = performance.now();
+  await once(child, 'exit');
+  const took = performance.now() - start;
+  const ends: number[] = [];
+  for (let instant = 0; instant < 50; instant += 1) {
+    const folder = join(root, `instant-${instant}`);
+    const { path, old } = makeLegacy(folder);
+    const victim = started(path);
+    await opening(victim);
+    const exited = once(victim, 'exit');
+    await Promise.race([pause((took * instant) / 50), exited]);
+    victim.kill('SIGKILL');
+    await exited;
+    assertOldOrNew(t, path, `killed after ${instant} fiftieths`);
+    ends.push(journalOf(path).length);
+    if (instant % 5 === 0) await assertWhole(t, folder, path, old);
+  }
+  t.ok(ends.includes(0), 'some were killed before they had migrated');
+});
+
+t.test('a process that is killed between any two statements leaves the old version', async (t) => {
+  const root = t.testdir();
+  const rows = someRows();
+  const few = { clients: rows.clients.slice(0, 1), files: rows.files.slice(0, 2) };
+  const counted = makeLegacy(join(root, 'counted'), few);
+  const countIn = join(root, 'count');
+  const env = { NO_BACKUP: '1', COUNT_IN: countIn };
+  t.equal((await runScript(MIGRATING, [counted.path], { cwd: root, env })).code, 0);
+  const statements = Number(readFileSync(countIn, 'utf8'));
+  t.ok(statements > 100, `${statements} statements`);
+  const folder = join(root, 'killed');
+  const { path, old } = makeLegacy(folder, few);
+  for (let at = 0; at < statements; at += 1) {
+    const ended = await runScript(MIGRATING, [path], { cwd: root, env: { NO_BACKUP: '1', KILL_AT: String(at) } });
+    if (ended.signal !== 'SIGKILL') t.fail(`statement ${at}: ended with ${ended.code}: ${ended.stderr}`);
+    const journal = journalOf(path);
+    if (journal.length > 0) t.fail(`statement ${at}: the journal holds ${journal}`);
+  }
+  await assertWhole(t, folder, path, old);
+});
+
+t.test('of eight that start at once one migrates, and all end well', async (t) => {
+  for (const kind of ['legacy', 'new'] as const) {
+    const folder = join(t.testdir({ [kind]: {} }), kind);
+    const path = kind === 'legacy' ? makeLegacy(join(folder, 'data')).path : join(folder, 'defensive.db');
+    const ended = await Promise.all(Array.from({ length: 8 }, () => runScript(MIGRATING, [path], { cwd: folder })));
+    t.strictSame(
+      ended.map(({ code, stderr }) => [code, stderr]),
+      Array.from({ length: 8 }, () => [0, '']),
+    );
+    const migrated = ended.filter(({ stdout }) => stdout !== 'opening\n[]\n');
+    t.equal(migrated.length, 1, 'exactly one migrated');
+    t.strictSame(journalOf(path), ALL);
+    if (kind === 'legacy') t.equal(readdirSync(join(folder, 'data/backups')).length, 1, 'and made one copy');
+  }
+});
+
+const ENDLESS = `CREATE VIEW files AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i AS ID FROM n`;
+
+/** Leaves a log with changes beside the file, as a process that was killed does. */
+function leaveLog(path: string, statements: string): void {
+  const script = `import Database from 'better-sqlite3';
+    const database = new Database(${JSON.stringify(path)});
+    database.pragma('journal_mode = WAL');
+    database.exec(${JSON.stringify(statements)});
+    process.kill(process.pid, 'SIGKILL');`;
+  const file = `${path}.mjs`;
+  const here = fileURLToPath(new URL('.', import.meta.url));
+  writeFileSync(file, script.replace("'better-sqlite3'", JSON.stringify(import.meta.resolve('better-sqlite3', here))));
+}
+
+/** Files that are not ours to touch, and the code each is refused with. */
+const REFUSED: Readonly<Record<string, { code: string; make: (path: string) => Promise<void> | void }>> = {
+  'another program’s database': {
+    code: 'CATALOG_FOREIGN_DATABASE',
+    make: (path) => new Database(path).exec('CREATE TABLE songs (title TEXT)').close() && undefined,
+  },
+  'another program’s database in WAL mode': {
+    code: 'CATALOG_FOREIGN_DATABASE',
+    make: (path) => {
+      const database = new Database(path);
+      database.pragma('journal_mode = WAL');
+      database.exec("CREATE TABLE songs (title TEXT); INSERT INTO songs VALUES ('a')");
+      database.close();
+    },
+  },
+  'another program’s database whose owner was killed': {
+    code: 'CATALOG_FOREIGN_DATABASE',
+    make: async (path) => {
+      leaveLog(path, "CREATE TABLE songs (title TEXT); INSERT INTO songs VALUES ('a')");
+      await runScript(`${path}.mjs`, [], { cwd: '/' });
+    },
+  },
+  'tables of our names with other columns': {
+    code: 'CATALOG_FOREIGN_DATABASE',
+    make: (path) => new Database(path).exec('CREATE TABLE clients (id INTEGER, mail TEXT)').close() && undefined,
+  },
+  'a view that never ends in the place of a table': {
+    code: 'CATALOG_FOREIGN_DATABASE',
+    make: (path) => new Database(path).exec(ENDLESS).close() && undefined,
+  },
+  'no database at all': {
+    code: 'CATALOG_FOREIGN_DATABASE',
+    make: (path) => writeFileSync(path, 'Dear diary, '.repeat(1_000)),
+  },
+  'a legacy file with a page that was overwritten': {
+    code: 'CATALOG_CORRUPT',
+    make: (path) => {
+      makeLegacyFile(path, { version: 5, ...someRows() });
+      const content = readFileSync(path);
+      content.fill(0xff, 4096 * 2, 4096 * 6);
+      writeFileSync(path, content);
+    },
+  },
+  'a legacy file that lost its header': {
+    code: 'CATALOG_CORRUPT',
+    make: (path) => {
+      makeLegacyFile(path, { version: 5, ...someRows() });
+      writeFileSync(path, readFileSync(path).fill(0, 0, 64));
+    },
+  },
+  'a legacy file that was cut off': {
+    code: 'CATALOG_CORRUPT',
+    make: (path) => {
+      makeLegacyFile(path, { version: 5, ...someRows() });
+      truncateSync(path, 4096 * 9);
+    },
+  },
+  'a file of a newer release': {
+    code: 'CATALOG_SCHEMA_NEWER',
+    make: async (path) => {
+      await (await DatabaseManager.open({ database: path })).close();
+      const database = new Database(path);
+      database.exec(`INSERT INTO catalog_migrations SELECT 99, 'later', checksum, applied_at, applied_by, '9.0.0', 1, '98'
+        FROM catalog_migrations WHERE version = 0`);
+      database.close();
+    },
+  },
+  'a migration that was applied with other text': {
+    code: 'CATALOG_MIGRATION_FAILED',
+    make: async (path) => {
+      await (await DatabaseManager.open({ database: path })).close();
+      const database = new Database(path);
+      database.exec("UPDATE catalog_migrations SET checksum = 'changed' WHERE version = 3");
+      database.close();
+    },
+  },
+  'a journal with a gap': {
+    code: 'CATALOG_MIGRATION_FAILED',
+    make: async (path) => {
+      await (await DatabaseManager.open({ database: path })).close();
+      const database = new Database(path);
+      database.exec('DELETE FROM catalog_migrations WHERE version = 4');
+      database.close();
+    },
+  },
+};
+
+for (const [name, { code, make }] of Object.entries(REFUSED)) {
+  t.test(`refused, untouched to the byte: ${name}`, async (t) => {
+    const folder = t.testdir();
+    const path = join(folder, 'defensive.db');
+    await make(path);
+    const before = contentsOf(folder);
+    for (const options of [{}, { readOnly: true }, { create: false }]) {
+      await t.rejects(DatabaseManager.open({ database: path, ...options }), { code, hint: /\w/ });
+      t.strictSame(contentsOf(folder), before);
+    }
+  });
+}
+
+t.test('a newer file whose journal allows this release is opened', async (t) => {
+  const path = join(t.testdir(), 'defensive.db');
+  await (await DatabaseManager.open({ database: path })).close();
+  const database = new Database(path);
+  database.exec(`INSERT INTO catalog_migrations SELECT ${LATEST_VERSION + 1}, 'later', checksum, applied_at, applied_by,
+    '9.0.0', 1, '5' FROM catalog_migrations WHERE version = 0`);
+  database.close();
+  const db = await DatabaseManager.open({ database: path });
+  t.match(await db.migrations.status(), { current: LATEST_VERSION + 1, latest: LATEST_VERSION, pending: [] });
+  await db.clients.save({ name: 'works' });
+  await db.close();
+});
+
+t.test('a missing file is not made unless it may be', async (t) => {
+  const folder = t.testdir();
+  await t.rejects(DatabaseManager.open({ database: join(folder, 'a.db'), create: false }), {
+    code: 'CATALOG_NOT_FOUND',
+  });
+  t.strictSame(readdirSync(folder), []);
+});
+
+t.test('a file that cannot be looked at in time is refused', async (t) => {
+  const path = join(t.testdir(), 'a.db');
+  makeLegacyFile(path, { version: 0, ...someRows() });
+  await t.rejects(inspectFile(path, 1), { code: 'CATALOG_FOREIGN_DATABASE', message: /in time/ });
+  t.equal(await inspectFile(path), 'legacy');
+});
+
+t.test('our own file is opened again after its process was killed', async (t) => {
+  const folder = t.testdir();
+  const path = join(folder, 'defensive.db');
+  const db = await DatabaseManager.open({ database: path });
+  await db.clients.save({ name: 'before' });
+  await db.close();
+  leaveLog(path, "UPDATE clients SET Name = 'in the log'");
+  await runScript(`${path}.mjs`, [], { cwd: folder });
+  const copy = join(folder, 'copy.db');
+  for (const suffix of ['', '-wal']) copyFileSync(`${path}${suffix}`, `${copy}${suffix}`);
+  for (const database of [path, copy]) {
+    const again = await DatabaseManager.open({ database });
+    t.not(await again.clients.getByName('in the log'), null, 'with what stood in its log');
+    await again.close();
+  }
+});
