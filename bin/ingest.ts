@@ -29,7 +29,7 @@ export interface IngestProgress {
 }
 
 /** A file or folder that could not be catalogued, and why. */
-export interface IngestFailure {
+interface IngestFailure {
   readonly path: string;
   readonly message: string;
 }

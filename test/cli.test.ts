@@ -58,6 +58,15 @@ t.test('search: literal, across case and script, a page at a time', async (t) =>
   const second = await askedJson('search', 'a.txt', '--limit', '1', '--cursor', first.nextCursor);
   t.match(second, { total: 2, nextCursor: null, files: { length: 1 } });
   t.not(first.files[0].id, second.files[0].id);
+  const filters = ['--client', 'laptop', '--type', 'TXT', '--min-size', '5', '--max-size', '1KiB', '--sort', 'size'];
+  const filtered = await askedJson('search', 'a', ...filters, '--order', 'desc', '--from', '2020-01-01');
+  t.same(
+    filtered.files.map(({ fileSize }: { fileSize: number }) => fileSize),
+    [6, 5, 5],
+  );
+  for (const none of [['--verified'], ['--category', 'video'], ['--to', '2020-01-01']]) {
+    t.match(await askedJson('search', 'a', ...none), { total: 0 });
+  }
   const people = await asked('search', 'a.txt', '--limit', '1');
   t.match(
     people.stdout,

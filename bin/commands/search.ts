@@ -1,10 +1,64 @@
-/** `search`: files by a part of their name or path. */
-import type { CatalogFile, DatabaseManager } from '../../lib/index.ts';
+/** `search`: files by a part of their name or path, and by what is known of them. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { CatalogFile, DatabaseManager, SearchFilter } from '../../lib/index.ts';
 import type { CommandSpec } from '../command.ts';
-import { formatBytes, formatDate, formatNumberOf } from '../format.ts';
+import { formatBytes, formatDate, formatNumberOf, parseBytes } from '../format.ts';
 import { printJson, printLine, tell } from '../output.ts';
 import { table } from '../table.ts';
+import { requireClient } from './client-by-name.ts';
 import { addPageOptions, type PageSettings, pageOf, tellNext } from './pages.ts';
+
+interface SearchSettings extends PageSettings {
+  readonly client?: string;
+  readonly type?: string;
+  readonly category?: string;
+  readonly from?: string;
+  readonly to?: string;
+  readonly minSize?: number;
+  readonly maxSize?: number;
+  readonly verified?: boolean;
+  readonly sort?: NonNullable<SearchFilter['sort']>;
+  readonly order?: NonNullable<SearchFilter['order']>;
+}
+
+function parseSize(text: string): number {
+  const bytes = parseBytes(text);
+  if (bytes === undefined) throw new InvalidArgumentError('Accepted: bytes, or a size such as 10MiB.');
+  return bytes;
+}
+
+const addFilters = (command: Command): Command =>
+  command
+    .option('--client <name>', 'only files of this client')
+    .option('--type <extension>', 'only names with this extension, such as pdf')
+    .option('--category <name>', 'only files of this category')
+    .option('--from <date>', 'modified then or later; a day is meant in UTC')
+    .option('--to <date>', 'modified then or earlier; the day itself is included')
+    .addOption(
+      new Option('--min-size <bytes>', 'at least this large: bytes, or a size such as 10MiB').argParser(parseSize),
+    )
+    .addOption(new Option('--max-size <bytes>', 'at most this large').argParser(parseSize))
+    .option('--verified', 'only files that were verified')
+    .addOption(new Option('--sort <by>', 'default: relevance').choices(['name', 'size', 'date', 'relevance']))
+    .addOption(new Option('--order <direction>', 'default: asc').choices(['asc', 'desc']));
+
+/** The library's filter for what was typed. */
+async function filterOf(
+  db: DatabaseManager,
+  term: string | undefined,
+  settings: SearchSettings,
+): Promise<SearchFilter> {
+  const { client, type, category, from, to, minSize, maxSize, verified, sort, order } = settings;
+  return {
+    ...{ term, category, minSize, maxSize, sort, order },
+    clientId: client === undefined ? undefined : (await requireClient(db, client)).id,
+    fileType: type,
+    dateFrom: from,
+    dateTo: to,
+    verifiedOnly: verified,
+    ...pageOf(settings),
+  };
+}
 
 /** Where a file is: its path, and its own name beside it where the server keeps it under another. */
 const placeOf = ({ pathName, fileName, originalPath }: CatalogFile) =>
@@ -24,14 +78,14 @@ const COLUMNS = [
   { title: 'PATH' },
 ] as const;
 
-export const search: CommandSpec<PageSettings> = {
+export const search: CommandSpec<SearchSettings> = {
   name: 'search',
   summary: 'Find files by a part of their name or path, in any case and any script',
-  example: 'search invoice --limit 20',
-  configure: (command) => addPageOptions(command.argument('<term>', 'a literal part of the name or path')),
+  example: 'search invoice --client laptop --type pdf --from 2025-01-01',
+  configure: (command) => addPageOptions(addFilters(command.argument('<term>', 'a literal part of the name or path'))),
   run: ({ args: [term], options, json, withCatalog }) =>
     withCatalog(async (db) => {
-      const found = await db.files.search({ term, ...pageOf(options) });
+      const found = await db.files.search(await filterOf(db, term, options));
       if (json) {
         printJson(found);
         return 0;

@@ -4,6 +4,7 @@ import {
   type CatalogFile,
   ConflictError,
   type DatabaseManager,
+  fold,
   NotFoundError,
   ValidationError,
 } from '../../lib/index.ts';
@@ -12,6 +13,7 @@ import { UsageError } from '../errors.ts';
 import { formatBytes, formatCrc, formatDate, printable } from '../format.ts';
 import { printJson, printLine } from '../output.ts';
 import { table } from '../table.ts';
+import { requireClient } from './client-by-name.ts';
 
 interface VersionSettings {
   readonly client?: string;
@@ -34,9 +36,10 @@ async function requireFile(db: DatabaseManager, id: string): Promise<CatalogFile
 /** The only file of this name that the client has. */
 async function onlyOne(db: DatabaseManager, clientId: string, fileName: string): Promise<CatalogFile> {
   const same: CatalogFile[] = [];
-  for await (const file of db.files.searchAll({ term: fileName })) {
-    if (file.clientId === clientId && file.fileName === fileName) same.push(file);
-    if (same.length > MOST_NAMED) break;
+  // The most relevant come first: those of this name, in any case.
+  for await (const file of db.files.searchAll({ term: fileName, clientId })) {
+    if (file.fileName === fileName) same.push(file);
+    if (same.length > MOST_NAMED || fold(file.fileName) !== fold(fileName)) break;
   }
   const [first, ...others] = same;
   if (first === undefined)
@@ -53,8 +56,7 @@ async function findFile(db: DatabaseManager, name: string, settings: VersionSett
   // No name has a slash in it: this is a path.
   const { client, path = name.includes('/') ? name : undefined } = settings;
   if (client === undefined) return requireFile(db, name);
-  const owner = await db.clients.getByName(client);
-  if (owner === null) throw new NotFoundError(`client ${printable(client)}`, { hint: 'See `clients`.' });
+  const owner = await requireClient(db, client);
   if (path === undefined) return onlyOne(db, owner.id, name);
   const found = await db.files.find(owner.id, basename(name), path);
   if (found === null)
