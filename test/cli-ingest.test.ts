@@ -7,7 +7,7 @@ import { crc32 } from 'node:zlib';
 import t from 'tap';
 import { cli, ENTRY, environment, execute, finished } from './cli-run.ts';
 
-t.setTimeout(120_000); // many processes
+t.setTimeout(300_000); // many processes
 
 interface Report {
   readonly files: number;

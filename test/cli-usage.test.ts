@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { cli, ENTRY, execute } from './cli-run.ts';
 
-t.setTimeout(120_000); // a hundred processes
+t.setTimeout(300_000); // a hundred processes
 
 const READING = [
   ['status'],
