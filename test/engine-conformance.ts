@@ -17,9 +17,9 @@ export function engineConformance(name: string, { open, readsBesideLoans }: Engi
     await engine.run(createTables, null);
     return engine;
   };
-  // One engine serves a whole part, empty again for each test.
-  const sharedBy = async (t: Test) => {
-    const engine = await openWithTables(t);
+  // Opening threads takes most of the time: one engine serves a whole part, empty again for each test.
+  const sharedBy = async (t: Test, limits?: EngineLimits) => {
+    const engine = await openWithTables(t, limits);
     return async () => {
       await engine.run(clearTables, null);
       return engine;
@@ -29,7 +29,7 @@ export function engineConformance(name: string, { open, readsBesideLoans }: Engi
     t.test('running', async (t) => running(t, await sharedBy(t)));
     t.test('sharing a commit', async (t) => sharing(t, await sharedBy(t)));
     t.test('lending', async (t) => lending(t, await sharedBy(t), readsBesideLoans));
-    t.test('waiting', async (t) => waiting(t, openWithTables));
+    t.test('waiting', async (t) => waiting(t, openWithTables, await sharedBy(t, { poolSize: 1, queueLimit: 2 })));
     t.test('closing', async (t) => closing(t, openWithTables));
   });
 }

@@ -9,7 +9,7 @@ import { engineOptions, openEngine, openEngineOn } from './fixtures/open-engine.
 import * as p from './fixtures/procedures.ts';
 import * as q from './fixtures/sqlite-procedures.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(300_000);
 
 const SETTINGS: readonly Partial<SqliteEngineOptions>[] = [
   { poolSize: 5, durability: 'full' },

@@ -108,9 +108,18 @@ t.test('an explicit option wins over the environment, the environment over the d
     FILE_STORAGE_DIR: 'files',
     CONNECTION_POOL_SIZE: ' 7 ',
     CONNECTION_TIMEOUT: '2.5',
+    MIGRATION_BACKUP_ENABLED: 'off',
+    BACKUP_DIR: 'copies',
     UNRELATED: 'x',
   };
-  const taken = { database: 'from-environment.db', storageDir: 'files', poolSize: 7, acquireTimeoutMs: 2_500 };
+  const taken = {
+    database: 'from-environment.db',
+    storageDir: 'files',
+    poolSize: 7,
+    acquireTimeoutMs: 2_500,
+    migrationBackup: false,
+    backupDir: 'copies',
+  };
   t.match(resolveOptions({}, environment), taken);
   t.match(resolveOptions({ poolSize: 3, database: 'mine.db' }, environment), {
     ...taken,
@@ -127,6 +136,10 @@ t.test('an explicit option wins over the environment, the environment over the d
     storageDir: 'FILE_STORAGE_DIR',
     poolSize: 'CONNECTION_POOL_SIZE',
     acquireTimeoutMs: 'CONNECTION_TIMEOUT',
+    migrationBackup: 'MIGRATION_BACKUP_ENABLED',
+    migrationValidation: 'MIGRATION_VALIDATION_ENABLED',
+    blockDangerousOperations: 'DANGEROUS_OPERATIONS_BLOCKED',
+    backupDir: 'BACKUP_DIR',
   });
 });
 

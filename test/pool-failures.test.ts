@@ -11,7 +11,7 @@ import * as p from './fixtures/procedures.ts';
 import { holds } from './fixtures/property.ts';
 import * as q from './fixtures/sqlite-procedures.ts';
 
-t.setTimeout(60_000);
+t.setTimeout(300_000);
 
 async function withTables(t: Test, options: Partial<SqliteEngineOptions> = {}): Promise<SqliteEngine> {
   const engine = await openEngine(t, { poolSize: 2, ...options });

@@ -8,7 +8,7 @@ import t, { type Test } from 'tap';
 import { DatabaseManager } from '../lib/index.ts';
 import { runToEnd } from './fixtures/process.ts';
 
-t.setTimeout(180_000);
+t.setTimeout(300_000);
 
 const script = (name: string) => fileURLToPath(new URL(`./fixtures/${name}.ts`, import.meta.url));
 
