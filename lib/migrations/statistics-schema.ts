@@ -41,19 +41,27 @@ const countClient = (row: string, sign: '+' | '-') =>
   `UPDATE client_quotas SET FileCount = FileCount ${sign} 1, FileBytes = FileBytes ${sign} (${bytesOf(row)})
     WHERE ClientID = ${row}.ClientID;`;
 
+// Written once a save: by the version that follows the file, so a change of the file alone records the day itself.
+const recordDay = (row: string, condition: string) =>
+  `INSERT INTO daily_totals (Date, ClientID, Files, Bytes, UsedBytes)
+    SELECT date('now'), ClientID, FileCount, FileBytes, coalesce(UsedBytes, 0) FROM client_quotas
+    WHERE ClientID = ${row}.ClientID AND ${condition}
+    ON CONFLICT (ClientID, Date)
+    DO UPDATE SET Files = excluded.Files, Bytes = excluded.Bytes, UsedBytes = excluded.UsedBytes;`;
+
 const WATCHED = ['FileCategory', 'FileExtension', 'FileSize', 'Verified', 'ClientID'];
 
 const TRIGGERS: Readonly<Record<string, string>> = {
-  catalog_file_counted: `AFTER INSERT ON files BEGIN ${countKind('NEW')} ${countClient('NEW', '+')} END`,
-  catalog_file_uncounted: `AFTER DELETE ON files BEGIN ${uncountKind('OLD')} ${countClient('OLD', '-')} END`,
+  catalog_file_counted: `AFTER INSERT ON files BEGIN
+    ${countKind('NEW')} ${countClient('NEW', '+')} ${recordDay('NEW', 'NEW.HighestVersion = 0')} END`,
+  catalog_file_uncounted: `AFTER DELETE ON files BEGIN
+    ${uncountKind('OLD')} ${countClient('OLD', '-')} ${recordDay('OLD', '1 = 1')} END`,
   catalog_file_recounted: `AFTER UPDATE OF ${WATCHED.join(', ')} ON files
     WHEN ${WATCHED.map((column) => `OLD.${column} IS NOT NEW.${column}`).join(' OR ')} BEGIN
-      ${uncountKind('OLD')} ${countKind('NEW')} ${countClient('OLD', '-')} ${countClient('NEW', '+')} END`,
-  catalog_day_recorded: `AFTER UPDATE OF UsedBytes, FileCount, FileBytes ON client_quotas BEGIN
-    INSERT INTO daily_totals (Date, ClientID, Files, Bytes, UsedBytes)
-    VALUES (date('now'), NEW.ClientID, NEW.FileCount, NEW.FileBytes, coalesce(NEW.UsedBytes, 0))
-    ON CONFLICT (Date, ClientID)
-    DO UPDATE SET Files = excluded.Files, Bytes = excluded.Bytes, UsedBytes = excluded.UsedBytes; END`,
+      ${uncountKind('OLD')} ${countKind('NEW')} ${countClient('OLD', '-')} ${countClient('NEW', '+')}
+      ${recordDay('OLD', 'OLD.ClientID IS NOT NEW.ClientID')}
+      ${recordDay('NEW', 'NEW.HighestVersion = OLD.HighestVersion')} END`,
+  catalog_day_recorded: `AFTER UPDATE OF UsedBytes ON client_quotas BEGIN ${recordDay('NEW', '1 = 1')} END`,
 };
 
 const TABLES: Readonly<Record<string, string>> = {
