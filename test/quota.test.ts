@@ -119,6 +119,8 @@ t.test('a reservation that has expired frees itself; commit is a save like any o
   await expire(held, db);
   t.same(await figuresOf(db, id), [0, 0]);
   t.equal(await db.quotas.reservation(held.id), null);
+  const { file } = await db.files.save(fileOf(id, 'file', 1_000));
+  await db.files.delete(file.id);
   const other = await db.quotas.reserve(id, 800);
   t.same(await db.query('SELECT count(*) AS n FROM quota_reservations'), [{ n: 1 }], 'and its row is gone');
   await held.release();

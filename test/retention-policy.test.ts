@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { applyPolicy, checkPolicy, type RetentionPolicy, reasonsOf } from '../lib/core/retention-policy.ts';
 import { holds } from './fixtures/property.ts';
+import { expectedReasons } from './retention-model.ts';
 
 const LATER = Date.parse('2030-01-01T00:00:00.000Z');
 
@@ -189,43 +190,6 @@ t.test('a policy that is empty, misspelt or out of bounds is refused by name', (
   t.end();
 });
 
-// The second implementation: ISO texts and sets. ISO weeks by the Thursday of the week.
-const weekOf = (iso: string) => {
-  const day = new Date(`${iso.slice(0, 10)}T00:00:00Z`);
-  day.setUTCDate(day.getUTCDate() + 4 - (day.getUTCDay() || 7));
-  const year = day.getUTCFullYear();
-  return `${year}-${Math.ceil(((day.getTime() - Date.UTC(year, 0, 1)) / 86_400_000 + 1) / 7)}`;
-};
-const PERIODS: readonly [keyof RetentionPolicy, name: string, period: (iso: string, place: number) => string][] = [
-  ['keepLast', 'last', (_, place) => String(place)],
-  ['keepHourly', 'hourly', (iso) => iso.slice(0, 13)],
-  ['keepDaily', 'daily', (iso) => iso.slice(0, 10)],
-  ['keepWeekly', 'weekly', weekOf],
-  ['keepMonthly', 'monthly', (iso) => iso.slice(0, 7)],
-  ['keepYearly', 'yearly', (iso) => iso.slice(0, 4)],
-];
-
-/** For each version, newest first, why it stays. */
-function expected(policy: RetentionPolicy, newestFirst: readonly string[], active: string): string[][] {
-  const reasons = newestFirst.map((iso) => (iso === active ? ['active'] : []) as string[]);
-  const hours = policy.keepWithin === undefined ? 0 : Number(String(policy.keepWithin).slice(0, -1));
-  const oldestKept = Date.parse(newestFirst[0] ?? '') - hours * 3_600_000;
-  for (const [place, iso] of newestFirst.entries()) {
-    if (hours > 0 && Date.parse(iso) > oldestKept) reasons[place]?.push(`within ${policy.keepWithin}`);
-  }
-  const oldest: [place: number, name: string][] = [];
-  for (const [key, name, period] of PERIODS) {
-    const wanted = policy[key] === -1 ? Number.POSITIVE_INFINITY : Number(policy[key] ?? 0);
-    const periods = newestFirst.map(period);
-    const firsts = [...new Set(periods)].slice(0, wanted).map((found) => periods.indexOf(found));
-    for (const place of firsts) reasons[place]?.push(name);
-    const last = newestFirst.length - 1;
-    if (firsts.length < wanted && wanted > 0 && !firsts.includes(last)) oldest.push([last, `oldest ${name}`]);
-  }
-  for (const [place, reason] of oldest) reasons[place]?.push(reason);
-  return reasons;
-}
-
 t.test('random histories keep what a second implementation keeps, for the same reasons', async (t) => {
   const count = fc.option(fc.integer({ min: -1, max: 6 }), { nil: undefined, freq: 2 });
   const policies = fc
@@ -260,10 +224,12 @@ t.test('random histories keep what a second implementation keeps, for the same r
       const masks = applyPolicy(versions, checkPolicy(policy), LATER);
       const real = new Map(dates.map((iso, place) => [iso, reasonsOf(masks[place] ?? 0, policy)]));
       const newestFirst = [...dates].sort().reverse();
-      const wanted = expected(policy, newestFirst, active);
       deepStrictEqual(
         newestFirst.map((iso) => real.get(iso)),
-        wanted,
+        expectedReasons(
+          policy,
+          newestFirst.map((iso) => ({ iso, isActive: iso === active })),
+        ),
       );
     }),
     { numRuns: 2_000 },

@@ -159,7 +159,7 @@ function markRule(ranked: readonly Ranked[], rule: number, count: number, masks:
     if (!isNew && rank < ranked.length - 1) continue;
     mark(masks, place, 1 << (FIRST_RULE + rule + (isNew ? 0 : RULES.length)));
     previous = bucket;
-    if (left > 0) left -= 1;
+    left -= 1; // from -1 it never comes to 0
   }
 }
 
