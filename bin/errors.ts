@@ -7,7 +7,7 @@ import { styled, tell } from './output.ts';
 import { reasonOf, systemCode } from './system-error.ts';
 
 export const FAILED: ExitCode = 1;
-export const USAGE: ExitCode = 2;
+const USAGE: ExitCode = 2;
 
 /** Something that was asked for in a way that cannot be done. */
 export class UsageError extends Error {
