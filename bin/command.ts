@@ -1,7 +1,7 @@
 /** What a command of the CLI is: data that main.ts hands to commander. The commands themselves are in commands/. */
 import type { Command } from 'commander';
 import type { Logger } from 'pino';
-import type { DatabaseManager } from '../lib/index.ts';
+import type { DatabaseManager, OpenMigrations } from '../lib/index.ts';
 
 /** 0: done, warnings included; 1: failed or unhealthy; 2: asked wrongly; above 128: stopped by a signal. */
 export type ExitCode = number;
@@ -23,6 +23,11 @@ export interface Call<Options = unknown> {
    * @throws {DatabaseError} why it cannot be opened
    */
   withCatalog<Result>(use: (db: DatabaseManager) => Promise<Result>, how?: { create: boolean }): Promise<Result>;
+  /**
+   * Opens the migrations of a file that exists, without running any, and closes it again.
+   * @throws {DatabaseError} why it cannot be opened
+   */
+  withMigrations<Result>(use: (migrations: OpenMigrations) => Promise<Result>): Promise<Result>;
 }
 
 export interface CommandSpec<Options = unknown> {

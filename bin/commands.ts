@@ -3,9 +3,12 @@ import type { CommandSpec } from './command.ts';
 import { categories } from './commands/categories.ts';
 import { clients } from './commands/clients.ts';
 import { completion } from './commands/completion.ts';
+import { doctor } from './commands/doctor.ts';
 import { health } from './commands/health.ts';
 import { ingest } from './commands/ingest.ts';
+import { migrate } from './commands/migrate.ts';
 import { query } from './commands/query.ts';
+import { rollback } from './commands/rollback.ts';
 import { search } from './commands/search.ts';
 import { stats } from './commands/stats.ts';
 import { status } from './commands/status.ts';
@@ -20,6 +23,9 @@ export const COMMANDS: readonly CommandSpec[] = [
   clients,
   categories,
   health,
+  doctor,
+  migrate,
+  rollback,
   query,
   completion,
 ];

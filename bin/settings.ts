@@ -55,7 +55,9 @@ function databaseOf({ database }: CatalogOptions): string {
 }
 
 /** What every command needs of the settings. */
-export function surroundings(settings: Settings): Pick<Call, 'json' | 'database' | 'logger' | 'withCatalog'> {
+export function surroundings(
+  settings: Settings,
+): Pick<Call, 'json' | 'database' | 'logger' | 'withCatalog' | 'withMigrations'> {
   const options = libraryOptions(settings);
   const database = databaseOf(options);
   const logger = pino({ level: settings.logLevel }, pino.destination({ fd: 2, sync: true }));
@@ -67,12 +69,24 @@ export function surroundings(settings: Settings): Pick<Call, 'json' | 'database'
       await db.close();
     }
   };
-  return { json: settings.json === true, database, logger, withCatalog };
+  const withMigrations: Call['withMigrations'] = async (use) => {
+    const given = { ...options, create: false, logger };
+    const migrations = await explained(DatabaseManager.openMigrations(given), given);
+    try {
+      return await use(migrations);
+    } finally {
+      await migrations.close();
+    }
+  };
+  return { json: settings.json === true, database, logger, withCatalog, withMigrations };
 }
 
-async function openCatalog(options: CatalogOptions): Promise<DatabaseManager> {
+const openCatalog = (options: CatalogOptions) => explained(DatabaseManager.open(options), options);
+
+/** Tells what to do where a file is missing. */
+async function explained<Opened>(opening: Promise<Opened>, options: CatalogOptions): Promise<Opened> {
   try {
-    return await DatabaseManager.open(options);
+    return await opening;
   } catch (error) {
     const isMissing = error instanceof DatabaseError && systemCode(error.cause) === 'ENOENT';
     if (!isMissing || options.create) throw error;

@@ -34,6 +34,7 @@ export type * from './core/versions.ts';
 export {
   type CatalogEvents,
   DatabaseManager,
+  type OpenMigrations,
   type Transaction,
   type TransactionOptions,
 } from './database-manager.ts';

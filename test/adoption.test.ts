@@ -11,7 +11,9 @@ import { type LegacyFile, makeLegacyFile, ODD_STATES, type OddState } from './fi
 import { legacyRows, someRows } from './fixtures/legacy-rows.ts';
 import { holds } from './fixtures/property.ts';
 
-t.setTimeout(600_000); // each case opens a file in three ways, and one of them in a process of its own
+const LONG = { timeout: 300_000 }; // files are opened again and again, each with a process that looks at it first
+
+t.setTimeout(4 * LONG.timeout);
 
 const OPTIONS = { legacyTimeZone: 'UTC', poolSize: 2 } as const;
 
@@ -108,7 +110,7 @@ const CASES: readonly (readonly [version: number, odd: OddState | undefined])[] 
 t.strictSame(new Set(CASES.map(([, odd]) => odd)), new Set([undefined, ...ODD_STATES]), 'every state has a case');
 
 for (const [version, odd] of CASES) {
-  t.test(`version ${version}, ${odd ?? 'as the server left it'}`, async (t) => {
+  t.test(`version ${version}, ${odd ?? 'as the server left it'}`, LONG, async (t) => {
     const { path, old } = twoFiles(join(t.testdir(), 'data'), { version, odd, ...someRows() });
     const recorded = () => {
       const database = new Database(path, { readonly: true });
@@ -129,7 +131,7 @@ for (const [version, odd] of CASES) {
   });
 }
 
-t.test('whatever an old server stored is still there', async (t) => {
+t.test('whatever an old server stored is still there', LONG, async (t) => {
   const root = t.testdir();
   const version = fc.integer({ min: 0, max: 5 });
   const state = fc.constantFrom(undefined, undefined, undefined, ...ODD_STATES);
@@ -248,9 +250,9 @@ t.test('dates of an old server are read in its zone', async (t) => {
 const FIXTURES = process.env['LEGACY_FIXTURES'] ?? join(import.meta.dirname, '../../shared/fixtures/legacy');
 const reason = existsSync(FIXTURES) ? false : 'LEGACY_FIXTURES names no folder of files made by the server itself';
 
-t.test('files that the server itself made', { skip: reason }, async (t) => {
+t.test('files that the server itself made', { skip: reason, ...LONG }, async (t) => {
   for (const name of readdirSync(FIXTURES).filter((file) => file.endsWith('.db'))) {
-    await t.test(name, async (t) => {
+    await t.test(name, LONG, async (t) => {
       const folder = t.testdir();
       const [path, old] = [join(folder, 'defensive.db'), join(folder, 'old.db')];
       copyFileSync(join(FIXTURES, name), path);

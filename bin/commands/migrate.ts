@@ -1,0 +1,136 @@
+/** `migrate`: brings the schema up to date, or tells what that would do, or tries it on a copy. */
+import type { Command } from 'commander';
+import type { MigrationOutcome, MigrationPlan, OpenMigrations, Rehearsal } from '../../lib/index.ts';
+import type { Call, CommandSpec } from '../command.ts';
+import { UsageError } from '../errors.ts';
+import { formatBytes, formatCount, formatDuration, formatNumberOf } from '../format.ts';
+import { showMigration } from '../migration-progress.ts';
+import { printJson, printLine, tell } from '../output.ts';
+import { fields, table } from '../table.ts';
+
+interface MigrateSettings {
+  readonly to?: string;
+  readonly plan?: boolean;
+  readonly rehearse?: boolean;
+}
+
+/** The version a person typed. @throws {UsageError} for what is none */
+export function parseVersion(text: string): number {
+  if (/^\d+$/.test(text)) return Number(text);
+  throw new UsageError(
+    `--to: got ${JSON.stringify(text)}; accepted: the number of a version, as \`status\` shows them.`,
+  );
+}
+
+/** The steps of a change with what it costs, for people. */
+export function describePlan(plan: MigrationPlan): string {
+  if (plan.migrations.length === 0) return `The schema is at version ${plan.from}; there is nothing to do.`;
+  const rows = plan.migrations.map(({ version, name, rows: touched, estimatedMs, loses }) => [
+    String(version),
+    name,
+    formatCount(touched),
+    formatDuration(estimatedMs),
+    loses ?? '',
+  ]);
+  const steps = table(
+    [
+      { title: 'Version', align: 'right' },
+      { title: 'Name' },
+      { title: 'Rows', align: 'right' },
+      { title: 'Time', align: 'right' },
+      { title: plan.direction === 'down' ? 'Cannot be kept' : '' },
+    ],
+    rows,
+  );
+  const costs = fields([
+    ['From', String(plan.from)],
+    ['To', String(plan.to)],
+    ['Time, about', formatDuration(plan.estimatedMs)],
+    ['Database', formatBytes(plan.databaseBytes)],
+    ['Copy made first', plan.backupBytes === 0 ? 'none' : formatBytes(plan.backupBytes)],
+    ['Needed beside it', formatBytes(plan.growthBytes)],
+    ['Free', formatBytes(plan.freeBytes)],
+  ]);
+  return `${steps}\n\n${costs}`;
+}
+
+const describeCounts = (counts: Readonly<Record<string, number>>) =>
+  Object.entries(counts).map(([kind, rows]) => [kind, formatCount(rows)] as const);
+
+function describeRehearsal(rehearsal: Rehearsal): string {
+  return fields([
+    ['From', String(rehearsal.from)],
+    ['To', String(rehearsal.to)],
+    ['Copying', formatDuration(rehearsal.copyMs)],
+    ['Migrating', formatDuration(rehearsal.migrationMs)],
+    ['Size before', formatBytes(rehearsal.bytesBefore)],
+    ['Size after', formatBytes(rehearsal.bytesAfter)],
+    ['Log at most', formatBytes(rehearsal.peakWalBytes)],
+    ['Problems', rehearsal.problems.length === 0 ? 'none' : rehearsal.problems.join('; ')],
+    ...describeCounts(rehearsal.counts),
+  ]);
+}
+
+/** What a change did, for people. */
+export function describeOutcome(outcome: MigrationOutcome): string {
+  if (outcome.migrations.length === 0) return `The schema is at version ${outcome.from}; there was nothing to do.`;
+  const took = outcome.migrations.reduce((sum, { durationMs }) => sum + durationMs, 0);
+  return fields([
+    ['From', String(outcome.from)],
+    ['To', String(outcome.to)],
+    ['Ran', `${formatNumberOf(outcome.migrations.length, 'migration')} in ${formatDuration(took)}`],
+    ['Copy of before', outcome.backup ?? 'none: the file was new'],
+    ...describeCounts(outcome.counts),
+  ]);
+}
+
+/** Does something to the schema with its progress shown. */
+export async function withProgress<Result>(
+  { logger }: Call,
+  change: (onProgress: ReturnType<typeof showMigration>['onProgress']) => Promise<Result>,
+): Promise<Result> {
+  const shown = showMigration(logger);
+  try {
+    return await change(shown.onProgress);
+  } finally {
+    shown.stop();
+  }
+}
+
+async function run(call: Call<MigrateSettings>, migrations: OpenMigrations, to: number | undefined): Promise<void> {
+  const { json, options } = call;
+  if (options.plan) {
+    const plan = await migrations.plan({ to });
+    if (json) printJson(plan);
+    else printLine(describePlan(plan));
+    return;
+  }
+  if (options.rehearse) {
+    const rehearsal = await withProgress(call, (onProgress) => migrations.rehearse({ to, onProgress }));
+    if (json) printJson(rehearsal);
+    else printLine(describeRehearsal(rehearsal));
+    return;
+  }
+  const outcome = await withProgress(call, (onProgress) => migrations.up({ to, onProgress }));
+  if (json) printJson(outcome);
+  else printLine(describeOutcome(outcome));
+  if (outcome.backup !== null) tell('The copy can be removed once you are content.');
+}
+
+export const migrate: CommandSpec<MigrateSettings> = {
+  name: 'migrate',
+  summary: 'Bring the schema of the database up to date; a verified copy is made first',
+  example: 'migrate --rehearse',
+  configure: (command: Command) =>
+    command
+      .option('--to <version>', 'the version to end at; the newest if left out')
+      .option('--plan', 'only tell what would be done, how long it takes and what it needs')
+      .option('--rehearse', 'do it on a copy, measure it, and leave the database as it is'),
+  async run(call) {
+    const { to, plan, rehearse } = call.options;
+    if (plan && rehearse) throw new UsageError('--plan and --rehearse exclude each other.');
+    const version = to === undefined ? undefined : parseVersion(to);
+    await call.withMigrations((migrations) => run(call, migrations, version));
+    return 0;
+  },
+};
