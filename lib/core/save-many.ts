@@ -26,7 +26,16 @@ export interface SaveManyResult {
 }
 
 /** After these no later row can fare better. */
-const HOPELESS: ReadonlySet<string> = new Set(['CATALOG_CLOSED', 'CATALOG_CORRUPT', 'CATALOG_READ_ONLY']);
+const HOPELESS: ReadonlySet<string> = new Set([
+  'CATALOG_CLOSED',
+  'CATALOG_CORRUPT',
+  'CATALOG_FULL',
+  'CATALOG_IO',
+  'CATALOG_READ_ONLY',
+]);
+
+const endsTheStream = (error: unknown) =>
+  !(error instanceof DatabaseError) || (HOPELESS.has(error.code) && !error.retryable);
 
 export interface SaveManyWork<Row> {
   readonly rows: Iterable<Row> | AsyncIterable<Row>;
@@ -83,8 +92,8 @@ export async function saveEach<Row>({ rows, save, onProgress, signal }: SaveMany
       const { changed } = await save(row);
       counts[changed ? 'saved' : 'unchanged'] += 1;
     } catch (error) {
-      if (!(error instanceof DatabaseError) || HOPELESS.has(error.code)) hopeless ??= error;
-      else failed.push({ index, error });
+      if (endsTheStream(error)) hopeless ??= error;
+      else failed.push({ index, error: error as DatabaseError });
     }
     if ((counts.saved + counts.unchanged + failed.length) % PROGRESS_EVERY === 0) report();
   };
