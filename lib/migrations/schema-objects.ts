@@ -15,7 +15,15 @@ export interface ColumnDefinition {
 
 /** What one statement does to the schema; names as written. */
 export type SchemaChange =
-  | { readonly does: 'create'; readonly kind: ObjectKind; readonly name: string; readonly columns: ColumnDefinition[] }
+  | {
+      readonly does: 'create';
+      readonly kind: ObjectKind;
+      readonly name: string;
+      /** Of a table. */
+      readonly columns: ColumnDefinition[];
+      /** The table that an index or trigger is on, in lower case; '' for a table. */
+      readonly on: string;
+    }
   | { readonly does: 'drop'; readonly kind: ObjectKind; readonly name: string }
   | { readonly does: 'add'; readonly table: string; readonly column: ColumnDefinition }
   | { readonly does: 'remove'; readonly table: string; readonly column: string }
@@ -68,7 +76,9 @@ function createOrDrop(sql: string, tokens: readonly Token[]): SchemaChange | und
   const name = asWritten(sql, named[0]);
   if (does === 'drop') return { does, kind, name };
   const isVirtual = isWord(tokens[1], 'VIRTUAL');
-  return { does, kind, name, columns: kind === 'table' && !isVirtual ? columnsOf(sql, named) : [] };
+  const on = kind === 'table' ? undefined : named[named.findIndex((token) => isWord(token, 'ON')) + 1];
+  const columns = kind === 'table' && !isVirtual ? columnsOf(sql, named) : [];
+  return { does, kind, name, columns, on: nameOf(on) ?? '' };
 }
 
 function alter(sql: string, tokens: readonly Token[]): SchemaChange {
@@ -91,16 +101,19 @@ class GrowingSchema implements SchemaObjects {
   readonly tables = new Map<string, Set<string>>();
   readonly indexes = new Set<string>();
   readonly triggers = new Set<string>();
+  /** Indexes and triggers by name, with the table they go with. */
+  readonly #on = new Map<string, string>();
 
   apply(change: SchemaChange): void {
-    if (change.does === 'create') this.#create(change.kind, change.name, change.columns);
+    if (change.does === 'create') this.#create(change.kind, change.name, change.columns, change.on);
     else if (change.does === 'drop') this.#drop(change.kind, change.name.toLowerCase());
     else if (change.does === 'add') this.#columns(change.table).add(change.column.name.toLowerCase());
     else if (change.does === 'remove') this.#columns(change.table).delete(change.column.toLowerCase());
   }
 
-  #create(kind: ObjectKind, name: string, columns: readonly ColumnDefinition[]): void {
+  #create(kind: ObjectKind, name: string, columns: readonly ColumnDefinition[], on: string): void {
     const key = name.toLowerCase();
+    this.#on.set(key, on);
     if (kind === 'table') this.tables.set(key, new Set(columns.map((column) => column.name.toLowerCase())));
     if (kind === 'index') this.indexes.add(key);
     if (kind === 'trigger') this.triggers.add(key);
@@ -108,8 +121,11 @@ class GrowingSchema implements SchemaObjects {
 
   #drop(kind: ObjectKind, key: string): void {
     if (kind === 'table') this.tables.delete(key);
-    if (kind === 'index') this.indexes.delete(key);
-    if (kind === 'trigger') this.triggers.delete(key);
+    const gone = kind === 'table' ? [...this.#on].filter(([, on]) => on === key).map(([name]) => name) : [key];
+    for (const name of gone) {
+      this.indexes.delete(name);
+      this.triggers.delete(name);
+    }
   }
 
   #columns(table: string): Set<string> {

@@ -1,0 +1,6 @@
+/** `npm run schema:dump`: writes docs/schema.sql anew. */
+import { writeFileSync } from 'node:fs';
+import { MIGRATIONS } from '../lib/migrations/migration-list.ts';
+import { schemaText } from './schema-text.ts';
+
+writeFileSync(new URL('../docs/schema.sql', import.meta.url), schemaText(MIGRATIONS));

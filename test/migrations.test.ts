@@ -1,0 +1,378 @@
+/** The schema's way up and down, plans, rehearsals, the gate against losses, and the rules for new migrations. */
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { pino } from 'pino';
+import sql from 'sql-template-tag';
+import t, { type Test } from 'tap';
+import { DatabaseManager, findDangerousOperations } from '../lib/index.ts';
+import { assertDeclared } from '../lib/migrations/dangerous-operations.ts';
+import type { Migration } from '../lib/migrations/migration.ts';
+import { LATEST_VERSION, MIGRATIONS } from '../lib/migrations/migration-list.ts';
+import { Migrator } from '../lib/migrations/migrator.ts';
+import { assertNoneAdded } from '../lib/migrations/schema-validation.ts';
+import { watched } from '../lib/migrations/watched.ts';
+import { openFile } from '../lib/opening.ts';
+import { driveSync, run } from '../lib/sql/procedure.ts';
+import { lintMigrations } from '../scripts/migration-rules.ts';
+import released from '../scripts/released-migrations.json' with { type: 'json' };
+import { listSchema, schemaText } from '../scripts/schema-text.ts';
+import { makeLegacyFile } from './fixtures/legacy-file.ts';
+import { someRows } from './fixtures/legacy-rows.ts';
+
+const LONG = { timeout: 300_000 };
+
+t.setTimeout(4 * LONG.timeout);
+
+function legacyIn(t: Test, version = 3): string {
+  const folder = join(t.testdir(), 'data');
+  mkdirSync(folder);
+  const path = join(folder, 'defensive.db');
+  makeLegacyFile(path, { version, ...someRows() });
+  return path;
+}
+
+/** A catalogue with two clients, files with several versions, a category, a quota and activity. */
+async function filled(path: string): Promise<DatabaseManager> {
+  const db = await DatabaseManager.open({ database: path, poolSize: 2 });
+  for (const name of ['laptop', 'server']) {
+    const { id: clientId } = await db.clients.save({
+      name,
+      publicKey: Buffer.alloc(160, 1),
+      aesKey: Buffer.alloc(32, 2),
+    });
+    for (let number = 0; number < 12; number += 1) {
+      const file = {
+        clientId,
+        fileName: `file-${number % 5}.txt`,
+        pathName: `/srv/${name}/${number}`,
+        fileSize: 1_000 * number,
+      };
+      await db.files.save({
+        ...file,
+        crc: number,
+        verified: number % 2 === 0,
+        modificationDate: '2025-01-02T03:04:05.678Z',
+      });
+    }
+    await db.quotas.set(clientId, { quotaBytes: 5_000_000, warningThreshold: 0.5 });
+  }
+  await db.categories.save({ name: 'notes', extensions: ['note'] });
+  return db;
+}
+
+/** Every row of the columns that two versions share, as one text. */
+function digestOf(path: string, columns: ReadonlyMap<string, readonly string[]>): Record<string, string> {
+  const database = new Database(path, { readonly: true });
+  try {
+    return Object.fromEntries(
+      [...columns].map(([table, names]) => {
+        const list = names.map((name) => `quote("${name}")`).join(` || ',' || `);
+        const rows = database.prepare(`SELECT ${list} FROM "${table}" ORDER BY 1`).pluck().all();
+        return [table, rows.join('\n')];
+      }),
+    );
+  } finally {
+    database.close();
+  }
+}
+
+const OWN_TABLES = new Set(['catalog_migrations', 'catalog_reports', 'search_todo']);
+
+/** The tables and columns a file has, but for what tells of migrations or of full-text search itself. */
+function columnsOf(path: string): Map<string, string[]> {
+  const database = new Database(path, { readonly: true });
+  try {
+    const tables = database
+      .prepare(
+        "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT GLOB 'sqlite_*'",
+      )
+      .pluck()
+      .all() as string[];
+    return new Map(
+      tables
+        .filter((table) => !OWN_TABLES.has(table))
+        .map((table) => [
+          table,
+          database.prepare('SELECT name FROM pragma_table_info(?) ORDER BY name').pluck().all(table) as string[],
+        ]),
+    );
+  } finally {
+    database.close();
+  }
+}
+
+t.test('down and up again keeps everything that the versions share', LONG, async (t) => {
+  for (let to = 0; to < LATEST_VERSION; to += to < 8 ? 1 : 3) {
+    await t.test(`by version ${to}`, LONG, async (t) => {
+      const path = join(t.testdir(), 'defensive.db');
+      const db = await filled(path);
+      const down = await db.migrations.down({ to });
+      t.match(down, { from: LATEST_VERSION, to });
+      t.equal((await db.migrations.status()).current, to);
+      t.strictSame((await db.migrations.verify()).problems, [], 'the older schema is whole');
+      const shared = columnsOf(path);
+      const before = digestOf(path, shared);
+      await db.migrations.up();
+      t.strictSame((await db.migrations.verify()).problems, []);
+      t.strictSame(digestOf(path, shared), before);
+      const zero = await db.maintenance.repair({ dryRun: true });
+      t.ok(
+        Object.values(zero).every((rows) => rows === 0),
+        JSON.stringify(zero),
+      );
+      await db.close();
+      t.equal(
+        readdirSync(join(path, '../backups')).filter((name) => name.endsWith('.db')).length,
+        2,
+        'a copy each way',
+      );
+    });
+  }
+});
+
+t.test('a plan says what would run, on how many rows, and what cannot be kept', async (t) => {
+  const path = legacyIn(t);
+  await using migrations = await DatabaseManager.openMigrations({ database: path });
+  const up = await migrations.plan();
+  t.match(up, { from: -1, to: LATEST_VERSION, direction: 'up', databaseBytes: Number, freeBytes: Number });
+  t.strictSame(
+    up.migrations.map(({ version, name }) => [version, name]),
+    MIGRATIONS.map(({ version, name }) => [version, name]),
+  );
+  t.ok(up.migrations.some(({ rows }) => rows > 10));
+  t.ok(up.estimatedMs > 0 && up.backupBytes > 0 && up.growthBytes > 0);
+  t.equal((await migrations.status()).current, -1, 'nothing was done');
+  await migrations.up();
+  const down = await migrations.plan({ to: 3 });
+  t.match(down, { from: LATEST_VERSION, to: 3, direction: 'down' });
+  t.strictSame(
+    down.migrations.map(({ version }) => version),
+    [...MIGRATIONS.keys()].slice(4).reverse(),
+  );
+  t.match(
+    down.migrations.find(({ version }) => version === 5),
+    { loses: /every version of a file but the current one/ },
+  );
+  t.match(await migrations.plan(), { migrations: [], estimatedMs: 0, backupBytes: 0 });
+  await t.rejects(migrations.plan({ to: 99 }), { code: 'CATALOG_VALIDATION' });
+  await t.rejects(migrations.down({ to: -1 }), { code: 'CATALOG_VALIDATION' });
+  await t.rejects(migrations.up({ too: 5 } as never), { code: 'CATALOG_VALIDATION' });
+});
+
+t.test('a rehearsal measures on a copy and leaves the file as it is', async (t) => {
+  const path = legacyIn(t, 5);
+  await using migrations = await DatabaseManager.openMigrations({ database: path });
+  const before = digestOf(path, columnsOf(path));
+  const heard: string[] = [];
+  const rehearsal = await migrations.rehearse({ onProgress: ({ step }) => heard.push(step) });
+  t.match(rehearsal, { from: -1, to: LATEST_VERSION, problems: [], migrationMs: Number, copyMs: Number });
+  t.equal(rehearsal.migrations.length, MIGRATIONS.length);
+  t.ok(rehearsal.bytesAfter > 0 && rehearsal.peakWalBytes > 0 && Number(rehearsal.counts['files']) > 0);
+  t.ok(heard.includes('adoption.files'), 'progress is told');
+  t.strictSame(digestOf(path, columnsOf(path)), before);
+  t.strictSame(readdirSync(join(path, '../backups')), [], 'and nothing of it is left');
+});
+
+t.test('the copy made first holds what stands in the log, is private and whole', async (t) => {
+  const path = join(t.testdir(), 'defensive.db');
+  const db = await filled(path);
+  t.teardown(() => db.close());
+  const { backup } = await db.migrations.down({ to: LATEST_VERSION - 1 });
+  t.equal(statSync(String(backup)).mode & 0o777, 0o600);
+  const copy = new Database(String(backup), { readonly: true });
+  t.equal(copy.pragma('integrity_check', { simple: true }), 'ok');
+  t.equal(copy.prepare('SELECT count(*) FROM file_versions').pluck().get(), 24);
+  t.equal(copy.prepare('SELECT max(version) FROM catalog_migrations').pluck().get(), LATEST_VERSION);
+  copy.close();
+});
+
+t.test('nothing is begun that the disk has no room for', async (t) => {
+  const path = legacyIn(t);
+  const { engine, options } = await openFile({ database: path });
+  t.teardown(() => engine.close());
+  const logger = pino({ level: 'silent' });
+  const openCopy = () => Promise.reject(new Error('not needed'));
+  const migrator = new Migrator({ engine, database: path, rules: options, logger, openCopy, free: async () => 4_096 });
+  const before = digestOf(path, columnsOf(path));
+  await t.rejects(migrator.up(), { code: 'CATALOG_FULL', hint: /Free some disk space/ });
+  t.strictSame(digestOf(path, columnsOf(path)), before);
+});
+
+t.test('a migration that is stopped leaves the file as it was', async (t) => {
+  const path = legacyIn(t);
+  await using migrations = await DatabaseManager.openMigrations({ database: path });
+  const before = digestOf(path, columnsOf(path));
+  const stop = new AbortController();
+  const onProgress = ({ step }: { step: string }) => {
+    if (step === 'adoption.files') stop.abort();
+  };
+  await t.rejects(migrations.up({ onProgress, signal: stop.signal }), { name: 'AbortError' });
+  t.strictSame(digestOf(path, columnsOf(path)), before);
+  await migrations.up();
+});
+
+t.test('only new violations of foreign keys fail a migration', async (t) => {
+  const path = join(t.testdir(), 'defensive.db');
+  const db = await filled(path);
+  await db.close();
+  const { engine } = await openFile({ database: path });
+  t.teardown(() => engine.close());
+  const breaking = new Database(path);
+  breaking.pragma('foreign_keys = OFF');
+  breaking.exec("INSERT INTO client_activity (ClientID, ActivityType, Timestamp) VALUES (x'99', 'upload', '2025')");
+  breaking.close();
+  await engine.lend('read', async (connection) => {
+    await assertNoneAdded(connection, new Map([['client_activity → clients', 1]]));
+    await t.rejects(assertNoneAdded(connection, new Map()), {
+      code: 'CATALOG_MIGRATION_FAILED',
+      message: /client_activity/,
+    });
+  });
+});
+
+t.test('opening without migrating', async (t) => {
+  const path = legacyIn(t);
+  for (const options of [{ migrate: 'off' }, { readOnly: true }] as const) {
+    await t.rejects(DatabaseManager.open({ database: path, ...options }), { code: 'CATALOG_MIGRATION_PENDING' });
+  }
+  const db = await DatabaseManager.open({ database: path });
+  await db.migrations.down({ to: LATEST_VERSION - 1 });
+  await db.close();
+  await t.rejects(DatabaseManager.open({ database: path, migrate: 'off' }), { code: 'CATALOG_MIGRATION_PENDING' });
+  await (await DatabaseManager.open({ database: path })).close();
+  await (await DatabaseManager.open({ database: path, migrate: 'off' })).close();
+});
+
+t.test('umzug’s own command line works on the migrations', async (t) => {
+  const path = legacyIn(t);
+  await using migrations = await DatabaseManager.openMigrations({ database: path, migrationBackup: false });
+  const umzug = await migrations.umzug();
+  t.equal((await umzug.pending()).length, MIGRATIONS.length);
+  t.equal(await umzug.runAsCLI(['up']), true);
+  t.equal((await umzug.executed()).length, MIGRATIONS.length);
+  t.equal(await umzug.runAsCLI(['down']), true);
+  t.match(await migrations.status(), { current: LATEST_VERSION - 1 });
+  t.equal(
+    await umzug.runAsCLI(['up', '--name', `${String(LATEST_VERSION).padStart(4, '0')}-${MIGRATIONS.at(-1)?.name}`]),
+    true,
+  );
+  t.match(await migrations.status(), { current: LATEST_VERSION, pending: [] });
+  t.strictSame((await migrations.verify()).problems, []);
+});
+
+t.test('what verifying finds', async (t) => {
+  const path = join(t.testdir(), 'defensive.db');
+  await (await DatabaseManager.open({ database: path })).close();
+  const database = new Database(path);
+  database.exec('DROP INDEX idx_files_filename; DROP TRIGGER catalog_file_deleted; ALTER TABLE files DROP COLUMN CRC');
+  database.close();
+  const db = await DatabaseManager.open({ database: path });
+  t.teardown(() => db.close());
+  t.match(await db.migrations.verify(), {
+    ok: false,
+    problems: [
+      'files lacks the column crc',
+      'the index idx_files_filename is missing',
+      'the trigger catalog_file_deleted is missing',
+    ],
+  });
+});
+
+t.test('statements that can lose data are found by reading them', async (t) => {
+  const found = (text: string) => findDangerousOperations(text).map(({ operation }) => operation);
+  const cases: readonly (readonly [string, readonly string[]])[] = [
+    ['drop/**/table x', ['DROP TABLE']],
+    ['DROP TABLE IF EXISTS `a b`;', ['DROP TABLE']],
+    ['-- DROP TABLE x\nSELECT 1', []],
+    ['SELECT \'DROP TABLE x\', "DELETE FROM y", [UPDATE z SET a = 1] /* DROP TABLE q */', []],
+    ['DELETE FROM a', ['DELETE without WHERE']],
+    ['DELETE FROM a WHERE 1', []],
+    ['DELETE FROM a RETURNING "where"', ['DELETE without WHERE']],
+    ['WITH q AS (SELECT 1 WHERE 1) DELETE FROM a', ['DELETE without WHERE']],
+    ['UPDATE a SET b = (SELECT 1 WHERE 2)', ['UPDATE without WHERE']],
+    ['UPDATE a SET b = 1 FROM c WHERE c.x = a.x', []],
+    ['INSERT INTO a VALUES (1) ON CONFLICT DO UPDATE SET b = 1', []],
+    ['CREATE TABLE a (b REFERENCES c ON DELETE CASCADE ON UPDATE SET NULL)', []],
+    ['ALTER TABLE "t" DROP c', ['DROP COLUMN']],
+    ['ALTER TABLE main.t DROP COLUMN c', ['DROP COLUMN']],
+    ['ALTER TABLE t ADD COLUMN dropped INTEGER', []],
+    ['PRAGMA main.writable_schema = ON', ['PRAGMA writable_schema']],
+    ['PRAGMA "writable_schema"(1)', ['PRAGMA writable_schema']],
+    ['SELECT 1; ; UPDATE t SET a = 1', ['UPDATE without WHERE']],
+    [
+      'CREATE TRIGGER x AFTER UPDATE OF a ON b BEGIN UPDATE c SET d = CASE WHEN 1 THEN 2 END WHERE 1; DELETE FROM e; END; DROP TABLE z',
+      ['DELETE without WHERE', 'DROP TABLE'],
+    ],
+  ];
+  for (const [text, expected] of cases) t.strictSame(found(text), expected, text);
+});
+
+t.test('an undeclared loss is refused, also where a procedure put the statement together', async (t) => {
+  t.throws(() => assertDeclared('7 (x)', 'DROP TABLE files'), {
+    name: 'DangerousOperationError',
+    code: 'CATALOG_DANGEROUS_OPERATION',
+    operation: 'DROP TABLE',
+    statement: 'DROP TABLE files',
+  });
+  assertDeclared('7 (x)', 'DROP TABLE files', ['DROP TABLE']);
+  const ran: string[] = [];
+  function* steps() {
+    yield* run(sql`DELETE FROM files WHERE ID = ${'a'}`);
+    yield* run(sql`UPDATE files SET CRC = ${1}`);
+  }
+  const drive = (declared: null | readonly ['UPDATE without WHERE'] | readonly []) =>
+    driveSync(watched(steps(), { migration: '7 (x)', declared }), ({ sql: { sql: text } }) => ran.push(text));
+  t.throws(() => drive([]), { operation: 'UPDATE without WHERE', migration: '7 (x)' });
+  t.equal(ran.length, 1, 'and was not run');
+  drive(['UPDATE without WHERE']);
+  drive(null);
+  t.equal(ran.length, 5);
+});
+
+t.test('the migrations keep to the rules, and the rules find what breaks them', async (t) => {
+  t.strictSame(lintMigrations(MIGRATIONS, released), []);
+  const bad = (step: Partial<Migration>): string[] => {
+    const version = MIGRATIONS.length;
+    const base = { version, name: 'later', up: ['CREATE TABLE later (a)'], down: ['DROP TABLE later'], safeVersion: 5 };
+    return lintMigrations([...MIGRATIONS, { ...base, declares: { down: ['DROP TABLE', 'DROP COLUMN'] }, ...step }]);
+  };
+  t.strictSame(bad({}), []);
+  const cases: readonly (readonly [Partial<Migration>, RegExp])[] = [
+    [{ name: 'Later' }, /lower case/],
+    [{ name: 'base-schema' }, /another migration has its name/],
+    [{ down: [] }, /no way down/],
+    [{ down: ['SELECT 1'] }, /going down leaves later/],
+    [{ declares: {} }, /undeclared DROP TABLE/],
+    [
+      { up: ['ALTER TABLE files DROP COLUMN CRC'], declares: { up: ['DROP COLUMN'], down: ['DROP TABLE'] } },
+      /files.CRC, which version 5/,
+    ],
+    [
+      { up: ['DROP TABLE client_quotas'], declares: { up: ['DROP TABLE'], down: ['DROP TABLE'] } },
+      /which version 5 reads/,
+    ],
+    [{ up: ['ALTER TABLE files RENAME COLUMN CRC TO Checksum'] }, /renames in files/],
+    [{ up: ['ALTER TABLE files ADD COLUMN x TEXT NOT NULL'] }, /NOT NULL without a default/],
+    [{ up: ['CREATE UNIQUE INDEX u ON files(ClientID, FileName)'] }, /UNIQUE on files/],
+    [{ up: ['CREATE INDEX i ON files(fold(FileName))'] }, /calls fold\(\)/],
+  ];
+  for (const [step, expected] of cases) t.match(bad(step).join('\n'), expected);
+  const [first] = MIGRATIONS;
+  t.match(
+    lintMigrations([{ ...first!, up: [...first!.up, 'SELECT 1'] }], { 0: 'released' }).join(),
+    /has changed since/,
+  );
+});
+
+t.test('the schema is the one that was committed', async (t) => {
+  const committed = readFileSync(new URL('../docs/schema.sql', import.meta.url), 'utf8');
+  t.equal(schemaText(MIGRATIONS), committed, 'run `npm run schema:dump` and look at what changed');
+  const path = join(t.testdir(), 'defensive.db');
+  await (await DatabaseManager.open({ database: path })).close();
+  const copy = `${path}.copy`;
+  copyFileSync(path, copy);
+  const database = new Database(copy);
+  t.equal(listSchema(database, LATEST_VERSION), committed, 'a new file has it');
+  database.close();
+});
