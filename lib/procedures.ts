@@ -7,6 +7,7 @@ export * from './core/category-procedures.ts';
 export * from './core/client-procedures.ts';
 export * from './core/file-changes.ts';
 export * from './core/file-procedures.ts';
+export * from './core/maintenance-history.ts';
 export * from './core/raw-sql.ts';
 export * from './core/retention-procedures.ts';
 export * from './core/save-file.ts';

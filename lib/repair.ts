@@ -140,7 +140,7 @@ export function createMaintenance({ engine, options, logger }: OpenedFile) {
     const extension = extname(database);
     const time = new Date().toISOString().replaceAll(/[-:.]/g, '');
     const name = `${basename(database, extension)}-before-repair-${time}${extension || '.db'}`;
-    const { path } = await takeSnapshot(database, join(backupDir, name));
+    const { path } = await takeSnapshot(database, join(backupDir, name), { reason: 'before repair' });
     return path;
   };
 

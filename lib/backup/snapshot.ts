@@ -1,49 +1,64 @@
 /**
  * A verified copy of a database that is in use: made through SQLite, so that what stands in its log is in it, under a
- * temporary name that only its owner may read, checked in full, and only then given its name. A snapshot that fails
- * leaves nothing behind. Manifests, retention and restoring are left to the backups.
+ * temporary name that only its owner may read, proven in full by another process, and only then given its name, with its
+ * manifest where a reason is given. A snapshot that fails leaves nothing behind.
  */
-import { constants } from 'node:fs';
-import { access, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
-import { dirname, extname, join } from 'node:path';
+import { mkdir } from 'node:fs/promises';
+import { dirname, extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { DatabaseError, reviveError, type WireError } from '../errors.ts';
+import { check, type Findings } from './checker.ts';
 import { assertRoom, type FreeBytes, freeBytes } from './disk-space.ts';
+import { type CatalogCounts, type Manifest, manifestPath } from './manifest.ts';
+import {
+  assertFree,
+  createPrivate,
+  databaseBytes,
+  partialPath,
+  publish,
+  publishBackup,
+  removeDatabase,
+  removeDeadPartials,
+} from './publish.ts';
 
-/** Rows of the tables that count. */
-export interface SnapshotCounts {
-  readonly clients: number;
-  readonly files: number;
-  readonly versions: number;
-}
+export { databaseBytes, removeDeadPartials } from './publish.ts';
 
 /** A copy that was proven. */
-export interface Snapshot {
+export interface Snapshot extends Manifest {
   readonly path: string;
-  readonly bytes: number;
-  /** In hex, of the whole file. */
-  readonly sha256: string;
-  /** The newest migration in its journal; null for a file of an old server. */
-  readonly schemaVersion: number | null;
-  readonly counts: SnapshotCounts;
+}
+
+/** How far a copy has come. */
+export interface SnapshotProgress {
+  /** Checking and compressing go on in another process, which tells no figures between begin and end. */
+  readonly step: 'copy' | 'check';
+  /** Bytes of the database, of `total`. */
+  readonly done: number;
+  readonly total: number;
 }
 
 /** What the thread is told. */
 export interface SnapshotOrder {
   readonly source: string;
   readonly target: string;
+  /** One Int32; the copy stops when it is not 0. */
+  readonly stop: SharedArrayBuffer;
 }
 
 /** What the thread answers. */
 export type SnapshotMessage =
   | { readonly kind: 'progress'; readonly done: number; readonly total: number }
-  | { readonly kind: 'done'; readonly snapshot: Omit<Snapshot, 'path'> }
+  | { readonly kind: 'done'; readonly counts: CatalogCounts; readonly takenAt: string }
   | { readonly kind: 'failed'; readonly error: WireError };
 
 export interface SnapshotOptions {
-  /** Hears of pages copied, of how many. */
-  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+  readonly onProgress?: ((progress: SnapshotProgress) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
   readonly free?: FreeBytes | undefined;
+  /** Why it is made; with a reason the copy is a backup and has its manifest beside it. */
+  readonly reason?: string | undefined;
+  /** Store it as a zstd stream. Default false. */
+  readonly compress?: boolean | undefined;
 }
 
 // Sources run as .ts, the published package as .js.
@@ -51,92 +66,113 @@ const THREAD_URL = new URL(`./snapshot-thread${extname(import.meta.url)}`, impor
 const ENOUGH = 1.05; // of the source's size: the copy may be a little larger than what is counted beforehand
 
 // Node hands the process's flags on to its threads, and this one, meant for code on the command line, ends them at once.
-const FLAGS = process.execArgv.some((flag) => flag.startsWith('--input-type')) ? { execArgv: [] } : {};
+export const THREAD_FLAGS = process.execArgv.some((flag) => flag.startsWith('--input-type')) ? { execArgv: [] } : {};
 
-const sizeOf = (path: string): Promise<number> =>
-  stat(path).then(
-    ({ size }) => size,
-    () => 0,
-  );
+type Copied = Omit<Extract<SnapshotMessage, { kind: 'done' }>, 'kind'>;
 
-/** Bytes of a database with its log. */
-export const databaseBytes = async (path: string): Promise<number> =>
-  (await sizeOf(path)) + (await sizeOf(`${path}-wal`));
-
-function onThread(order: SnapshotOrder, { onProgress }: SnapshotOptions): Promise<Omit<Snapshot, 'path'>> {
-  return new Promise((resolve, reject) => {
-    const worker = new Worker(THREAD_URL, { workerData: order, name: 'catalog-snapshot', ...FLAGS });
+/** Copies on a thread; a signal, or a listener that throws, stops it between two steps. */
+function onThread(source: string, target: string, { onProgress, signal }: SnapshotOptions): Promise<Copied> {
+  const stop = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
+  let reason: { readonly thrown: unknown } | undefined;
+  const end = (thrown: unknown) => {
+    reason ??= { thrown };
+    Atomics.store(new Int32Array(stop), 0, 1);
+  };
+  const onAbort = () => end(signal?.reason);
+  const tell = (progress: SnapshotProgress) => {
+    try {
+      onProgress?.(progress);
+    } catch (error) {
+      end(error);
+    }
+  };
+  const copied = new Promise<Copied>((resolve, reject) => {
+    const workerData: SnapshotOrder = { source, target, stop };
+    const worker = new Worker(THREAD_URL, { workerData, name: 'catalog-snapshot', ...THREAD_FLAGS });
+    let last: SnapshotMessage | undefined;
+    signal?.addEventListener('abort', onAbort, { once: true });
     worker.on('message', (message: SnapshotMessage) => {
-      if (message.kind === 'progress') onProgress?.(message.done, message.total);
-      else if (message.kind === 'done') resolve(message.snapshot);
-      else reject(reviveError(message.error));
+      last = message;
+      if (message.kind === 'progress') tell({ step: 'copy', done: message.done, total: message.total });
     });
     worker.on('error', reject);
-    worker.on('exit', () => reject(new DatabaseError('CATALOG_IO', 'the thread that copied the database ended early')));
+    // Only then are its connections closed and the files its own no more.
+    worker.on('exit', () => {
+      if (reason !== undefined) reject(reason.thrown);
+      else if (last?.kind === 'done') resolve({ counts: last.counts, takenAt: last.takenAt });
+      else if (last?.kind === 'failed') reject(reviveError(last.error));
+      else reject(new DatabaseError('CATALOG_IO', 'the thread that copied the database ended early'));
+    });
   });
+  return copied.finally(() => signal?.removeEventListener('abort', onAbort));
 }
 
-async function syncFolder(folder: string): Promise<void> {
-  if (process.platform === 'win32') return; // folders cannot be opened there, and a rename is durable by itself
-  const handle = await open(folder, constants.O_RDONLY);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-const PARTIAL = /\.(\d+)\.partial(?:-journal|-wal|-shm)?$/;
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
-  }
-}
-
-/** Removes what copies left behind whose process died while it made them. */
-export async function removeDeadPartials(folder: string): Promise<void> {
-  const names = await readdir(folder).catch(() => []);
-  const dead = names.filter((name) => {
-    const [, pid] = PARTIAL.exec(name) ?? [];
-    return pid !== undefined && !isAlive(Number(pid));
+const damaged = (problem: string) =>
+  new DatabaseError('CATALOG_CORRUPT', `the copy does not verify: ${problem}`, {
+    hint: 'The database itself is damaged: keep it as it is, and restore the newest verified backup.',
   });
-  await Promise.all(dead.map((name) => rm(join(folder, name), { force: true })));
+
+/** What SQLite and the file system say when the disk is full. */
+function explained(error: unknown, path: string): unknown {
+  if (error instanceof DatabaseError || !(error instanceof Error) || error.name === 'AbortError') return error;
+  const code = 'code' in error ? String(error.code) : '';
+  const message = `no copy could be made at ${path}`;
+  if (['SQLITE_FULL', 'ENOSPC', 'EDQUOT', 'EFBIG'].includes(code)) {
+    const hint = 'Free some disk space, or choose another folder; nothing was changed.';
+    return new DatabaseError('CATALOG_FULL', message, { cause: error, hint });
+  }
+  if (/^SQLITE_(?:CORRUPT|NOTADB)/.test(code)) return damaged(error.message);
+  return new DatabaseError('CATALOG_IO', message, { cause: error });
 }
 
-async function assertFree(path: string): Promise<void> {
-  const exists = await access(path).then(
-    () => true,
-    () => false,
-  );
-  if (exists) throw new DatabaseError('CATALOG_CONFLICT', `${path} exists already`);
+interface Made {
+  readonly findings: Findings;
+  readonly takenAt: string;
+}
+
+/** Copies to a temporary name and proves the copy; `packed` gets the zstd stream. */
+async function make(source: string, plain: string, packed: string | null, options: SnapshotOptions): Promise<Made> {
+  await createPrivate(plain);
+  const { counts, takenAt } = await onThread(source, plain, options);
+  const total = await databaseBytes(plain);
+  options.onProgress?.({ step: 'check', done: 0, total });
+  if (packed !== null) await createPrivate(packed);
+  const verdict = await check({ kind: 'prove', path: plain, counts, compressTo: packed }, { signal: options.signal });
+  if ('problem' in verdict) throw damaged(verdict.problem);
+  options.onProgress?.({ step: 'check', done: total, total });
+  options.signal?.throwIfAborted();
+  return { findings: verdict.findings, takenAt };
 }
 
 /**
  * Copies the database at `source`, which may be open and written meanwhile, to `path`.
  * @throws {DatabaseError} CATALOG_FULL when it does not fit, CATALOG_CORRUPT when the database itself is damaged,
- *   CATALOG_CONFLICT when `path` exists, CATALOG_IO; there is no file at `path` then
+ *   CATALOG_CONFLICT when `path` exists, CATALOG_TIMEOUT when checking takes too long, CATALOG_IO; the reason of the
+ *   signal. There is no file at `path` then
  */
 export async function takeSnapshot(source: string, path: string, options: SnapshotOptions = {}): Promise<Snapshot> {
+  const { signal, reason, compress = false, free = freeBytes } = options;
   const folder = dirname(path);
-  const temporary = `${path}.${process.pid}.partial`;
+  const last = partialPath(path);
+  const plain = compress ? partialPath(`${path}.plain`) : last;
+  let isOurs = false;
   try {
+    signal?.throwIfAborted();
     await mkdir(folder, { recursive: true, mode: 0o700 });
     await removeDeadPartials(folder);
     await assertFree(path);
-    await assertRoom(folder, (await databaseBytes(source)) * ENOUGH, 'the copy', options.free ?? freeBytes);
-    // SQLite would make it readable for everyone.
-    await (await open(temporary, 'wx', 0o600)).close();
-    const snapshot = await onThread({ source, target: temporary }, options);
-    await rename(temporary, path);
-    await syncFolder(folder);
-    return { path, ...snapshot };
+    if (reason !== undefined) await assertFree(manifestPath(path));
+    await assertRoom(folder, (await databaseBytes(source)) * ENOUGH * (compress ? 2 : 1), 'the copy', free);
+    await assertFree(plain);
+    isOurs = true;
+    const { findings, takenAt } = await make(source, plain, compress ? last : null, options);
+    const manifest = { ...findings, createdAt: takenAt, reason: reason ?? '', compressed: compress };
+    if (reason === undefined) await publish(last, path);
+    else await publishBackup(last, path, manifest);
+    return { path, ...manifest };
   } catch (error) {
-    await Promise.all(['', '-journal', '-wal', '-shm'].map((suffix) => rm(`${temporary}${suffix}`, { force: true })));
-    if (error instanceof DatabaseError) throw error;
-    throw new DatabaseError('CATALOG_IO', `no copy could be made at ${path}`, { cause: error });
+    throw signal?.aborted ? error : explained(error, path);
+  } finally {
+    if (isOurs) await Promise.all([removeDatabase(last), removeDatabase(plain)]);
   }
 }

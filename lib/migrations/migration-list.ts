@@ -1,6 +1,7 @@
 /** Every migration, oldest first. */
 import { baseSchema } from './base-schema.ts';
 import { catalogSchema } from './catalog-schema.ts';
+import { maintenanceSchema } from './maintenance-schema.ts';
 import type { Migration, MigrationStep } from './migration.ts';
 import { reservationSchema } from './reservation-schema.ts';
 import { searchSchema } from './search-schema.ts';
@@ -12,6 +13,7 @@ const STEPS: readonly MigrationStep[] = [
   runningTotals,
   ...reservationSchema,
   ...searchSchema,
+  ...maintenanceSchema,
 ];
 
 export const MIGRATIONS: readonly Migration[] = STEPS.map((step, version) => ({ ...step, version }));

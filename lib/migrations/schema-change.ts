@@ -201,7 +201,7 @@ export class SchemaChange {
     await removeDeadPartials(rules.backupDir);
     if (!rules.migrationBackup) return null;
     const path = join(rules.backupDir, backupName(database, from, to));
-    const { bytes } = await takeSnapshot(database, path, { free });
+    const { bytes } = await takeSnapshot(database, path, { free, reason: `before migration ${from} to ${to}` });
     logger.info({ backup: path, bytes }, 'the database was copied before it is migrated');
     return path;
   }

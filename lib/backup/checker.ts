@@ -1,0 +1,100 @@
+/** Gives a process of its own a backup to check, with a deadline: see check-process.ts for what it does. */
+import { execFile } from 'node:child_process';
+import { stat } from 'node:fs/promises';
+import { extname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { DatabaseError, reviveError, type WireError } from '../errors.ts';
+import type { CatalogCounts, Manifest } from './manifest.ts';
+
+/** What is to be done; plain data. */
+export type CheckOrder =
+  /** Read a backup against its manifest, into a stage (an empty file) unless it is null. */
+  | { readonly kind: 'read'; readonly path: string; readonly manifest: Manifest | null; readonly stage: string | null }
+  /** Prove a copy that was just taken; compress it into an empty file unless that is null. */
+  | {
+      readonly kind: 'prove';
+      readonly path: string;
+      readonly counts: CatalogCounts;
+      readonly compressTo: string | null;
+    }
+  /** Ready a migrated stage to be copied into a live file with such pages. */
+  | { readonly kind: 'finish'; readonly path: string; readonly pageSize: number | null };
+
+/** What a sound backup was found to hold. */
+export interface Findings {
+  readonly sha256: string;
+  readonly bytes: number;
+  readonly counts: CatalogCounts;
+  readonly schemaVersion: number | null;
+  readonly databaseId: string | null;
+}
+
+/** What the process prints. */
+export type CheckAnswer =
+  | { readonly findings: Findings }
+  | { readonly problem: string }
+  | { readonly error: WireError };
+
+/** What was found: the facts, or why the content is not sound. */
+export type CheckVerdict = Exclude<CheckAnswer, { readonly error: WireError }>;
+
+export interface CheckOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Milliseconds; by the size of the file if left out. */
+  readonly deadlineMs?: number | undefined;
+}
+
+// Sources run as .ts, the published package as .js.
+const SCRIPT = fileURLToPath(new URL(`./check-process${extname(import.meta.url)}`, import.meta.url));
+const DEADLINE_MS = 60_000;
+const DEADLINE_MS_PER_MB = 200; // a full check of a sound file took 13 ms a megabyte
+const COMPRESSION = 20; // times that a compressed file may grow, for the deadline
+const BYTES_PER_MB = 1024 * 1024;
+
+async function deadlineFor({ path }: CheckOrder): Promise<number> {
+  const { size } = await stat(path);
+  const factor = path.endsWith('.zst') ? COMPRESSION : 1;
+  return Math.ceil(DEADLINE_MS + ((size * factor) / BYTES_PER_MB) * DEADLINE_MS_PER_MB);
+}
+
+/**
+ * Has a backup checked.
+ * @throws {DatabaseError} CATALOG_TIMEOUT past the deadline, CATALOG_FULL, CATALOG_IO when the machine failed
+ * @throws the reason of the signal
+ */
+export async function check(order: CheckOrder, { signal, deadlineMs }: CheckOptions = {}): Promise<CheckVerdict> {
+  signal?.throwIfAborted();
+  const timeout = deadlineMs ?? (await deadlineFor(order));
+  const answer = await run(order, timeout, signal);
+  if ('error' in answer) throw failure(reviveError(answer.error), order.path);
+  return answer;
+}
+
+function run(order: CheckOrder, timeout: number, signal: AbortSignal | undefined): Promise<CheckAnswer> {
+  const options = { timeout, killSignal: 'SIGKILL', windowsHide: true, ...(signal ? { signal } : {}) } as const;
+  return new Promise((resolve, reject) => {
+    const child = execFile(
+      process.execPath,
+      ['--no-warnings', SCRIPT, JSON.stringify(order)],
+      options,
+      (error, stdout) => {
+        if (signal?.aborted) reject(signal.reason);
+        else if (error === null) resolve(JSON.parse(stdout));
+        else reject(child.killed ? late(order.path, timeout) : failure(error, order.path));
+      },
+    );
+  });
+}
+
+function late(path: string, timeout: number): DatabaseError {
+  return new DatabaseError('CATALOG_TIMEOUT', `${path} could not be checked within ${timeout} ms`, {
+    hint: 'The disk is very slow, or the file is damaged or hostile; nothing was changed.',
+  });
+}
+
+function failure(cause: Error, path: string): DatabaseError {
+  if (cause instanceof DatabaseError) return cause;
+  const { code, errcode } = cause as { code?: string; errcode?: number };
+  const isFull = code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG' || errcode === 13; // SQLITE_FULL
+  return new DatabaseError(isFull ? 'CATALOG_FULL' : 'CATALOG_IO', `${path} could not be checked`, { cause });
+}

@@ -1,0 +1,84 @@
+/**
+ * The manifest beside a backup: what the backup holds and the checksum that proves it. It is the promise a backup is
+ * verified against; a backup without one is not proven, whatever it looks like.
+ */
+import { readFile, stat } from 'node:fs/promises';
+import { z } from 'zod';
+
+/** Rows of the tables that count. */
+export interface CatalogCounts {
+  readonly clients: number;
+  readonly files: number;
+  readonly versions: number;
+}
+
+/** What a backup is. */
+export interface Manifest {
+  /** In hex, of the file as it lies on the disk: what `sha256sum` prints. */
+  readonly sha256: string;
+  /** Of that file. */
+  readonly bytes: number;
+  /** The newest migration in its journal; null for a file of an old server. */
+  readonly schemaVersion: number | null;
+  /** The identity of the database it was taken from; null for one made before there were identities. */
+  readonly databaseId: string | null;
+  readonly counts: CatalogCounts;
+  /** The instant whose state it holds. */
+  readonly createdAt: string;
+  /** Why it was made. */
+  readonly reason: string;
+  /** Whether it is a zstd stream of the database. */
+  readonly compressed: boolean;
+}
+
+const MAX_BYTES = 64 * 1024; // a manifest has some 500
+const count = z.int().min(0);
+
+const SCHEMA = z.strictObject({
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  bytes: count,
+  schemaVersion: count.nullable(),
+  databaseId: z
+    .string()
+    .regex(/^[0-9a-f]{32}$/)
+    .nullable(),
+  counts: z.strictObject({ clients: count, files: count, versions: count }),
+  createdAt: z.iso.datetime({ precision: 3 }),
+  reason: z.string(),
+  compressed: z.boolean(),
+});
+
+/** Where the manifest of a backup is. */
+export const manifestPath = (backup: string): string => `${backup}.manifest.json`;
+
+/** The backup a manifest belongs to; undefined for any other file. */
+export function backupOfManifest(path: string): string | undefined {
+  const suffix = manifestPath('');
+  return path.endsWith(suffix) ? path.slice(0, -suffix.length) : undefined;
+}
+
+export const manifestText = (manifest: Manifest): string => `${JSON.stringify(manifest, null, 2)}\n`;
+
+/** What was found where a manifest should be. */
+export type FoundManifest =
+  | { readonly manifest: Manifest; readonly problem: null }
+  | { readonly manifest: null; readonly problem: string };
+
+const missing = (problem: string): FoundManifest => ({ manifest: null, problem });
+
+/** Reads the manifest of a backup; what is wrong with it is told, not thrown. */
+export async function readManifest(backup: string): Promise<FoundManifest> {
+  const path = manifestPath(backup);
+  try {
+    const { size } = await stat(path);
+    if (size > MAX_BYTES) return missing('the manifest is no manifest: it is too large');
+    const parsed = SCHEMA.safeParse(JSON.parse(await readFile(path, 'utf8')));
+    if (parsed.success) return { manifest: parsed.data, problem: null };
+    const [issue] = parsed.error.issues;
+    return missing(`the manifest is not valid: ${issue?.path.join('.')}: ${issue?.message}`);
+  } catch (error) {
+    if (error instanceof SyntaxError) return missing('the manifest is not valid JSON');
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    return missing(code === 'ENOENT' ? 'there is no manifest beside it' : `the manifest cannot be read (${code})`);
+  }
+}

@@ -1,0 +1,177 @@
+/**
+ * How a file gets its final name: whole, on the disk, and never over another one. Until then it has a temporary name that
+ * tells which process makes it, so that what a killed one left is known for what it is.
+ */
+import { constants } from 'node:fs';
+import { link, lstat, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { DatabaseError } from '../errors.ts';
+import { backupOfManifest, type Manifest, manifestPath, manifestText } from './manifest.ts';
+
+/** Files that SQLite keeps beside a database. */
+export const COMPANIONS = ['-journal', '-wal', '-shm'] as const;
+
+/** The temporary name of a file while this process makes it. */
+export const partialPath = (path: string): string => `${path}.${process.pid}.partial`;
+
+const PARTIAL = /^(.+)\.(\d+)\.partial(?:-journal|-wal|-shm)?$/;
+
+/** Whether something of this name exists; a link that leads nowhere does. */
+export const exists = (path: string): Promise<boolean> =>
+  lstat(path).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return false;
+      throw error;
+    },
+  );
+
+/** Removes a database file with what SQLite keeps beside it, or a folder. */
+export async function removeDatabase(path: string): Promise<void> {
+  const all = ['', ...COMPANIONS].map((suffix) => rm(`${path}${suffix}`, { force: true, recursive: true }));
+  await Promise.all(all);
+}
+
+/** Makes an empty file that only its owner may read: SQLite would make it readable for everyone. */
+export async function createPrivate(path: string): Promise<void> {
+  await (await open(path, 'wx', 0o600)).close();
+}
+
+async function sync(path: string, flags: number): Promise<void> {
+  const handle = await open(path, flags);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Puts the names of a folder on the disk. */
+export async function syncFolder(folder: string): Promise<void> {
+  if (process.platform === 'win32') return; // folders cannot be opened there, and a rename is durable by itself
+  await sync(folder, constants.O_RDONLY);
+}
+
+/** File systems without hard links: a file is renamed there, after a look whether the name is free. */
+const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
+
+const taken = (path: string, cause?: unknown) =>
+  new DatabaseError('CATALOG_CONFLICT', `${path} exists already`, { cause });
+
+/** @throws {DatabaseError} CATALOG_CONFLICT when the name is taken */
+export async function assertFree(path: string): Promise<void> {
+  if (await exists(path)) throw taken(path);
+}
+
+/** Gives a finished file its name, unless the name is taken. @throws {DatabaseError} CATALOG_CONFLICT */
+async function nameFile(temporary: string, path: string): Promise<void> {
+  try {
+    await link(temporary, path);
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') throw taken(path, error);
+    if (!NO_LINKS.has(code)) throw error;
+    await assertFree(path);
+    await rename(temporary, path);
+    return;
+  }
+  await rm(temporary);
+}
+
+/** Publishes a file that is on the disk already. @throws {DatabaseError} CATALOG_CONFLICT when the name is taken */
+export async function publish(temporary: string, path: string): Promise<void> {
+  await nameFile(temporary, path);
+  await syncFolder(dirname(path));
+}
+
+/**
+ * Publishes a backup with its manifest. The manifest goes first: so no backup is ever seen without one, and a manifest
+ * that a killed process left alone is told from it.
+ */
+export async function publishBackup(temporary: string, path: string, manifest: Manifest): Promise<void> {
+  const beside = manifestPath(path);
+  const unfinished = partialPath(beside);
+  try {
+    const handle = await open(unfinished, 'wx', 0o600);
+    try {
+      await handle.writeFile(manifestText(manifest));
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await nameFile(unfinished, beside);
+  } finally {
+    await rm(unfinished, { force: true });
+  }
+  try {
+    await nameFile(temporary, path);
+  } catch (error) {
+    await rm(beside, { force: true });
+    throw error;
+  }
+  await syncFolder(dirname(path));
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}
+
+const namesIn = (folder: string): Promise<string[]> =>
+  readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+
+/** Whether the process that makes a file of this temporary name has died; undefined for any other name. */
+function maker(name: string): { readonly of: string; readonly dead: boolean } | undefined {
+  const [, of, pid] = PARTIAL.exec(name) ?? [];
+  return of === undefined ? undefined : { of, dead: !isAlive(Number(pid)) };
+}
+
+/** Manifests whose backup never came, because the process died between the two names. */
+async function orphanedManifests(folder: string, names: readonly string[]): Promise<string[]> {
+  const underWay = new Set(names.flatMap((name) => (maker(name)?.dead === false ? [maker(name)?.of] : [])));
+  const alone = names.filter((name) => {
+    const backup = backupOfManifest(name);
+    return backup !== undefined && !names.includes(backup) && !underWay.has(backup);
+  });
+  // Asked again: the backup may have got its name since the folder was read.
+  const asked = await Promise.all(
+    alone.map(async (name) => ((await exists(join(folder, backupOfManifest(name) ?? ''))) ? [] : [name])),
+  );
+  return asked.flat();
+}
+
+/** Removes what processes left behind in a folder of backups that died while they made one. */
+export async function removeDeadPartials(folder: string): Promise<void> {
+  const names = await namesIn(folder);
+  const dead = names.filter((name) => maker(name)?.dead);
+  const remove = async (name: string) => rm(join(folder, name), { force: true, recursive: true });
+  await Promise.all([...dead, ...(await orphanedManifests(folder, names))].map(remove));
+}
+
+/** Removes what a process left beside a database that died while it restored it. */
+export async function removeDeadStages(database: string): Promise<void> {
+  const folder = dirname(database);
+  const dead = (await namesIn(folder)).filter((name) => {
+    const made = maker(name);
+    return made?.of === basename(database) && made.dead;
+  });
+  await Promise.all(dead.map((name) => rm(join(folder, name), { force: true, recursive: true })));
+}
+
+/** Bytes of a file; 0 when there is none. */
+export const sizeOf = (path: string): Promise<number> =>
+  stat(path).then(
+    ({ size }) => size,
+    () => 0,
+  );
+
+/** Bytes of a database with its log. */
+export const databaseBytes = async (path: string): Promise<number> =>
+  (await sizeOf(path)) + (await sizeOf(`${path}-wal`));
