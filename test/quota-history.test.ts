@@ -9,6 +9,8 @@ import { DatabaseManager, type PrunePlan, type RetentionPolicy, type Transaction
 import { holds } from './fixtures/property.ts';
 import { QuotaModel } from './quota-model.ts';
 
+t.setTimeout(300_000); // on a machine that is busy otherwise
+
 const DEFAULT_QUOTA = 2_000;
 const CLIENTS = [1, 2, 3].map((n) => `c${n}`.padStart(32, '0'));
 const NAMES = ['a.txt', 'b.txt'];
