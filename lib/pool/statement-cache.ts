@@ -10,7 +10,7 @@ const MAX_STATEMENTS = 256; // three times what all procedures together use; abo
 
 /** The first keyword of a statement, past comments and white space. */
 const firstKeyword = (text: string) =>
-  /^(?:\s|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/|;)*([a-z]*)/i.exec(text)?.[1]?.toUpperCase() ?? '';
+  text.replace(/^(?:\s|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/|;)*([a-z]*)[\s\S]*/i, '$1').toUpperCase();
 
 const REFUSED = new Set(['BEGIN', 'COMMIT', 'END', 'ROLLBACK', 'SAVEPOINT', 'RELEASE', 'ATTACH', 'DETACH', 'VACUUM']);
 
