@@ -220,3 +220,10 @@ t.test('a reader that cannot be opened fails the reads, and only them', async (t
   t.equal(await engine.run(p.appendNote, 'written'), 1);
   t.match(engine.stats().readers, { open: 0, busy: 0, idle: 0, created: 0, lost: 0 });
 });
+
+t.test('the procedure that ends transactions may fail; the calls do not, and the figures tell', async (t) => {
+  const engine = await withTables(t, { beforeCommit: q.failingTally.name });
+  t.equal(await engine.run(p.appendNote, 'stored'), 1);
+  t.same(engine.stats().upkeep, { failures: 1, lastError: 'no tally today' }, 'it rests after it failed once');
+  t.same(await texts(engine), ['stored']);
+});

@@ -117,6 +117,7 @@ t.test('what is no error becomes one with its text', async (t) => {
     [5n, '5'],
     [Symbol('s'), 'Symbol(s)'],
     [Object.create(null), 'a value without a text'],
+    [Object.assign(new Error('no stack'), { stack: undefined }), 'no stack'],
   ];
   for (const [thrown, message] of texts) t.match(thereAndBack(thrown), { constructor: Error, name: 'Error', message });
 });

@@ -268,15 +268,30 @@ const caught = (call: Promise<unknown>): Promise<Error | undefined> =>
     (error) => error,
   );
 
-t.test('a loan that is held while its engine is abandoned by its signal gives its connection back', async (t) => {
-  const engine = await withTables(t, { poolSize: 1 });
-  const { giveBack } = await hold(engine, 'write');
-  const controller = new AbortController();
-  const waiting = engine.lend('write', async () => 'never', { signal: controller.signal });
-  const refused = t.rejects(waiting, { name: 'AbortError' });
-  controller.abort();
-  await refused;
-  await giveBack();
-  await until(() => engine.stats().writers.busy === 0);
+t.test('whoever gave up waiting for a loan keeps no connection that comes later, nor its failure', async (t) => {
+  const engine = await withTables(t, { poolSize: 1, closeTimeoutMs: 20 });
+  const abandon = async () => {
+    const controller = new AbortController();
+    const waiting = engine.lend('write', async () => 'never', { signal: controller.signal });
+    const refused = t.rejects(waiting, { name: 'AbortError' });
+    controller.abort();
+    await refused;
+  };
+  const first = await hold(engine, 'write');
+  await abandon();
+  await first.giveBack();
   t.equal(await engine.lend('write', async () => 'granted'), 'granted');
+  await hold(engine, 'write', { deadlineMs: Number.POSITIVE_INFINITY });
+  await abandon();
+  await engine.close();
+  t.match(engine.stats(), { state: 'closed', writers: { open: 0, busy: 0 } });
+});
+
+t.test('a connection that is still being opened when the engine gives up closing is not kept', async (t) => {
+  const engine = await withTables(t, { closeTimeoutMs: 1 });
+  const read = t.rejects(engine.run(p.slowSum, 10), { code: 'CATALOG_CLOSED' });
+  await engine.close();
+  await read;
+  await until(() => engine.stats().readers.created === 1);
+  t.match(engine.stats(), { state: 'closed', readers: { open: 0, busy: 0, idle: 0, lost: 0 } });
 });
