@@ -1,6 +1,7 @@
 /** The SQLite engine: the suite every engine passes, in each of its settings, and what only SQLite has. */
 import { readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import Database from 'better-sqlite3';
 import t, { type Test } from 'tap';
 import { SqliteEngine, type SqliteEngineOptions } from '../lib/pool/sqlite-engine.ts';
 import { engineConformance } from './engine-conformance.ts';
@@ -207,6 +208,26 @@ t.test('a file that cannot be opened is a typed failure at once, and nothing run
     code: 'CATALOG_IO',
     message: /before it had opened/,
   });
+});
+
+t.test('a file in another journal mode is switched when it is opened, once nobody else writes it', async (t) => {
+  const path = join(t.testdir(), 'old.db');
+  const other = new Database(path);
+  t.teardown(() => other.close());
+  other.exec('CREATE TABLE kept (text); BEGIN EXCLUSIVE');
+  const busy = { code: 'CATALOG_BUSY', retryable: true };
+  await t.rejects(SqliteEngine.open(engineOptions(path, { busyTimeoutMs: 20 })), busy);
+  other.exec('ROLLBACK');
+  const engine = await SqliteEngine.open(engineOptions(path, { busyTimeoutMs: 20 }));
+  t.teardown(() => engine.close());
+  t.match(await engine.run(q.writerSettings, null), { journal_mode: 'wal' });
+  other.exec("INSERT INTO kept VALUES ('by another'); BEGIN IMMEDIATE");
+  await t.rejects(engine.run(p.createTables, null), busy);
+  await t.rejects(engine.lend('write', texts), busy);
+  t.match(await engine.run(q.query, { text: 'SELECT * FROM kept' }), { rows: [['by another']] });
+  other.exec('ROLLBACK');
+  await engine.run(p.createTables, null);
+  t.equal(await engine.run(p.appendNote, 'free again'), 1);
 });
 
 t.test('a reader that cannot be opened fails the reads, and only them', async (t) => {
