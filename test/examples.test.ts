@@ -63,14 +63,17 @@ CATALOG_TIMEOUT: retryable true
 
 t.test('examples/procedures.ts', async (t) => {
   const folder = t.testdir();
-  const expected = `changes: 40, commits: 1
-a live token finds its client: true
+  const expected = `a live token finds its client: true
 an expired one finds: undefined
 tablet: 6 sessions ended
 sessions left after their client was deleted: 0
 `;
-  t.equal(await output(t, example('procedures'), [], folder), expected);
-  t.equal(await output(t, example('procedures'), [], folder), expected, 'and again');
+  for (const time of ['first', 'second']) {
+    const [commits = '', ...rest] = (await output(t, example('procedures'), [], folder)).split(/(?<=\n)/);
+    // What the catalogue does by itself now and then may be a commit of its own.
+    t.match(commits, /^40 changes, commits: [12]\n$/, 'sessions and files share a commit');
+    t.equal(rest.join(''), expected, `the ${time} time`);
+  }
 });
 
 t.test('examples/start.ts', async (t) => {
