@@ -17,7 +17,7 @@ export type SqlRow = Record<string, string | number | Uint8Array | null>;
 /** What a change did. */
 export interface ExecuteResult {
   readonly changes: number;
-  /** The rowid of the last inserted row; 0 when there is none. */
+  /** The rowid of the last row inserted on the writer; says nothing after a statement that inserts none. */
   readonly lastInsertRowid: number;
   /** The rows of a RETURNING clause. */
   readonly rows: SqlRow[];
