@@ -112,6 +112,14 @@ t.test('down and up again keeps everything that the versions share', LONG, async
       t.equal((await db.migrations.status()).current, to);
       t.strictSame((await db.migrations.verify()).problems, [], 'the older schema is whole');
       const shared = columnsOf(path);
+      // Below 5 there are no versions, so that going up again counts the use of fewer.
+      const quotas = shared.get('client_quotas');
+      if (to < 5 && quotas !== undefined) {
+        shared.set(
+          'client_quotas',
+          quotas.filter((column) => column !== 'UsedBytes' && column !== 'LastUpdated'),
+        );
+      }
       const before = digestOf(path, shared);
       await db.migrations.up();
       t.strictSame((await db.migrations.verify()).problems, []);
@@ -323,7 +331,7 @@ t.test('an undeclared loss is refused, also where a procedure put the statement 
   }
   const drive = (declared: null | readonly ['UPDATE without WHERE'] | readonly []) =>
     driveSync(watched(steps(), { migration: '7 (x)', declared }), ({ sql: { sql: text } }) => ran.push(text));
-  t.throws(() => drive([]), { operation: 'UPDATE without WHERE', migration: '7 (x)' });
+  t.throws(() => drive([]), { code: 'CATALOG_DANGEROUS_OPERATION', message: /7 \(x\).*UPDATE without WHERE/ });
   t.equal(ran.length, 1, 'and was not run');
   drive(['UPDATE without WHERE']);
   drive(null);

@@ -128,8 +128,8 @@ function assertLegacy(database: DatabaseSync, path: string, tables: readonly Sto
 function readJournal(database: DatabaseSync, tables: readonly StoredTable[]): JournalRow[] {
   const journal = tables.find(({ name }) => name === 'catalog_migrations');
   if (journal?.type !== 'table') return [];
-  const rows =
-    database.prepare(`SELECT version, name, checksum, applied_at AS "appliedAt", safe_version AS "safeVersion"
+  const rows = database.prepare(`SELECT version, name, checksum, applied_at AS "appliedAt",
+    applied_by AS "appliedBy", safe_version AS "safeVersion"
     FROM catalog_migrations ORDER BY version`);
   return rows.all() as unknown as JournalRow[];
 }

@@ -9,6 +9,7 @@ export interface JournalRow {
   readonly name: string;
   readonly checksum: string;
   readonly appliedAt: string;
+  readonly appliedBy: string;
   readonly safeVersion: string | null;
 }
 
@@ -52,8 +53,20 @@ export function statusOf(journal: readonly JournalRow[]): MigrationStatus {
 }
 
 /** Whether the file has tables that no journal of ours tells of. */
-export const isLegacy = ({ tables, journal }: SchemaState): boolean =>
+const lacksJournal = ({ tables, journal }: SchemaState): boolean =>
   journal.length === 0 && tables.some((table) => table !== 'catalog_migrations');
+
+/** How the journal names whoever applied a base migration to a file that an old server had made. */
+export const ADOPTED = 'adopted';
+
+const ADOPTION = MIGRATIONS.findIndex(({ name }) => name === 'adoption');
+
+/** Whether an old server made the file and its rows have not been adopted yet. */
+export function isLegacy(state: SchemaState): boolean {
+  const { journal } = state;
+  if (journal.length === 0) return lacksJournal(state);
+  return journal[0]?.appliedBy.startsWith(ADOPTED) === true && !journal.some(({ version }) => version >= ADOPTION);
+}
 
 const failed = (message: string, hint: string) => new DatabaseError('CATALOG_MIGRATION_FAILED', message, { hint });
 
@@ -105,7 +118,7 @@ export function assertFits(journal: readonly JournalRow[]): void {
  * @throws {DatabaseError} CATALOG_FOREIGN_DATABASE for tables without our journal; what {@link assertFits} throws
  */
 export function assertOurs(state: SchemaState): void {
-  if (isLegacy(state)) {
+  if (lacksJournal(state)) {
     throw new DatabaseError('CATALOG_FOREIGN_DATABASE', 'the file holds tables, but no journal of this library');
   }
   assertFits(state.journal);

@@ -48,7 +48,7 @@ function* readState(dialect: Dialect): Steps<SchemaState> {
   const tables = found.map(({ name }) => name);
   const journal = tables.includes(JOURNAL)
     ? yield* all<JournalRow>(sql`SELECT version AS "version", name AS "name", checksum AS "checksum",
-        applied_at AS "appliedAt", safe_version AS "safeVersion" FROM catalog_migrations ORDER BY version`)
+        applied_at AS "appliedAt", applied_by AS "appliedBy", safe_version AS "safeVersion" FROM catalog_migrations ORDER BY version`)
     : [];
   return { tables, journal };
 }

@@ -10,6 +10,7 @@ import type { CallOptions, Executor } from '../sql/engine.ts';
 import { LIBRARY_VERSION } from '../version.ts';
 import { reportAdoption } from './adoption/adopt-rows.ts';
 import { baseSchema } from './base-schema.ts';
+import { ADOPTED } from './journal.ts';
 import { type Direction, type Migration, orderedName, type Work, type WorkContext } from './migration.ts';
 import { MIGRATIONS } from './migration-list.ts';
 import { isApplied, recordMigration, runStatements, schemaState } from './migration-procedures.ts';
@@ -58,16 +59,16 @@ export class MigrationRun {
   async apply(migration: Migration, direction: Direction): Promise<void> {
     const { version, name } = migration;
     const start = performance.now();
-    const isAdopted = direction === 'up' ? await this.#up(migration) : await this.#down(migration);
+    const adopted = direction === 'up' ? await this.#up(migration) : await this.#down(migration);
     const durationMs = Math.round(performance.now() - start);
-    const appliedBy = isAdopted ? `adopted as it was: ${whoAmI()}` : whoAmI();
+    const appliedBy = `${adopted}${whoAmI()}`;
     const record = { version, direction, appliedBy, libraryVersion: LIBRARY_VERSION, durationMs };
     await this.#connection.run(recordMigration, record);
     this.ran.push({ version, name, durationMs });
   }
 
-  /** Whether the schema had all of it already. */
-  async #up(migration: Migration): Promise<boolean> {
+  /** Returns what the journal says of a version that an old server had applied, or had to. */
+  async #up(migration: Migration): Promise<string> {
     const complete = this.#settings.context.legacy && migration.version < baseSchema.length;
     const made = await this.#statements(migration, 'up', complete);
     const counts = await this.#work(migration, 'up');
@@ -75,13 +76,14 @@ export class MigrationRun {
       await this.#connection.run(reportAdoption, { context: this.#settings.context, counts });
     }
     add(this.counts, counts);
-    return complete && made === 0;
+    if (!complete) return '';
+    return made === 0 ? `${ADOPTED} as it was: ` : `${ADOPTED} and completed: `;
   }
 
-  async #down(migration: Migration): Promise<boolean> {
+  async #down(migration: Migration): Promise<string> {
     await this.#work(migration, 'down');
     await this.#statements(migration, 'down', false);
-    return false;
+    return '';
   }
 
   #statements({ version, name }: Migration, direction: Direction, complete: boolean): Promise<number> {
