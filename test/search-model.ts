@@ -7,7 +7,7 @@ import { type CatalogFile, fold, type SearchFilter } from '../lib/index.ts';
 /** A file as it is stored, with what a search may look at beyond what comes out. */
 export type ModelFile = CatalogFile & { readonly clientName: string | null };
 
-const extensionOf = (name: string) => /^.+\.([^./\\\s]+)$/su.exec(name)?.[1]?.toLowerCase();
+const extensionOf = (name: string) => /^.+\.([^./\\\s]+)$/su.exec(name)?.[1];
 
 const day = (value: unknown, time: string) =>
   typeof value === 'string' && value.length === 10 ? `${value}${time}` : new Date(value as string).toISOString();
@@ -18,7 +18,7 @@ function passes(file: ModelFile, filter: SearchFilter): boolean {
   const has = (text: string, part: string) => fold(text).includes(fold(part));
   const checks = [
     !term || has(fileName, term) || has(pathName, term),
-    !fileType || fold(extensionOf(fileName) ?? ' ') === fold(fileType.replace(/^\./, '')),
+    !fileType || extensionOf(fold(fileName)) === fold(fileType.replace(/^\./, '')),
     !mimeType || file.mimeType === mimeType,
     !category || file.category === category,
     !clientId || file.clientId === clientId,

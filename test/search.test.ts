@@ -267,3 +267,222 @@ t.test('random histories: matches, their order and their number are those of a l
   );
   t.equal(db.stats().upkeep.failures, 0);
 });
+
+const waitingRows = async (db: DatabaseManager) => (await db.run(indexState, null)).waiting;
+
+async function withFiles(t: Test, names: readonly string[]) {
+  const { db, database } = await openCatalogue(t);
+  const { id: clientId } = await db.clients.save({ name: 'laptop' });
+  const ids: string[] = [];
+  for (const fileName of names) {
+    const { file } = await db.files.save({ clientId, fileName, pathName: `store/${ids.length}`, fileSize: ids.length });
+    ids.push(file.id);
+  }
+  return { db, database, clientId, ids };
+}
+
+t.test('whatever changes a name, by whoever, is noted for the index; nothing else is', async (t) => {
+  const { db, database, clientId, ids } = await withFiles(t, ['one.txt', 'two.txt', 'three.txt', 'four.txt']);
+  const foreign = openForeign(database);
+  t.teardown(() => foreign.close());
+  foreign.pragma('foreign_keys = OFF');
+  const [one, two, three, four] = ids.map((id) => `x'${id}'`);
+  const fresh = `x'${'ab'.repeat(16)}'`;
+  const columns = '(ID, FileName, PathName, ClientID)';
+  const noted: [text: string, rows: number[]][] = [
+    [`UPDATE files SET FileSize = 3, Verified = 1 WHERE ID = ${one}`, []],
+    [`UPDATE files SET FileName = FileName WHERE ID = ${one}`, []],
+    [`UPDATE files SET FileName = 'uno' WHERE ID = ${one}`, [1]],
+    [`UPDATE OR ABORT files SET PathName = 'else' WHERE ID IN (${one}, ${two})`, [1, 2]],
+    [`INSERT INTO files ${columns} VALUES (${fresh}, 'five', 'p', x'${clientId}')`, [5]],
+    [`INSERT OR REPLACE INTO files ${columns} VALUES (${two}, 'dos', 'p', x'${clientId}')`, [2, 6]],
+    [`UPDATE OR REPLACE files SET ID = ${one} WHERE ID = ${three}`, [1]],
+    [`UPDATE files SET rowid = 9 WHERE ID = ${four}`, [4, 9]],
+    [`DELETE FROM files WHERE ID = ${four}`, [9]],
+    ['DELETE FROM files', [3, 5, 6]],
+  ];
+  for (const [text, expected] of noted) {
+    await indexAll(db);
+    foreign.exec(text);
+    const found = await db.query('SELECT FileRow AS "row" FROM search_todo ORDER BY FileRow');
+    t.same(found.map(({ row }) => row), expected, text); // biome-ignore format: one line
+  }
+  await indexAll(db);
+  t.same(await db.query(`SELECT rowid FROM search_index WHERE search_index MATCH '"txt"'`), []);
+});
+
+t.test('a page of each sort and direction, files without a value last', async (t) => {
+  const { db, clientId } = await withFiles(t, ['b.txt', 'B.txt', 'ab.txt', 'c.txt']);
+  await db.execute('UPDATE files SET FileSize = NULL WHERE FileName = ?', ['ab.txt']);
+  await db.files.save({ clientId, fileName: 'c.txt', pathName: 'b.txt', fileSize: 9, modificationDate: '2025-01-01' });
+  const names = async (filter: SearchFilter) => (await db.files.search(filter)).files.map(({ fileName }) => fileName);
+  t.same(await names({}), ['B.txt', 'ab.txt', 'b.txt', 'c.txt'], 'by name without a term');
+  t.same(await names({ order: 'desc' }), ['c.txt', 'b.txt', 'ab.txt', 'B.txt']);
+  t.same(await names({ term: 'b.TXT' }), ['B.txt', 'b.txt', 'ab.txt', 'c.txt'], 'by relevance with one');
+  t.same(await names({ term: 'b.txt', sort: 'relevance', order: 'desc' }), ['c.txt', 'ab.txt', 'b.txt', 'B.txt']);
+  t.same(await names({ sort: 'size' }), ['b.txt', 'B.txt', 'c.txt', 'ab.txt']);
+  t.same(await names({ sort: 'size', order: 'desc' }), ['c.txt', 'B.txt', 'b.txt', 'ab.txt']);
+  t.same(await names({ sort: 'date', order: 'desc', limit: 1 }), ['c.txt']);
+  const walked: string[] = [];
+  for await (const { fileName } of db.files.searchAll({ term: '.txt', sort: 'size', order: 'desc' }))
+    walked.push(fileName);
+  t.same(walked, ['c.txt', 'B.txt', 'b.txt', 'ab.txt']);
+});
+
+t.test('any text is a term, and means itself', async (t) => {
+  const { db, ids } = await withFiles(t, ['100%_\\"quoted"*.txt', "it's (NEAR) ^x: a AND b", 'ordinary', 'näme']);
+  await indexAll(db);
+  const found = async (term: string) => (await db.files.search({ term })).files.map(({ id }) => ids.indexOf(id));
+  for (const term of ['%', '_', '\\', '"', '*', '%_\\"', '"quoted"', '_\\"QUOTED"*.T'])
+    t.same(await found(term), [0], term);
+  for (const term of ["'", '(', '^', ':', '^x:', '(NEAR)', 'a AND b', "it's (near) ^X: a and B"])
+    t.same(await found(term), [1], term);
+  for (const term of ['NEAR(', 'Name:x', 'ordinary*', 'o%y', 'or_inary', '""', '\u0001', 'y\u0001', '\ufffd', '😀'])
+    t.same(await found(term), [], term);
+  t.same(await found('NA\u0308M'), [3], 'the same letters in another form');
+  t.same(await found('ordinary'.repeat(1_250)), [], '10,000 characters');
+  t.equal((await db.files.search({ term: '' })).total, 4, 'an empty term finds every file');
+  t.equal((await db.files.search({ term: null })).total, 4);
+});
+
+t.test('what no filter can be is refused by name', async (t) => {
+  const { db } = await withFiles(t, ['one.txt', 'two.txt', 'three.txt']);
+  const refused: [filter: object, field: string][] = [
+    [{ term: 'a\0b' }, 'term'],
+    [{ term: 'a\ud800' }, 'term'],
+    [{ term: 7 }, 'term'],
+    [{ term: 'x'.repeat(40_000) }, 'term'],
+    [{ fileType: 'tar.gz' }, 'fileType'],
+    [{ fileType: '.' }, 'fileType'],
+    [{ clientId: 'x' }, 'clientId'],
+    [{ clientName: '' }, 'clientName'],
+    [{ dateFrom: '2025-02-30' }, 'dateFrom'],
+    [{ dateTo: 'yesterday' }, 'dateTo'],
+    [{ minSize: -1 }, 'minSize'],
+    [{ maxSize: 1.5 }, 'maxSize'],
+    [{ verifiedOnly: 'yes' }, 'verifiedOnly'],
+    [{ sort: 'path' }, 'sort'],
+    [{ order: 'up' }, 'order'],
+    [{ limit: 0 }, 'limit'],
+    [{ limit: 1_001 }, 'limit'],
+    [{ cursor: 'x' }, 'cursor'],
+    [{ terms: 'x' }, 'filter.terms'],
+  ];
+  for (const [filter, field] of refused) {
+    await t.rejects(db.files.search(filter as never), { code: 'CATALOG_VALIDATION', field }, JSON.stringify(filter));
+  }
+  const { nextCursor: cursor } = await db.files.search({ sort: 'size', limit: 1 });
+  await t.rejects(
+    db.files.search({ sort: 'size', order: 'desc', cursor }),
+    { code: 'CATALOG_VALIDATION', field: 'cursor' },
+    'of another order',
+  );
+  const forged = (...keys: unknown[]) =>
+    Buffer.from(JSON.stringify(['files.search size asc', ...keys])).toString('base64url');
+  await t.rejects(db.files.search({ sort: 'size', cursor: forged('x', '00') }), {
+    code: 'CATALOG_VALIDATION',
+    field: 'cursor',
+  });
+  await t.rejects(db.files.search({ sort: 'size', cursor: forged(1, 'no id') }), {
+    code: 'CATALOG_VALIDATION',
+    field: 'cursor',
+  });
+  await t.rejects(db.files.search({ signal: AbortSignal.abort(new Error('enough')) }), { message: 'enough' });
+  await t.rejects(db.files.searchAll({}, { signal: AbortSignal.abort(new Error('enough')) }).next(), {
+    message: 'enough',
+  });
+});
+
+t.test('a transaction finds what it wrote, and nothing of it once it is rolled back', async (t) => {
+  const { db, clientId } = await withFiles(t, ['one.txt']);
+  await indexAll(db);
+  const saving = (count: number, andThen?: Error) =>
+    db.transaction(async (tx) => {
+      const save = (_: unknown, i: number) =>
+        tx.files.save({ clientId, fileName: `new-${i}`, pathName: 'p', fileSize: 1 });
+      await Promise.all(Array.from({ length: count }, save));
+      t.equal((await tx.files.search({ term: 'NEW-1' })).total, (await db.files.search({ term: 'NEW-1' })).total + 11);
+      if (andThen !== undefined) throw andThen;
+    });
+  await t.rejects(saving(20, new Error('never mind')), { message: 'never mind' });
+  t.equal((await db.files.search({ term: 'NEW' })).total, 0);
+  await saving(20);
+  t.equal((await db.files.search({ term: 'NEW-1' })).total, 11);
+  await db.transaction(async (tx) => tx.execute("UPDATE files SET PathName = PathName || '-moved'"));
+  t.equal((await db.files.search({ term: '-MOVED' })).total, 21);
+});
+
+t.test('rows are taken into the index many at once, whoever wrote them', async (t) => {
+  const { db, database, clientId } = await withFiles(t, []);
+  const files = Array.from({ length: 511 }, (_, i) => ({ clientId, fileName: `f${i}`, pathName: 'p', fileSize: 1 }));
+  await db.files.saveMany(files);
+  t.equal(await waitingRows(db), 511);
+  const foreign = openForeign(database);
+  foreign.prepare('UPDATE files SET FileName = ? WHERE FileName = ?').run('renamed', 'f7');
+  foreign
+    .prepare('INSERT INTO files (ID, FileName, PathName, ClientID) VALUES (?, ?, ?, ?)')
+    .run(bytes('cd'.repeat(16)), 'foreign', 'p', bytes(clientId));
+  foreign.close();
+  t.equal(await waitingRows(db), 512);
+  await db.files.save({ clientId, fileName: 'last', pathName: 'p', fileSize: 1 });
+  t.equal(await waitingRows(db), 0);
+  for (const term of ['renamed', 'foreign', 'last']) t.equal((await db.files.search({ term })).total, 1, term);
+  t.match(db.stats().upkeep, { failures: 0, lastError: null });
+});
+
+t.test('an index that is damaged or gone fails no save and no search, and is made anew', async (t) => {
+  const damages = [
+    'UPDATE search_index_data SET block = zeroblob(length(block)) WHERE id > 10',
+    'DELETE FROM search_index_data WHERE id > 10',
+    'DROP TABLE search_index_data',
+    'DROP TABLE search_index',
+  ];
+  for (const damage of damages) {
+    const { db, database, clientId } = await withFiles(t, ['one.txt', 'two.txt']);
+    await indexAll(db);
+    const foreign = openForeign(database);
+    foreign.unsafeMode(true);
+    foreign.pragma('writable_schema = ON');
+    foreign.exec(damage);
+    foreign.close();
+    const more = Array.from({ length: 520 }, (_, i) => ({
+      clientId,
+      fileName: `more-${i}`,
+      pathName: 'p',
+      fileSize: 1,
+    }));
+    t.match(await db.files.saveMany(more), { saved: 520, failed: [] }, damage);
+    const failures = damage.startsWith('DROP') ? 1 : 0; // damaged pages are met when they are merged or read
+    t.equal(db.stats().upkeep.failures, failures, 'an index that cannot be kept rests');
+    const found = async () => ({
+      one: (await db.files.search({ term: 'ONE' })).total,
+      more: (await db.files.search({ term: 'more-5' })).total,
+      short: (await db.files.search({ term: 'x' })).total,
+    });
+    t.same(await found(), { one: 1, more: 31, short: 2 });
+    await db.run(emptyIndex, null);
+    t.same(await found(), { one: 1, more: 31, short: 2 });
+    await indexAll(db);
+    t.same(await found(), { one: 1, more: 31, short: 2 });
+    await db.execute(`INSERT INTO search_index (search_index) VALUES ('integrity-check')`);
+    await db.close();
+  }
+});
+
+t.test('VACUUM leaves every row where the index knows it', async (t) => {
+  const { db, database, clientId, ids } = await withFiles(
+    t,
+    Array.from({ length: 40 }, (_, i) => `file-${i}.txt`),
+  );
+  for (const id of ids.filter((_, i) => i % 3 === 0)) await db.files.delete(id);
+  await indexAll(db);
+  const rowsBefore = await db.query('SELECT rowid, FileName FROM files ORDER BY rowid');
+  await db.close();
+  const foreign = openForeign(database);
+  foreign.exec('VACUUM');
+  foreign.close();
+  const again = await DatabaseManager.open({ database, poolSize: 2 });
+  t.teardown(() => again.close());
+  t.same(await again.query('SELECT rowid, FileName FROM files ORDER BY rowid'), rowsBefore);
+  t.equal((await again.files.search({ term: 'file-1', clientId })).total, 8);
+});

@@ -6,7 +6,7 @@ import sql, { type Sql } from 'sql-template-tag';
 import { type Dialect, perDialect } from '../sql/dialect.ts';
 import { one, rows, type Steps } from '../sql/procedure.ts';
 import type { Candidate } from './matching.ts';
-import { andAll, type Conditions } from './search-conditions.ts';
+import { type Conditions, indexedFilters, nearFilters } from './search-conditions.ts';
 
 /** What every way needs to know. */
 export interface Way {
@@ -22,8 +22,6 @@ export interface Way {
 export const candidateColumns = perDialect(
   (dialect) => sql`f.rowid, ${dialect.hex('f.ID')}, f.FileName, f.PathName, f.FileSize, f.ModificationDate`,
 );
-
-const filters = ({ indexed, others }: Conditions): Sql => andAll([...indexed, ...others]);
 
 /** Rows of a statement that goes on after a row, stretch by stretch. */
 function* stretches({ stretch, take }: Way, statement: (after: number) => Sql): Steps<void> {
@@ -43,20 +41,23 @@ export function* everyFile(way: Way): Steps<void> {
   yield* stretches(
     way,
     (after) => sql`SELECT ${candidateColumns(dialect)} FROM files f NOT INDEXED
-      WHERE f.rowid > ${after}${filters(conditions)} ORDER BY f.rowid LIMIT ${stretch}`,
+      WHERE f.rowid > ${after}${nearFilters(conditions)} ORDER BY f.rowid LIMIT ${stretch}`,
   );
 }
 
 /** Whether at most `most` rows pass the conditions that have an index. */
-export function* areFew({ indexed }: Conditions, most: number): Steps<boolean> {
-  if (indexed.length === 0) return false;
-  const found = yield* one(sql`SELECT 1 AS "more" FROM files f WHERE 1 = 1${andAll(indexed)} LIMIT 1 OFFSET ${most}`);
+export function* areFew(conditions: Conditions, most: number): Steps<boolean> {
+  const indexed = indexedFilters(conditions);
+  if (indexed === undefined) return false;
+  const found = yield* one(sql`SELECT 1 AS "more" FROM files f WHERE 1 = 1${indexed} LIMIT 1 OFFSET ${most}`);
   return found === undefined;
 }
 
 /** The few files that pass the conditions, through the indexes on them. */
 export function* fewFiles({ conditions, dialect, take }: Way): Steps<void> {
-  take(yield* rows<Candidate>(sql`SELECT ${candidateColumns(dialect)} FROM files f WHERE 1 = 1${filters(conditions)}`));
+  take(
+    yield* rows<Candidate>(sql`SELECT ${candidateColumns(dialect)} FROM files f WHERE 1 = 1${nearFilters(conditions)}`),
+  );
 }
 
 /** The files that wait to be taken into the search index. */
@@ -66,7 +67,7 @@ export function* waitingFiles(way: Way): Steps<void> {
     way,
     // A plain JOIN would walk through the files and look for each in the list.
     (after) => sql`SELECT ${candidateColumns(dialect)} FROM search_todo t CROSS JOIN files f ON f.rowid = t.FileRow
-      WHERE t.FileRow > ${after}${filters(conditions)} ORDER BY t.FileRow LIMIT ${stretch}`,
+      WHERE t.FileRow > ${after}${nearFilters(conditions)} ORDER BY t.FileRow LIMIT ${stretch}`,
   );
 }
 
@@ -84,7 +85,7 @@ export function* filesOfRows(found: readonly number[], { conditions, dialect, ta
   take(
     yield* rows<Candidate>(sql`SELECT ${candidateColumns(dialect)}
       FROM json_each(${JSON.stringify(found)}) j CROSS JOIN files f ON f.rowid = j.value
-      WHERE ${isNotWaiting}${filters(conditions)}`),
+      WHERE ${isNotWaiting}${nearFilters(conditions)}`),
   );
 }
 

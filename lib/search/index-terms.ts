@@ -1,13 +1,21 @@
-/** How a folded term is asked of the search index: the words of FTS5's own query language, always quoted. */
+/** How a term and an extension are asked of the search index: FTS5's own query language, every text in it quoted. */
 import sql from 'sql-template-tag';
 import { rows, type Steps } from '../sql/procedure.ts';
+import { END } from './search-index.ts';
+
+/** Queries that find exactly the rows asked for. */
+export interface ExactQuery {
+  readonly all: string;
+  /** The rows of each step of relevance, best first; together they are all. */
+  readonly ranks: readonly string[];
+}
 
 /** A query of the index. */
 export interface IndexQuery {
-  /** Finds every row that contains the term, and few others; for a look at each. */
+  /** Finds every row asked for, and few others: cheaper than the exact one. */
   readonly candidates: string;
-  /** Finds exactly the rows that contain the term; null where the index cannot tell. */
-  readonly exact: string | null;
+  /** Null where the index cannot tell exactly. */
+  readonly exact: ExactQuery | null;
 }
 
 const GRAM = 3; // characters of a trigram
@@ -20,14 +28,15 @@ const INEXACT = /[\u0001\ufffd-\uffff]/;
 const NOT_INDEXED = /[\u0001\ufffe\uffff]/g;
 const LAST_CHARACTER = '\u{10ffff}';
 
-export const quoted = (text: string): string => `"${text.replaceAll('"', '""')}"`;
-
-const gramsOf = (characters: readonly string[]) =>
-  characters.slice(GRAM - 1).map((_, at) => characters.slice(at, at + GRAM).join(''));
+const quoted = (text: string): string => `"${text.replaceAll('"', '""')}"`;
+const atStart = (text: string): string => `Name : ^ ${quoted(text)}`;
+const anyOf = (queries: readonly string[]): string => `(${queries.join(' OR ')})`;
+const without = (query: string, other: string): string => `(${query}) NOT (${other})`;
+const both = (query: string, other: string | null): string => (other === null ? query : `(${query}) AND (${other})`);
 
 /** Every third trigram and the last: together they hold every character, and cost a third of the whole phrase. */
 function cover(characters: readonly string[]): string {
-  const grams = gramsOf(characters);
+  const grams = characters.slice(GRAM - 1).map((_, at) => characters.slice(at, at + GRAM).join(''));
   const chosen = grams.filter((_, at) => at % GRAM === 0 || at === grams.length - 1);
   return [...new Set(chosen)].map(quoted).join(' AND ');
 }
@@ -39,18 +48,52 @@ function* gramsBeginning(term: string): Steps<string[] | undefined> {
   return found.length > MAX_GRAMS ? undefined : found.map(([gram]) => gram);
 }
 
-/** How to ask the index for a term; undefined when a scan is better, null when nothing in it can match. */
-export function* indexQuery(term: string): Steps<IndexQuery | null | undefined> {
+function exactQuery(term: string, texts: readonly string[]): ExactQuery {
+  const all = anyOf(texts.map(quoted));
+  const whole = atStart(term + END);
+  const prefix = anyOf(texts.map(atStart));
+  const inName = `Name : ${all}`;
+  return { all, ranks: [whole, without(prefix, whole), without(inName, prefix), without(all, inName)] };
+}
+
+/** How to ask for a term; undefined when a scan is better, null when nothing in the index can match. */
+function* termQuery(term: string): Steps<IndexQuery | null | undefined> {
   const characters = [...term.replace(NOT_INDEXED, '\ufffd')];
   const isExact = !INEXACT.test(term);
   if (characters.length >= GRAM) {
-    const probe = characters.slice(0, MAX_PHRASE);
-    const isWhole = probe.length === characters.length;
-    return { candidates: cover(probe), exact: isExact && isWhole ? quoted(term) : null };
+    const isWhole = characters.length <= MAX_PHRASE;
+    const exact = isExact && isWhole ? exactQuery(term, [term]) : null;
+    return { candidates: cover(characters.slice(0, MAX_PHRASE)), exact };
   }
   const grams = yield* gramsBeginning(characters.join(''));
   if (grams === undefined) return undefined;
   if (grams.length === 0) return null;
-  const query = grams.map(quoted).join(' OR ');
-  return { candidates: query, exact: isExact ? query : null };
+  return { candidates: grams.map(quoted).join(' OR '), exact: isExact ? exactQuery(term, grams) : null };
+}
+
+/** Names that end with an extension, and are more than it. */
+function extensionQuery(extension: string): IndexQuery {
+  const end = `.${extension.replace(NOT_INDEXED, '\ufffd')}${END}`;
+  const all = without(`Name : ${quoted(end)}`, atStart(end));
+  return { candidates: all, exact: INEXACT.test(extension) ? null : { all, ranks: [all] } };
+}
+
+/**
+ * How to ask the index for a term ('' for none) and an extension; undefined when there is nothing to ask it or a scan
+ * is better, null when nothing in it can match.
+ */
+export function* indexQuery(term: string, extension: string | null): Steps<IndexQuery | null | undefined> {
+  const ending = extension === null ? null : extensionQuery(extension);
+  if (term === '') return ending ?? undefined;
+  const found = yield* termQuery(term);
+  // With an extension the index leads to fewer rows than the files have, even when it knows nothing of the term.
+  if (found === undefined) return ending === null ? undefined : { candidates: ending.candidates, exact: null };
+  if (found === null || ending === null) return found;
+  const join = (query: string) => both(query, ending.candidates);
+  const { candidates, exact } = found;
+  const isExact = exact !== null && ending.exact !== null;
+  return {
+    candidates: join(candidates),
+    exact: isExact ? { all: join(exact.all), ranks: exact.ranks.map(join) } : null,
+  };
 }

@@ -1,7 +1,7 @@
 /** Which file matches a search, and where it stands among the others: decided row by row, the last word on both. */
 import { dateOut } from '../core/dates.ts';
 import { extensionOf } from '../core/file-category.ts';
-import type { SearchRequest, SortKeys } from './search-filter.ts';
+import type { SearchRequest, SearchSort, SortKeys } from './search-filter.ts';
 import { foldedText } from './search-index.ts';
 
 /** The columns a match is decided by. */
@@ -38,16 +38,15 @@ function isWithin(modificationDate: unknown, { dateFrom, dateTo }: SearchRequest
   return date !== null && (dateFrom === null || date >= dateFrom) && (dateTo === null || date <= dateTo);
 }
 
-function hasExtension(fileName: unknown, wanted: string | null): boolean {
-  if (wanted === null) return true;
-  const extension = typeof fileName === 'string' ? extensionOf(fileName) : null;
-  return extension !== null && foldedText(extension) === wanted;
-}
+// Of the folded name, as the index has it: a full-width dot is a dot.
+const hasExtension = (fileName: unknown, wanted: string | null): boolean =>
+  wanted === null || extensionOf(foldedText(fileName)) === wanted;
 
-function sortKeys(request: SearchRequest, rank: number, candidate: Candidate): SortKeys {
+/** What a candidate is sorted by. */
+export function keysOf(sort: SearchSort, rank: number, candidate: Candidate): SortKeys {
   const [, id, fileName, , fileSize, modificationDate] = candidate;
   const name = typeof fileName === 'string' ? fileName : '';
-  switch (request.sort) {
+  switch (sort) {
     case 'name':
       return [name, id ?? ''];
     case 'size':
@@ -65,7 +64,7 @@ export function matchOf(request: SearchRequest, candidate: Candidate): Match | u
   const rank = request.term === '' ? RANKS.exact : rankOf(request.term, fileName, pathName);
   if (rank === undefined) return undefined;
   if (!hasExtension(fileName, request.extension) || !isWithin(modificationDate, request)) return undefined;
-  return { row, keys: sortKeys(request, rank, candidate) };
+  return { row, keys: keysOf(request.sort, rank, candidate) };
 }
 
 // UTF-16 puts characters beyond U+FFFF before U+E000 to U+FFFF; SQLite, which compares UTF-8, after them.
@@ -122,12 +121,13 @@ export class MatchList {
     }
   }
 
-  /** Takes in a match that is counted elsewhere. */
-  keep(match: Match): void {
+  /** Takes in a match that is counted elsewhere; whether it comes after the cursor. */
+  keep(match: Match): boolean {
     const { after, descending } = this.#request;
-    if (after !== null && compareKeys(match.keys, after, descending) <= 0) return;
+    if (after !== null && compareKeys(match.keys, after, descending) <= 0) return false;
     this.#kept.push(match);
     if (this.#kept.length > this.#room + SLACK) this.#cut();
+    return true;
   }
 
   /** The first matches in order, one more than a page holds. */

@@ -5,11 +5,19 @@ import { rows, type Steps } from '../sql/procedure.ts';
 import { fold } from './fold.ts';
 import type { SearchRequest } from './search-filter.ts';
 
-/** The conditions of a search; null when no file can pass them. */
+/** The filters of a search as conditions. */
 export interface Conditions {
-  /** Conditions an index answers: on the client, and on the size. */
-  readonly indexed: readonly Sql[];
+  /** On the client, which several indexes begin with. */
+  readonly clients: readonly Sql[];
+  /** Whether they leave one client. */
+  readonly oneClient: boolean;
+  /** On the size, which has an index. */
+  readonly sizes: readonly Sql[];
   readonly others: readonly Sql[];
+  /** What the text of a date of any form must be to lie within the dates asked for. */
+  readonly nearDates: readonly Sql[];
+  /** The dates asked for, for dates in the one form that the library stores. */
+  readonly exactDates: readonly Sql[];
 }
 
 const DAY_MS = 24 * 60 * 60 * 1_000;
@@ -48,7 +56,7 @@ function sizeConditions({ minSize, maxSize }: SearchRequest): Sql[] {
  * A stored date may have any form that dates come in, with any zone: by its text alone it is known to the day and one
  * day more. The rest is decided row by row.
  */
-function dateConditions({ dateFrom, dateTo }: SearchRequest): Sql[] {
+function nearDates({ dateFrom, dateTo }: SearchRequest): Sql[] {
   const from = dateFrom === null ? undefined : dayBeside(dateFrom, -1);
   const to = dateTo === null ? undefined : dayBeside(dateTo, 2);
   return [
@@ -58,22 +66,46 @@ function dateConditions({ dateFrom, dateTo }: SearchRequest): Sql[] {
   ];
 }
 
+const exactDates = ({ dateFrom, dateTo }: SearchRequest): Sql[] => [
+  ...(dateFrom === null ? [] : [sql`f.ModificationDate >= ${dateFrom}`]),
+  ...(dateTo === null ? [] : [sql`f.ModificationDate <= ${dateTo}`]),
+];
+
 /** The filters of a search as conditions; null when no client has the name asked for. */
 export function* conditionsOf(request: SearchRequest): Steps<Conditions | null> {
   const clients = yield* clientConditions(request);
   if (clients === null) return null;
   const { mimeType, category, verifiedOnly } = request;
   return {
-    indexed: [...clients, ...sizeConditions(request)],
+    clients,
+    oneClient: request.clientId !== null,
+    sizes: sizeConditions(request),
     others: [
       ...(mimeType === null ? [] : [sql`f.MimeType = ${mimeType}`]),
       ...(category === null ? [] : [sql`f.FileCategory = ${category}`]),
       ...(verifiedOnly ? [sql`f.Verified = 1`] : []),
-      ...dateConditions(request),
     ],
+    nearDates: nearDates(request),
+    exactDates: exactDates(request),
   };
 }
 
-/** `AND …` for each condition. */
-export const andAll = (conditions: readonly Sql[]): Sql =>
+const andAll = (conditions: readonly Sql[]): Sql =>
   conditions.length === 0 ? empty : sql` AND ${join(conditions, ' AND ')}`;
+
+/** The filters that have an index, as ` AND …`; undefined when there are none. */
+export const indexedFilters = ({ clients, sizes }: Conditions): Sql | undefined =>
+  clients.length + sizes.length === 0 ? undefined : andAll([...clients, ...sizes]);
+
+/** The filters as ` AND …`, those on dates as far as their text tells. */
+export const nearFilters = ({ clients, sizes, others, nearDates: near }: Conditions): Sql =>
+  andAll([...clients, ...sizes, ...others, ...near]);
+
+/** The filters as ` AND …`, for files whose dates have the form that the library stores. */
+export const exactFilters = (conditions: Conditions): Sql =>
+  sql`${nearFilters(conditions)}${andAll(conditions.exactDates)}`;
+
+/** The dates asked for as a condition. */
+export const withinDates = ({ exactDates: exact }: Conditions): Sql => sql`1 = 1${andAll(exact)}`;
+
+export const hasFilters = (conditions: Conditions): boolean => nearFilters(conditions) !== empty;

@@ -78,6 +78,8 @@ export interface SearchRequest {
   readonly limit: number;
   /** The keys of the last file of the page before. */
   readonly after: SortKeys | null;
+  /** Matches in all, where the page before told; null to count them. */
+  readonly knownTotal: number | null;
   readonly bounds: SearchBounds;
 }
 
@@ -180,6 +182,7 @@ export function checkFilter(filter: SearchFilter): SearchRequest {
     descending,
     limit,
     after: after === null ? null : fromCursorKeys(after, sort),
+    knownTotal: null,
     bounds: BOUNDS,
   };
 }

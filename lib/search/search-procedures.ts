@@ -3,11 +3,11 @@
  * decide, so that a result is exact whatever the index says beside what it leaves out: nothing, since rows it has not
  * taken in are looked at one by one. An index that cannot be read costs time, never a result.
  */
-import sql from 'sql-template-tag';
+import sql, { join } from 'sql-template-tag';
 import { type CatalogFile, type FileRow, fileColumns, toFile } from '../core/file-rows.ts';
 import { DatabaseError } from '../errors.ts';
 import type { Dialect } from '../sql/dialect.ts';
-import { procedure, row, type Steps } from '../sql/procedure.ts';
+import { one, procedure, row, type Steps } from '../sql/procedure.ts';
 import {
   areFew,
   everyFile,
@@ -19,6 +19,7 @@ import {
   waitingFiles,
 } from './candidates.ts';
 import { indexQuery } from './index-terms.ts';
+import { largeResult } from './large-results.ts';
 import { type Match, MatchList } from './matching.ts';
 import { type Conditions, conditionsOf } from './search-conditions.ts';
 import type { SearchRequest, SortKeys } from './search-filter.ts';
@@ -33,42 +34,85 @@ export interface SearchFound {
 
 type SearchWire = Omit<SearchFound, 'files'> & { readonly files: readonly FileRow[] };
 
-const UNREADABLE: ReadonlySet<string> = new Set(['CATALOG_CORRUPT', 'CATALOG_SQL']);
+const MANY = 10; // times the few: rows found by the index, past which those of a client are fewer
+const PLENTY = 25; // times the few: rows of a client or a range of sizes that are looked at rather than those
 
-const isUnreadable = (error: unknown) => error instanceof DatabaseError && UNREADABLE.has(error.code);
+/** What a search is about, on its way through the plans. */
+interface Search {
+  readonly request: SearchRequest;
+  readonly conditions: Conditions;
+  readonly dialect: Dialect;
+}
 
-/** Goes to the candidates through the index; false, and to none, where a walk through the files is better. */
-function* throughIndex({ term, bounds: { few } }: SearchRequest, way: Way): Steps<boolean> {
-  const query = yield* indexQuery(term);
-  if (query === undefined) return false;
-  if (query !== null) {
-    const found = yield* indexedRows(query.candidates, few);
-    if (found.length <= few) yield* filesOfRows(found, way);
-    else yield* everyIndexedFile(query.exact ?? query.candidates, way);
+/** Looks at each candidate on a way. */
+function* lookAtEach({ request, conditions, dialect }: Search, go: (way: Way) => Steps<void>): Steps<MatchList> {
+  const matches = new MatchList(request);
+  const take: Way['take'] = (candidates) => matches.addFrom(candidates);
+  yield* go({ conditions, dialect, stretch: request.bounds.stretch, take });
+  return matches;
+}
+
+/** The matches that the index leads to; undefined where a walk through the files is better. */
+function* throughIndex(search: Search): Steps<MatchList | undefined> {
+  const { request, conditions, dialect } = search;
+  const { few } = request.bounds;
+  const query = yield* indexQuery(request.term, request.extension);
+  if (query === undefined) return undefined;
+  if (query === null) return yield* lookAtEach(search, waitingFiles);
+  const found = yield* indexedRows(query.candidates, few);
+  if (found.length <= few) {
+    return yield* lookAtEach(search, function* (way) {
+      yield* filesOfRows(found, way);
+      yield* waitingFiles(way);
+    });
   }
-  yield* waitingFiles(way);
-  return true;
+  if (yield* areFew(conditions, few * PLENTY)) {
+    const many = yield* indexedRows(query.candidates, few * MANY);
+    if (many.length > few * MANY) return yield* lookAtEach(search, fewFiles);
+  }
+  const exact = query.exact === null ? undefined : yield* largeResult(request, conditions, query.exact, dialect);
+  if (exact !== undefined) return exact;
+  return yield* lookAtEach(search, function* (way) {
+    yield* everyIndexedFile(query.exact?.all ?? query.candidates, way);
+    yield* waitingFiles(way);
+  });
+}
+
+function* choosePlan(search: Search): Steps<MatchList> {
+  const { request, conditions, dialect } = search;
+  if (yield* areFew(conditions, request.bounds.few)) return yield* lookAtEach(search, fewFiles);
+  const isAboutNames = request.term !== '' || request.extension !== null;
+  const found = isAboutNames ? yield* throughIndex(search) : yield* largeResult(request, conditions, null, dialect);
+  return found ?? (yield* lookAtEach(search, everyFile));
+}
+
+/** Every index and table a plan may use beside the files themselves. */
+const USED = ['search_todo', 'search_vocabulary', 'idx_files_filename', 'idx_files_client_name', 'idx_files_size'];
+
+/** Whether an error tells of an index that is damaged or gone, and not of a mistake in a statement. */
+function* isUnreadable(error: unknown): Steps<boolean> {
+  if (!(error instanceof DatabaseError)) return false;
+  if (error.code === 'CATALOG_CORRUPT') return true;
+  if (error.code !== 'CATALOG_SQL') return false;
+  const present = yield* one<{ count: number }>(sql`SELECT count(*) AS "count" FROM sqlite_schema
+    WHERE name IN (${join(USED)})`);
+  if (present?.count !== USED.length) return true;
+  try {
+    yield* one(sql`SELECT rowid FROM search_index WHERE search_index MATCH '"any"' LIMIT 1`);
+    return false;
+  } catch {
+    return true;
+  }
 }
 
 /** Counts every match and keeps a page of them. */
-function* lookAtEach(request: SearchRequest, conditions: Conditions, dialect: Dialect): Steps<MatchList> {
-  let matches = new MatchList(request);
-  const { stretch, few } = request.bounds;
-  const way: Way = { conditions, dialect, stretch, take: (candidates) => matches.addFrom(candidates) };
-  if (yield* areFew(conditions, few)) {
-    yield* fewFiles(way);
-    return matches;
+function* findMatches(search: Search): Steps<MatchList> {
+  try {
+    return yield* choosePlan(search);
+  } catch (error) {
+    if (!(yield* isUnreadable(error))) throw error;
+    return yield* lookAtEach(search, everyFile);
   }
-  if (request.term !== '') {
-    try {
-      if (yield* throughIndex(request, way)) return matches;
-    } catch (error) {
-      if (!isUnreadable(error)) throw error;
-      matches = new MatchList(request);
-    }
-  }
-  yield* everyFile(way);
-  return matches;
 }
 
 function* filesOf(found: readonly Match[], dialect: Dialect): Steps<FileRow[]> {
@@ -86,7 +130,7 @@ export const searchFiles = procedure(
   function* (request: SearchRequest, dialect): Steps<SearchWire> {
     const conditions = yield* conditionsOf(request);
     if (conditions === null) return { files: [], keys: [], total: 0 };
-    const matches = yield* lookAtEach(request, conditions, dialect);
+    const matches = yield* findMatches({ request, conditions, dialect });
     const first = matches.first();
     return { files: yield* filesOf(first, dialect), keys: first.map(({ keys }) => keys), total: matches.total };
   },

@@ -1,9 +1,9 @@
 /** `db.files.search`: files by a part of their name or path, and by what is known of them. */
 import type { CatalogFile } from '../core/file-rows.ts';
-import { encodeCursor, everyItem } from '../core/pages.ts';
+import { encodeCursor } from '../core/pages.ts';
 import type { CallOptions, Executor } from '../sql/engine.ts';
-import { checkSignal } from '../validation.ts';
-import { checkFilter, listName, type SearchFilter, toCursorKeys } from './search-filter.ts';
+import { checkCallOptions, checkSignal } from '../validation.ts';
+import { checkFilter, listName, type SearchFilter, type SearchRequest, toCursorKeys } from './search-filter.ts';
 import { searchFiles } from './search-procedures.ts';
 
 /** A page of matches. */
@@ -14,14 +14,21 @@ export interface SearchResult {
   readonly nextCursor: string | null;
 }
 
+const PAGE = 1_000; // matches in a message
+
 /** The searching calls of `db.files`. */
 export function createSearch(executor: Executor) {
+  const find = async (request: SearchRequest, signal: AbortSignal | undefined) => {
+    const { files, keys, total } = await executor.run(searchFiles, request, { signal });
+    const after = files.length > request.limit ? (keys[request.limit - 1] ?? null) : null;
+    return { files: files.slice(0, request.limit), total, after };
+  };
+
   const search = async (filter: SearchFilter = {}): Promise<SearchResult> => {
     const request = checkFilter(filter);
-    const { files, keys, total } = await executor.run(searchFiles, request, { signal: checkSignal(filter.signal) });
-    const last = files.length > request.limit ? keys[request.limit - 1] : undefined;
-    const nextCursor = last === undefined ? null : encodeCursor(listName(request), toCursorKeys(last));
-    return { files: files.slice(0, request.limit), total, nextCursor };
+    const { files, total, after } = await find(request, checkSignal(filter.signal));
+    const nextCursor = after === null ? null : encodeCursor(listName(request), toCursorKeys(after));
+    return { files, total, nextCursor };
   };
 
   return {
@@ -31,12 +38,17 @@ export function createSearch(executor: Executor) {
      */
     search,
 
-    /** Every match, a page at a time. `limit` and `cursor` are not among the filters here. */
-    searchAll: (filter: SearchFilter = {}, options?: CallOptions): AsyncGenerator<CatalogFile, void, undefined> =>
-      everyItem(async (page) => {
-        const { files: items, nextCursor } = await search({ ...filter, ...page });
-        return { items, nextCursor };
-      }, options),
+    /** Every match, a page at a time; a `cursor` says where to begin. */
+    async *searchAll(filter: SearchFilter = {}, options?: CallOptions): AsyncGenerator<CatalogFile, void, undefined> {
+      let request: SearchRequest = { ...checkFilter(filter), limit: PAGE };
+      const signal = checkCallOptions(options).signal ?? checkSignal(filter.signal);
+      for (;;) {
+        const { files, total, after } = await find(request, signal);
+        yield* files;
+        if (after === null) return;
+        request = { ...request, after, knownTotal: total };
+      }
+    },
   };
 }
 
