@@ -5,6 +5,8 @@ import { EventEmitter } from 'node:events';
 import { resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { ActivityRetention } from './analytics/activity-retention.ts';
+import { Backups } from './backup/backups.ts';
+import type { RestoreResult } from './backup/restore.ts';
 import type { CatalogOptions } from './catalog-options.ts';
 import type { QuotaState, SaveOutcome } from './core/save-file.ts';
 import { Health, type HealthOptions, type HealthReport } from './health/health.ts';
@@ -12,6 +14,8 @@ import type { Migrator } from './migrations/migrator.ts';
 import { type CatalogModules, createModules, type ModuleContext } from './modules.ts';
 import { bringUpToDate, type OpenedFile, openFile } from './opening.ts';
 import { createMaintenance, type Maintenance } from './repair.ts';
+import { backupHost, type RestoreFileOptions, restoreFile } from './restoring.ts';
+import { workOffBacklog } from './search/index-backlog.ts';
 import type { CallOptions, Engine, EngineStats } from './sql/engine.ts';
 import { checkObject, checkSignal, optional, refuse } from './validation.ts';
 
@@ -47,7 +51,10 @@ export class DatabaseManager implements AsyncDisposable {
   readonly migrations: Migrator;
   /** Work on the catalogue as a whole. */
   readonly maintenance: Maintenance;
+  /** Backups of the catalogue, and the way back. */
+  readonly backups: Backups;
   readonly #engine: Engine;
+  readonly #close: () => Promise<void>;
   readonly #context: ModuleContext;
   readonly #health: Health;
   readonly #activity: ActivityRetention;
@@ -55,8 +62,9 @@ export class DatabaseManager implements AsyncDisposable {
   readonly #events = new EventEmitter<CatalogEvents>();
 
   private constructor(file: OpenedFile) {
-    const { engine, options, logger, migrator } = file;
+    const { engine, options, logger, migrator, close } = file;
     this.#engine = engine;
+    this.#close = close;
     this.#logger = logger;
     this.#health = new Health(engine);
     this.#activity = new ActivityRetention(engine, options.activityRetentionDays, (error) => {
@@ -72,6 +80,7 @@ export class DatabaseManager implements AsyncDisposable {
     Object.assign(this, createModules(engine, this.#context));
     this.migrations = migrator;
     this.maintenance = createMaintenance(file);
+    this.backups = new Backups(backupHost(file));
   }
 
   /**
@@ -84,9 +93,12 @@ export class DatabaseManager implements AsyncDisposable {
     try {
       await bringUpToDate(file);
     } catch (error) {
-      await file.engine.close();
+      await file.close();
       throw error;
     }
+    const { engine, options, logger } = file;
+    const onError = (error: unknown) => logger.warn({ err: error }, 'files wait to be indexed for search');
+    if (!options.readOnly) void workOffBacklog(engine, onError);
     return new DatabaseManager(file);
   }
 
@@ -96,9 +108,20 @@ export class DatabaseManager implements AsyncDisposable {
    * @throws as {@link open}
    */
   static async openMigrations(given: CatalogOptions = {}): Promise<OpenMigrations> {
-    const { engine, migrator } = await openFile(given);
-    const close = () => engine.close();
+    const { close, migrator } = await openFile(given);
     return Object.assign(migrator, { close, [Symbol.asyncDispose]: close });
+  }
+
+  /**
+   * Restores a catalogue from a backup, also one that is damaged or gone: the files of a damaged one are kept as
+   * `*.damaged-TIME`. One that works is restored as {@link Backups.restore} does, and may be open meanwhile; one that is
+   * damaged must be open nowhere.
+   * @throws {DatabaseError} CATALOG_BACKUP_INVALID when the backup does not verify, CATALOG_SCHEMA_NEWER, CATALOG_KEY,
+   *   CATALOG_FOREIGN_DATABASE when the file is another program's, CATALOG_CONFLICT when a damaged one is open in this
+   *   process, CATALOG_FULL, CATALOG_BUSY, CATALOG_IO; everything is as it was then
+   */
+  static restore(given: RestoreFileOptions): Promise<RestoreResult> {
+    return restoreFile(given);
   }
 
   /**
@@ -145,7 +168,7 @@ export class DatabaseManager implements AsyncDisposable {
 
   /** Waits for what was accepted, then closes. Idempotent; never waits longer than `closeTimeoutMs`. */
   async close(): Promise<void> {
-    await this.#engine.close();
+    await this.#close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

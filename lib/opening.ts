@@ -2,8 +2,10 @@
  * Opens the engine on a file after the file was looked at: one that is evidently ours on the thread that will write it,
  * any other one by a process of its own. What must not be touched is refused before anything of it was changed.
  */
-import { dirname, extname, join } from 'node:path';
+import { dirname, extname, join, resolve } from 'node:path';
 import { type Logger, pino } from 'pino';
+import { rememberOpen } from './backup/paths.ts';
+import { removeDeadPartials, removeDeadStages } from './backup/publish.ts';
 import type { CatalogOptions, ResolvedOptions } from './catalog-options.ts';
 import { DatabaseError } from './errors.ts';
 import { inspectFile } from './migrations/inspection.ts';
@@ -25,7 +27,41 @@ export interface OpenedFile {
   readonly options: ResolvedOptions & { readonly backupDir: string };
   readonly logger: Logger;
   readonly migrator: Migrator;
+  /** Brings a file that nobody has open to this release's schema; its owner has a copy of it. */
+  readonly migrateCopy: (path: string) => Promise<void>;
+  /** Closes the engine. */
+  readonly close: () => Promise<void>;
 }
+
+/** Options with the paths that follow from others. */
+type FileOptions = OpenedFile['options'];
+
+/** The options of a file, and its logger; the file is not touched. @throws {ValidationError} */
+export function resolveFile(
+  given: CatalogOptions,
+  database?: string,
+): { readonly options: FileOptions; readonly logger: Logger } {
+  const resolved = resolveOptions(given);
+  const logger = (resolved.logger ?? pino({ level: 'silent' })).child({ module: 'database' });
+  const path = database ?? resolve(resolved.database);
+  const backupDir = resolve(resolved.backupDir ?? join(dirname(path), 'backups'));
+  return { options: { ...resolved, database: path, backupDir }, logger };
+}
+
+/** What migrates copies of a file that is opened with such options. */
+export const copyMigrator =
+  (options: FileOptions, logger: Logger): OpenedFile['migrateCopy'] =>
+  async (database) => {
+    const writable = { ...options, readOnly: false, migrate: 'auto', poolSize: 2 } as const;
+    const engine = await openEngine(database, writable);
+    try {
+      const rules = { ...options, migrationBackup: false };
+      const openCopy = (copy: string) => openEngine(copy, writable);
+      await new Migrator({ engine, database, rules, logger, openCopy }).up();
+    } finally {
+      await engine.close();
+    }
+  };
 
 /** Codes of the first look after which a thorough one tells more. */
 const UNCLEAR = new Set(['CATALOG_FOREIGN_DATABASE', 'CATALOG_CORRUPT', 'CATALOG_SQL', 'CATALOG_READ_ONLY']);
@@ -46,21 +82,33 @@ async function openEngine(path: string, options: ResolvedOptions): Promise<Engin
 const notAdopted = (path: string) =>
   new DatabaseError('CATALOG_MIGRATION_PENDING', `${path} was made by an old server and has not been adopted yet`);
 
+/** Removes what a killed process left; a catalogue opens also where that cannot be done. */
+async function tidy({ database, backupDir }: FileOptions, logger: Logger): Promise<void> {
+  for (const removed of await Promise.allSettled([removeDeadPartials(backupDir), removeDeadStages(database)])) {
+    if (removed.status === 'rejected') logger.warn({ err: removed.reason }, 'unfinished files could not be removed');
+  }
+}
+
 /**
  * Opens a file without migrating it.
  * @throws {ValidationError} for an option that is unknown or not accepted
  * @throws {DatabaseError} why the file cannot be used; it is then as it was
  */
 export async function openFile(given: CatalogOptions): Promise<OpenedFile> {
-  const resolved = resolveOptions(given);
-  const logger = (resolved.logger ?? pino({ level: 'silent' })).child({ module: 'database' });
-  const { path, created } = await prepareDatabaseFile(resolved.database, resolved);
-  const options = { ...resolved, database: path, backupDir: resolved.backupDir ?? join(dirname(path), 'backups') };
+  const { options: wanted } = resolveFile(given);
+  const { path, created } = await prepareDatabaseFile(resolveOptions(given).database, wanted);
+  const { options, logger } = resolveFile(given, path);
+  if (!options.readOnly) await tidy(options, logger);
   const engine = await openEngine(path, options);
+  const forget = await rememberOpen(path);
   const openCopy = (copy: string) => openEngine(copy, { ...options, readOnly: false, poolSize: 2 });
   const migrator = new Migrator({ engine, database: path, rules: options, logger, openCopy });
   logger.info({ database: path, created }, 'database open');
-  return { engine, options, logger, migrator };
+  const close = async () => {
+    await engine.close();
+    forget();
+  };
+  return { engine, options, logger, migrator, migrateCopy: copyMigrator(options, logger), close };
 }
 
 /**

@@ -3,6 +3,7 @@ export * from './analytics/audit-procedures.ts';
 export * from './analytics/client-totals.ts';
 export * from './analytics/series-procedures.ts';
 export * from './analytics/storage-procedures.ts';
+export * from './backup/backup-procedures.ts';
 export * from './core/category-procedures.ts';
 export * from './core/client-procedures.ts';
 export * from './core/file-changes.ts';

@@ -4,7 +4,7 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { ConflictError, DatabaseError, reviveError } from '../errors.ts';
-import type { CallOptions, Executor, LendOptions } from '../sql/engine.ts';
+import type { CallOptions, Executor, LendOptions, LendWriter } from '../sql/engine.ts';
 import type { Intent, Procedure } from '../sql/procedure.ts';
 import type { ConnectionPool } from './connection-pool.ts';
 import type { Request } from './protocol.ts';
@@ -47,6 +47,11 @@ class LentConnection implements Executor {
     const ending = this.#next({ kind: 'end', commit });
     this.#ended = reason;
     await ending;
+  }
+
+  /** Ends a loan that never began a transaction. */
+  retire(reason: DatabaseError): void {
+    this.#ended = reason;
   }
 
   // Calls that the callback makes side by side run one after the other, in the order they were made.
@@ -116,10 +121,43 @@ export class Lending {
   }
 
   lend<Result>(intent: Intent, use: (connection: Executor) => Promise<Result>, options: LendOptions): Promise<Result> {
-    const loan = this.#lend(intent, use, options);
+    return this.#watched(this.#lend(intent, use, options));
+  }
+
+  /** Holds a connection of a pool without a transaction, and lends it for one at a time. */
+  holdBack<Result>(
+    intent: Intent,
+    use: (lend: LendWriter) => Promise<Result>,
+    { signal }: CallOptions,
+  ): Promise<Result> {
+    return this.#watched(this.#holdBack(intent, use, signal));
+  }
+
+  #watched<Result>(loan: Promise<Result>): Promise<Result> {
     const settled: Promise<unknown> = loan.catch(() => undefined).finally(() => this.#underWay.delete(settled));
     this.#underWay.add(settled);
     return loan;
+  }
+
+  async #holdBack<Result>(
+    intent: Intent,
+    use: (lend: LendWriter) => Promise<Result>,
+    signal: AbortSignal | undefined,
+  ): Promise<Result> {
+    const pool = this.#pools[intent];
+    const thread = await this.#acquire(pool, signal);
+    const connection = new LentConnection(thread, intent);
+    const lend: LendWriter = async (work) => {
+      const lent = new LentConnection(thread, intent);
+      await lent.begin(true);
+      return this.#use(lent, work, Number.POSITIVE_INFINITY);
+    };
+    try {
+      return await this.#current.run({ connection, pool, outer: this.#current.getStore() }, () => use(lend));
+    } finally {
+      connection.retire(alreadyEnded());
+      await pool.release(thread);
+    }
   }
 
   /** Resolves when nothing is lent. */

@@ -4,7 +4,7 @@
  */
 import { DatabaseError } from '../errors.ts';
 import { sqliteDialect } from '../sql/dialect.ts';
-import type { CallOptions, Engine, EngineStats, Executor, LendOptions } from '../sql/engine.ts';
+import type { CallOptions, Engine, EngineStats, Executor, LendOptions, LendWriter } from '../sql/engine.ts';
 import type { Intent, Procedure } from '../sql/procedure.ts';
 import { ConnectionPool } from './connection-pool.ts';
 import { Dispatcher } from './dispatcher.ts';
@@ -98,6 +98,11 @@ export class SqliteEngine implements Engine {
   ): Promise<Result> {
     this.#assertUsable(intent, 'a loan');
     return this.#lending.lend(intent, use, options);
+  }
+
+  async suspendWrites<Result>(use: (lend: LendWriter) => Promise<Result>, options: CallOptions = {}): Promise<Result> {
+    this.#assertUsable('write', 'holding back the writer');
+    return this.#lending.holdBack('write', use, options);
   }
 
   /** @throws {ConflictError} when called from inside a loan that it would wait for */

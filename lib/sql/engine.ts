@@ -80,6 +80,9 @@ export interface EngineStats {
   readonly upkeep: UpkeepFigures;
 }
 
+/** Lends the writer that is held back, for one transaction. */
+export type LendWriter = <Result>(use: (connection: Executor) => Promise<Result>) => Promise<Result>;
+
 /** A database engine, open and ready. */
 export interface Engine extends Executor, AsyncDisposable {
   readonly dialect: Dialect;
@@ -89,6 +92,11 @@ export interface Engine extends Executor, AsyncDisposable {
    * loan, `close` inside any, and whatever needs a connection when the caller's loans hold them all.
    */
   lend<Result>(intent: Intent, use: (connection: Executor) => Promise<Result>, options?: LendOptions): Promise<Result>;
+  /**
+   * Keeps the engine's own writers waiting while `use` works on the file in another way; `lend`, which `use` is handed,
+   * lends the writer for one transaction at a time.
+   */
+  suspendWrites<Result>(use: (lend: LendWriter) => Promise<Result>, options?: CallOptions): Promise<Result>;
   stats(): EngineStats;
   /** Waits for what was accepted, then closes. Idempotent, and never hangs. */
   close(): Promise<void>;

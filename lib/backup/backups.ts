@@ -1,0 +1,226 @@
+/**
+ * `db.backups`: backups of the catalogue while it is used, and the way back. Promises that what it lists as made was
+ * proven, that nothing is restored which does not verify, and that a call which fails leaves everything as it was.
+ */
+import { rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { now } from '../core/dates.ts';
+import { databaseIdentity, type MaintenanceRecord, recordMaintenance } from '../core/maintenance-history.ts';
+import { DatabaseError, NotFoundError } from '../errors.ts';
+import type { CallOptions } from '../sql/engine.ts';
+import {
+  checkBoolean,
+  checkCallOptions,
+  checkObject,
+  checkSignal,
+  checkText,
+  isAbsent,
+  refuse,
+} from '../validation.ts';
+import { type DrillResult, drillBackup } from './drill.ts';
+import { type BackupEntry, listBackups } from './list.ts';
+import { manifestPath } from './manifest.ts';
+import { backupPath, checkSource, checkTarget } from './paths.ts';
+import { type BackupPolicy, type BackupPrune, checkBackupPolicy, planBackupPrune } from './prune.ts';
+import { syncFolder } from './publish.ts';
+import { type RestoreHost, type RestoreOptions, type RestoreResult, restoreLive } from './restore.ts';
+import { type Snapshot, type SnapshotProgress, takeSnapshot } from './snapshot.ts';
+import { type BackupVerdict, verifyBackup } from './verify.ts';
+
+/** What the facade works on. */
+export interface BackupHost extends RestoreHost {
+  readonly readOnly: boolean;
+}
+
+/** How a backup is made. */
+export interface BackupOptions extends CallOptions {
+  /** Where to; a file of its own in `backupDir` if left out. */
+  readonly path?: string | undefined;
+  /** Store a zstd stream: about a tenth of the size, for some seconds a gigabyte. Default false. */
+  readonly compress?: boolean | undefined;
+  /** Kept in the manifest, 1 to 1,000 characters. Default `manual`. */
+  readonly reason?: string | undefined;
+  readonly onProgress?: ((progress: SnapshotProgress) => void) | undefined;
+}
+
+/** A backup that was made and proven. */
+export type Backup = Snapshot;
+
+export interface BackupPruneOptions extends CallOptions {
+  /** Only say what would go. Default false. */
+  readonly dryRun?: boolean | undefined;
+}
+
+const CREATE_KEYS = new Set(['path', 'compress', 'reason', 'onProgress', 'signal']);
+const RESTORE_KEYS = new Set(['allowMissingManifest', 'onProgress', 'signal']);
+const PRUNE_KEYS = new Set(['dryRun', 'signal']);
+const MAX_REASON = 1_000;
+
+const flag = (value: unknown, field: string) => !isAbsent(value) && checkBoolean(value, field);
+
+function listener<Listener>(value: unknown): Listener | undefined {
+  if (isAbsent(value)) return undefined;
+  return typeof value === 'function' ? (value as Listener) : refuse('onProgress', value, 'a function');
+}
+
+/** The checked form of a restore's options. @throws {ValidationError} */
+export function checkRestoreOptions(options: unknown): RestoreOptions {
+  const given = checkObject(options, 'options', RESTORE_KEYS);
+  return {
+    allowMissingManifest: flag(given['allowMissingManifest'], 'allowMissingManifest'),
+    onProgress: listener(given['onProgress']),
+    signal: checkSignal(given['signal']),
+  };
+}
+
+/** The calls of `db.backups`. */
+export class Backups {
+  readonly #host: BackupHost;
+
+  constructor(host: BackupHost) {
+    this.#host = host;
+  }
+
+  /**
+   * Makes a backup of the state at one instant, while others read and write, and proves it.
+   * @throws {DatabaseError} CATALOG_CONFLICT when `path` exists, CATALOG_FULL, CATALOG_CORRUPT when the catalogue itself is
+   *   damaged, CATALOG_TIMEOUT when proving took too long; the reason of the signal. No file was made then
+   */
+  async create(options: BackupOptions = {}): Promise<Backup> {
+    const given = checkObject(options, 'options', CREATE_KEYS);
+    const { database, backupDir, free } = this.#host;
+    const compress = flag(given['compress'], 'compress');
+    const wanted = {
+      compress,
+      reason: isAbsent(given['reason']) ? 'manual' : checkText(given['reason'], 'reason', { max: MAX_REASON }),
+      onProgress: listener<(progress: SnapshotProgress) => void>(given['onProgress']),
+      signal: checkSignal(given['signal']),
+      free,
+    };
+    const path = isAbsent(given['path'])
+      ? backupPath(database, backupDir, '', compress)
+      : await checkTarget(given['path'], 'path', backupDir);
+    return this.#recorded('backup', path, async () => ({
+      value: await takeSnapshot(database, path, wanted),
+      ok: true,
+    }));
+  }
+
+  /** What is in the folder of backups, newest first, by the manifests; files without one come last. */
+  async list(options?: CallOptions): Promise<BackupEntry[]> {
+    const { signal } = checkCallOptions(options);
+    return listBackups(this.#host.backupDir, await this.#identity(signal));
+  }
+
+  /**
+   * Verifies a backup in full. Never throws for what the file holds.
+   * @throws {DatabaseError} CATALOG_NOT_FOUND when there is no such file
+   */
+  async verify(path: string, options?: CallOptions): Promise<BackupVerdict> {
+    const { signal } = checkCallOptions(options);
+    return verifyBackup(await checkSource(path, 'path', this.#host.backupDir), { signal });
+  }
+
+  /**
+   * Puts the state of a backup in the place of the present one, while this catalogue stays open and other processes may
+   * have it open too: each reader sees the old state or the new one, writers wait. The present state is kept as a backup.
+   * @throws {DatabaseError} CATALOG_BACKUP_INVALID when it does not verify, CATALOG_SCHEMA_NEWER, CATALOG_KEY, CATALOG_FULL,
+   *   CATALOG_BUSY, CATALOG_CORRUPT when the catalogue is too damaged to be kept as a backup first (then
+   *   `DatabaseManager.restore` helps); the catalogue is as it was. CATALOG_INDETERMINATE when going back failed as well
+   */
+  async restore(path: string, options: RestoreOptions = {}): Promise<RestoreResult> {
+    const checked = checkRestoreOptions(options);
+    const from = await checkSource(path, 'path', this.#host.backupDir);
+    if (this.#host.readOnly)
+      throw new DatabaseError('CATALOG_READ_ONLY', 'a catalogue opened read-only is not restored');
+    const result = await restoreLive(this.#host, from, checked);
+    this.#host.logger.info({ from, safetyCopy: result.safetyCopy, durationMs: result.durationMs }, 'restored');
+    return result;
+  }
+
+  /**
+   * Proves that the newest backup can be restored, and how long it takes, in a temporary folder. A backup that cannot is
+   * a result, not an error.
+   * @throws {NotFoundError} when this catalogue has no backup
+   */
+  async drill(options?: CallOptions): Promise<DrillResult> {
+    const { signal } = checkCallOptions(options);
+    const [newest] = (await this.list({ signal })).filter(({ own }) => own);
+    if (newest === undefined) {
+      throw new NotFoundError(`a backup of this catalogue in ${this.#host.backupDir}`, { hint: 'Make one first.' });
+    }
+    return this.#recorded('drill', newest.path, async () => {
+      const value = await drillBackup(this.#host, newest, { signal });
+      return { value, ok: value.ok };
+    });
+  }
+
+  /**
+   * Removes backups of this catalogue that no rule of the policy keeps. The newest one that verifies always stays, those
+   * of other databases are never touched, and when none verifies nothing is removed.
+   * @throws {ValidationError} for a policy without a rule
+   */
+  async prune(policy: BackupPolicy, options: BackupPruneOptions = {}): Promise<BackupPrune> {
+    const checked = checkBackupPolicy(policy);
+    const given = checkObject(options, 'options', PRUNE_KEYS);
+    const signal = checkSignal(given['signal']);
+    const isDryRun = flag(given['dryRun'], 'dryRun');
+    const { entries, newest } = await this.#withNewest(signal);
+    const plan = planBackupPrune(entries, checked, newest, Date.now());
+    if (isDryRun) return plan;
+    // The backup goes before its manifest: a manifest that is left alone is known for what it is.
+    for (const { path } of plan.removed) {
+      signal?.throwIfAborted();
+      await rm(path, { force: true });
+      await rm(manifestPath(path), { force: true });
+    }
+    for (const folder of new Set(plan.removed.map(({ path }) => dirname(path)))) await syncFolder(folder);
+    this.#host.logger.info(
+      { removed: plan.removed.length, kept: plan.kept.length, bytes: plan.bytes },
+      'backups pruned',
+    );
+    return plan;
+  }
+
+  /** The backups, and the newest that verifies; what was found not to on the way has its problems in its entry. */
+  async #withNewest(signal: AbortSignal | undefined): Promise<{ entries: BackupEntry[]; newest: string | null }> {
+    const entries = await this.list({ signal });
+    for (const [place, entry] of entries.entries()) {
+      if (!entry.own || entry.problems.length > 0) continue;
+      const { ok, problems } = await verifyBackup(entry.path, { signal });
+      if (ok) return { entries, newest: entry.path };
+      entries[place] = { ...entry, problems };
+    }
+    return { entries, newest: null };
+  }
+
+  #identity(signal?: AbortSignal): Promise<string | null> {
+    return this.#host.engine.run(databaseIdentity, null, { signal });
+  }
+
+  /** Keeps how a piece of work ended. What cannot be recorded is logged: the work is done all the same. */
+  async #recorded<Value>(
+    kind: MaintenanceRecord['kind'],
+    path: string,
+    work: () => Promise<{ readonly value: Value; readonly ok: boolean }>,
+  ): Promise<Value> {
+    const startedAt = now();
+    const start = performance.now();
+    const record = async (ok: boolean, detail: string) => {
+      if (this.#host.readOnly) return;
+      const row = { kind, startedAt, durationMs: performance.now() - start, ok, detail };
+      await this.#host.engine.run(recordMaintenance, row).catch((error: unknown) => {
+        this.#host.logger.warn({ err: error, kind, path }, 'the history of maintenance could not be written');
+      });
+    };
+    try {
+      const { value, ok } = await work();
+      await record(ok, path);
+      this.#host.logger.info({ kind, path, ok, durationMs: performance.now() - start }, 'done');
+      return value;
+    } catch (error) {
+      await record(false, `${path}: ${error instanceof Error ? error.message : String(error)}`);
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * Where backups may be and which file is meant: a path is checked before anything is opened by it, and a link may not
+ * lead out of the folder it stands in. No file that is open as a database here is ever read past SQLite.
+ */
+import { realpath, stat } from 'node:fs/promises';
+import { basename, dirname, extname, join, relative, resolve, sep } from 'node:path';
+import { DatabaseError, NotFoundError, ValidationError } from '../errors.ts';
+import { checkText, refuse } from '../validation.ts';
+
+const MAX_PATH = 32_767; // characters
+
+/** Databases that are open in this process, by device and inode, and how many times. */
+const openFiles = new Map<string, number>();
+
+// stat opens no descriptor, so it leaves the locks of this process alone.
+const inodeOf = async (path: string): Promise<string> => {
+  const { dev, ino } = await stat(path, { bigint: true });
+  return `${dev}:${ino}`;
+};
+
+/** Remembers that a database is open here; returns what forgets it again. */
+export async function rememberOpen(database: string): Promise<() => void> {
+  const inode = await inodeOf(database);
+  openFiles.set(inode, (openFiles.get(inode) ?? 0) + 1);
+  let isOpen = true;
+  return () => {
+    if (!isOpen) return;
+    isOpen = false;
+    const left = (openFiles.get(inode) ?? 1) - 1;
+    if (left === 0) openFiles.delete(inode);
+    else openFiles.set(inode, left);
+  };
+}
+
+/** Whether a file is a database that is open in this process. */
+export async function isOpenHere(path: string): Promise<boolean> {
+  return openFiles.has(await inodeOf(path));
+}
+
+const hasCode = (error: unknown, ...codes: readonly string[]) =>
+  error instanceof Error && 'code' in error && codes.includes(String(error.code));
+
+const isInside = (path: string, folder: string) => {
+  const way = relative(folder, path);
+  return way !== '..' && !way.startsWith(`..${sep}`);
+};
+
+function refuseLink(field: string, path: string): never {
+  throw new ValidationError({
+    field,
+    received: `a link out of its folder: ${path}`,
+    accepted: 'a path without such a link',
+  });
+}
+
+/** The absolute form of a path. @throws {ValidationError} for one that opens another file than it says */
+export function checkPath(value: unknown, field: string): string {
+  const path = checkText(value, field, { max: MAX_PATH });
+  // The driver trims names.
+  return path === path.trim() ? resolve(path) : refuse(field, value, 'a path without spaces around it');
+}
+
+/**
+ * The real path of a backup that is to be read.
+ * @throws {ValidationError} for a path with NUL, a link out of its folder, or a database that is open here
+ * @throws {NotFoundError} when there is no such file
+ */
+export async function checkSource(value: unknown, field: string, backupDir: string): Promise<string> {
+  const path = checkPath(value, field);
+  let real: string;
+  try {
+    real = await realpath(path);
+    const folder = await realpath(dirname(path));
+    if (!isInside(real, folder)) refuseLink(field, path);
+    await assertStays(path, folder, field, backupDir);
+    if (!(await stat(real)).isFile()) refuse(field, value, 'a regular file');
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ENOTDIR')) throw new NotFoundError(`the backup ${path}`, { cause: error });
+    if (error instanceof DatabaseError) throw error;
+    throw new DatabaseError('CATALOG_IO', `${path} cannot be read`, { cause: error });
+  }
+  if (await isOpenHere(real)) refuse(field, value, 'a backup, not a database that is open');
+  return real;
+}
+
+/** A folder inside the folder of backups may not be a link that leads elsewhere. */
+async function assertStays(path: string, folder: string, field: string, backupDir: string): Promise<void> {
+  if (!isInside(path, backupDir)) return;
+  const home = await realpath(backupDir).catch(() => backupDir);
+  if (!isInside(folder, home)) refuseLink(field, path);
+}
+
+/** The nearest folder above that exists, as it really is. */
+async function realAncestor(folder: string): Promise<string> {
+  try {
+    return await realpath(folder);
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT') || dirname(folder) === folder) throw error;
+    return join(await realAncestor(dirname(folder)), basename(folder));
+  }
+}
+
+/**
+ * Where a backup is to be written.
+ * @throws {ValidationError} for a path with NUL, or one that leaves the folder of backups by a link
+ */
+export async function checkTarget(value: unknown, field: string, backupDir: string): Promise<string> {
+  const path = checkPath(value, field);
+  try {
+    if (isInside(path, backupDir)) {
+      const [folder, home] = [await realAncestor(dirname(path)), await realAncestor(backupDir)];
+      if (!isInside(folder, home)) refuseLink(field, path);
+    }
+  } catch (error) {
+    if (error instanceof DatabaseError) throw error;
+    throw new DatabaseError('CATALOG_IO', `${path} cannot be written`, { cause: error });
+  }
+  return path;
+}
+
+/** An instant as a part of a file's name: sorts by time. */
+export const timeName = (date = new Date()): string => date.toISOString().replaceAll(/[-:.]/g, '');
+
+/** `catalogue-20251120T101500123Z.db`, in the folder of backups: sorts by time among those of one database. */
+export function backupPath(database: string, backupDir: string, what: string, compress = false): string {
+  const extension = extname(database);
+  const middle = what === '' ? '' : `-${what}`;
+  const name = `${basename(database, extension)}${middle}-${timeName()}${extension || '.db'}`;
+  return join(backupDir, compress ? `${name}.zst` : name);
+}

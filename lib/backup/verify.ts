@@ -1,0 +1,98 @@
+/** Whether a backup is what its manifest says, and reading one that is into a stage. */
+import { dirname } from 'node:path';
+import { DatabaseError } from '../errors.ts';
+import { type CheckOptions, type CheckVerdict, check, type Findings } from './checker.ts';
+import { assertRoom, type FreeBytes, freeBytes } from './disk-space.ts';
+import { type Manifest, readManifest } from './manifest.ts';
+import { createPrivate, partialPath, removeDatabase, sizeOf } from './publish.ts';
+
+/** What verifying found. */
+export interface BackupVerdict {
+  readonly ok: boolean;
+  /** In words; nothing for a sound backup. */
+  readonly problems: string[];
+  /** What stands beside it; null when there is none that can be read. */
+  readonly manifest: Manifest | null;
+}
+
+const verdict = (manifest: Manifest | null, ...problems: string[]): BackupVerdict => ({
+  ok: problems.length === 0,
+  problems,
+  manifest,
+});
+
+const COMPRESSION = 20; // times that a catalogue may be larger than its zstd stream, for the room on the disk
+
+/** Checks a compressed backup, which has to be unpacked for it. */
+async function unpacked(
+  path: string,
+  manifest: Manifest,
+  scratch: string,
+  options: CheckOptions,
+): Promise<CheckVerdict> {
+  try {
+    await createPrivate(scratch);
+    return await check({ kind: 'read', path, manifest, stage: scratch }, options);
+  } finally {
+    await removeDatabase(scratch);
+  }
+}
+
+let scratches = 0;
+
+/**
+ * Verifies a backup in full: checksum, every page and index, row counts, schema version and identity. Never throws for
+ * what the file holds.
+ * @throws {DatabaseError} CATALOG_TIMEOUT, CATALOG_IO, CATALOG_FULL: when that could not be found out
+ */
+export async function verifyBackup(path: string, options: CheckOptions = {}): Promise<BackupVerdict> {
+  const { manifest, problem } = await readManifest(path);
+  if (manifest === null) return verdict(null, problem);
+  const bytes = await sizeOf(path);
+  // Told without another process: nothing of the file has to be read for it.
+  if (bytes !== manifest.bytes) return verdict(manifest, `it has ${bytes} bytes, the manifest says ${manifest.bytes}`);
+  scratches += 1;
+  const found = manifest.compressed
+    ? await unpacked(path, manifest, partialPath(`${path}.check-${scratches}`), options)
+    : await check({ kind: 'read', path, manifest, stage: null }, options);
+  return 'problem' in found ? verdict(manifest, found.problem) : verdict(manifest);
+}
+
+export const invalid = (path: string, problem: string): DatabaseError =>
+  new DatabaseError('CATALOG_BACKUP_INVALID', `${path}: ${problem}`);
+
+/** A backup that was read, and proven, into a stage. */
+export interface Staged {
+  readonly manifest: Manifest | null;
+  readonly findings: Findings;
+}
+
+export interface StageOptions extends CheckOptions {
+  /** Take a file without a manifest, if it is sound by itself. */
+  readonly allowMissingManifest: boolean;
+  readonly free?: FreeBytes | undefined;
+}
+
+/**
+ * Reads a backup into a new file at `stage`, which is what was checked: whatever becomes of the backup meanwhile.
+ * @throws {DatabaseError} CATALOG_BACKUP_INVALID when it does not verify; there is no stage then
+ */
+export async function stageBackup(path: string, stage: string, options: StageOptions): Promise<Staged> {
+  const { allowMissingManifest, free = freeBytes, ...rest } = options;
+  const { manifest, problem } = await readManifest(path);
+  if (manifest === null && !allowMissingManifest) throw invalid(path, problem);
+  const bytes = await sizeOf(path);
+  if (manifest !== null && manifest.bytes !== bytes) {
+    throw invalid(path, `it has ${bytes} bytes, the manifest says ${manifest.bytes}`);
+  }
+  await assertRoom(dirname(stage), manifest?.compressed ? bytes * COMPRESSION : bytes, 'reading the backup', free);
+  try {
+    await createPrivate(stage);
+    const found = await check({ kind: 'read', path, manifest, stage }, rest);
+    if ('problem' in found) throw invalid(path, found.problem);
+    return { manifest, findings: found.findings };
+  } catch (error) {
+    await removeDatabase(stage);
+    throw error;
+  }
+}
