@@ -486,3 +486,17 @@ t.test('VACUUM leaves every row where the index knows it', async (t) => {
   t.same(await again.query('SELECT rowid, FileName FROM files ORDER BY rowid'), rowsBefore);
   t.equal((await again.files.search({ term: 'file-1', clientId })).total, 8);
 });
+
+t.test('a backlog is worked off after opening, and searches are exact before', async (t) => {
+  const { db, database, clientId } = await withFiles(t, []);
+  const files = Array.from({ length: 3_000 }, (_, i) => ({ clientId, fileName: `f${i}`, pathName: 'p', fileSize: 1 }));
+  await db.files.saveMany(files);
+  await db.run(emptyIndex, null);
+  await db.close();
+  const again = await DatabaseManager.open({ database, poolSize: 2 });
+  t.teardown(() => again.close());
+  t.equal((await again.files.search({ term: 'F29' })).total, 111);
+  while ((await waitingRows(again)) >= 512) t.equal((await again.files.search({ term: 'f29' })).total, 111);
+  t.equal((await again.files.search({ term: 'F29' })).total, 111);
+  t.match(again.stats().upkeep, { failures: 0 });
+});

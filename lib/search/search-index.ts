@@ -77,11 +77,21 @@ export const keepIndex = procedure('search.keep', 'write', function* (_: null): 
   }
 });
 
-/** Takes in a portion of what waits; whether more than a commit leaves waiting is left. */
-export const catchUpIndex = procedure('search.catchUp', 'write', function* (_: null): Steps<boolean> {
-  if (yield* isWaiting(1)) yield* takePortion();
+/** Whether more waits than a commit leaves waiting. */
+export const hasBacklog = procedure('search.hasBacklog', 'read', function* (_: null): Steps<boolean> {
   return yield* isWaiting(BATCH);
 });
+
+/** Takes in a portion of what waits; whether a backlog is left. */
+export const catchUpIndex = procedure(
+  'search.catchUp',
+  'write',
+  function* (_: null): Steps<boolean> {
+    if (yield* isWaiting(1)) yield* takePortion();
+    return yield* isWaiting(BATCH);
+  },
+  { alone: true },
+);
 
 /** How the search index stands. */
 export interface IndexState {
