@@ -317,6 +317,40 @@ t.test('raw SQL reads on a reader, writes on the writer, and leaves the engineâ€
   }
 });
 
+t.test('no spelling of a statement changes a setting of a connection, or hides a table from later calls', async (t) => {
+  const db = await openFresh(t);
+  const settings = ['recursive_triggers', 'trusted_schema', 'foreign_keys', 'cell_size_check', 'defer_foreign_keys'];
+  const settingsNow = async () => Promise.all(settings.map((name) => db.execute(`PRAGMA ${name}`)));
+  const before = await settingsNow();
+  for (const text of [
+    'PRAGMA/**/recursive_triggers=OFF',
+    'PRAGMA/* a */ -- b\n recursive_triggers(0)',
+    'PRAGMA "recursive_triggers" = OFF',
+    'PRAGMA [recursive_triggers] = OFF',
+    'PRAGMA main."cell_size_check" = OFF',
+    'EXPLAIN PRAGMA trusted_schema = ON',
+    'explain query plan pragma trusted_schema = ON',
+    ' ; EXPLAIN/**/PRAGMA defer_foreign_keys = ON',
+    'PRAGMA',
+    'PRAGMA wal_checkpoint /* now */',
+    'EXPLAIN COMMIT',
+    'CREATE TEMP TABLE client_activity (ClientID)',
+    'create/**/temporary view clients AS SELECT 1',
+    'CREATE TEMP TRIGGER t AFTER INSERT ON clients BEGIN DELETE FROM clients; END',
+    'CREATE TABLE IF NOT EXISTS temp.clients (ID)',
+    'CREATE TABLE "temp" . clients (ID)',
+  ]) {
+    for (const call of [() => db.execute(text), () => db.query(text), () => db.executeMany(text, [[]])]) {
+      await t.rejects(call(), { code: 'CATALOG_VALIDATION', field: 'sql' }, text);
+    }
+  }
+  t.same(await settingsNow(), before);
+  t.same(await db.execute('SELECT name FROM temp.sqlite_schema').then(({ rows }) => rows), []);
+  await db.execute("CREATE /* temp. */ TABLE attempts (temp TEXT DEFAULT '-- PRAGMA')");
+  t.equal((await db.query('PRAGMA /* of ours */ main.table_info(attempts);')).length, 1);
+  t.ok((await db.query('EXPLAIN QUERY PLAN SELECT * FROM attempts')).length > 0);
+});
+
 t.test('an error never tells the values bound to a statement', async (t) => {
   const db = await openFresh(t);
   const secret = 'hunter2-hunter2';

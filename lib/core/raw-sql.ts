@@ -87,23 +87,35 @@ const REPORTS = new Set(
 /** PRAGMAs that act without an argument. */
 const ACTIONS = new Set(['optimize', 'wal_checkpoint', 'incremental_vacuum', 'shrink_memory']);
 
-const LEADING = /^(?:\s|;|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*/;
+const COMMENT = /--[^\n]*(?:\n|$)|\/\*[\s\S]*?(?:\*\/|$)/g;
+
+/** What an EXPLAIN explains is prepared, and a PRAGMA takes effect when it is prepared. */
+const EXPLAIN = /^EXPLAIN\s+(?:QUERY\s+PLAN\s+)?/i;
+
+// Temporary objects live on one connection until it is replaced, and hide what has the same name from every later call.
+const TEMPORARY = /^CREATE\s+(?:TEMP|TEMPORARY)\b|^CREATE\s[\w\s]*["'`[]?temp["'`\]]?\s*\./i;
 
 function checkText(sql: unknown): string {
   if (typeof sql !== 'string' || sql.trim() === '') return refuse('sql', sql, 'one SQL statement');
   if (sql.includes('\0') || !sql.isWellFormed())
     return refuse('sql', 'a text with NUL or a lone surrogate', 'SQL text');
-  const body = sql.replace(LEADING, '');
+  // Quotes need no care: no statement has any before the words that decide here.
+  const body = sql
+    .replace(COMMENT, ' ')
+    .replace(/^[\s;]+/, '')
+    .replace(EXPLAIN, '');
   const keyword = /^[a-z]*/i.exec(body)?.[0].toUpperCase() ?? '';
   if (OWNED.test(keyword)) return refuse('sql', keyword, 'a statement that reads or changes rows (see db.transaction)');
+  if (TEMPORARY.test(body)) return refuse('sql', 'CREATE TEMP', 'tables, views and triggers of the database itself');
   if (keyword === 'PRAGMA') checkPragma(body);
   return sql;
 }
 
 function checkPragma(body: string): void {
   const [, name = '', rest = ''] = /^PRAGMA\s+(?:\w+\s*\.\s*)?(\w+)([\s\S]*)$/i.exec(body) ?? [];
-  const reads = rest.replace(/[\s;]/g, '') === '' ? !ACTIONS.has(name.toLowerCase()) : REPORTS.has(name.toLowerCase());
-  if (!reads) refuse('sql', `PRAGMA ${name}`, 'a PRAGMA that only reads');
+  const isBare = name !== '' && rest.replace(/[\s;]/g, '') === '';
+  const reads = isBare ? !ACTIONS.has(name.toLowerCase()) : REPORTS.has(name.toLowerCase());
+  if (!reads) refuse('sql', `PRAGMA ${name}`, 'a PRAGMA that only reads, its name without quotes');
 }
 
 function checkValue(value: unknown, position: number): Stored {
