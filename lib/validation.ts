@@ -34,6 +34,13 @@ export function refuse(field: string, value: unknown, accepted: string): never {
   throw new ValidationError({ field, received: describe(value), accepted });
 }
 
+/** As {@link refuse}, where the value may be a key or a bound value: no text and no figure of it is shown. */
+export function refuseSecret(field: string, value: unknown, accepted: string): never {
+  const isShown = isAbsent(value) || typeof value === 'object' || typeof value === 'function';
+  const text = typeof value === 'string' ? `a text of ${value.length} characters` : `a ${typeof value}`;
+  throw new ValidationError({ field, received: isShown ? describe(value) : text, accepted });
+}
+
 /** Whether an optional value was left out; null counts as left out. */
 export const isAbsent = (value: unknown): value is null | undefined => value === undefined || value === null;
 
@@ -105,7 +112,7 @@ export function checkBoolean(value: unknown, field: string): boolean {
 /** Bytes, copied, so that the caller may overwrite them. */
 export function checkBytes(value: unknown, field: string, max: number): Uint8Array {
   const isGood = isBytes(value) && value.length >= 1 && value.length <= max;
-  return isGood ? Uint8Array.from(value) : refuse(field, value, `a Uint8Array of 1 to ${max} bytes`);
+  return isGood ? Uint8Array.from(value) : refuseSecret(field, value, `a Uint8Array of 1 to ${max} bytes`);
 }
 
 /** A check that lets null and undefined pass as null. */

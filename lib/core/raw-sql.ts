@@ -6,7 +6,7 @@ import { Sql } from 'sql-template-tag';
 import { ValidationError } from '../errors.ts';
 import type { CallOptions, Executor } from '../sql/engine.ts';
 import { procedure, type RunResult, type Steps, type Table, table } from '../sql/procedure.ts';
-import { refuse } from '../validation.ts';
+import { dateOf, isBytes, refuse, refuseSecret } from '../validation.ts';
 
 /** A value a statement can bind. */
 export type SqlValue = string | number | bigint | boolean | Date | Uint8Array | null;
@@ -122,18 +122,19 @@ function checkValue(value: unknown, position: number): Stored {
   if (value === null || typeof value === 'string' || typeof value === 'bigint') return value;
   if (typeof value === 'number' && !Number.isNaN(value)) return value;
   if (typeof value === 'boolean') return value ? 1 : 0;
-  if (value instanceof Date && !Number.isNaN(value.getTime())) return value.toISOString();
-  if (value instanceof Uint8Array) return Uint8Array.from(value);
+  if (isBytes(value)) return Uint8Array.from(value);
+  const date = dateOf(value);
+  if (date !== undefined && !Number.isNaN(date.getTime())) return date.toISOString();
   const accepted = 'a text, number, bigint, boolean, valid Date, Uint8Array or null';
   // The value itself is not shown: it may be a key.
-  const received = value instanceof Date ? 'an invalid Date' : `a value of type ${typeof value}`;
+  const received = date === undefined ? `a value of type ${typeof value}` : 'an invalid Date';
   throw new ValidationError({ field: `params[${position}]`, received, accepted });
 }
 
 function checkValues(params: unknown): Stored[] {
   return Array.isArray(params)
     ? params.map(checkValue)
-    : refuse('params', params, 'an array of values for the ? marks');
+    : refuseSecret('params', params, 'an array of values for the ? marks');
 }
 
 /** The raw SQL calls of `db`. */
@@ -159,7 +160,7 @@ export function createRawSql(executor: Executor) {
 
     /** Executes one statement with each list of values, all in one transaction; returns the changes in all. */
     async executeMany(sql: string, list: readonly (readonly SqlValue[])[], options?: CallOptions): Promise<number> {
-      if (!Array.isArray(list)) return refuse('list', list, 'an array of arrays of values');
+      if (!Array.isArray(list)) return refuseSecret('list', list, 'an array of arrays of values');
       return executor.run(executeManyRaw, { text: checkText(sql), list: list.map(checkValues) }, options);
     },
   };
