@@ -5,6 +5,7 @@
 import { type BenchSizes, readArguments, USAGE } from './arguments.ts';
 import { Workplace } from './catalogue.ts';
 import { lookups } from './lookups.ts';
+import { migration } from './migration.ts';
 import { mixed } from './mixed.ts';
 import { note } from './notes.ts';
 import { open } from './open.ts';
@@ -15,8 +16,16 @@ import { saves } from './saves.ts';
 
 type Suite = (sizes: BenchSizes, workplace: Workplace) => Promise<Figure[]>;
 
-const SUITES: Readonly<Record<string, Suite>> = { saves, lookups, 'save-many': saveMany, open, mixed, peers };
-const ON_REQUEST: ReadonlySet<string> = new Set(['peers']);
+const SUITES: Readonly<Record<string, Suite>> = {
+  saves,
+  lookups,
+  'save-many': saveMany,
+  open,
+  mixed,
+  migration,
+  peers,
+};
+const ON_REQUEST: ReadonlySet<string> = new Set(['migration', 'peers']);
 
 function chosen(names: readonly string[]): [string, Suite][] {
   const unknown = names.find((name) => !Object.hasOwn(SUITES, name));
