@@ -7,7 +7,9 @@ import { doctor } from './commands/doctor.ts';
 import { health } from './commands/health.ts';
 import { ingest } from './commands/ingest.ts';
 import { migrate } from './commands/migrate.ts';
+import { prune } from './commands/prune.ts';
 import { query } from './commands/query.ts';
+import { quota } from './commands/quota.ts';
 import { rollback } from './commands/rollback.ts';
 import { search } from './commands/search.ts';
 import { stats } from './commands/stats.ts';
@@ -22,6 +24,8 @@ export const COMMANDS: readonly CommandSpec[] = [
   versions,
   clients,
   categories,
+  quota,
+  prune,
   health,
   doctor,
   migrate,

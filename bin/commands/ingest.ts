@@ -1,27 +1,20 @@
 /** `ingest`: catalogues a real folder for a client, which is made if there is none of that name. */
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { InvalidArgumentError, Option } from 'commander';
+import { Option } from 'commander';
 import { DatabaseError, type DatabaseManager } from '../../lib/index.ts';
 import type { Call, CommandSpec, ExitCode } from '../command.ts';
 import { FAILED, tellError, UsageError } from '../errors.ts';
-import { formatBytes, formatCount, formatNumberOf, parseBytes, printable } from '../format.ts';
+import { formatBytes, formatCount, formatNumberOf, printable } from '../format.ts';
 import { type IngestResult, ingest as ingestFiles } from '../ingest.ts';
 import { type Interruptible, interruptible } from '../interrupt.ts';
 import { printJson, printLine, tell } from '../output.ts';
 import { showProgress } from '../progress.ts';
+import { type Limit, limitBytes, parseLimit } from './limit.ts';
 
 interface IngestOptions {
   readonly client: string;
-  /** Undefined when it was left out; null for no limit. */
-  readonly quota?: number | null;
-}
-
-function parseQuota(text: string): number | null {
-  if (text.toLowerCase() === 'unlimited') return null;
-  const bytes = parseBytes(text);
-  if (bytes === undefined) throw new InvalidArgumentError("Accepted: bytes, a size such as 500GiB, or 'unlimited'.");
-  return bytes;
+  readonly quota?: Limit;
 }
 
 async function existingFolder(path: string): Promise<string> {
@@ -44,7 +37,7 @@ function clientFor(db: DatabaseManager, { client: name, quota }: IngestOptions):
       return known.id;
     }
     const { id } = await tx.clients.save({ name });
-    await tx.quotas.set(id, { quotaBytes: quota ?? null });
+    await tx.quotas.set(id, { quotaBytes: limitBytes(quota ?? 'unlimited') });
     return id;
   });
 }
@@ -108,7 +101,7 @@ export const ingest: CommandSpec<IngestOptions> = {
         new Option(
           '--quota <bytes>',
           "what the client may store if it is made now: bytes, a size such as 500GiB, or 'unlimited' (default: unlimited)",
-        ).argParser(parseQuota),
+        ).argParser(parseLimit),
       ),
   async run({ args: [dir = ''], options, json, ...around }) {
     const folder = await existingFolder(dir);

@@ -3,6 +3,7 @@
  * (https://restic.readthedocs.io/en/stable/060_forget.html; ApplyPolicy in restic's snapshot_policy.go), applied to each
  * file by itself, in UTC. Pure: no clock, no database.
  */
+import { ValidationError } from '../errors.ts';
 import { checkInteger, checkObject, isAbsent, refuse } from '../validation.ts';
 
 /**
@@ -118,7 +119,8 @@ export function checkPolicy(policy: RetentionPolicy): CheckedPolicy {
   const counts = RULES.map(({ key }) => countOf(key));
   const within = checkWithin(given['keepWithin']);
   if (within !== null || counts.some((count) => count !== 0)) return { counts, within };
-  return refuse('policy', 'an empty policy', `at least one of ${[...POLICY_KEYS].join(', ')}`);
+  const accepted = `at least one of ${[...POLICY_KEYS].join(', ')}`;
+  throw new ValidationError({ field: 'policy', received: 'an empty policy', accepted });
 }
 
 /** The reasons behind a number that {@link applyPolicy} gave. */

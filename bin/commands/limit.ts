@@ -1,0 +1,19 @@
+/** A limit as people type it: a size, or none. Commander takes a null for a value that was left out, so none has a name. */
+import { InvalidArgumentError } from 'commander';
+import { parseBytes } from '../format.ts';
+
+const NO_LIMIT = 'unlimited';
+
+/** Bytes, or no limit. */
+export type Limit = number | typeof NO_LIMIT;
+
+/** Reads the value of an option. */
+export function parseLimit(text: string): Limit {
+  if (text.toLowerCase() === NO_LIMIT) return NO_LIMIT;
+  const bytes = parseBytes(text);
+  if (bytes === undefined) throw new InvalidArgumentError("Accepted: bytes, a size such as 500GiB, or 'unlimited'.");
+  return bytes;
+}
+
+/** The limit as the library takes it. */
+export const limitBytes = (limit: Limit): number | null => (limit === NO_LIMIT ? null : limit);

@@ -1,0 +1,139 @@
+/** `quota`: how much each client may store, what it stores, and what is held for uploads under way. */
+import { Option } from 'commander';
+import type { DatabaseManager, Quota, QuotaAudit } from '../../lib/index.ts';
+import type { CommandSpec } from '../command.ts';
+import { UsageError } from '../errors.ts';
+import { formatBytes, formatNumberOf, formatPart } from '../format.ts';
+import { printJson, printLine, tell } from '../output.ts';
+import { type Column, table } from '../table.ts';
+import { requireClient } from './client-by-name.ts';
+import { type Limit, limitBytes, parseLimit } from './limit.ts';
+import { addPageOptions, type PageSettings, pageOf, tellNext } from './pages.ts';
+
+interface QuotaSettings extends PageSettings {
+  readonly set?: Limit;
+  readonly audit?: boolean;
+  readonly repair?: boolean;
+}
+
+const BAR_WIDTH = 24; // columns
+const NO_LIMIT = 'unlimited';
+
+const partOf = (bytes: number, limit: number) => (limit === 0 ? Number(bytes > 0) : bytes / limit);
+
+/** `█` is used, `▒` reserved, `░` free; something that is there is never shown as nothing. */
+function bar({ quotaBytes, usedBytes, reservedBytes }: Quota): string {
+  if (quotaBytes === null) return '';
+  const cells = (bytes: number) => Math.min(BAR_WIDTH, Math.ceil(partOf(bytes, quotaBytes) * BAR_WIDTH));
+  const used = cells(usedBytes);
+  const reserved = Math.min(cells(reservedBytes), BAR_WIDTH - used);
+  return '█'.repeat(used) + '▒'.repeat(reserved) + '░'.repeat(BAR_WIDTH - used - reserved);
+}
+
+function stateOf({ quotaBytes, usedBytes, warningThreshold }: Quota): string {
+  if (quotaBytes === null) return '';
+  if (usedBytes >= quotaBytes) return 'full';
+  return usedBytes >= quotaBytes * warningThreshold ? 'warning' : '';
+}
+
+interface Named {
+  readonly name: string;
+  readonly quota: Quota;
+}
+
+const right = (title: string): Column => ({ title, align: 'right' });
+const FIGURES = [right('USED'), right('RESERVED'), right('LIMIT')];
+
+function forTerminal(rows: readonly Named[]): string {
+  const cells = rows.map(({ name, quota }) => {
+    const { quotaBytes, usedBytes, reservedBytes } = quota;
+    const limit = quotaBytes === null ? NO_LIMIT : formatBytes(quotaBytes);
+    const part = quotaBytes === null ? '' : formatPart(partOf(usedBytes, quotaBytes));
+    return [name, bar(quota), part, formatBytes(usedBytes), formatBytes(reservedBytes), limit, stateOf(quota)];
+  });
+  return table([{ title: 'CLIENT' }, { title: '' }, right(''), ...FIGURES, { title: '' }], cells);
+}
+
+function forPipe(rows: readonly Named[]): string {
+  const cells = rows.map(({ name, quota: { quotaBytes, usedBytes, reservedBytes } }) => [
+    name,
+    String(usedBytes),
+    String(reservedBytes),
+    String(quotaBytes ?? NO_LIMIT),
+  ]);
+  return table([{ title: 'CLIENT' }, ...FIGURES], cells);
+}
+
+const show = (rows: readonly Named[]) => printLine((process.stdout.isTTY ? forTerminal : forPipe)(rows));
+
+async function showOne(db: DatabaseManager, name: string, { set }: QuotaSettings, json: boolean): Promise<void> {
+  const client = await requireClient(db, name);
+  const quota =
+    set === undefined
+      ? await db.quotas.get(client.id)
+      : await db.quotas.set(client.id, { quotaBytes: limitBytes(set) });
+  if (json) printJson(quota);
+  else if (quota !== null) show([{ name: client.name, quota }]);
+}
+
+async function showAll(db: DatabaseManager, settings: QuotaSettings, json: boolean): Promise<void> {
+  const page = await db.quotas.list(pageOf(settings));
+  if (json) {
+    printJson(page);
+    return;
+  }
+  const named = page.quotas.map(async (quota) => ({
+    name: (await db.clients.get(quota.clientId))?.name ?? '-',
+    quota,
+  }));
+  const rows = await Promise.all(named);
+  if (rows.length > 0) show(rows);
+  else tell('there are no clients');
+  tellNext(page.nextCursor);
+}
+
+function showAudit({ checked, repaired, driftBytes, clients }: QuotaAudit): void {
+  const drifting = clients.map(({ clientId, recordedBytes, actualBytes, driftBytes: drift }) => [
+    clientId,
+    String(recordedBytes),
+    String(actualBytes),
+    String(drift),
+  ]);
+  if (drifting.length > 0) {
+    printLine(table([{ title: 'CLIENT' }, right('RECORDED'), right('ACTUAL'), right('DRIFT')], drifting));
+  }
+  tell(`${formatNumberOf(checked, 'client')} counted, ${formatBytes(driftBytes)} of drift, ${repaired} mended`);
+}
+
+export const quota: CommandSpec<QuotaSettings> = {
+  name: 'quota',
+  summary: 'Show what clients may store and what they do, or set it; in bytes where it is no terminal',
+  example: 'quota laptop --set 10GiB',
+  configure: (command) =>
+    addPageOptions(
+      command
+        .argument('[client]', 'the name of a client; left out, all of them')
+        .addOption(
+          new Option('--set <bytes>', "the client's new limit: bytes, a size such as 10GiB, or 'unlimited'").argParser(
+            parseLimit,
+          ),
+        )
+        .option('--audit', 'count what every client uses again, from the versions')
+        .option('--repair', 'with --audit: mend what has drifted'),
+    ),
+  async run({ args: [name], options, json, withCatalog }) {
+    const { set, audit = false, repair = false } = options;
+    if (set !== undefined && name === undefined) throw new UsageError('--set goes with the name of a client');
+    if (repair && !audit) throw new UsageError('--repair goes with --audit');
+    if (audit && name !== undefined) throw new UsageError('--audit counts every client; leave the name out');
+    return withCatalog(async (db) => {
+      if (audit) {
+        const found = await db.quotas.audit({ repair });
+        if (json) printJson(found);
+        else showAudit(found);
+      } else if (name === undefined) await showAll(db, options, json);
+      else await showOne(db, name, options, json);
+      return 0;
+    });
+  },
+};
