@@ -102,7 +102,12 @@ t.test('whenever a process is killed, every save it acknowledged is there, and t
 });
 
 t.test('an engine that is not closed does not keep its process alive', async (t) => {
-  const ways = { idle: 'done', 'failed to open': 'no module done', 'closed in spite of a loan': 'CATALOG_CLOSED done' };
+  const ways = {
+    unused: 'done',
+    idle: 'done',
+    'failed to open': 'no module done',
+    'closed in spite of a loan': 'CATALOG_CLOSED done',
+  };
   for (const [way, stdout] of Object.entries(ways)) {
     const database = join(t.testdir(), 'catalogue.db');
     const ended = await runToEnd(process.execPath, [script('idler'), way, database], { cwd: t.testdirName });
