@@ -170,6 +170,46 @@ t.test('files.saveMany() keeps going past bad rows, reports progress, and stops 
   await t.rejects(db.files.saveMany(42 as never), { code: 'CATALOG_VALIDATION', field: 'files' });
 });
 
+t.test(
+  'files.saveMany() ends when its signal fires while the source is silent, or when onProgress throws',
+  async (t) => {
+    const db = await openFresh(t, { defaultQuotaBytes: null });
+    const { id } = await db.clients.save({ name: 'alpha' });
+    const { promise: never, resolve: cleanUp } = Promise.withResolvers<void>();
+    const { promise: cleaned, resolve: onCleaned } = Promise.withResolvers<void>();
+    const controller = new AbortController();
+    async function* silent() {
+      try {
+        yield fileOf(id, 1);
+        setImmediate(() => controller.abort(new Error('enough')));
+        await never;
+        yield fileOf(id, 2);
+      } finally {
+        onCleaned();
+      }
+    }
+    await t.rejects(db.files.saveMany(silent(), { signal: controller.signal }), { message: 'enough' });
+    t.equal(await db.files.count(), 1, 'the row before is stored');
+    cleanUp();
+    await cleaned;
+
+    let taken = 0;
+    const endless = (function* () {
+      for (;;) yield fileOf(id, 100 + taken++);
+    })();
+    const onProgress = () => {
+      throw new Error('no room on the screen');
+    };
+    await t.rejects(db.files.saveMany(endless, { onProgress }), { message: 'no room on the screen' });
+    t.equal(await db.files.count(), 1 + taken, 'every row that was taken is stored');
+    t.same(endless.next(), { done: true, value: undefined }, 'the source was closed');
+    await t.rejects(db.files.saveMany([fileOf(id, 3)], { signal: AbortSignal.abort(new Error('before')) }), {
+      message: 'before',
+    });
+    t.equal(await db.files.find(id, 'file-3.txt', 'docs/3'), null);
+  },
+);
+
 t.test('files.save() with an operationId saves once, whatever happens in between', async (t) => {
   const db = await openFresh(t);
   const { id } = await db.clients.save({ name: 'alpha' });

@@ -77,38 +77,86 @@ class Window {
   }
 }
 
+/** Takes rows from a source until it ends or a stop is asked for, even while it keeps the taker waiting. */
+class Source<Row> {
+  readonly #iterator: Iterator<Row> | AsyncIterator<Row>;
+  #stopped: { readonly reason: unknown } | undefined;
+  #wake: ((reason: unknown) => void) | undefined;
+
+  constructor(rows: Iterable<Row> | AsyncIterable<Row>) {
+    this.#iterator = Symbol.asyncIterator in rows ? rows[Symbol.asyncIterator]() : rows[Symbol.iterator]();
+  }
+
+  stop(reason: unknown): void {
+    this.#stopped ??= { reason };
+    this.#wake?.(reason);
+  }
+
+  /** @throws what the source throws, or why it was stopped */
+  async next(): Promise<IteratorResult<Row>> {
+    if (this.#stopped !== undefined) throw this.#stopped.reason;
+    const next = await new Promise<IteratorResult<Row>>((resolve, reject) => {
+      this.#wake = reject;
+      Promise.resolve(this.#iterator.next()).then(resolve, reject);
+    });
+    this.#wake = undefined;
+    return next.done ? next : { done: false, value: await next.value };
+  }
+
+  /** Lets the source clean up; one that still owes a row does so when it has come to it. */
+  async end(): Promise<void> {
+    const ended = Promise.resolve(this.#iterator.return?.()).catch(() => undefined);
+    if (this.#wake === undefined) await ended;
+  }
+}
+
 /**
  * Saves every row in the order given.
- * @throws what the source throws, the signal's reason, or an error no row is to blame for; what was saved stays saved
+ * @throws what the source or `onProgress` throws, the signal's reason, or an error no row is to blame for; what was
+ *   saved stays saved
  */
 export async function saveEach<Row>({ rows, save, onProgress, signal }: SaveManyWork<Row>): Promise<SaveManyResult> {
+  signal?.throwIfAborted();
   const failed: { index: number; error: DatabaseError }[] = [];
   const counts = { saved: 0, unchanged: 0 };
   const underWay = new Window(WINDOW);
-  let hopeless: unknown;
+  const source = new Source(rows);
+  let fault: { readonly error: unknown } | undefined;
+  const give = (error: unknown) => {
+    fault ??= { error };
+    source.stop(error);
+  };
   const report = () => onProgress?.({ ...counts, failed: failed.length });
   const saveOne = async (row: Row, index: number) => {
     try {
       const { changed } = await save(row);
       counts[changed ? 'saved' : 'unchanged'] += 1;
     } catch (error) {
-      if (endsTheStream(error)) hopeless ??= error;
-      else failed.push({ index, error: error as DatabaseError });
+      if (endsTheStream(error)) return give(error);
+      failed.push({ index, error: error as DatabaseError });
     }
-    if ((counts.saved + counts.unchanged + failed.length) % PROGRESS_EVERY === 0) report();
+    try {
+      if ((counts.saved + counts.unchanged + failed.length) % PROGRESS_EVERY === 0) report();
+    } catch (error) {
+      give(error);
+    }
   };
+  const onAbort = () => source.stop(signal?.reason);
+  signal?.addEventListener('abort', onAbort, { once: true });
   try {
     let index = 0;
-    for await (const row of rows) {
-      signal?.throwIfAborted();
-      if (hopeless !== undefined) throw hopeless;
+    for (let next = await source.next(); !next.done; next = await source.next()) {
       await underWay.enter();
-      void saveOne(row, index++).finally(() => underWay.leave());
+      void saveOne(next.value, index++).finally(() => underWay.leave());
     }
+  } catch (error) {
+    await source.end();
+    throw error;
   } finally {
+    signal?.removeEventListener('abort', onAbort);
     await underWay.empty();
   }
-  if (hopeless !== undefined) throw hopeless;
+  if (fault !== undefined) throw fault.error;
   report();
   return { ...counts, failed: failed.sort((a, b) => a.index - b.index) };
 }
