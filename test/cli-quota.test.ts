@@ -1,8 +1,9 @@
 /** `quota` and `prune`: figures for terminals, pipes and machines, and freed contents that are never lost. */
+import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { DatabaseManager } from '../lib/index.ts';
-import { cli, ENTRY, execute } from './cli-run.ts';
+import { cli, ENTRY, environment, execute, finished } from './cli-run.ts';
 
 t.setTimeout(300_000); // dozens of processes
 
@@ -120,4 +121,37 @@ t.test('prune: what is asked wrongly changes nothing', async (t) => {
   t.match(await asked('prune', '--keep-within', '3 days'), { code: 2, stdout: '', stderr: /1y5m7d2h/ });
   t.match(await asked('prune', '--keep-last', '1', '--client', 'nobody'), { code: 1, stdout: '', stderr: /nobody/ });
   t.equal((await json('prune', '--keep-last', 'unlimited', '--dry-run')).versions, 0);
+});
+
+t.test('prune: a signal stops it between files, and what was freed by then is told', async (t) => {
+  const { database, server } = await prepare(t);
+  const db = await DatabaseManager.open({ database });
+  t.teardown(() => db.close());
+  await db.quotas.set(server, { quotaBytes: null });
+  const numbers = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)';
+  await db.execute(
+    `${numbers} INSERT INTO files (ID, ClientID, FileName, PathName, FileSize, CurrentVersion, HighestVersion)
+      SELECT CAST(printf('%016d', i) AS BLOB), ?, 'f' || i, '/many/' || i || '/2', 1, 2, 2 FROM n`,
+    [Buffer.from(server, 'hex')],
+  );
+  await db.execute(
+    `${numbers} INSERT INTO file_versions (FileID, VersionNumber, PathName, FileSize, CreatedDate, IsActive)
+      SELECT CAST(printf('%016d', i) AS BLOB), v, '/many/' || i || '/' || v, 1, '2025-01-0' || v || 'T00:00:00.000Z', v - 1
+      FROM n, (SELECT 1 AS v UNION ALL SELECT 2)`,
+  );
+  const versions = async () => Number((await db.query('SELECT count(*) AS n FROM file_versions'))[0]?.['n']);
+  const before = await versions();
+  const args = [ENTRY, 'prune', '--keep-last', '1', '--client', 'server\n2', '--json', '--database', database];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], env: environment() });
+  const ended = finished(child);
+  while (child.exitCode === null && (await versions()) === before);
+  child.kill('SIGINT');
+  const { code, stdout, stderr } = await ended;
+  const result = JSON.parse(stdout);
+  t.match({ code, stderr }, { code: 130, stderr: /stopped early/ });
+  t.equal(result.versions, before - (await versions()));
+  t.ok(result.versions < 5_000);
+  const gone = await db.query(`SELECT FileName FROM files f WHERE FileName LIKE 'f%'
+    AND NOT EXISTS (SELECT 1 FROM file_versions v WHERE v.FileID = f.ID AND v.VersionNumber = 1)`);
+  t.same(result.paths, gone.map(({ FileName }) => `/many/${String(FileName).slice(1)}/1`).sort());
 });
