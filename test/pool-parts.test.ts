@@ -1,6 +1,6 @@
 /** The parts of the SQLite engine, each by itself: files, statements, queues, threads, and what drives a procedure. */
 import { deepStrictEqual, strictEqual } from 'node:assert/strict';
-import { mkdir, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, stat, symlink, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import Database from 'better-sqlite3';
 import fc from 'fast-check';
@@ -35,6 +35,26 @@ t.test('a file that is missing is only made where it may be', async (t) => {
   await t.rejects(prepareDatabaseFile(path, { ...RULES, create: false }), missing);
   await t.rejects(prepareDatabaseFile(path, { ...RULES, readOnly: true }), missing);
   await t.rejects(prepareDatabaseFile(join(path, 'in.db'), RULES), { code: 'CATALOG_IO', hint: /the folder exists/ });
+});
+
+t.test('no database is made over the log of one that was moved away', async (t) => {
+  const folder = t.testdir({ 'gone.db-wal': 'log', 'empty.db': '', 'empty.db-wal': 'log', 'back.db-journal': 'log' });
+  const at = (name: string) => join(folder, name);
+  const hint = /Put the database back/;
+  for (const [name, code, message] of [
+    ['gone.db', 'CATALOG_CONFLICT', 'gone.db-wal holds changes of a database that is not there'],
+    ['back.db', 'CATALOG_CONFLICT', 'back.db-journal holds changes of a database that is not there'],
+    ['empty.db', 'CATALOG_CORRUPT', 'empty.db is empty, but its log is not'],
+  ] as const) {
+    await t.rejects(prepareDatabaseFile(at(name), RULES), { code, message: at(message), hint });
+  }
+  t.same((await readdir(folder)).sort(), ['back.db-journal', 'empty.db', 'empty.db-wal', 'gone.db-wal'], 'as it was');
+  const missing = { code: 'CATALOG_NOT_FOUND' };
+  await t.rejects(prepareDatabaseFile(at('gone.db'), { ...RULES, create: false }), missing);
+  await writeFile(at('gone.db'), 'the database');
+  t.same(await prepareDatabaseFile(at('gone.db'), RULES), { path: at('gone.db'), created: false });
+  await writeFile(at('new.db-wal'), '');
+  t.same(await prepareDatabaseFile(at('new.db'), RULES), { path: at('new.db'), created: true }, 'an empty log is none');
 });
 
 t.test('what is no file, or no name the driver would take as it is, is refused', async (t) => {

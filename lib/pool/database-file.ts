@@ -25,7 +25,7 @@ export interface FileRules {
  * Makes the file if it may be made, and tells its absolute path and whether it is new.
  * @throws {ValidationError} for a path that SQLite would not take as a file
  * @throws {DatabaseError} CATALOG_NOT_FOUND when the file is missing and may not be made, CATALOG_IO on a network file
- *   system or when it cannot be made
+ *   system or when it cannot be made, CATALOG_CONFLICT or CATALOG_CORRUPT when the log of a file is there without it
  */
 export async function prepareDatabaseFile(
   database: string,
@@ -35,6 +35,7 @@ export async function prepareDatabaseFile(
   refuseSpecialNames(database);
   const path = resolve(database);
   if (!rules.allowRollbackJournal) await refuseNetwork(path, fileSystemOf);
+  if (!rules.readOnly) await refuseLeftLog(path, rules.create);
   const created = rules.create && !rules.readOnly && (await createPrivate(path));
   if (!created) await assertRegularFile(path);
   return { path, created };
@@ -68,6 +69,27 @@ async function refuseNetwork(path: string, fileSystemOf: FileSystemOf): Promise<
       hint: 'Move the database to a local disk, or set allowRollbackJournal if only one machine ever opens it.',
     },
   );
+}
+
+/** The bytes of a file; undefined where none can be seen. */
+const sizeOf = async (path: string): Promise<number | undefined> => (await stat(path).catch(() => undefined))?.size;
+
+/**
+ * A log without its database holds changes that were acknowledged, and SQLite deletes it where it makes a new file.
+ * Looked at before the file: whoever makes a database at this moment has the file before the log.
+ */
+async function refuseLeftLog(path: string, create: boolean): Promise<void> {
+  const [wal = 0, journal = 0] = await Promise.all([sizeOf(`${path}-wal`), sizeOf(`${path}-journal`)]);
+  if (wal + journal === 0) return;
+  const size = await sizeOf(path);
+  const hint =
+    'Put the database back beside it; if it is gone for good, move the log away: a new file would delete it.';
+  if (size === undefined && create) {
+    const log = `${path}-${wal > 0 ? 'wal' : 'journal'}`;
+    throw new DatabaseError('CATALOG_CONFLICT', `${log} holds changes of a database that is not there`, { hint });
+  }
+  if (size === 0 && wal > 0)
+    throw new DatabaseError('CATALOG_CORRUPT', `${path} is empty, but its log is not`, { hint });
 }
 
 async function createPrivate(path: string): Promise<boolean> {
