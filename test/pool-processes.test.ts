@@ -10,10 +10,11 @@ import { runToEnd } from './fixtures/process.ts';
 
 t.setTimeout(300_000);
 
-const script = (name: string) => fileURLToPath(new URL(`./fixtures/${name}.ts`, import.meta.url));
+const SAVER = fileURLToPath(new URL('./fixtures/saver.ts', import.meta.url));
+const IDLER = fileURLToPath(new URL('./fixtures/idler.ts', import.meta.url));
 
-const start = (name: string, args: readonly string[]): ChildProcess =>
-  spawn(process.execPath, [script(name), ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+const startSaver = (...args: readonly string[]): ChildProcess =>
+  spawn(process.execPath, [SAVER, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
 
 /** The lines a process prints until it ends. */
 async function linesOf(child: ChildProcess, onLine: (count: number) => void = () => undefined): Promise<string[]> {
@@ -48,7 +49,7 @@ async function savedPaths(db: DatabaseManager): Promise<string[]> {
 t.test('four processes open one new file at once and save into it: nothing is lost, doubled or refused', async (t) => {
   const database = join(t.testdir(), 'catalogue.db');
   const [names, each] = [['anna', 'berta', 'carla', 'dora'], 400];
-  const printed = await Promise.all(names.map((name) => linesOf(start('saver', [database, name, String(each)]))));
+  const printed = await Promise.all(names.map((name) => linesOf(startSaver(database, name, String(each)))));
   const acknowledged = printed.flat().map((line) => line.split(' ')[1]);
   const expected = names.flatMap((name) => Array.from({ length: each }, (_, i) => `${name}/${i}`)).toSorted();
   t.same(acknowledged.toSorted(), expected, 'every save was acknowledged, none as busy');
@@ -71,10 +72,10 @@ t.test('a process that keeps the write lock longer than another waits makes it b
   const database = join(t.testdir(), 'catalogue.db');
   const db = await openCatalogue(t, database);
   await db.clients.save({ name: 'shared' });
-  const refused = await db.transaction(() => linesOf(start('saver', [database, 'other', '3', '20'])));
+  const refused = await db.transaction(() => linesOf(startSaver(database, 'other', '3', '20')));
   t.same(refused, Array(3).fill('failed CATALOG_BUSY'));
   t.equal(await db.files.count(), 0);
-  t.equal((await linesOf(start('saver', [database, 'other', '3', '20']))).length, 3);
+  t.equal((await linesOf(startSaver(database, 'other', '3', '20'))).length, 3);
   t.equal((await savedPaths(db)).length, 3);
 });
 
@@ -82,7 +83,7 @@ t.test('whenever a process is killed, every save it acknowledged is there, and t
   const database = join(t.testdir(), 'catalogue.db');
   const acknowledged: string[] = [];
   for (const [round, killAt] of [1, 2, 17, 64, 150, 400, 401].entries()) {
-    const child = start('saver', [database, `round-${round}`]);
+    const child = startSaver(database, `round-${round}`);
     const lines = await linesOf(child, (count) => count === killAt && child.kill('SIGKILL'));
     t.equal(child.signalCode, 'SIGKILL');
     acknowledged.push(...lines.filter((line) => /^[0-9a-f]{32} \S+\/\d+$/.test(line)));
@@ -110,7 +111,7 @@ t.test('an engine that is not closed does not keep its process alive', async (t)
   };
   for (const [way, stdout] of Object.entries(ways)) {
     const database = join(t.testdir(), 'catalogue.db');
-    const ended = await runToEnd(process.execPath, [script('idler'), way, database], { cwd: t.testdirName });
+    const ended = await runToEnd(process.execPath, [IDLER, way, database], { cwd: t.testdirName });
     t.same(ended, { code: 0, signal: null, stdout, stderr: '' }, way);
   }
 });
