@@ -1,7 +1,7 @@
 /** What a command of the CLI is: data that main.ts hands to commander. The commands themselves are in commands/. */
 import type { Command } from 'commander';
 import type { Logger } from 'pino';
-import type { DatabaseManager, OpenMigrations } from '../lib/index.ts';
+import type { DatabaseManager, OpenMigrations, RestoreOptions, RestoreResult } from '../lib/index.ts';
 
 /** 0: done, warnings included; 1: failed or unhealthy; 2: asked wrongly; above 128: stopped by a signal. */
 export type ExitCode = number;
@@ -28,6 +28,8 @@ export interface Call<Options = unknown> {
    * @throws {DatabaseError} why it cannot be opened
    */
   withMigrations<Result>(use: (migrations: OpenMigrations) => Promise<Result>): Promise<Result>;
+  /** Restores the catalogue from a backup, whatever state it is in. @throws {DatabaseError} why that cannot be */
+  restoreCatalog(from: string, how: RestoreOptions): Promise<RestoreResult>;
 }
 
 export interface CommandSpec<Options = unknown> {

@@ -1,5 +1,7 @@
 /** The commands, in the order of the help. */
 import type { CommandSpec } from './command.ts';
+import { backup } from './commands/backup.ts';
+import { backups } from './commands/backups.ts';
 import { categories } from './commands/categories.ts';
 import { clients } from './commands/clients.ts';
 import { completion } from './commands/completion.ts';
@@ -10,6 +12,7 @@ import { migrate } from './commands/migrate.ts';
 import { prune } from './commands/prune.ts';
 import { query } from './commands/query.ts';
 import { quota } from './commands/quota.ts';
+import { restore } from './commands/restore.ts';
 import { rollback } from './commands/rollback.ts';
 import { search } from './commands/search.ts';
 import { stats } from './commands/stats.ts';
@@ -26,6 +29,9 @@ export const COMMANDS: readonly CommandSpec[] = [
   categories,
   quota,
   prune,
+  backup,
+  backups,
+  restore,
   health,
   doctor,
   migrate,

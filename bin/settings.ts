@@ -57,7 +57,7 @@ function databaseOf({ database }: CatalogOptions): string {
 /** What every command needs of the settings. */
 export function surroundings(
   settings: Settings,
-): Pick<Call, 'json' | 'database' | 'logger' | 'withCatalog' | 'withMigrations'> {
+): Pick<Call, 'json' | 'database' | 'logger' | 'withCatalog' | 'withMigrations' | 'restoreCatalog'> {
   const options = libraryOptions(settings);
   const database = databaseOf(options);
   const logger = pino({ level: settings.logLevel }, pino.destination({ fd: 2, sync: true }));
@@ -78,7 +78,9 @@ export function surroundings(
       await migrations.close();
     }
   };
-  return { json: settings.json === true, database, logger, withCatalog, withMigrations };
+  const restoreCatalog: Call['restoreCatalog'] = (from, how) =>
+    DatabaseManager.restore({ ...options, ...how, logger, from });
+  return { json: settings.json === true, database, logger, withCatalog, withMigrations, restoreCatalog };
 }
 
 const openCatalog = (options: CatalogOptions) => explained(DatabaseManager.open(options), options);

@@ -176,7 +176,8 @@ class Restore {
 
   /** Leaves the catalogue as it was; returns what is to be thrown. */
   async #failed(error: unknown, safety: string, isSafe: boolean): Promise<unknown> {
-    const swapped = error instanceof SwapFailure ? error.swapped : true;
+    // Without a safety copy the lock was never let go for the swap.
+    const swapped = isSafe && (error instanceof SwapFailure ? error.swapped : true);
     const cause = error instanceof SwapFailure ? error.cause : error;
     if (swapped === null) return undecided(safety, cause);
     if (!swapped) {

@@ -1,0 +1,135 @@
+/** `backups`: lists the backups, verifies them, proves the newest by restoring it, removes old ones by rules. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { BackupEntry, BackupPolicy, DatabaseManager, PrunedBackup } from '../../lib/index.ts';
+import type { CommandSpec, ExitCode } from '../command.ts';
+import { FAILED, UsageError } from '../errors.ts';
+import { formatBytes, formatCount, formatDate, formatDuration, formatNumberOf, printable } from '../format.ts';
+import { printJson, printLine, tell } from '../output.ts';
+import { table } from '../table.ts';
+
+interface BackupsSettings {
+  readonly verify?: boolean;
+  readonly drill?: boolean;
+  readonly prune?: boolean;
+  readonly dryRun?: boolean;
+  readonly keepLast?: number;
+  readonly keepDaily?: number;
+  readonly keepWeekly?: number;
+  readonly keepMonthly?: number;
+  readonly maxAgeDays?: number;
+}
+
+const RULES = {
+  'keep-last': 'with --prune: keep the newest, so many',
+  'keep-daily': 'with --prune: keep the newest of each day, in UTC',
+  'keep-weekly': 'with --prune: of each week, from Monday',
+  'keep-monthly': 'with --prune: of each month',
+  'max-age-days': 'with --prune: remove what is older, whatever the other rules say',
+};
+
+function parseCount(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('Accepted: a whole number.');
+  return Number(text);
+}
+
+function configure(command: Command): Command {
+  command
+    .option('--verify', 'verify each one in full; exit code 1 when one of this catalogue does not')
+    .option('--drill', 'restore the newest one into a temporary place and check it; exit code 1 when that fails')
+    .option('--prune', 'remove what no rule keeps; the newest that verifies always stays')
+    .option('--dry-run', 'with --prune: show what would go and why the rest stays, change nothing');
+  for (const [rule, what] of Object.entries(RULES)) {
+    command.addOption(new Option(`--${rule} <n>`, what).argParser(parseCount));
+  }
+  return command;
+}
+
+const policyOf = (settings: BackupsSettings): BackupPolicy => {
+  const { keepLast, keepDaily, keepWeekly, keepMonthly, maxAgeDays } = settings;
+  return { keepLast, keepDaily, keepWeekly, keepMonthly, maxAgeDays };
+};
+
+const stateOf = ({ own, problems }: BackupEntry) => {
+  if (problems.length > 0) return problems.join('; ');
+  return own ? '' : 'of another database';
+};
+
+function show(entries: readonly BackupEntry[]): void {
+  const rows = entries.map((entry) => [
+    formatDate(entry.createdAt),
+    formatBytes(entry.bytes),
+    formatCount(entry.counts?.files ?? null),
+    entry.schemaVersion === null ? '-' : String(entry.schemaVersion),
+    entry.reason ?? '-',
+    entry.path,
+    stateOf(entry),
+  ]);
+  const columns = [
+    { title: 'MADE' },
+    { title: 'SIZE', align: 'right' },
+    { title: 'FILES', align: 'right' },
+    { title: 'SCHEMA', align: 'right' },
+    { title: 'REASON' },
+    { title: 'PATH' },
+    { title: '' },
+  ] as const;
+  if (entries.length > 0) printLine(table(columns, rows));
+  tell(formatNumberOf(entries.length, 'backup'));
+}
+
+async function list(db: DatabaseManager, json: boolean, isThorough: boolean): Promise<ExitCode> {
+  const entries = await db.backups.list();
+  if (isThorough) {
+    for (const [place, entry] of entries.entries()) {
+      entries[place] = { ...entry, problems: (await db.backups.verify(entry.path)).problems };
+    }
+  }
+  if (json) printJson(entries);
+  else show(entries);
+  const isBad = isThorough && entries.some(({ own, problems }) => own && problems.length > 0);
+  return isBad ? FAILED : 0;
+}
+
+async function drill(db: DatabaseManager, json: boolean): Promise<ExitCode> {
+  const result = await db.backups.drill();
+  if (json) printJson(result);
+  else {
+    const { ok, path, problems, durationMs } = result;
+    const verdict = ok ? 'can be restored' : `cannot be restored: ${problems.join('; ')}`;
+    printLine(printable(`${path} ${verdict}; it took ${formatDuration(durationMs)}`));
+  }
+  return result.ok ? 0 : FAILED;
+}
+
+async function prune(db: DatabaseManager, settings: BackupsSettings, json: boolean): Promise<ExitCode> {
+  const dryRun = settings.dryRun === true;
+  const result = await db.backups.prune(policyOf(settings), { dryRun });
+  if (json) {
+    printJson(result);
+    return 0;
+  }
+  const row = (what: string) => (backup: PrunedBackup) => [what, backup.path, backup.reasons.join(', ')];
+  const rows = [...result.removed.map(row(dryRun ? 'would go' : 'removed')), ...result.kept.map(row('kept'))];
+  printLine(table([{ title: '' }, { title: 'PATH' }, { title: 'WHY' }], rows));
+  tell(
+    `${formatNumberOf(result.removed.length, 'backup')}, ${formatBytes(result.bytes)}${dryRun ? '; nothing was changed' : ' removed'}`,
+  );
+  return 0;
+}
+
+export const backups: CommandSpec<BackupsSettings> = {
+  name: 'backups',
+  summary: 'List the backups; verify them, prove the newest by restoring it, remove old ones by rules',
+  example: 'backups --prune --keep-last 3 --keep-daily 7 --keep-weekly 5 --dry-run',
+  configure,
+  run({ options, json, withCatalog }) {
+    const modes = [options.verify, options.drill, options.prune].filter(Boolean).length;
+    if (modes > 1) throw new UsageError('--verify, --drill and --prune are asked for one at a time');
+    const hasRule = Object.values(policyOf(options)).some((value) => value !== undefined);
+    if ((hasRule || options.dryRun) && !options.prune) throw new UsageError('rules and --dry-run go with --prune');
+    return withCatalog((db) => {
+      if (options.prune) return prune(db, options, json);
+      return options.drill ? drill(db, json) : list(db, json, options.verify === true);
+    });
+  },
+};

@@ -1,0 +1,67 @@
+/** `restore`: puts a backup in the place of the catalogue, whatever state that is in, once somebody has said yes. */
+import { createInterface } from 'node:readline/promises';
+import { tellRestore } from '../backup-progress.ts';
+import type { CommandSpec } from '../command.ts';
+import { UsageError } from '../errors.ts';
+import { formatCount, formatDate, formatDuration, printable } from '../format.ts';
+import { printJson, printLine, tell } from '../output.ts';
+import { fields } from '../table.ts';
+
+interface RestoreSettings {
+  readonly yes?: boolean;
+  readonly allowMissingManifest?: boolean;
+}
+
+/** Asks the person at the terminal. */
+async function confirmed(question: string): Promise<boolean> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    const answer = await terminal.question(`${question} [y/N] `);
+    return /^y(?:es)?$/i.test(answer.trim());
+  } finally {
+    terminal.close();
+  }
+}
+
+export const restore: CommandSpec<RestoreSettings> = {
+  name: 'restore',
+  summary: 'Restore a backup: in place of a catalogue that is in use, damaged or gone; what was there is kept',
+  example: 'restore backups/defensive-20251120T101500123Z.db',
+  configure: (command) =>
+    command
+      .argument('<file>', 'the backup; it is verified before anything is changed')
+      .option('--yes', 'do not ask')
+      .option('--allow-missing-manifest', 'take a file that has no manifest, if it is sound by itself'),
+  async run({ args: [file = ''], options, json, database, restoreCatalog }) {
+    if (!options.yes) {
+      if (!process.stdin.isTTY) throw new UsageError('restoring needs --yes where nobody can be asked');
+      const question = `Replace the catalogue ${printable(database)} by ${printable(file)}?`;
+      if (!(await confirmed(question))) {
+        tell('nothing was changed');
+        return 0;
+      }
+    }
+    const result = await restoreCatalog(file, {
+      allowMissingManifest: options.allowMissingManifest === true,
+      onProgress: tellRestore,
+    });
+    if (json) {
+      printJson(result);
+      return 0;
+    }
+    const { manifest, counts, safetyCopy, damaged, durationMs } = result;
+    printLine(
+      fields([
+        ['Restored', result.path],
+        ['State of', manifest === null ? 'not known' : formatDate(manifest.createdAt)],
+        ['Clients', formatCount(counts.clients)],
+        ['Files', formatCount(counts.files)],
+        ['Versions', formatCount(counts.versions)],
+        ...(safetyCopy === null ? [] : [['Before is in', safetyCopy] as const]),
+        ...damaged.map((path) => ['Damaged, kept as', path] as const),
+        ['Took', formatDuration(durationMs)],
+      ]),
+    );
+    return 0;
+  },
+};
