@@ -178,10 +178,18 @@ export class DatabaseManager implements AsyncDisposable {
   #saved({ result: { file, quota }, crossedWarning }: SaveOutcome): void {
     this.#activity.saved();
     if (!crossedWarning) return;
+    const warning = { clientId: file.clientId, ...quota };
+    for (const listener of this.#events.listeners('quota-warning')) void this.#tell(listener, warning);
+  }
+
+  // The save is stored: a listener that throws must not make it look as if it were not, nor keep it from the next one.
+  async #tell(
+    listener: (...values: CatalogEvents['quota-warning']) => unknown,
+    warning: CatalogEvents['quota-warning'][0],
+  ) {
     try {
-      this.#events.emit('quota-warning', { clientId: file.clientId, ...quota });
+      await listener(warning);
     } catch (error) {
-      // The save is stored: a listener that throws must not make it look as if it were not.
       this.#logger.error({ err: error, event: 'quota-warning' }, 'a listener threw');
     }
   }

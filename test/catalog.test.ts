@@ -2,6 +2,7 @@
 import { deepStrictEqual } from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
+import { pino } from 'pino';
 import t, { type Test } from 'tap';
 import {
   type CatalogFile,
@@ -223,7 +224,10 @@ t.test('files.save() with an operationId saves once, whatever happens in between
 });
 
 t.test('the quota-warning event comes once, from the save that crosses, after its commit', async (t) => {
-  const db = await openFresh(t, { defaultQuotaBytes: 100 });
+  const lines: string[] = [];
+  const logger = pino({ level: 'error' }, { write: (line: string) => lines.push(line) });
+  const logged = (): unknown[] => lines.map((line) => JSON.parse(line));
+  const db = await openFresh(t, { defaultQuotaBytes: 100, logger });
   const { id } = await db.clients.save({ name: 'alpha' });
   const heard: unknown[] = [];
   const stop = db.on('quota-warning', (warning) => heard.push(warning));
@@ -252,7 +256,15 @@ t.test('the quota-warning event comes once, from the save that crosses, after it
     throw new Error('a listener’s own fault');
   });
   await db.quotas.set(id, { quotaBytes: 1_000 });
+  db.on('quota-warning', () => Promise.reject(new Error('an asynchronous listener’s own fault')));
+  const { promise: told, resolve } = Promise.withResolvers<unknown>();
+  db.on('quota-warning', resolve);
   t.match(await save(6, 800), { changed: true }, 'a listener that throws does not fail the save');
+  t.match(await told, { clientId: id, usedBytes: 890 }, 'nor keep the warning from the next one');
+  t.match(logged(), [
+    { event: 'quota-warning', err: { message: 'a listener’s own fault' } },
+    { event: 'quota-warning', err: { message: 'an asynchronous listener’s own fault' } },
+  ]);
   t.throws(() => db.on('nonsense' as never, () => undefined), { code: 'CATALOG_VALIDATION', field: 'event' });
 });
 
