@@ -133,6 +133,34 @@ export async function versionsAndQuotas(): Promise<void> {
   room.bytes = 20;
 }
 
+export async function retentionAndSearch(): Promise<void> {
+  exactly<number>()((await db.versions.planPrune({ keepLast: 3, keepWithin: '30d' }, { clientId: id })).versions, true);
+  exactly<string[]>()((await db.versions.prune({ keepDaily: 7 }, { fileId: id })).paths, true);
+  exactly<CatalogFile[]>()((await db.files.search({ fileType: 'txt', sort: 'size', order: 'desc' })).files, true);
+  // @ts-expect-error a rule, misspelt
+  await db.versions.prune({ keepDayly: 7 });
+  // @ts-expect-error planning has no progress to tell
+  await db.versions.planPrune({ keepLast: 1 }, { onProgress: () => undefined });
+  // @ts-expect-error not an order of results
+  await db.files.search({ sort: 'age' });
+  // @ts-expect-error sizes are bytes
+  await db.files.search({ minSize: '1MiB' });
+}
+
+export async function wholeCatalogue(): Promise<void> {
+  exactly<number | null>()((await db.analytics.forecast(id)).daysLeft, true);
+  exactly<string | null>()((await db.migrations.up({ to: 3 })).backup, true);
+  exactly<string>()((await db.backups.create({ compress: true })).sha256, true);
+  exactly<boolean>()((await db.backups.verify('a.db')).ok, true);
+  exactly<number>()((await db.maintenance.repair({ dryRun: true })).twins, true);
+  // @ts-expect-error going down needs to know where to
+  await db.migrations.down();
+  // @ts-expect-error a restore needs to know from what
+  await DatabaseManager.restore({ database: 'a.db' });
+  // @ts-expect-error a transaction has no backups: they concern the catalogue as a whole
+  await db.transaction(async (tx) => tx.backups);
+}
+
 export async function rawSql(): Promise<void> {
   exactly<SqlRow[]>()(await db.query('SELECT ?', [1, 'a', null, bytes, true, new Date(), 1n]), true);
   exactly<number>()((await db.execute('DELETE FROM notes')).changes, true);
