@@ -187,7 +187,14 @@ t.test('docs/DESIGN.md gives the reason of every migration', async (t) => {
 });
 
 t.test('every link to a file of the project leads to one', async (t) => {
-  for (const document of ['README.md', 'CHANGELOG.md', 'UPGRADING.md', 'docs/API.md', 'docs/DESIGN.md']) {
+  for (const document of [
+    'README.md',
+    'CHANGELOG.md',
+    'UPGRADING.md',
+    'docs/API.md',
+    'docs/DESIGN.md',
+    'docs/RECOVERY.md',
+  ]) {
     const content = readProjectFile(document);
     const folder = join(PROJECT, dirname(document));
     const anchors = new Set(
