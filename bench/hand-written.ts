@@ -6,6 +6,7 @@
 import Database from 'better-sqlite3';
 import { checkFile, type FileInput } from '../lib/core/file-input.ts';
 import { saveFile } from '../lib/core/save-file.ts';
+import { keepIndex } from '../lib/search/search-index.ts';
 import { sqliteDialect } from '../lib/sql/dialect.ts';
 import { driveSync, type Step } from '../lib/sql/procedure.ts';
 
@@ -60,6 +61,7 @@ function executor(database: Database.Database): (step: Step) => unknown {
     const text = sqliteDialect.text(sql);
     const statement = prepared.get(mode + text) ?? prepare(database, { text, mode });
     prepared.set(mode + text, statement);
+    if (mode === 'all' || mode === 'rows') return statement.all(sql.values);
     return isReading(mode) ? statement.get(sql.values) : statement.run(sql.values);
   };
 }
@@ -106,9 +108,11 @@ export class SaveLoop {
   readonly #begin: Statement;
   readonly #commit: Statement;
   readonly #prepared = new Map<string, Statement>();
+  readonly #execute: (step: Step) => unknown;
 
   constructor(database: Database.Database) {
     this.#database = database;
+    this.#execute = executor(database);
     this.#begin = database.prepare('BEGIN IMMEDIATE');
     this.#commit = database.prepare('COMMIT');
   }
@@ -118,6 +122,7 @@ export class SaveLoop {
     const executors = this.#executors(statements);
     for (const save of values) {
       for (const [position, execute] of executors.entries()) execute(save[position] ?? []);
+      this.#beforeCommit();
     }
   }
 
@@ -129,8 +134,14 @@ export class SaveLoop {
       for (const save of values.slice(start, start + size)) {
         for (const [position, execute] of executors.entries()) execute(save[position] ?? []);
       }
+      this.#beforeCommit();
       this.#commit.run();
     }
+  }
+
+  // What the library runs once for each of its transactions.
+  #beforeCommit(): void {
+    driveSync(keepIndex.steps(null, sqliteDialect), this.#execute);
   }
 
   // Prepared in the first round and kept.

@@ -13,6 +13,7 @@ import { peers } from './peers.ts';
 import { asJson, type Figure, machine, table } from './report.ts';
 import { saveMany } from './save-many.ts';
 import { saves } from './saves.ts';
+import { search } from './search.ts';
 
 type Suite = (sizes: BenchSizes, workplace: Workplace) => Promise<Figure[]>;
 
@@ -22,6 +23,7 @@ const SUITES: Readonly<Record<string, Suite>> = {
   'save-many': saveMany,
   open,
   mixed,
+  search,
   migration,
   peers,
 };
