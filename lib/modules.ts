@@ -9,8 +9,8 @@ import { createVersions, type Versions } from './core/versions.ts';
 import { createQuotas, type Quotas } from './quota/quotas.ts';
 import { createSearch, type Search } from './search/search.ts';
 import type { CallOptions, Executor } from './sql/engine.ts';
-import type { Procedure } from './sql/procedure.ts';
-import { checkCallOptions } from './validation.ts';
+import { isProcedure, type Procedure } from './sql/procedure.ts';
+import { checkCallOptions, refuse } from './validation.ts';
 
 /** What works on `db` and, inside a transaction, on `tx` alike. */
 export interface CatalogModules extends RawSql {
@@ -47,6 +47,7 @@ export function createModules(executor: Executor, context: ModuleContext): Catal
     categories: createCategories(checked),
     quotas: createQuotas(checked, context.onSaved),
     analytics: createAnalytics(checked, context),
-    run: checked.run,
+    run: async (procedure, input, options) =>
+      isProcedure(procedure) ? checked.run(procedure, input, options) : refuse('procedure', procedure, 'a procedure'),
   };
 }

@@ -305,6 +305,17 @@ t.test('transactions are whole or nothing, and never wait for themselves', async
     { code: 'CATALOG_TIMEOUT', retryable: true },
   );
   t.equal((await db.files.save(fileOf(id, 3))).created, true, 'the writer is free again');
+  const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
+  const last = db.transaction(async (tx) => {
+    await asked;
+    await t.rejects(db.close(), { code: 'CATALOG_CONFLICT' }, 'nor when somebody else is closing already');
+    return tx.files.count();
+  });
+  await db.clients.count();
+  const closing = db.close();
+  ask();
+  t.equal(await last, 2, 'and the transaction is finished first');
+  await closing;
 });
 
 t.test('raw SQL reads on a reader, writes on the writer, and leaves the engineâ€™s own alone', async (t) => {
@@ -365,6 +376,9 @@ t.test('raw SQL reads on a reader, writes on the writer, and leaves the engineâ€
     await t.rejects(db.query('SELECT ?', [{ a: 1 } as never]), { code: 'CATALOG_VALIDATION', field: 'params[0]' });
     await t.rejects(db.query('SELECT ?', [Number.NaN]), { code: 'CATALOG_VALIDATION', field: 'params[0]' });
     t.same(await db.query('PRAGMA table_info(notes)').then((rows) => rows.length), 3);
+    for (const none of [undefined, null, {}, 'notes.add', () => undefined]) {
+      await t.rejects(db.run(none as never, null), { code: 'CATALOG_VALIDATION', field: 'procedure' });
+    }
     await db.close();
   }
 });

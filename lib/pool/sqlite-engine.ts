@@ -128,8 +128,9 @@ export class SqliteEngine implements Engine {
 
   /** @throws {ConflictError} when called from inside a transaction, which it would wait for */
   async close(): Promise<void> {
+    // Also when somebody else has begun to close: that waits for the caller's transaction as well.
+    if (this.#state !== 'closed') this.#lending.assertOutside('close');
     if (this.#closing === undefined) {
-      this.#lending.assertOutside('close');
       this.#state = 'closing';
       this.#closing = this.#close();
     }

@@ -74,7 +74,8 @@ export function procedure<Input, Wire, Output = Wire>(
 /** Procedures by name: functions cannot cross threads, names can. */
 export type Registry = ReadonlyMap<string, Procedure<never, unknown>>;
 
-const isProcedure = (value: unknown): value is Procedure<never, unknown> =>
+/** Whether a value was made by {@link procedure}. */
+export const isProcedure = (value: unknown): value is Procedure<never, unknown> =>
   typeof value === 'object' && value !== null && PROCEDURE in value;
 
 /** Collects every procedure the modules export; two of one name are a mistake. */
