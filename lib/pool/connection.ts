@@ -72,7 +72,7 @@ const notRegistered = (name: string) =>
 
 const readsOnly = (what: string) =>
   new DatabaseError('CATALOG_READ_ONLY', `${what} writes, and its call was declared as a read`, {
-    hint: "Declare the procedure as 'write', or borrow a connection for writing.",
+    hint: "Use db.execute for SQL that writes; declare a procedure of your own that writes as 'write'.",
   });
 
 /** A connection that runs procedures by name. */

@@ -84,7 +84,9 @@ const selfWait = (what: string) =>
   });
 
 const deadlinePassed = (ms: number) =>
-  new DatabaseError('CATALOG_TIMEOUT', `the transaction did not end within ${ms} ms and was rolled back`);
+  new DatabaseError('CATALOG_TIMEOUT', `the transaction did not end within ${ms} ms and was rolled back`, {
+    hint: 'Do less in one transaction, or give it a longer timeoutMs.',
+  });
 
 /** Who may borrow from which pool. */
 export class Lending {

@@ -96,7 +96,7 @@ export class SqliteEngine implements Engine {
     use: (connection: Executor) => Promise<Result>,
     options: LendOptions = {},
   ): Promise<Result> {
-    this.#assertUsable(intent, 'a loan');
+    this.#assertUsable(intent, intent === 'write' ? 'a transaction' : 'a reading transaction');
     return this.#lending.lend(intent, use, options);
   }
 

@@ -46,7 +46,7 @@ export function runGroup(connection: Connection, calls: readonly Call[], upkeep 
 }
 
 /**
- * One group on its way to its outcomes. It runs bare first, because a savepoint costs a tenth of a save: a call that
+ * One group on its way to its outcomes. It runs bare first, because a savepoint costs about a tenth of a save: a call that
  * fails before it has written needs no undoing. If one fails after a write, everything is rolled back and run again
  * with a savepoint for each. If SQLite itself rolled everything back (disk full, I/O, memory), the call that caused it
  * keeps its error and each other one is tried once more in a transaction of its own.
