@@ -487,6 +487,19 @@ t.test('hostile input to every call gives a typed error or a result, and an erro
   t.pass('every call answered with a result or a typed error');
 });
 
+t.test('health never throws: an option that is not accepted is told as an issue', async (t) => {
+  const db = await openFresh(t);
+  const told = { code: 'CATALOG_VALIDATION', severity: 'warn' };
+  for (const [options, issue] of [
+    [{ ful: true }, { ...told, message: /^options\.ful: /, hint: 'Did you mean full?' }],
+    [{ full: 'yes' }, { ...told, message: /^full: / }],
+    [null, { ...told, message: /^options: / }],
+  ] as const) {
+    t.match(await db.health(options as never), { status: 'warn', integrityCheck: null, issues: [issue] });
+  }
+  t.match(await db.health({ full: true }), { status: 'pass', integrityCheck: true, issues: [] });
+});
+
 t.test('a catalogue opens again with everything in it, and closes itself', async (t) => {
   const database = `${t.testdir()}/catalog.db`;
   let id = '';
@@ -505,6 +518,7 @@ t.test('a catalogue opens again with everything in it, and closes itself', async
     { code: 'CATALOG_CLOSED' },
   );
   t.match(await db.health(), { status: 'fail', connectionPoolHealthy: false }, 'health answers when closed');
+
   await t.rejects(DatabaseManager.open({ database: `${database}.not`, create: false }), { code: 'CATALOG_NOT_FOUND' });
   const readOnly = await DatabaseManager.open({ database, readOnly: true });
   t.equal(await readOnly.clients.count(), 1);

@@ -4,6 +4,7 @@
  */
 import { DatabaseError } from '../errors.ts';
 import type { Engine } from '../sql/engine.ts';
+import { checkBoolean, checkObject, optional } from '../validation.ts';
 import { checkForeignKeys, checkIntegrity, schemaFigures } from './health-procedures.ts';
 
 export type HealthStatus = 'pass' | 'warn' | 'fail';
@@ -71,6 +72,19 @@ class Examination {
   }
 }
 
+const HEALTH_KEYS = new Set(['full']);
+
+function wantsFull(options: unknown, examination: Examination): boolean {
+  try {
+    return (
+      optional(checkObject(options, 'options', HEALTH_KEYS)['full'], (full) => checkBoolean(full, 'full')) ?? false
+    );
+  } catch (error) {
+    examination.report('options', { ...issueOf(error), severity: 'warn' });
+    return false;
+  }
+}
+
 /** Keeps the last verdicts of the full checks. */
 export class Health {
   readonly #engine: Engine;
@@ -81,9 +95,10 @@ export class Health {
     this.#engine = engine;
   }
 
-  /** Never throws. */
-  async examine({ full = false }: HealthOptions = {}): Promise<HealthReport> {
+  /** Never throws: an option that is not accepted is an issue as well. */
+  async examine(options: HealthOptions = {}): Promise<HealthReport> {
     const examination = new Examination();
+    const full = wantsFull(options, examination);
     const schema = await examination.check('schema', () => this.#engine.run(schemaFigures, null));
     this.#checkPool(examination);
     if (full) await this.#checkFile(examination);
