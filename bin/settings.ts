@@ -26,7 +26,10 @@ function parseFlag(row: OptionRow, text: string): unknown {
 // No default is given to commander: a flag that was left out must not win over the environment.
 function flagOf(row: OptionRow): Option {
   const environment = row.environment === null ? '' : `, or ${row.environment} in the environment`;
-  const option = new Option(`--${row.flag} <value>`, `${row.description} (default: ${row.default}${environment})`);
+  const option = new Option(
+    `--${row.flag} <value>`,
+    `${row.description} (default: ${row.default ?? row.defaultText}${environment})`,
+  );
   return option.argParser((text) => parseFlag(row, text));
 }
 

@@ -12,6 +12,8 @@ export interface OptionRow {
   /** The CLI's long flag without its dashes; null where a command line cannot give it. */
   readonly flag: string | null;
   readonly default: unknown;
+  /** What stands for a default that is not the same everywhere. */
+  readonly defaultText?: string;
   readonly accepted: string;
   /** What is accepted as a text, where that is told in another unit. */
   readonly acceptedText?: string;
@@ -211,7 +213,8 @@ export const OPTIONS: readonly OptionRow[] = [
     environment: 'BACKUP_DIR',
     flag: 'backup-dir',
     default: undefined,
-    description: 'the folder of backups; `backups` beside the database if left out',
+    defaultText: '`backups` beside the database',
+    description: 'the folder of backups',
     accepted: 'a path',
     schema: z.string().min(1).optional(),
     parse: asText,
@@ -221,6 +224,7 @@ export const OPTIONS: readonly OptionRow[] = [
     environment: null,
     flag: 'legacy-time-zone',
     default: new Intl.DateTimeFormat().resolvedOptions().timeZone,
+    defaultText: "the system's",
     description: 'the zone in which an old server wrote dates without one',
     accepted: 'the IANA name of a time zone, such as Europe/Berlin',
     schema: z.string().refine(isTimeZone),

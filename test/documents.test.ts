@@ -80,11 +80,11 @@ t.test("README's tables are those of the library", async (t) => {
   const shown = (value: unknown) => (typeof value === 'string' ? value : (JSON.stringify(value) ?? null));
   t.same(
     tableRows(section(README, '## Options')),
-    OPTIONS.map(({ option, environment, flag, default: value, accepted, description }) => [
+    OPTIONS.map(({ option, environment, flag, default: value, defaultText, accepted, description }) => [
       asCode(option),
       orNone(environment),
       orNone(flag === null ? null : `--${flag}`),
-      orNone(shown(value)),
+      defaultText ?? orNone(shown(value)),
       accepted,
       description,
     ]),
