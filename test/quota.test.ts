@@ -304,3 +304,16 @@ t.test('quotas.audit() finds what raw SQL did to the record, and repair mends ex
   await t.rejects(db.quotas.audit({ repair: 1 } as never), { code: 'CATALOG_VALIDATION', field: 'repair' });
   await t.rejects(db.quotas.audit({ signal: AbortSignal.abort() }), { name: 'AbortError' });
 });
+
+t.test('audits that repair side by side, with saves under way, leave the record exact', async (t) => {
+  const db = await openFresh(t, { defaultQuotaBytes: null });
+  const { id } = await db.clients.save({ name: 'alpha' });
+  await db.files.saveMany(Array.from({ length: 200 }, (_, n) => fileOf(id, `file-${n}`, n)));
+  for (const wrong of [0, 5, 1_000_000]) {
+    await db.execute('UPDATE client_quotas SET UsedBytes = ?', [wrong]);
+    const saves = db.files.saveMany(Array.from({ length: 100 }, (_, n) => fileOf(id, `file-${n}`, 1_000 + wrong + n)));
+    await Promise.all([1, 2, 3].map(() => db.quotas.audit({ repair: true })));
+    await saves;
+    t.same(await db.quotas.audit(), { checked: 1, repaired: 0, driftBytes: 0, clients: [] });
+  }
+});

@@ -34,6 +34,16 @@ export interface FilePlan {
   readonly removed: readonly (readonly [bytes: number, pathName: string])[];
 }
 
+/** Which files to plan next. */
+export interface BatchToPlan {
+  readonly scope: Scope;
+  readonly retention: Retention;
+  /** Also the plans of files that lose nothing. */
+  readonly all: boolean;
+  /** Where the batch before ended. */
+  readonly after: readonly Key[] | null;
+}
+
 /** The plans of some files, and where to go on; null at the end. */
 export interface BatchPlan {
   readonly files: readonly FilePlan[];
@@ -144,12 +154,10 @@ function planOf(versions: readonly PlanRow[], retention: Retention): FilePlan {
 export const planBatch = procedure(
   'versions.planBatch',
   'read',
-  function* (
-    { scope, retention, after }: { scope: Scope; retention: Retention; after: readonly Key[] | null },
-    dialect,
-  ): Steps<BatchPlan> {
+  function* ({ scope, retention, all, after }: BatchToPlan, dialect): Steps<BatchPlan> {
     const [files, next] = yield* wholeFiles(scope, after, dialect);
-    return { files: files.map((versions) => planOf(versions, retention)), after: next };
+    const plans = files.map((versions) => planOf(versions, retention));
+    return { files: all ? plans : plans.filter(({ removed }) => removed.length > 0), after: next };
   },
   { alone: true },
 );

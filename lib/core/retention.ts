@@ -97,12 +97,13 @@ async function begin(
   return { scope: await executor.run(requireScope, wanted, { signal }), retention, signal };
 }
 
-async function* plansOf(executor: Executor, { scope, retention, signal }: Work): AsyncGenerator<readonly FilePlan[]> {
+async function* plansOf(executor: Executor, work: Work, all: boolean): AsyncGenerator<readonly FilePlan[]> {
+  const { scope, retention, signal } = work;
   let after: readonly Key[] | null = null;
   do {
     const batch: { files: readonly FilePlan[]; after: readonly Key[] | null } = await executor.run(
       planBatch,
-      { scope, retention, after },
+      { scope, retention, all, after },
       { signal },
     );
     yield batch.files;
@@ -138,7 +139,7 @@ async function plan(executor: Executor, policy: RetentionPolicy, work: Work): Pr
     reasons.set(mask, known);
     return known;
   };
-  for await (const files of plansOf(executor, work)) {
+  for await (const files of plansOf(executor, work, true)) {
     for (const file of files) {
       for (const [versionNumber, mask] of file.kept) {
         kept.push({ fileId: file.fileId, versionNumber, reasons: reasonsFor(mask) });
@@ -186,8 +187,8 @@ async function prune(executor: Executor, work: Work, onProgress: PruneOptions['o
     }
     if (pruned.length > 0) onProgress?.({ versions, bytes, paths });
   };
-  for await (const files of plansOf(executor, work)) {
-    const affected = files.filter(({ removed }) => removed.length > 0).map(({ fileId }) => fileId);
+  for await (const files of plansOf(executor, work, false)) {
+    const affected = files.map(({ fileId }) => fileId);
     for (const fileIds of chunks(affected, FILES_AT_ONCE)) {
       const { pruned, failure } = await pruneSome(executor, work, fileIds);
       count(pruned);

@@ -30,7 +30,21 @@ export const measureUse = procedure(
   { alone: true },
 );
 
-/** Counts again with the writer in hand, mends the record, and returns what was found. */
+/**
+ * Adds what was found missing in a snapshot: saves since have counted themselves on top of the wrong record. False where
+ * there is no record that could have counted them.
+ */
+export const adjustUse = procedure(
+  'quotas.adjustUse',
+  'write',
+  function* ({ clientId, bytes }: { readonly clientId: string; readonly bytes: number }): Steps<boolean> {
+    const { changes } = yield* run(sql`UPDATE client_quotas SET UsedBytes = coalesce(UsedBytes, 0) + ${bytes},
+      LastUpdated = ${now()} WHERE ClientID = ${idBytes(clientId)}`);
+    return changes > 0;
+  },
+);
+
+/** Counts again with the writer in hand, and sets the record to what was found. */
 export const repairUse = procedure(
   'quotas.repairUse',
   'write',

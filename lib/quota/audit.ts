@@ -1,9 +1,9 @@
 /**
- * The audit of quota use: counts every stored version again, a client at a time, on a reader. The writer is only needed
- * to mend, and then for one client's count at a time.
+ * The audit of quota use: counts every stored version again, a client at a time, on a reader. Mending takes the writer
+ * for one row; only where the record is not right then, because someone else mended it meanwhile, for a client's count.
  */
 import type { Executor } from '../sql/engine.ts';
-import { measureUse, repairUse } from './audit-procedures.ts';
+import { adjustUse, type MeasuredUse, measureUse, repairUse } from './audit-procedures.ts';
 
 /** A client whose recorded use is not what its versions come to. Sizes in bytes. */
 export interface QuotaDrift {
@@ -32,19 +32,26 @@ export interface QuotaAuditWork {
   readonly signal: AbortSignal | undefined;
 }
 
+const hasDrifted = ({ recordedBytes, actualBytes }: MeasuredUse) => recordedBytes !== actualBytes;
+
+// Counting the versions of a client with a million files takes a second, in which nobody else could write.
+async function mend(executor: Executor, clientId: string, { recordedBytes, actualBytes }: MeasuredUse): Promise<void> {
+  const isAdjusted = await executor.run(adjustUse, { clientId, bytes: actualBytes - recordedBytes });
+  const after = isAdjusted ? await executor.run(measureUse, clientId) : null;
+  if (!isAdjusted || (after !== null && hasDrifted(after))) await executor.run(repairUse, clientId);
+}
+
 /** @throws the signal's reason, between two clients; what was mended stays mended */
 export async function auditUse(executor: Executor, { clientIds, repair, signal }: QuotaAuditWork): Promise<QuotaAudit> {
   const clients: QuotaDrift[] = [];
   let checked = 0;
   for await (const clientId of clientIds) {
     signal?.throwIfAborted();
-    const seen = await executor.run(measureUse, clientId, { signal });
-    if (seen === null) continue; // deleted meanwhile
+    const found = await executor.run(measureUse, clientId, { signal });
+    if (found === null) continue; // deleted meanwhile
     checked += 1;
-    if (seen.recordedBytes === seen.actualBytes) continue;
-    const found = repair ? await executor.run(repairUse, clientId, { signal }) : seen;
-    // Someone else may have mended it since.
-    if (found === null || found.recordedBytes === found.actualBytes) continue;
+    if (!hasDrifted(found)) continue;
+    if (repair) await mend(executor, clientId, found);
     clients.push({ clientId, ...found, driftBytes: found.recordedBytes - found.actualBytes });
   }
   const driftBytes = clients.reduce((sum, drift) => sum + Math.abs(drift.driftBytes), 0);
