@@ -3,6 +3,7 @@
  * docs/BENCHMARKS.md for what each one means.
  */
 import { type BenchSizes, readArguments, USAGE } from './arguments.ts';
+import { backup } from './backup.ts';
 import { Workplace } from './catalogue.ts';
 import { lookups } from './lookups.ts';
 import { migration } from './migration.ts';
@@ -24,6 +25,7 @@ const SUITES: Readonly<Record<string, Suite>> = {
   open,
   mixed,
   search,
+  backup,
   migration,
   peers,
 };

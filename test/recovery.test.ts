@@ -15,7 +15,7 @@ import { DatabaseManager } from '../lib/index.ts';
 import { codeBlocks, PROJECT, readProjectFile, section } from './fixtures/documents.ts';
 import { runToEnd } from './fixtures/process.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(900_000); // forty processes, on a machine that may be busy
 
 const RECOVERY = readProjectFile('docs/RECOVERY.md');
 const KEY = new Uint8Array(32).fill(7);

@@ -1,0 +1,55 @@
+/** The commands for backups, each as a process of its own. */
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { DatabaseManager } from '../lib/index.ts';
+import { cli } from './cli-run.ts';
+
+t.setTimeout(900_000);
+
+t.test('backup, backups and restore: what they print, their exit codes, and what they refuse', async (t) => {
+  const cwd = t.testdir();
+  const database = join(cwd, 'defensive.db');
+  {
+    await using db = await DatabaseManager.open({ database });
+    const { id } = await db.clients.save({ name: 'laptop' });
+    await db.files.save({ clientId: id, fileName: 'a.txt', pathName: '/a', fileSize: 1 });
+  }
+  const made = await cli(['backup', '--reason', 'before the move'], { cwd });
+  t.match(made, { code: 0, stderr: /verified: 1 clients, 1 files, 1 versions/ });
+  const path = made.stdout.trim();
+  t.ok(existsSync(path), 'stdout is the path and nothing else');
+  const small = JSON.parse((await cli(['backup', '--compress', '--json'], { cwd })).stdout);
+  t.match(small, { compressed: true, counts: { files: 1 }, path: /\.zst$/ });
+
+  const listed = await cli(['backups', '--json'], { cwd });
+  t.match(JSON.parse(listed.stdout), [
+    { path: small.path, own: true },
+    { path, reason: 'before the move', problems: [] },
+  ]);
+  t.match(await cli(['backups'], { cwd }), { code: 0, stdout: /before the move/, stderr: /2 backups/ });
+  t.match(await cli(['backups', '--drill'], { cwd }), { code: 0, stdout: /can be restored/ });
+  t.match(await cli(['backups', '--verify', '--drill'], { cwd }), { code: 2 });
+  t.match(await cli(['backups', '--keep-last', '1'], { cwd }), { code: 2 });
+  t.match(await cli(['backups', '--prune'], { cwd }), { code: 2 }, 'a policy without a rule');
+  const dry = await cli(['backups', '--prune', '--keep-last', '1', '--dry-run'], { cwd });
+  t.match(dry, { code: 0, stdout: /would go[\s\S]*newest verified/, stderr: /nothing was changed/ });
+  t.ok(existsSync(path));
+
+  rmSync(database);
+  t.match(await cli(['restore', path], { cwd }), { code: 2, stderr: /--yes/ }, 'nobody can be asked');
+  t.notOk(existsSync(database));
+  t.match(await cli(['restore', join(cwd, 'none.db'), '--yes'], { cwd }), { code: 1, stderr: /does not exist/ });
+  t.match(await cli(['restore', path, '--yes'], { cwd }), { code: 0, stdout: /Files +1/, stderr: /verifying/ });
+  t.match(await cli(['stats'], { cwd }), { code: 0 });
+
+  const bytes = readFileSync(path);
+  bytes[9_000]! ^= 1;
+  writeFileSync(path, bytes);
+  t.match(await cli(['backups', '--verify'], { cwd }), { code: 1, stdout: /checksum/ });
+  t.match(await cli(['restore', path, '--yes'], { cwd }), { code: 1, stderr: /checksum/ });
+  t.same(
+    readdirSync(cwd).filter((name) => name.includes('damaged') || name.includes('partial')),
+    [],
+  );
+});
