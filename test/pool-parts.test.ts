@@ -169,6 +169,33 @@ t.test('a queue gives calls away in order, in rounds of a size, and those that r
   await holds(t, property);
 });
 
+t.test('whoever gives up leaves the queue, and the others keep their order, however many go at once', async (t) => {
+  const property = fc.asyncProperty(fc.array(fc.nat(2), { maxLength: 60 }), async (kinds) => {
+    const queue = new WaitQueue({ limit: 100, timeoutMs: 60_000 });
+    const controllers = [new AbortController(), new AbortController()];
+    const outcomes = kinds.map((kind, i) =>
+      queue.add([`${i}`, null], false, { signal: controllers[kind]?.signal }).catch((reason: unknown) => reason),
+    );
+    controllers[0]?.abort('enough');
+    const left = kinds.map((kind, i) => ({ kind, i })).filter(({ kind }) => kind !== 0);
+    strictEqual(queue.length, left.length);
+    strictEqual(queue.figures.expired, kinds.length - left.length);
+    const taken = queue.take(100);
+    deepStrictEqual(
+      taken.map(({ call: [name] }) => Number(name)),
+      left.map(({ i }) => i),
+    );
+    controllers[1]?.abort('too late');
+    for (const { resolve } of taken) resolve('answered');
+    deepStrictEqual(
+      await Promise.all(outcomes),
+      kinds.map((kind) => (kind === 0 ? 'enough' : 'answered')),
+    );
+    queue.rejectAll(new Error('nothing waits'));
+  });
+  await holds(t, property);
+});
+
 t.test('a message carries no more than 256 reads or 512 writes', async (t) => {
   const engine = await openEngine(t, { poolSize: 2 });
   await engine.run(p.createTables, null);

@@ -26,7 +26,8 @@ export interface QueueBounds {
 /** The bounded queue, with the figures `stats()` reports. */
 export class WaitQueue {
   readonly #bounds: QueueBounds;
-  #tickets: Ticket[] = [];
+  // A set, so that thousands that give up together leave at once each.
+  readonly #tickets = new Set<Ticket>();
   #timer: NodeJS.Timeout | undefined;
   readonly figures = { calls: 0, maxWaiting: 0, expired: 0, refused: 0, totalWaitMs: 0, maxWaitMs: 0 };
 
@@ -35,7 +36,7 @@ export class WaitQueue {
   }
 
   get length(): number {
-    return this.#tickets.length;
+    return this.#tickets.size;
   }
 
   /**
@@ -44,30 +45,34 @@ export class WaitQueue {
    */
   add(call: Call, alone: boolean, { signal }: CallOptions): Promise<unknown> {
     if (signal?.aborted) return Promise.reject(signal.reason);
-    if (this.#tickets.length >= this.#bounds.limit) {
+    if (this.#tickets.size >= this.#bounds.limit) {
       this.figures.refused += 1;
       const message = `${this.#bounds.limit} calls are waiting already`;
       return Promise.reject(new DatabaseError('CATALOG_POOL_EXHAUSTED', message));
     }
     return new Promise((resolve, reject) => {
-      const onAbort = () => this.#giveUp(ticket, signal?.reason);
+      const onAbort = () => this.#giveUp(ticket, signal?.reason); // the signal has let go of it by then
       const forget = () => signal?.removeEventListener('abort', onAbort);
       const ticket: Ticket = { call, alone, since: performance.now(), resolve, reject, forget };
       signal?.addEventListener('abort', onAbort, { once: true });
-      this.#tickets.push(ticket);
+      this.#tickets.add(ticket);
       this.figures.calls += 1;
-      this.figures.maxWaiting = Math.max(this.figures.maxWaiting, this.#tickets.length);
+      this.figures.maxWaiting = Math.max(this.figures.maxWaiting, this.#tickets.size);
       this.#watchOldest();
     });
   }
 
   /** Takes up to `most` calls; one that runs alone is taken alone. */
   take(most: number): Ticket[] {
-    const firstAlone = this.#tickets.findIndex(({ alone }, position) => alone || position >= most);
-    const count = firstAlone === -1 ? most : Math.max(1, Math.min(firstAlone, most));
-    const taken = this.#tickets.splice(0, count);
+    const taken: Ticket[] = [];
+    for (const ticket of this.#tickets) {
+      if (taken.length > 0 && (ticket.alone || taken[0]?.alone || taken.length >= most)) break;
+      taken.push(ticket);
+    }
     const now = performance.now();
-    for (const { since, forget } of taken) {
+    for (const ticket of taken) {
+      const { since, forget } = ticket;
+      this.#tickets.delete(ticket);
       forget();
       this.figures.totalWaitMs += now - since;
       this.figures.maxWaitMs = Math.max(this.figures.maxWaitMs, now - since);
@@ -77,18 +82,18 @@ export class WaitQueue {
 
   /** Rejects everything that waits. */
   rejectAll(error: unknown): void {
-    for (const { forget, reject } of this.#tickets.splice(0)) {
+    for (const { forget, reject } of this.#tickets) {
       forget();
       reject(error);
     }
+    this.#tickets.clear();
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }
 
   #giveUp(ticket: Ticket, reason: unknown): void {
-    this.#tickets = this.#tickets.filter((other) => other !== ticket);
+    this.#tickets.delete(ticket);
     this.figures.expired += 1;
-    ticket.forget();
     ticket.reject(reason);
   }
 
@@ -107,7 +112,9 @@ export class WaitQueue {
     this.#timer = undefined;
     const due = performance.now() - this.#bounds.timeoutMs;
     const message = `no connection became free within ${this.#bounds.timeoutMs} ms`;
-    for (const ticket of this.#tickets.filter(({ since }) => since <= due)) {
+    for (const ticket of this.#tickets) {
+      if (ticket.since > due) break;
+      ticket.forget();
       this.#giveUp(ticket, new DatabaseError('CATALOG_TIMEOUT', message));
     }
     this.#watchOldest();
