@@ -9,9 +9,9 @@ import { removeDeadPartials, removeDeadStages } from './backup/publish.ts';
 import type { CatalogOptions, ResolvedOptions } from './catalog-options.ts';
 import { DatabaseError } from './errors.ts';
 import { inspectFile } from './migrations/inspection.ts';
-import { statusOf } from './migrations/journal.ts';
-import { lookAtFile, schemaState } from './migrations/migration-procedures.ts';
+import { KNOWN, statusOf } from './migrations/journal.ts';
 import { Migrator } from './migrations/migrator.ts';
+import { lookAtFile, schemaState } from './migrations/schema-state.ts';
 import { resolveOptions } from './options.ts';
 import { prepareDatabaseFile } from './pool/database-file.ts';
 import { SqliteEngine } from './pool/sqlite-engine.ts';
@@ -20,6 +20,8 @@ import type { Engine } from './sql/engine.ts';
 
 // Sources run as .ts, the published package as .js.
 const PROCEDURES = new URL(`./procedures${extname(import.meta.url)}`, import.meta.url).href;
+
+const LATE_PROCEDURES = new URL(`./late-procedures${extname(import.meta.url)}`, import.meta.url).href;
 
 /** A file with an engine on it; its schema may still be an older one. */
 export interface OpenedFile {
@@ -68,9 +70,15 @@ const UNCLEAR = new Set(['CATALOG_FOREIGN_DATABASE', 'CATALOG_CORRUPT', 'CATALOG
 
 async function openEngine(path: string, options: ResolvedOptions): Promise<Engine> {
   const procedureModules = [PROCEDURES, ...options.procedureModules.map(String)];
-  const settings = { ...options, database: path, procedureModules, beforeCommit: keepIndex.name };
+  const settings = {
+    ...options,
+    database: path,
+    procedureModules,
+    lateProcedureModules: [LATE_PROCEDURES],
+    beforeCommit: keepIndex.name,
+  };
   try {
-    return await SqliteEngine.open({ ...settings, look: lookAtFile.name });
+    return await SqliteEngine.open({ ...settings, look: [lookAtFile.name, KNOWN] });
   } catch (error) {
     if (!(error instanceof DatabaseError) || !UNCLEAR.has(error.code)) throw error;
     const verdict = await inspectFile(path);

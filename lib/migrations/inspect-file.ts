@@ -11,7 +11,8 @@ import { pathToFileURL } from 'node:url';
 import { DatabaseError, toWireError } from '../errors.ts';
 import { baseSchema } from './base-schema.ts';
 import type { FileVerdict, Inspection } from './inspection.ts';
-import { assertFits, type JournalRow } from './journal.ts';
+import { KNOWN } from './journal.ts';
+import { assertFits, type JournalRow } from './journal-check.ts';
 import { schemaChange } from './schema-objects.ts';
 
 const MAGIC = 'SQLite format 3\0';
@@ -138,7 +139,7 @@ function judge(database: DatabaseSync, path: string): FileVerdict {
   const tables = tablesOf(database);
   const journal = readJournal(database, tables);
   if (journal.length > 0) {
-    assertFits(journal);
+    assertFits(journal, KNOWN);
     return 'ours';
   }
   if (tables.every(({ name }) => name === 'catalog_migrations')) return 'empty';

@@ -4,10 +4,8 @@
  */
 import sql, { raw } from 'sql-template-tag';
 import { now } from '../core/dates.ts';
-import type { Dialect } from '../sql/dialect.ts';
 import { all, one, procedure, run, type Steps } from '../sql/procedure.ts';
 import { completeVersion } from './completion.ts';
-import { assertOurs, type JournalRow, type SchemaState } from './journal.ts';
 import { checksumOf, type Direction } from './migration.ts';
 import { migrationOf } from './migration-list.ts';
 import { watched } from './watched.ts';
@@ -42,23 +40,6 @@ const CREATE_JOURNAL = `CREATE TABLE IF NOT EXISTS ${JOURNAL} (
   duration_ms INTEGER NOT NULL,
   safe_version TEXT
 )`;
-
-function* readState(dialect: Dialect): Steps<SchemaState> {
-  const found = yield* all<{ name: string }>(dialect.tables());
-  const tables = found.map(({ name }) => name);
-  const journal = tables.includes(JOURNAL)
-    ? yield* all<JournalRow>(sql`SELECT version AS "version", name AS "name", checksum AS "checksum",
-        applied_at AS "appliedAt", applied_by AS "appliedBy", safe_version AS "safeVersion" FROM catalog_migrations ORDER BY version`)
-    : [];
-  return { tables, journal };
-}
-
-export const schemaState = procedure('migrations.schemaState', 'read', (_: null, dialect) => readState(dialect));
-
-/** Looks at a file before anything else does. @throws what {@link assertOurs} throws */
-export const lookAtFile = procedure('migrations.look', 'read', function* (_: string, dialect): Steps<void> {
-  assertOurs(yield* readState(dialect));
-});
 
 /** Runs what a migration lists; returns how many statements had something to do. */
 export const runStatements = procedure(

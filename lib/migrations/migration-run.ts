@@ -13,7 +13,8 @@ import { baseSchema } from './base-schema.ts';
 import { ADOPTED } from './journal.ts';
 import { type Direction, type Migration, orderedName, type Work, type WorkContext } from './migration.ts';
 import { MIGRATIONS } from './migration-list.ts';
-import { isApplied, recordMigration, runStatements, schemaState } from './migration-procedures.ts';
+import { isApplied, recordMigration, runStatements } from './migration-procedures.ts';
+import { schemaState } from './schema-state.ts';
 
 /** A migration that was run. */
 export interface RanMigration {

@@ -5,7 +5,6 @@ import { checkObject, checkSignal, refuse } from '../validation.ts';
 import { type MigrationStatus, statusOf } from './journal.ts';
 import type { Direction, Migration } from './migration.ts';
 import { LATEST_VERSION } from './migration-list.ts';
-import { schemaState } from './migration-procedures.ts';
 import { umzugOver } from './migration-run.ts';
 import { type Rehearsal, rehearse } from './rehearsal.ts';
 import {
@@ -16,6 +15,7 @@ import {
   type MigratorHost,
   SchemaChange,
 } from './schema-change.ts';
+import { schemaState } from './schema-state.ts';
 import { type SchemaVerdict, verifySchema } from './verification.ts';
 
 const PLAN_KEYS = new Set(['to']);

@@ -15,11 +15,13 @@ import type { CallOptions, Engine, Executor } from '../sql/engine.ts';
 import { describe } from '../validation.ts';
 import { assertDeclared } from './dangerous-operations.ts';
 import { type Estimate, estimate, speedProbe } from './estimate.ts';
-import { assertFits, isLegacy, type SchemaState, statusOf } from './journal.ts';
+import { isLegacy, KNOWN, statusOf } from './journal.ts';
+import { assertFits, type SchemaState } from './journal-check.ts';
 import { type Direction, type Migration, orderedName, type WorkContext } from './migration.ts';
 import { LATEST_VERSION, MIGRATIONS } from './migration-list.ts';
-import { schemaState, tableRows } from './migration-procedures.ts';
+import { tableRows } from './migration-procedures.ts';
 import { MigrationRun, type RanMigration, umzugOver } from './migration-run.ts';
+import { schemaState } from './schema-state.ts';
 import { assertNoneAdded, type Findings, findingsBefore } from './schema-validation.ts';
 
 /** How migrations are run on a file. */
@@ -166,7 +168,7 @@ export class SchemaChange {
   ): Promise<MigrationOutcome> {
     // Read again: another starter may have migrated while this one waited for the lock.
     const state = await connection.run(schemaState, null);
-    assertFits(state.journal);
+    assertFits(state.journal, KNOWN);
     const { current: from } = statusOf(state.journal);
     const to = direction === 'up' ? checkVersion(wanted, 0, LATEST_VERSION) : checkVersion(wanted, 0, from);
     const migrations = direction === 'up' && to <= from ? [] : chosen(direction, from, to);

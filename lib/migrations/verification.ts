@@ -3,10 +3,12 @@ import sql from 'sql-template-tag';
 import type { Executor } from '../sql/engine.ts';
 import { one, procedure, type Steps } from '../sql/procedure.ts';
 import { readReports } from './adoption/quarantine.ts';
-import { journalProblems, statusOf } from './journal.ts';
+import { KNOWN, statusOf } from './journal.ts';
+import { journalProblems } from './journal-check.ts';
 import { MIGRATIONS } from './migration-list.ts';
-import { schemaState, storedObjects } from './migration-procedures.ts';
+import { storedObjects } from './migration-procedures.ts';
 import { objectsAfter, type SchemaObjects } from './schema-objects.ts';
+import { schemaState } from './schema-state.ts';
 
 /** What an adoption did with a file of an old server. */
 export interface AdoptionReport {
@@ -63,6 +65,6 @@ export async function verifySchema(executor: Executor): Promise<SchemaVerdict> {
   const { current } = statusOf(journal);
   const expected = objectsAfter(MIGRATIONS.filter(({ version }) => version <= current));
   const stored = await executor.run(storedObjects, null);
-  const problems = [...journalProblems(journal).map(({ message }) => message), ...missingFrom(stored, expected)];
+  const problems = [...journalProblems(journal, KNOWN).map(({ message }) => message), ...missingFrom(stored, expected)];
   return { ok: problems.length === 0, problems, adoptions: await executor.run(adoptionReports, null) };
 }

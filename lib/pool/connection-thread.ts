@@ -6,6 +6,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { ConflictError, DatabaseError, toWireError } from '../errors.ts';
 import { createRegistry } from '../sql/procedure.ts';
 import { Connection } from './connection.ts';
+import { LateRegistry } from './late-registry.ts';
 import { lookFirst } from './look.ts';
 import type { Opened, Outcome, Request, Response, ThreadData } from './protocol.ts';
 import { classify } from './sqlite-errors.ts';
@@ -80,7 +81,7 @@ function closeThread(): void {
 async function openThread(): Promise<Opened> {
   try {
     const modules: object[] = await Promise.all(settings.procedureModules.map((url) => import(url)));
-    const registry = createRegistry(modules);
+    const registry = new LateRegistry(createRegistry(modules), settings.lateProcedureModules);
     const { database, look, busyTimeoutMs } = settings;
     if (look !== undefined) lookFirst(database, look, registry, busyTimeoutMs);
     connection = new Connection(settings, registry, new Int32Array(phase));

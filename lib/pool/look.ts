@@ -8,6 +8,7 @@ import Database from 'better-sqlite3';
 import { DatabaseError } from '../errors.ts';
 import { sqliteDialect } from '../sql/dialect.ts';
 import { driveSync, type Registry, type Step } from '../sql/procedure.ts';
+import type { Call } from './protocol.ts';
 import { classify } from './sqlite-errors.ts';
 
 // stat opens no descriptor, so it leaves the locks of this process alone.
@@ -34,10 +35,10 @@ const execute =
   };
 
 /**
- * Runs the named procedure with the path of the file as its input.
+ * Runs the named procedure.
  * @throws {DatabaseError} CATALOG_FOREIGN_DATABASE when only a thorough look can tell; what the procedure throws
  */
-export function lookFirst(path: string, name: string, registry: Registry, timeout: number): void {
+export function lookFirst(path: string, [name, input]: Call, registry: Registry, timeout: number): void {
   const found = registry.get(name);
   if (found === undefined) throw new TypeError(`the procedure ${name} is not registered`);
   const access = accessTo(path);
@@ -46,7 +47,7 @@ export function lookFirst(path: string, name: string, registry: Registry, timeou
     const database = new Database(path, { ...access, fileMustExist: true, timeout });
     try {
       database.pragma('trusted_schema = OFF');
-      driveSync(found.steps(path as never, sqliteDialect), execute(database));
+      driveSync(found.steps(input as never, sqliteDialect), execute(database));
     } finally {
       database.close();
     }

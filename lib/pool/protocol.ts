@@ -46,8 +46,10 @@ export interface ConnectionSettings {
   readonly allowRollbackJournal: boolean;
   /** Modules whose exported procedures the thread can run, as URLs. */
   readonly procedureModules: readonly string[];
+  /** Further ones, loaded when a procedure is called that none of those exports. */
+  readonly lateProcedureModules?: readonly string[] | undefined;
   /** The procedure that looks at the file first and throws when it must not be touched; none looks if left out. */
-  readonly look?: string | undefined;
+  readonly look?: Call | undefined;
   /** The writing procedure that ends every transaction which wrote, run with null; none if left out. */
   readonly beforeCommit?: string | undefined;
 }

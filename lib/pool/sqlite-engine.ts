@@ -171,5 +171,6 @@ const connectionSettings = (options: SqliteEngineOptions, readOnly: boolean): Co
   busyTimeoutMs: options.busyTimeoutMs,
   allowRollbackJournal: options.allowRollbackJournal,
   procedureModules: options.procedureModules,
+  lateProcedureModules: options.lateProcedureModules,
   beforeCommit: options.beforeCommit,
 });

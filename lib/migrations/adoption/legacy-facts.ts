@@ -2,7 +2,7 @@
  * What a row of an old server's says of a file, made true: sizes and checksums within their bounds, dates in UTC, type
  * and category from the name. And which rows are two halves of one transfer.
  */
-import { lookup } from 'mime-types';
+import { createRequire } from 'node:module';
 import { categoryOf, extensionOf } from '../../core/file-category.ts';
 import type { LegacyDates } from './legacy-dates.ts';
 
@@ -64,6 +64,15 @@ export const FACT_COLUMNS: Readonly<Record<keyof Facts, string>> = {
 
 export const FACTS = Object.keys(FACT_COLUMNS) as (keyof Facts)[];
 
+// Loaded when the first row needs it: every thread of every catalogue imports this module, and few adopt anything.
+const require = createRequire(import.meta.url);
+let mimeTypes: typeof import('mime-types') | undefined;
+
+function mimeTypeOf(name: string): string | null {
+  mimeTypes ??= require('mime-types') as typeof import('mime-types');
+  return mimeTypes.lookup(name) || null;
+}
+
 const MAX_CRC = 2 ** 32 - 1;
 const DAY_MS = 86_400_000;
 const DEFAULT_CATEGORY = 'document'; // what the schema gives every row that was never derived
@@ -80,7 +89,7 @@ function typeOf({ fileName, category, mimeType, extension }: LegacyRow) {
   const isDefault = category === null || category === DEFAULT_CATEGORY;
   return {
     extension: extension || derived,
-    mimeType: mimeType || lookup(name) || null,
+    mimeType: mimeType || mimeTypeOf(name),
     category: isDefault ? categoryOf(derived) : category,
   };
 }
