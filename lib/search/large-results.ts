@@ -11,7 +11,8 @@ import { countFiles, highestRow, type Selection, sortedFiles, walkedFiles } from
 import type { Conditions } from './search-conditions.ts';
 import type { SearchRequest } from './search-filter.ts';
 
-const WALK = 10; // times the few: rows walked through before a sort is better
+const WALKED = 10; // times the few: files a walk may meet before it has filled a page, where each is looked at
+const PASSED = 12; // rows that a walk passes over in the time that one match takes to be sorted
 
 /** A large result under way. */
 interface Result {
@@ -44,7 +45,7 @@ export function* largeResult(
     matches.total += total;
   } else matches.total = knownTotal;
   if (sort === 'relevance' && query !== null) yield* firstByRank(result, query.ranks);
-  else yield* firstInOrder(result, first, request.limit + 1, { mayWalk: yield* isDense(result) });
+  else yield* firstInOrder(result, first, request.limit + 1);
   return matches;
 }
 
@@ -53,17 +54,15 @@ function selectionOf({ request, conditions }: Result, match: string | null): Sel
   return { conditions, match, order: sort === 'relevance' ? 'name' : sort, descending, after: null };
 }
 
-/** Whether a walk along the order meets enough matches. */
-function* isDense({ request: { limit, sort, bounds }, conditions, matches: { total } }: Result): Steps<boolean> {
-  if (total <= limit) return false;
-  if (conditions.oneClient && sort === 'name') return true;
-  return (limit + 1) * (yield* highestRow()) <= total * bounds.few * WALK;
-}
-
-interface Search {
-  readonly mayWalk: boolean;
-  /** The step of relevance that is wanted; all of them if left out. */
-  readonly rank?: number;
+/** Whether a walk along the order is cheaper than a sort of all matches. */
+function* isWalkCheaper(
+  { request, conditions, matches: { total } }: Result,
+  { match, order }: Selection,
+): Steps<boolean> {
+  const { limit, bounds } = request;
+  if (conditions.oneClient && order === 'name') return true;
+  const files = yield* highestRow();
+  return match === null ? (limit + 1) * files <= total * bounds.few * WALKED : files <= total * PASSED;
 }
 
 /** Keeps the matches among some candidates; how many. */
@@ -78,39 +77,17 @@ function keepFrom({ request, matches }: Result, candidates: readonly Candidate[]
 }
 
 /** Keeps the first matches of a selection, `wanted` of them if there are; how many. */
-function* firstInOrder(result: Result, selection: Selection, wanted: number, { mayWalk, rank }: Search): Steps<number> {
+function* firstInOrder(result: Result, selection: Selection, wanted: number, rank?: number): Steps<number> {
   const { dialect } = result;
-  const walk = mayWalk ? yield* walkAlong(result, selection, wanted, rank) : { kept: 0, rest: selection };
-  if (walk.rest === null) return walk.kept;
-  const sorted = yield* sortedFiles(walk.rest, wanted - walk.kept, dialect);
-  return walk.kept + keepFrom(result, sorted, rank);
-}
-
-/** How far a walk came: what it kept, and what it left unseen. */
-interface Walk {
-  readonly kept: number;
-  readonly rest: Selection | null;
-}
-
-function* walkAlong(
-  { request, dialect, matches, conditions }: Result,
-  selection: Selection,
-  wanted: number,
-  rank: number | undefined,
-): Steps<Walk> {
-  const { few, stretch } = request.bounds;
-  const result = { request, dialect, matches, conditions };
-  let rest = selection;
-  let kept = 0;
-  for (let walked = 0; walked <= few * WALK; walked += stretch) {
-    const found: Candidate[] | undefined = yield* walkedFiles(rest, stretch, dialect);
-    const last = found?.at(-1);
-    if (found === undefined || last === undefined) return { kept, rest };
-    kept += keepFrom(result, found, rank);
-    rest = { ...rest, after: keysOf(rest.order, 0, last) };
-    if (kept >= wanted) return { kept, rest: null };
-  }
-  return { kept, rest };
+  const isWalked = yield* isWalkCheaper(result, selection);
+  const walked = isWalked ? yield* walkedFiles(selection, wanted, dialect) : undefined;
+  const kept = keepFrom(result, walked ?? [], rank);
+  if (walked !== undefined && (walked.length >= wanted || selection.order === 'name')) return kept;
+  // Where no walk leads: those without a value for the order are left.
+  const last = walked?.at(-1);
+  const after = last === undefined ? selection.after : keysOf(selection.order, 0, last);
+  const sorted = yield* sortedFiles({ ...selection, after }, wanted - (walked?.length ?? 0), dialect);
+  return kept + keepFrom(result, sorted, rank);
 }
 
 /** Goes from step to step of relevance until the page is full; within each, files are in the order of their names. */
@@ -132,7 +109,7 @@ function* firstOfRank(result: Result, selection: Selection, wanted: number, rank
   const { few, stretch } = request.bounds;
   const query = selection.match ?? '';
   const found = yield* indexedRows(query, few);
-  if (found.length > few) return yield* firstInOrder(result, selection, wanted, { mayWalk: true, rank });
+  if (found.length > few) return yield* firstInOrder(result, selection, wanted, rank);
   let kept = 0;
   const take = (candidates: readonly Candidate[]) => {
     kept += keepFrom(result, candidates, rank);

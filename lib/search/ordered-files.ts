@@ -66,19 +66,23 @@ function pathOf({ order, after, conditions }: Selection): Sql | undefined {
 }
 
 /**
- * A stretch of the walk along the index of the order, from the keys on: files that pass the conditions, and may match
- * or not. Undefined where no index has the order, as among files without a value for it.
+ * The first `count` files of a selection that have a value for its order, met on a walk along the index of that order:
+ * rows that the search index has not found are passed over without a look at the file. Undefined where no index has the
+ * order.
  */
-export function* walkedFiles(selection: Selection, stretch: number, dialect: Dialect): Steps<Candidate[] | undefined> {
+export function* walkedFiles(selection: Selection, count: number, dialect: Dialect): Steps<Candidate[] | undefined> {
   const path = pathOf(selection);
   if (path === undefined) return undefined;
   const { order, descending, match, conditions, after } = selection;
   const [column, beyond, direction] = [raw(KEYS[order]), raw(descending ? '<' : '>'), raw(descending ? 'DESC' : 'ASC')];
   const from = after === null ? empty : sql` AND (${column}, ${ID}) ${beyond} ${keysIn(after)}`;
-  const waiting = match === null ? empty : sql` AND ${NOT_WAITING}`;
+  const found =
+    match === null
+      ? empty
+      : sql` AND f.rowid IN (SELECT rowid FROM search_index WHERE search_index MATCH ${match}) AND ${NOT_WAITING}`;
   return yield* rows<Candidate>(sql`SELECT ${candidateColumns(dialect)} FROM files f INDEXED BY ${path}
-    WHERE ${column} IS NOT NULL${exactFilters(conditions)}${waiting}${from}
-    ORDER BY ${column} ${direction}, ${ID} ${direction} LIMIT ${stretch}`);
+    WHERE ${column} IS NOT NULL${found}${exactFilters(conditions)}${from}
+    ORDER BY ${column} ${direction}, ${ID} ${direction} LIMIT ${count}`);
 }
 
 /** How many files a selection has, and how many of them have a date that only JavaScript reads. */

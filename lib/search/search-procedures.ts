@@ -18,7 +18,7 @@ import {
   type Way,
   waitingFiles,
 } from './candidates.ts';
-import { indexQuery } from './index-terms.ts';
+import { type IndexQuery, indexQuery } from './index-terms.ts';
 import { largeResult } from './large-results.ts';
 import { type Match, MatchList } from './matching.ts';
 import { type Conditions, conditionsOf } from './search-conditions.ts';
@@ -34,8 +34,8 @@ export interface SearchFound {
 
 type SearchWire = Omit<SearchFound, 'files'> & { readonly files: readonly FileRow[] };
 
-const MANY = 10; // times the few: rows found by the index, past which those of a client are fewer
-const PLENTY = 25; // times the few: rows of a client or a range of sizes that are looked at rather than those
+const MANY = 10; // times the few: rows found by the index that are looked at one by one, sooner than counted and sorted
+const PLENTY = 25; // times the few: files of a client or a range of sizes that are looked at rather than more rows
 
 /** What a search is about, on its way through the plans. */
 interface Search {
@@ -52,6 +52,14 @@ function* lookAtEach({ request, conditions, dialect }: Search, go: (way: Way) =>
   return matches;
 }
 
+/** Rows that the index leads to, where they are few enough to look at each; undefined where not. */
+function* leadingRows({ candidates, exact }: IndexQuery, few: number): Steps<number[] | undefined> {
+  const found = yield* indexedRows(candidates, few);
+  if (found.length <= few) return found;
+  const more = yield* indexedRows(exact?.all ?? candidates, few * MANY);
+  return more.length <= few * MANY ? more : undefined;
+}
+
 /** The matches that the index leads to; undefined where a walk through the files is better. */
 function* throughIndex(search: Search): Steps<MatchList | undefined> {
   const { request, conditions, dialect } = search;
@@ -59,17 +67,14 @@ function* throughIndex(search: Search): Steps<MatchList | undefined> {
   const query = yield* indexQuery(request.term, request.extension);
   if (query === undefined) return undefined;
   if (query === null) return yield* lookAtEach(search, waitingFiles);
-  const found = yield* indexedRows(query.candidates, few);
-  if (found.length <= few) {
+  const found = yield* leadingRows(query, few);
+  if (found !== undefined) {
     return yield* lookAtEach(search, function* (way) {
       yield* filesOfRows(found, way);
       yield* waitingFiles(way);
     });
   }
-  if (yield* areFew(conditions, few * PLENTY)) {
-    const many = yield* indexedRows(query.candidates, few * MANY);
-    if (many.length > few * MANY) return yield* lookAtEach(search, fewFiles);
-  }
+  if (yield* areFew(conditions, few * PLENTY)) return yield* lookAtEach(search, fewFiles);
   const exact = query.exact === null ? undefined : yield* largeResult(request, conditions, query.exact, dialect);
   if (exact !== undefined) return exact;
   return yield* lookAtEach(search, function* (way) {
