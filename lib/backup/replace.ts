@@ -74,7 +74,7 @@ export async function replaceDatabase(
       for (const [path, name] of kept) await rename(name, path);
       await syncFolder(dirname(database));
     };
-    return { ...staged, ready, damaged: [...kept.values()].sort(), undo };
+    return { ...staged, ready, damaged: [...kept.values()].reverse(), undo };
   } finally {
     await removeDatabase(stage);
   }
