@@ -21,6 +21,7 @@ const LONG = { timeout: 900_000 }; // some hundred processes, one after the othe
 t.setTimeout(2 * LONG.timeout);
 
 const MIGRATING = fileURLToPath(new URL('./fixtures/migrating.ts', import.meta.url));
+const BARE = fileURLToPath(new URL('./fixtures/migrating-bare.ts', import.meta.url));
 
 /** Everything in a folder: names, sizes, modes, contents. */
 function contentsOf(folder: string): Record<string, string> {
@@ -117,14 +118,14 @@ t.test('a process that is killed between any two statements leaves the old versi
   const few = { clients: rows.clients.slice(0, 1), files: rows.files.slice(0, 2) };
   const counted = makeLegacy(join(root, 'counted'), few);
   const countIn = join(root, 'count');
-  const env = { NO_BACKUP: '1', COUNT_IN: countIn };
-  t.equal((await runScript(MIGRATING, [counted.path], { cwd: root, env })).code, 0);
+  const env = { COUNT_IN: countIn };
+  t.equal((await runScript(BARE, [counted.path], { cwd: root, env })).code, 0);
   const statements = Number(readFileSync(countIn, 'utf8'));
   t.ok(statements > 100, `${statements} statements`);
   const folder = join(root, 'killed');
   const { path, old } = makeLegacy(folder, few);
   for (let at = 0; at < statements; at += 1) {
-    const ended = await runScript(MIGRATING, [path], { cwd: root, env: { NO_BACKUP: '1', KILL_AT: String(at) } });
+    const ended = await runScript(BARE, [path], { cwd: root, env: { KILL_AT: String(at) } });
     if (ended.signal !== 'SIGKILL') t.fail(`statement ${at}: ended with ${ended.code}: ${ended.stderr}`);
     const journal = journalOf(path);
     if (journal.length > 0) t.fail(`statement ${at}: the journal holds ${journal}`);

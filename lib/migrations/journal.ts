@@ -43,9 +43,13 @@ export const ADOPTED = 'adopted';
 
 const ADOPTION = MIGRATIONS.findIndex(({ name }) => name === 'adoption');
 
-/** Whether an old server made the file and its rows have not been adopted yet. */
+/**
+ * Whether an old server made the file and its rows have not been adopted yet. A file that was adopted and taken back to an
+ * older version keeps the report of its adoption: what its clients were given then is theirs.
+ */
 export function isLegacy(state: SchemaState): boolean {
-  const { journal } = state;
+  const { journal, tables } = state;
   if (journal.length === 0) return lacksJournal(state);
-  return journal[0]?.appliedBy.startsWith(ADOPTED) === true && !journal.some(({ version }) => version >= ADOPTION);
+  const wasAdopted = tables.includes('catalog_reports') || journal.some(({ version }) => version >= ADOPTION);
+  return journal[0]?.appliedBy.startsWith(ADOPTED) === true && !wasAdopted;
 }

@@ -1,0 +1,70 @@
+/** `migrate`, `rollback` and `doctor` as their users run them. */
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import t from 'tap';
+import { LATEST_VERSION } from '../lib/migrations/migration-list.ts';
+import { cli } from './cli-run.ts';
+import { makeLegacyFile } from './fixtures/legacy-file.ts';
+import { someRows } from './fixtures/legacy-rows.ts';
+
+t.setTimeout(600_000);
+
+t.test('a legacy file is planned, rehearsed, migrated, taken back and examined', { timeout: 300_000 }, async (t) => {
+  const folder = t.testdir();
+  const database = join(folder, 'defensive.db');
+  makeLegacyFile(database, { version: 3, ...someRows() });
+  const run = (...args: string[]) => cli([...args, '--database', database]);
+  const json = async (...args: string[]) => JSON.parse((await run(...args, '--json')).stdout);
+
+  const plan = await run('migrate', '--plan');
+  t.match(plan, { code: 0, stdout: /adoption/, stderr: '' });
+  t.match(await json('migrate', '--plan'), { from: -1, to: LATEST_VERSION });
+  t.match(await run('migrate', '--rehearse'), { code: 0, stdout: /Problems +none/ });
+  t.notOk(
+    existsSync(join(folder, 'backups')) && readdirSync(join(folder, 'backups')).length > 0,
+    'nothing was done yet',
+  );
+
+  t.match(await json('migrate'), { from: -1, to: LATEST_VERSION, backup: /before-adoption/ });
+  t.match(await run('migrate'), { code: 0, stdout: /nothing to do/ });
+  t.match(await run('doctor'), { code: 0, stdout: /^Adopted .*[\s\S]*Nothing is wrong\./ });
+
+  const raw = new Database(database);
+  raw.pragma('foreign_keys = OFF');
+  raw.exec(
+    "INSERT INTO files (ID, FileName, PathName, ClientID) VALUES (x'00112233445566778899aabbccddeeff', 'a', 'a', x'99')",
+  );
+  raw.close();
+  t.match(await run('doctor'), {
+    code: 1,
+    stdout: /1 file belongs to a client that does not exist/,
+    stderr: /doctor --fix/,
+  });
+  t.match(await json('doctor', '--fix'), { fixed: true, repair: { orphanFiles: 1 } });
+  t.match(await run('doctor'), { code: 0, stdout: /Nothing is wrong/ });
+
+  t.match(await run('rollback', '--to', '4', '--plan'), {
+    code: 0,
+    stdout: /every version of a file but the current one/,
+  });
+  t.match(await run('rollback', '--to', '4'), { code: 0, stdout: /To +4/, stderr: /the older schema has none/ });
+  t.match(await json('migrate', '--to', '6'), { from: 4, to: 6 });
+  t.match(await json('migrate'), { from: 6, to: LATEST_VERSION });
+});
+
+t.test('what was asked wrongly', async (t) => {
+  const database = join(t.testdir(), 'defensive.db');
+  makeLegacyFile(database, { version: 0, ...someRows() });
+  for (const args of [
+    ['rollback'],
+    ['rollback', '--to', 'four'],
+    ['migrate', '--plan', '--rehearse'],
+    ['migrate', '--to', '99'],
+  ]) {
+    t.match(await cli([...args, '--database', database]), { code: 2, stdout: '', stderr: /^error: / }, args.join(' '));
+  }
+  const missing = join(t.testdir(), 'missing.db');
+  t.match(await cli(['migrate', '--database', missing]), { code: 1, stderr: /does not exist/ });
+  t.notOk(existsSync(missing));
+});
