@@ -50,11 +50,6 @@ export class Dispatcher {
     }
   }
 
-  /** Rejects what waits. */
-  rejectAll(error: unknown): void {
-    this.#queue.rejectAll(error);
-  }
-
   #pump(): void {
     if (this.#acquiring || this.#queue.length === 0) return;
     this.#acquiring = true;

@@ -159,7 +159,6 @@ export class SqliteEngine implements Engine {
 
   // Not awaited: a native statement that never ends cannot be interrupted, and close must not hang on it.
   #abandon(): void {
-    for (const dispatcher of [this.#reads, this.#writes]) dispatcher.rejectAll(closedError());
     for (const pool of [this.#readers, this.#writers]) pool.abandon(closedError());
   }
 }
