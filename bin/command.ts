@@ -19,7 +19,8 @@ export interface Call<Options = unknown> {
   /** The whole program, for commands that tell of it. */
   readonly program: Command;
   /**
-   * Opens the catalogue for `use` and closes it again. The file must exist unless it may be created.
+   * Opens the catalogue for `use` and closes it again. The file must exist, with no migrations pending, unless it may be
+   * created.
    * @throws {DatabaseError} why it cannot be opened
    */
   withCatalog<Result>(use: (db: DatabaseManager) => Promise<Result>, how?: { create: boolean }): Promise<Result>;

@@ -65,7 +65,8 @@ export function surroundings(
   const database = databaseOf(options);
   const logger = pino({ level: settings.logLevel }, pino.destination({ fd: 2, sync: true }));
   const withCatalog: Call['withCatalog'] = async (use, { create } = { create: false }) => {
-    const db = await openCatalog({ ...options, create, logger });
+    // A command that looks at a catalogue, of a server that is older perhaps, must not change its schema by the way.
+    const db = await openCatalog({ ...options, create, migrate: create ? 'auto' : 'off', logger });
     try {
       return await use(db);
     } finally {

@@ -1,9 +1,10 @@
 /** The commands that look into a catalogue: what they print, where, and the exit codes scripts rely on. */
 import { existsSync } from 'node:fs';
-import { mkdir, open, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { cli } from './cli-run.ts';
+import { makeLegacyFile } from './fixtures/legacy-file.ts';
 
 t.setTimeout(300_000); // a hundred processes
 
@@ -35,6 +36,26 @@ t.test('status: the schema for machines, the whole for people', async (t) => {
   t.equal(stderr, '');
   t.match(stdout, `Database  ${database}`);
   t.match(stdout, /Schema {4}version (\d+) of \1\nPending {3}nothing\nClients {3}1\nFiles {5}4\nBytes {5}24 B\n$/);
+});
+
+t.test('looking at a catalogue of an older server tells what is pending and changes nothing of it', async (t) => {
+  const old = join(t.testdir(), 'old.db');
+  makeLegacyFile(old, { version: 0, clients: [], files: [] });
+  const before = await readFile(old);
+  const { code, stdout, stderr } = await cli(['status', '--database', old]);
+  t.equal(code, 0, stderr);
+  t.match(
+    stdout,
+    /Schema {4}version - of \d+\nPending {3}0 \(base-schema\), 1 .*\nClients {3}-\nFiles {5}-\nBytes {5}-\n$/,
+  );
+  t.match(stderr, /migrate` brings the schema up to date/);
+  for (const args of [['clients'], ['stats'], ['search', 'a'], ['query', 'SELECT 1'], ['health'], ['doctor']]) {
+    const looked = await cli([...args, '--database', old]);
+    t.match(looked, { code: 1, stdout: '', stderr: /has not been adopted yet\. Run the migrations/ }, args.join(' '));
+  }
+  t.same(await readFile(old), before, 'the file is as it was');
+  t.match(await cli(['migrate', '--database', old]), { code: 0 });
+  t.match(await cli(['status', '--database', old]), { code: 0, stdout: /Pending {3}nothing\nClients {3}0\n/ });
 });
 
 t.test('stats: the library’s own result', async (t) => {
