@@ -39,6 +39,7 @@ const completeVersions: MigrationStep = {
   ],
   declares: { down: ['DROP COLUMN'] },
   loses: 'modification date, checksum, verification and type of versions but the current one, and operation ids',
+  cost: { table: 'files', upMicroseconds: 0, downMicroseconds: 12, bytes: 0 },
   safeVersion: 5,
 };
 
@@ -53,6 +54,7 @@ const adoption: MigrationStep = {
     down: [leaveAdoption],
   },
   declares: { up: ['DROP TABLE'], down: ['DROP TABLE'] },
+  cost: { table: 'files', upMicroseconds: 95, downMicroseconds: 0, bytes: 120 },
   safeVersion: 5,
 };
 
@@ -70,6 +72,7 @@ const versionIndexes: MigrationStep = {
     'DROP INDEX idx_file_versions_operation',
     'DROP INDEX idx_file_versions_number',
   ],
+  cost: { table: 'files', upMicroseconds: 1.5, downMicroseconds: 0.2, bytes: 50 },
   safeVersion: 5,
 };
 
@@ -91,6 +94,7 @@ const leanIndexes: MigrationStep = {
     'CREATE INDEX idx_files_verified ON files(Verified)',
     'CREATE INDEX idx_files_client_id ON files(ClientID)',
   ],
+  cost: { table: 'files', upMicroseconds: 1, downMicroseconds: 2.5, bytes: 0 },
   safeVersion: 5,
 };
 

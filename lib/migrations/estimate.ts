@@ -10,7 +10,7 @@ const MICROSECONDS_PER_MS = 1_000;
 const BYTES_PER_MB = 1024 * 1024;
 
 /** What the probe took on the machine where the costs were measured, in milliseconds. */
-const REFERENCE_PROBE_MS = 25;
+export const REFERENCE_PROBE_MS = 25;
 
 /** Milliseconds a megabyte of the database: copying and checking the copy in full, and checking before and after. */
 const BACKUP_MS_PER_MB = 16;

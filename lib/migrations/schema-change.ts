@@ -14,7 +14,7 @@ import { DatabaseError, ValidationError } from '../errors.ts';
 import type { CallOptions, Engine, Executor } from '../sql/engine.ts';
 import { describe } from '../validation.ts';
 import { assertDeclared } from './dangerous-operations.ts';
-import { type Estimate, estimate, speedProbe } from './estimate.ts';
+import { type Estimate, estimate, REFERENCE_PROBE_MS, speedProbe } from './estimate.ts';
 import { isLegacy, KNOWN, statusOf } from './journal.ts';
 import { assertFits, type SchemaState } from './journal-check.ts';
 import { type Direction, type Migration, orderedName, type WorkContext } from './migration.ts';
@@ -115,8 +115,8 @@ export class SchemaChange {
     this.#host = host;
   }
 
-  /** What a change to a version would do, for a file in this state. */
-  async plan(executor: Executor, state: SchemaState, to: number): Promise<MigrationPlan> {
+  /** What a change to a version would do, for a file in this state; the time is only right where it `probes` the machine. */
+  async plan(executor: Executor, state: SchemaState, to: number, probes = true): Promise<MigrationPlan> {
     const { database, rules, free = freeBytes } = this.#host;
     const { current: from } = statusOf(state.journal);
     const direction = to < from ? 'down' : 'up';
@@ -125,7 +125,7 @@ export class SchemaChange {
     const measured = {
       rows: await executor.run(tableRows, COST_TABLES),
       databaseBytes: bytes,
-      probeMs: await executor.run(speedProbe, null),
+      probeMs: probes ? await executor.run(speedProbe, null) : REFERENCE_PROBE_MS,
       backup,
       validation: rules.migrationValidation && state.tables.length > 0 && from !== to,
     };
@@ -197,7 +197,7 @@ export class SchemaChange {
   /** Makes sure that everything fits on the disk, then copies the file as it is: nothing was changed yet. */
   async #backup(connection: Executor, state: SchemaState, from: number, to: number): Promise<string | null> {
     const { database, rules, logger, free = freeBytes } = this.#host;
-    const { growthBytes, backupBytes } = await this.plan(connection, state, to);
+    const { growthBytes, backupBytes } = await this.plan(connection, state, to, false);
     const isTogether = (await deviceOf(rules.backupDir)) === (await deviceOf(database));
     await assertRoom(dirname(database), growthBytes + (isTogether ? backupBytes : 0), 'the migration', free);
     await removeDeadPartials(rules.backupDir);
