@@ -19,6 +19,7 @@ import { fileURLToPath } from 'node:url';
 import Database from 'better-sqlite3';
 import t, { type Test } from 'tap';
 import { type RestoreParts, restoreLive, restoreParts } from '../lib/backup/restore.ts';
+import { lastMaintenance } from '../lib/core/maintenance-history.ts';
 import { type CatalogOptions, type DatabaseError, DatabaseManager } from '../lib/index.ts';
 import { openFile } from '../lib/opening.ts';
 import { backupHost } from '../lib/restoring.ts';
@@ -354,14 +355,17 @@ t.test('a drill proves the newest backup and is remembered; one that cannot be r
   const good = await db.backups.drill();
   t.match(good, { ok: true, problems: [], counts: { clients: 1, files: FILES }, path: /\.zst$/ });
   t.ok(good.durationMs > 0);
-  const rows = await db.query(
-    'SELECT Kind AS "kind", Succeeded AS "ok", Detail AS "detail" FROM maintenance_history ORDER BY ID DESC',
-  );
-  t.same(rows[0], { kind: 'drill', ok: 1, detail: good.path });
+  const last = await db.run(lastMaintenance, null);
+  t.match(last, {
+    drill: { ok: true, detail: good.path, startedAt: good.startedAt },
+    backup: { ok: true },
+    restore: null,
+  });
   const bytes = readFileSync(good.path);
   bytes[bytes.length >> 1]! ^= 1;
   writeFileSync(good.path, bytes);
   t.match(await db.backups.drill(), { ok: false, problems: [/checksum/], counts: null });
+  t.same((await db.run(lastMaintenance, null)).drill, last.drill, 'the last proven one is still that before');
   t.same(unfinished(join(folder, 'backups')), []);
   const empty = await openCatalogue(t, join(folder, 'other.db'), { backupDir: join(folder, 'none') });
   await t.rejects(empty.backups.drill(), { code: 'CATALOG_NOT_FOUND' } satisfies Partial<DatabaseError>);

@@ -54,7 +54,7 @@ function refuseLink(field: string, path: string): never {
 }
 
 /** The absolute form of a path. @throws {ValidationError} for one that opens another file than it says */
-export function checkPath(value: unknown, field: string): string {
+function checkPath(value: unknown, field: string): string {
   const path = checkText(value, field, { max: MAX_PATH });
   // The driver trims names.
   return path === path.trim() ? resolve(path) : refuse(field, value, 'a path without spaces around it');

@@ -9,7 +9,7 @@ import { DatabaseError } from '../errors.ts';
 import { backupOfManifest, type Manifest, manifestPath, manifestText } from './manifest.ts';
 
 /** Files that SQLite keeps beside a database. */
-export const COMPANIONS = ['-journal', '-wal', '-shm'] as const;
+const COMPANIONS = ['-journal', '-wal', '-shm'] as const;
 
 /** The temporary name of a file while this process makes it. */
 export const partialPath = (path: string): string => `${path}.${process.pid}.partial`;
