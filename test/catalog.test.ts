@@ -101,7 +101,9 @@ t.test('pages hold every row once, in order, while rows are written', async (t) 
   const db = await openFresh(t);
   const { id } = await db.clients.save({ name: 'alpha' });
   const { id: other } = await db.clients.save({ name: 'beta' });
-  await db.files.saveMany(Array.from({ length: 250 }, (_, n) => fileOf(id, n)));
+  await db.files.saveMany(Array.from({ length: 150 }, (_, n) => fileOf(id, n)));
+  // Many files of one name, as in folders of code.
+  await db.files.saveMany(Array.from({ length: 100 }, (_, n) => ({ ...fileOf(id, 77), originalPath: `p/${n}` })));
   await fc.assert(
     fc.asyncProperty(fc.integer({ min: 1, max: 99 }), async (limit) => {
       const seen: CatalogFile[] = [];
@@ -210,6 +212,17 @@ t.test(
     t.equal(await db.files.find(id, 'file-3.txt', 'docs/3'), null);
   },
 );
+
+t.test('a client whose files claim more bytes than SQLite can add is audited and deleted like any other', async (t) => {
+  const db = await openFresh(t, { defaultQuotaBytes: null });
+  const { id } = await db.clients.save({ name: 'boaster' });
+  const sizes = Array.from({ length: 1_030 }, (_, n) => ({ ...fileOf(id, n), fileSize: Number.MAX_SAFE_INTEGER }));
+  t.equal((await db.files.saveMany(sizes)).saved, 1_030);
+  const claimed = 1_030 * Number.MAX_SAFE_INTEGER;
+  t.match(await db.quotas.audit(), { checked: 1 });
+  t.match(await db.clients.delete(id), { deleted: 1_030, bytes: claimed });
+  t.equal(await db.files.count(), 0);
+});
 
 t.test('files.save() with an operationId saves once, whatever happens in between', async (t) => {
   const db = await openFresh(t);

@@ -51,17 +51,34 @@ export const listFiles = procedure(
   { decode: toFiles },
 );
 
-/** A page of a client's files by name and original path, one row more than asked for. */
+/** Where a page of a client's files goes on. */
+type ClientPageRequest = PageRequest & { readonly clientId: string };
+
+const ofClient = (clientId: string, condition: Sql, limit: number, dialect: Dialect) =>
+  rows<FileRow>(sql`SELECT ${fileColumns(dialect)} FROM files f WHERE f.ClientID = ${idBytes(clientId)} AND ${condition}
+    ORDER BY f.FileName, coalesce(f.OriginalPath, ''), f.ID LIMIT ${limit}`);
+
+/**
+ * A page of a client's files by name and original path, one row more than asked for. The rest of the last name and the
+ * names after it are two questions: of one comparison of all three keys SQLite uses the name alone, and would pass over
+ * every file of that name again.
+ */
 export const listFilesOfClient = procedure(
   'files.forClient',
   'read',
-  function* ({ clientId, limit, after }: PageRequest & { readonly clientId: string }, dialect) {
-    const keys = sql`(f.FileName, coalesce(f.OriginalPath, ''), f.ID)`;
-    const condition =
-      after === null ? sql`1 = 1` : sql`${keys} > (${after[0]}, ${after[1]}, ${idBytes(String(after[2]))})`;
-    return yield* rows<FileRow>(sql`SELECT ${fileColumns(dialect)} FROM files f
-      WHERE f.ClientID = ${idBytes(clientId)} AND ${condition}
-      ORDER BY f.FileName, coalesce(f.OriginalPath, ''), f.ID LIMIT ${limit + 1}`);
+  function* ({ clientId, limit, after }: ClientPageRequest, dialect): Steps<FileRow[]> {
+    if (after === null) return yield* ofClient(clientId, sql`1 = 1`, limit + 1, dialect);
+    const [name, path, id] = after.map(String);
+    const place = sql`coalesce(f.OriginalPath, '')`;
+    const sameName = yield* ofClient(
+      clientId,
+      sql`f.FileName = ${name} AND ${place} >= ${path} AND (${place} > ${path} OR f.ID > ${idBytes(id ?? '')})`,
+      limit + 1,
+      dialect,
+    );
+    const room = limit + 1 - sameName.length;
+    if (room === 0) return sameName;
+    return [...sameName, ...(yield* ofClient(clientId, sql`f.FileName > ${name}`, room, dialect))];
   },
   { decode: toFiles },
 );
