@@ -168,7 +168,7 @@ export const deleteClient = procedure('clients.delete', 'write', function* (id: 
   yield* requireClient(id, dialect);
   const client = idBytes(id);
   const ofClient = sql`SELECT ID FROM files WHERE ClientID = ${client}`;
-  const versions = yield* one<{ bytes: number }>(sql`SELECT coalesce(sum(FileSize), 0) AS "bytes"
+  const versions = yield* one<{ bytes: number }>(sql`SELECT coalesce(sum(CAST(FileSize AS REAL)), 0) AS "bytes"
     FROM file_versions WHERE FileID IN (${ofClient})`);
   const named = yield* all<{ path: string }>(sql`SELECT PathName AS "path" FROM file_versions
     WHERE FileID IN (${ofClient}) UNION SELECT PathName FROM files WHERE ClientID = ${client} AND HighestVersion = 0`);

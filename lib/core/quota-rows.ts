@@ -46,6 +46,9 @@ export const toQuota = ([clientId, quotaBytes, usedBytes, reservedBytes, warning
   warningThreshold,
 });
 
+/** The bytes of versions, of a table called `v`: as REAL, since whole numbers past 2^63 end the statement. */
+export const sumOfSizes = sql`coalesce(sum(CAST(v.FileSize AS REAL)), 0)`;
+
 /** What a limit is held against, in bytes. */
 export interface Room {
   readonly quotaBytes: number;

@@ -3,6 +3,7 @@ import sql from 'sql-template-tag';
 import { UNLIMITED_BYTES } from '../core/client-procedures.ts';
 import { now } from '../core/dates.ts';
 import { idBytes } from '../core/ids.ts';
+import { sumOfSizes } from '../core/quota-rows.ts';
 import { one, procedure, run, type Steps } from '../sql/procedure.ts';
 
 /** What is recorded of a client's use, and what its versions come to. Sizes in bytes. */
@@ -14,7 +15,7 @@ export interface MeasuredUse {
 function* measure(clientId: string): Steps<MeasuredUse | null> {
   const id = idBytes(clientId);
   const found = yield* one<MeasuredUse>(sql`SELECT coalesce(q.UsedBytes, 0) AS "recordedBytes",
-    (SELECT coalesce(sum(v.FileSize), 0) FROM files f JOIN file_versions v ON v.FileID = f.ID
+    (SELECT ${sumOfSizes} FROM files f JOIN file_versions v ON v.FileID = f.ID
       WHERE f.ClientID = c.ID) AS "actualBytes"
     FROM clients c LEFT JOIN client_quotas q ON q.ClientID = c.ID WHERE c.ID = ${id}`);
   return found ?? null;

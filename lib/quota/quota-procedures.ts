@@ -3,7 +3,7 @@ import sql from 'sql-template-tag';
 import { now } from '../core/dates.ts';
 import { idBytes } from '../core/ids.ts';
 import type { PageRequest } from '../core/pages.ts';
-import { type Quota, type QuotaRow, selectQuotas, toQuota } from '../core/quota-rows.ts';
+import { type Quota, type QuotaRow, selectQuotas, sumOfSizes, toQuota } from '../core/quota-rows.ts';
 import { NotFoundError } from '../errors.ts';
 import { one, procedure, row, rows, run, type Steps } from '../sql/procedure.ts';
 
@@ -41,7 +41,7 @@ export const listQuotas = procedure(
 function* insertQuota({ clientId, quotaBytes, warningThreshold }: QuotaToSet): Steps<void> {
   const id = idBytes(clientId);
   yield* run(sql`INSERT INTO client_quotas (ClientID, QuotaBytes, UsedBytes, LastUpdated, WarningThreshold)
-    VALUES (${id}, ${quotaBytes}, (SELECT coalesce(sum(v.FileSize), 0) FROM file_versions v
+    VALUES (${id}, ${quotaBytes}, (SELECT ${sumOfSizes} FROM file_versions v
       JOIN files f ON f.ID = v.FileID WHERE f.ClientID = ${id}), ${now()}, coalesce(${warningThreshold}, 0.8))`);
 }
 
