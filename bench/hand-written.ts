@@ -9,23 +9,9 @@ import { saveFile } from '../lib/core/save-file.ts';
 import { keepIndex } from '../lib/search/search-index.ts';
 import { sqliteDialect } from '../lib/sql/dialect.ts';
 import { driveSync, type Step } from '../lib/sql/procedure.ts';
+import { PRAGMAS } from './settings.ts';
 
 type Statement = Database.Statement<unknown[]>;
-
-// The settings of lib/pool/connection.ts. Durability is the same for every contestant.
-const PRAGMAS = [
-  'journal_mode = WAL',
-  'synchronous = FULL',
-  'foreign_keys = ON',
-  'recursive_triggers = ON',
-  'cache_size = 10000',
-  'temp_store = MEMORY',
-  'journal_size_limit = 67108864',
-  'trusted_schema = OFF',
-  'cell_size_check = ON',
-  'secure_delete = ON',
-  'wal_autocheckpoint = 4000',
-];
 
 /** Opens a catalogue by hand, with the library's settings. */
 export function openByHand(path: string): Database.Database {

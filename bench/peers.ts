@@ -20,7 +20,7 @@ import { sampleFiles } from './sample-files.ts';
 import { ratios } from './statistics.ts';
 
 const PEERS: readonly Peer[] = [betterSqlite3, kysely, drizzle, typeorm, knex, nodeSqlite3, libsql];
-const SLOWER = 10; // peers make a tenth of the calls
+const SLOWER = 10; // peers make a tenth of the saves, and all of the lookups
 const LEAST_ROWS = 100;
 const STRIDE = 7919;
 
@@ -93,7 +93,7 @@ async function someIds(path: string): Promise<string[]> {
 const roundOf =
   (each: Contestant, catalogue: StoredCatalogue, ids: readonly string[], rows: number) => async (round: number) => {
     const files = sampleFiles(catalogue.files + round * rows, each.rows, catalogue.clientIds);
-    const keys = Array.from({ length: each.rows }, (_, call) => ids[(call * STRIDE) % ids.length] as string);
+    const keys = Array.from({ length: rows }, (_, call) => ids[(call * STRIDE) % ids.length] as string);
     return { save: await each.save(files), get: await each.get(keys) };
   };
 

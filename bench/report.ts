@@ -45,7 +45,7 @@ export function loopLines(
 }
 
 /** Whether a figure reaches its target; null without one. */
-export function reaches({ median, target }: Figure): boolean | null {
+function reaches({ median, target }: Figure): boolean | null {
   if (target === null) return null;
   return 'least' in target ? median >= target.least : median <= target.most;
 }

@@ -3,7 +3,8 @@
  * Statements are prepared once, as their users do; each save is one transaction.
  */
 import BetterSqlite3 from 'better-sqlite3';
-import { fileOfRow, load, Mutex, type Peer, type PeerSession, type PlainSave, PRAGMAS } from './peer.ts';
+import { PRAGMAS } from '../settings.ts';
+import { fileOfRow, load, Mutex, type Peer, type PeerSession, type PlainSave } from './peer.ts';
 import { type InsertName, insertsOf, LAST_SEEN, LOOKUP, QUOTA, STORED, valuesOf } from './statements.ts';
 
 type Synchronous = Pick<BetterSqlite3.Database, 'close' | 'pragma' | 'prepare' | 'transaction'>;

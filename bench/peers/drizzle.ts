@@ -1,6 +1,7 @@
 /** Drizzle on better-sqlite3: synchronous transactions, and a prepared query for the lookup, as its manual advises. */
 import Database from 'better-sqlite3';
-import { FILE_COLUMNS, fileOfRow, load, type Peer, type PlainSave, PRAGMAS } from './peer.ts';
+import { PRAGMAS } from '../settings.ts';
+import { FILE_COLUMNS, fileOfRow, load, type Peer, type PlainSave } from './peer.ts';
 
 const TABLES: Readonly<Record<string, readonly string[]>> = {
   clients: ['ID', 'LastSeen'],

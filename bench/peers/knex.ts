@@ -1,5 +1,7 @@
 /** Knex on better-sqlite3, with its query builder; its pool of one connection queues the transactions. */
-import { FILE_COLUMNS, fileOfRow, load, type Peer, type PlainSave, PRAGMAS } from './peer.ts';
+
+import { PRAGMAS } from '../settings.ts';
+import { FILE_COLUMNS, fileOfRow, load, type Peer, type PlainSave } from './peer.ts';
 
 interface Connection {
   pragma(text: string): unknown;

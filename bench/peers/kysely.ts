@@ -1,6 +1,7 @@
 /** Kysely on better-sqlite3, with its query builder; it queues transactions for its one connection by itself. */
 import Database from 'better-sqlite3';
-import { FILE_COLUMNS, fileOfRow, load, type Peer, type PlainSave, PRAGMAS } from './peer.ts';
+import { PRAGMAS } from '../settings.ts';
+import { FILE_COLUMNS, fileOfRow, load, type Peer, type PlainSave } from './peer.ts';
 
 export const kysely: Peer = {
   name: 'Kysely',

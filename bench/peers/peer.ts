@@ -39,21 +39,6 @@ export interface Peer {
 /** Loads a package that may be absent; its types are not known here, because the product does not install it. */
 export const load = (name: string) => import(name);
 
-/** The settings every contestant has. */
-export const PRAGMAS = [
-  'journal_mode = WAL',
-  'synchronous = FULL',
-  'foreign_keys = ON',
-  'recursive_triggers = ON',
-  'cache_size = 10000',
-  'temp_store = MEMORY',
-  'journal_size_limit = 67108864',
-  'trusted_schema = OFF',
-  'cell_size_check = ON',
-  'secure_delete = ON',
-  'wal_autocheckpoint = 4000',
-] as const;
-
 /** The columns of a lookup. */
 export const FILE_COLUMNS = [
   'ID',

@@ -3,7 +3,8 @@
  * each other, so callers take turns.
  */
 import Database from 'better-sqlite3';
-import { FILE_COLUMNS, fileOfRow, load, Mutex, type Peer, type PlainSave, PRAGMAS } from './peer.ts';
+import { PRAGMAS } from '../settings.ts';
+import { FILE_COLUMNS, fileOfRow, load, Mutex, type Peer, type PlainSave } from './peer.ts';
 
 const BINARY = { type: 'blob' } as const;
 const INTEGER = { type: 'integer', nullable: true } as const;
