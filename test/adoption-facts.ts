@@ -9,7 +9,7 @@ type Row = Record<string, unknown>;
 const hex = (value: unknown) => (Buffer.isBuffer(value) ? value.toString('hex') : String(value));
 
 /** The instant of a date as the old server wrote it, where the zone is UTC; NaN for none. */
-export function instantOf(text: unknown): number {
+function instantOf(text: unknown): number {
   if (typeof text !== 'string') return Number.NaN;
   if (/^\d{10}$/.test(text)) return Number(text) * 1_000;
   const plain = text

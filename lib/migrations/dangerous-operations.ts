@@ -15,15 +15,12 @@ import {
 } from './sql-tokens.ts';
 
 /** The kinds of statement that need a declaration. */
-export const DANGEROUS_OPERATIONS = [
-  'DROP TABLE',
-  'DROP COLUMN',
-  'DELETE without WHERE',
-  'UPDATE without WHERE',
-  'PRAGMA writable_schema',
-] as const;
-
-export type DangerousOperation = (typeof DANGEROUS_OPERATIONS)[number];
+export type DangerousOperation =
+  | 'DROP TABLE'
+  | 'DROP COLUMN'
+  | 'DELETE without WHERE'
+  | 'UPDATE without WHERE'
+  | 'PRAGMA writable_schema';
 
 /** A statement that can lose data. */
 export interface DangerousStatement {

@@ -75,7 +75,7 @@ export interface MigrationStep {
 }
 
 /** What a migration costs, for estimates: see docs/MIGRATIONS.md for how the figures were taken. */
-export interface MigrationCost {
+interface MigrationCost {
   readonly table: 'files' | 'file_versions' | 'clients' | 'client_activity';
   readonly upMicroseconds: number;
   readonly downMicroseconds: number;

@@ -5,7 +5,7 @@
 import type { Migration } from './migration.ts';
 import { isMark, isWord, nameOf, parenthesisDepths, type Token, tokensOf } from './sql-tokens.ts';
 
-export type ObjectKind = 'table' | 'index' | 'trigger' | 'view';
+type ObjectKind = 'table' | 'index' | 'trigger' | 'view';
 
 /** A column as a statement defines it. */
 export interface ColumnDefinition {

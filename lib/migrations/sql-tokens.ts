@@ -5,7 +5,7 @@
  */
 
 /** A word may be a keyword or a name; a name was quoted and is never a keyword. */
-export type TokenKind = 'word' | 'name' | 'string' | 'number' | 'mark';
+type TokenKind = 'word' | 'name' | 'string' | 'number' | 'mark';
 
 export interface Token {
   readonly kind: TokenKind;
@@ -62,7 +62,7 @@ export const nameOf = (token: Token | undefined): string | undefined =>
   token === undefined || token.kind === 'number' || token.kind === 'mark' ? undefined : token.text.toLowerCase();
 
 /** Where the body of a trigger begins, past BEGIN; -1 for any other statement. */
-export function triggerBody(tokens: readonly Token[]): number {
+function triggerBody(tokens: readonly Token[]): number {
   const kind = isWord(tokens[1], 'TEMP', 'TEMPORARY') ? tokens[2] : tokens[1];
   if (!isWord(tokens[0], 'CREATE') || !isWord(kind, 'TRIGGER')) return -1;
   const begin = tokens.findIndex((token) => isWord(token, 'BEGIN'));

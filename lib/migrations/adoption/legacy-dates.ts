@@ -21,9 +21,6 @@ const isoText = (instant: number): string | undefined => {
   return CANONICAL.test(text) ? text : undefined;
 };
 
-/** The zone of this machine, by its IANA name. */
-export const systemTimeZone = (): string => new Intl.DateTimeFormat().resolvedOptions().timeZone;
-
 /** Milliseconds to add to UTC for the local time of a zone. */
 class Zone {
   readonly #format: Intl.DateTimeFormat;
