@@ -80,7 +80,8 @@ const operation = fc.oneof(
 type Operation = typeof operation extends fc.Arbitrary<infer Value> ? Value : never;
 
 const optional = <Value>(value: fc.Arbitrary<Value>) => fc.option(value, { nil: undefined, freq: 2 });
-const rarely = <Value>(value: fc.Arbitrary<Value>) => fc.oneof({ weight: 4, arbitrary: fc.constant(undefined) }, value);
+const rarely = <Value>(value: fc.Arbitrary<Value>) =>
+  fc.oneof({ weight: 15, arbitrary: fc.constant(undefined) }, value);
 const filters = fc.record({
   term: optional(fc.oneof({ weight: 3, arbitrary: anyText(2) }, anyText(4), fc.constant('report.txt'))),
   fileType: rarely(fc.constantFrom('txt', '.TXT', 'pdf', 'gz', 'ß', '\u212a')),
@@ -238,9 +239,11 @@ t.test('random histories: matches, their order and their number are those of a l
           maxLength: 40,
         },
       ),
-      async (operations, searches) => {
+      fc.boolean(),
+      async (operations, searches, isIndexed) => {
         await history.begin();
         for (const step of operations) await history.attempt(step);
+        if (isIndexed) await indexAll(db);
         const files = await storedFiles(db);
         for (const {
           filter: { client, ...given },
