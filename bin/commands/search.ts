@@ -10,7 +10,9 @@ import { addPageOptions, type PageSettings, pageOf, tellNext } from './pages.ts'
 
 interface SearchSettings extends PageSettings {
   readonly client?: string;
+  readonly clientName?: string;
   readonly type?: string;
+  readonly mime?: string;
   readonly category?: string;
   readonly from?: string;
   readonly to?: string;
@@ -30,7 +32,9 @@ function parseSize(text: string): number {
 const addFilters = (command: Command): Command =>
   command
     .option('--client <name>', 'only files of this client')
+    .option('--client-name <part>', 'only files of clients whose name contains this')
     .option('--type <extension>', 'only names with this extension, such as pdf')
+    .option('--mime <type>', 'only files of this MIME type, such as image/png')
     .option('--category <name>', 'only files of this category')
     .option('--from <date>', 'modified then or later; a day is meant in UTC')
     .option('--to <date>', 'modified then or earlier; the day itself is included')
@@ -48,11 +52,12 @@ async function filterOf(
   term: string | undefined,
   settings: SearchSettings,
 ): Promise<SearchFilter> {
-  const { client, type, category, from, to, minSize, maxSize, verified, sort, order } = settings;
+  const { client, clientName, type, mime, category, from, to, minSize, maxSize, verified, sort, order } = settings;
   return {
-    ...{ term, category, minSize, maxSize, sort, order },
+    ...{ term, clientName, category, minSize, maxSize, sort, order },
     clientId: client === undefined ? undefined : (await requireClient(db, client)).id,
     fileType: type,
+    mimeType: mime,
     dateFrom: from,
     dateTo: to,
     verifiedOnly: verified,
