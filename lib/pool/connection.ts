@@ -52,9 +52,19 @@ function applySettings(database: Database.Database, settings: ConnectionSettings
   for (const [name, value] of Object.entries(pragmas)) database.pragma(`${name} = ${value}`);
 }
 
+/** @throws {DatabaseError} CATALOG_IO for a missing folder, which the driver finds before SQLite does */
+function openFile(path: string, options: Database.Options): Database.Database {
+  try {
+    return new Database(path, options);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw new DatabaseError('CATALOG_IO', error.message, { cause: error });
+  }
+}
+
 function openDatabase(settings: ConnectionSettings): Database.Database {
   const { database: path, readOnly: readonly, busyTimeoutMs: timeout } = settings;
-  const database = new Database(path, { readonly, fileMustExist: true, timeout });
+  const database = openFile(path, { readonly, fileMustExist: true, timeout });
   try {
     assertSqliteVersion(String(database.prepare('SELECT sqlite_version()').pluck().get()));
     applySettings(database, settings);

@@ -149,15 +149,25 @@ export class Lending {
     const pool = this.#pools[intent];
     const thread = await this.#acquire(pool, signal);
     const connection = new LentConnection(thread, intent);
-    const lend: LendWriter = async (work) => {
-      const lent = new LentConnection(thread, intent);
+    let last: Promise<unknown> = Promise.resolve();
+    let lent: LentConnection | undefined;
+    const lendNext = async <Lent>(work: (connection: Executor) => Promise<Lent>): Promise<Lent> => {
+      if (!connection.active) throw alreadyEnded();
+      lent = new LentConnection(thread, intent);
       await lent.begin(true);
       return this.#use(lent, work, Number.POSITIVE_INFINITY);
+    };
+    const lend: LendWriter = async (work) => {
+      if (this.#heldByCaller().some((held) => held.connection === lent)) throw selfWait('a transaction');
+      const loan = last.then(() => lendNext(work));
+      last = loan.catch(() => undefined);
+      return loan;
     };
     try {
       return await this.#current.run({ connection, pool, outer: this.#current.getStore() }, () => use(lend));
     } finally {
       connection.retire(alreadyEnded());
+      await last; // a transaction that was begun and not waited for still has the connection
       await pool.release(thread);
     }
   }
