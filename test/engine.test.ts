@@ -198,6 +198,7 @@ t.test('a file that cannot be opened is a typed failure at once, and nothing run
   const open = (name: string, options: Partial<SqliteEngineOptions> = {}) =>
     SqliteEngine.open(engineOptions(join(folder, name), options));
   await t.rejects(open('missing.db'), { code: 'CATALOG_IO' });
+  await t.rejects(open('missing/in.db'), { code: 'CATALOG_IO', message: /the directory does not exist/ });
   await t.rejects(open('text.db'), { code: 'CATALOG_CORRUPT' });
   await writeFile(join(folder, 'empty.db'), '');
   await t.rejects(open('empty.db', { procedureModules: ['file:///nowhere.ts'] }), { code: 'ERR_MODULE_NOT_FOUND' });
