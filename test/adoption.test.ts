@@ -110,7 +110,7 @@ const CASES: readonly (readonly [version: number, odd: OddState | undefined])[] 
 t.strictSame(new Set(CASES.map(([, odd]) => odd)), new Set([undefined, ...ODD_STATES]), 'every state has a case');
 
 for (const [version, odd] of CASES) {
-  t.test(`version ${version}, ${odd ?? 'as the server left it'}`, LONG, async (t) => {
+  t.test(`version ${version}, ${odd ?? 'as the server left it'}`, { ...LONG }, async (t) => {
     const { path, old } = twoFiles(join(t.testdir(), 'data'), { version, odd, ...someRows() });
     const recorded = () => {
       const database = new Database(path, { readonly: true });
@@ -131,7 +131,7 @@ for (const [version, odd] of CASES) {
   });
 }
 
-t.test('whatever an old server stored is still there', LONG, async (t) => {
+t.test('whatever an old server stored is still there', { ...LONG }, async (t) => {
   const root = t.testdir();
   const version = fc.integer({ min: 0, max: 5 });
   const state = fc.constantFrom(undefined, undefined, undefined, ...ODD_STATES);
@@ -252,7 +252,7 @@ const reason = existsSync(FIXTURES) ? false : 'LEGACY_FIXTURES names no folder o
 
 t.test('files that the server itself made', { skip: reason, ...LONG }, async (t) => {
   for (const name of readdirSync(FIXTURES).filter((file) => file.endsWith('.db'))) {
-    await t.test(name, LONG, async (t) => {
+    await t.test(name, { ...LONG }, async (t) => {
       const folder = t.testdir();
       const [path, old] = [join(folder, 'defensive.db'), join(folder, 'old.db')];
       copyFileSync(join(FIXTURES, name), path);

@@ -102,9 +102,9 @@ function columnsOf(path: string): Map<string, string[]> {
   }
 }
 
-t.test('down and up again keeps everything that the versions share', LONG, async (t) => {
+t.test('down and up again keeps everything that the versions share', { ...LONG }, async (t) => {
   for (let to = 0; to < LATEST_VERSION; to += to < 8 ? 1 : 3) {
-    await t.test(`by version ${to}`, LONG, async (t) => {
+    await t.test(`by version ${to}`, { ...LONG }, async (t) => {
       const path = join(t.testdir(), 'defensive.db');
       const db = await filled(path);
       const down = await db.migrations.down({ to });

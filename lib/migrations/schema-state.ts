@@ -1,5 +1,5 @@
 /** Reading what a file is: the procedures that every thread has, because every open needs them. */
-import sql from 'sql-template-tag';
+import sql, { raw } from 'sql-template-tag';
 import type { Dialect } from '../sql/dialect.ts';
 import { all, procedure, type Steps } from '../sql/procedure.ts';
 import { assertOurs, type JournalRow, type KnownChecksums, type SchemaState } from './journal-check.ts';
@@ -18,7 +18,12 @@ function* readState(dialect: Dialect): Steps<SchemaState> {
 
 export const schemaState = procedure('migrations.schemaState', 'read', (_: null, dialect) => readState(dialect));
 
-/** Looks at a file before anything else does. @throws what {@link assertOurs} throws */
+/**
+ * Looks at a file before anything else does. A view in the place of a table counts as a table here: it is nothing of ours.
+ * @throws what {@link assertOurs} throws
+ */
 export const lookAtFile = procedure('migrations.look', 'read', function* (known: KnownChecksums, dialect): Steps<void> {
-  assertOurs(yield* readState(dialect), known);
+  const state = yield* readState(dialect);
+  const views = yield* all<{ name: string }>(raw('SELECT name AS "name" FROM sqlite_schema WHERE type = \'view\''));
+  assertOurs({ ...state, tables: [...state.tables, ...views.map(({ name }) => name)] }, known);
 });
