@@ -1,4 +1,4 @@
--- The schema of version 16. Written by `npm run schema:dump`; compared by the tests.
+-- The schema of version 18. Written by `npm run schema:dump`; compared by the tests.
 
 CREATE TABLE adopted_rows (
   ID INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -203,6 +203,11 @@ CREATE TRIGGER catalog_file_uncounted AFTER DELETE ON files BEGIN
   ON CONFLICT (ClientID, Date)
   DO UPDATE SET Files = excluded.Files, Bytes = excluded.Bytes, UsedBytes = excluded.UsedBytes; END;
 
+CREATE TRIGGER catalog_path_carried AFTER UPDATE OF PathName ON files
+  WHEN NEW.PathName IS NOT OLD.PathName AND NEW.CurrentVersion = OLD.CurrentVersion BEGIN
+  UPDATE file_versions SET PathName = NEW.PathName
+  WHERE FileID = NEW.ID AND VersionNumber = NEW.CurrentVersion; END;
+
 CREATE TRIGGER search_file_deleted AFTER DELETE ON files BEGIN INSERT INTO search_todo (FileRow) SELECT OLD.rowid WHERE NOT EXISTS (SELECT 1 FROM search_todo WHERE FileRow = OLD.rowid); END;
 
 CREATE TRIGGER search_file_identified BEFORE UPDATE OF ID ON files WHEN OLD.ID IS NOT NEW.ID BEGIN INSERT INTO search_todo (FileRow) SELECT rowid FROM files
@@ -268,3 +273,11 @@ CREATE TABLE transfer_stats (
   AverageFileSize INTEGER DEFAULT 0,
   PeakTransferSpeed INTEGER DEFAULT 0
   );
+
+CREATE TABLE unchanged_operations (
+  OperationID VARCHAR(128) PRIMARY KEY,
+  FileID BLOB(16) NOT NULL REFERENCES files(ID) ON DELETE CASCADE,
+  VersionNumber INTEGER NOT NULL
+  );
+
+CREATE INDEX idx_unchanged_operations_file ON unchanged_operations(FileID);

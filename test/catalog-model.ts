@@ -86,6 +86,7 @@ export class CatalogModel {
       { name, description, color: '#007acc', defaultPath: null, extensions: [] },
     ]),
   );
+  #unchanged = new Map<string, { fileId: string; version: number }>();
   #attempts = { files: 0, bytes: 0, successes: 0, failures: 0 };
   readonly #defaultQuota: number | null;
 
@@ -99,12 +100,14 @@ export class CatalogModel {
       clients: this.#clients,
       files: this.#files,
       categories: this.#categories,
+      unchanged: this.#unchanged,
       attempts: this.#attempts,
     });
     return () => {
       this.#clients = saved.clients;
       this.#files = saved.files;
       this.#categories = saved.categories;
+      this.#unchanged = saved.unchanged;
       this.#attempts = saved.attempts;
     };
   }
@@ -148,7 +151,10 @@ export class CatalogModel {
 
   readonly #removed = (files: readonly ModelFile[]) => {
     const versions = files.flatMap((file) => file.versions);
-    for (const { id } of files) this.#files.delete(id);
+    for (const { id } of files) {
+      this.#files.delete(id);
+      for (const [operation, { fileId }] of this.#unchanged) if (fileId === id) this.#unchanged.delete(operation);
+    }
     const named = new Set(
       [...this.#files.values()].flatMap((file) => file.versions.map(({ facts }) => facts.pathName)),
     );
@@ -221,6 +227,12 @@ export class CatalogModel {
         if (earlier === undefined) continue;
         if (!isSame(file)) fail('CONFLICT');
         return this.#saved({ ...file, current: earlier.number }, earlier.number === 1, true);
+      }
+      const unchanged = this.#unchanged.get(operationId ?? '');
+      const known = this.#files.get(unchanged?.fileId ?? '');
+      if (unchanged !== undefined && known !== undefined) {
+        if (!isSame(known)) fail('CONFLICT');
+        return this.#saved({ ...known, current: unchanged.version }, false, false);
       }
       const client = this.#client(clientId);
       const stored = [...this.#files.values()].find(isSame);

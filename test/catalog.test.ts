@@ -236,6 +236,27 @@ t.test('files.save() with an operationId saves once, whatever happens in between
   await t.rejects(db.files.save(fileOf(id, 2), { operationId: 'upload-1' }), { code: 'CATALOG_CONFLICT' });
 });
 
+t.test('an operation that found nothing new answers so again, even after the file has changed', async (t) => {
+  const db = await openFresh(t);
+  const { id } = await db.clients.save({ name: 'alpha' });
+  await db.files.save(fileOf(id, 1));
+  const save = () => db.files.save(fileOf(id, 1), { ifChanged: true, operationId: 'check-1' });
+  t.match(await save(), { changed: false, version: 1 });
+  await db.files.save({ ...fileOf(id, 1), fileSize: 999 });
+  t.match(await save(), { changed: false, version: 1 });
+  t.equal((await db.files.find(id, 'file-0001.txt', 'docs/1'))?.fileSize, 999);
+});
+
+t.test('contents that raw SQL gave to another file are not told to be free', async (t) => {
+  const db = await openFresh(t);
+  const { id } = await db.clients.save({ name: 'alpha' });
+  const { file: kept } = await db.files.save(fileOf(id, 1));
+  const { file: gone } = await db.files.save({ ...fileOf(id, 2), pathName: '/shared' });
+  await db.execute('UPDATE files SET PathName = ? WHERE ID = ?', ['/shared', Buffer.from(kept.id, 'hex')]);
+  t.same((await db.files.delete(gone.id)).paths, []);
+  t.same((await db.files.delete(kept.id)).paths, ['/shared']);
+});
+
 t.test('the quota-warning event comes once, from the save that crosses, after its commit', async (t) => {
   const lines: string[] = [];
   const logger = pino({ level: 'error' }, { write: (line: string) => lines.push(line) });

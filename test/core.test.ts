@@ -169,7 +169,16 @@ async function playStep(db: DatabaseManager, other: ChildProcess, model: Catalog
   });
 }
 
-const TABLES = ['clients', 'files', 'file_versions', 'client_quotas', 'client_activity'];
+const TABLES = [
+  'clients',
+  'files',
+  'file_versions',
+  'client_quotas',
+  'client_activity',
+  'daily_totals',
+  'quota_reservations',
+  'unchanged_operations',
+];
 
 async function rowsOf(db: DatabaseManager): Promise<Record<string, unknown>> {
   const counts = TABLES.map(async (table) => [table, (await db.query(`SELECT count(*) AS n FROM ${table}`))[0]?.['n']]);

@@ -150,6 +150,26 @@ t.test('a table has its present columns after the schema changed', async (t) => 
   t.match(await engine.run(q.execute, 'UPDATE changing SET a = 3'), { columns: [], rows: [], changes: 1 });
 });
 
+t.test('what a statement changed is told whichever way it is asked', async (t) => {
+  const engine = await withTables(t);
+  const insert = (id: number) => engine.run(q.execute, `INSERT INTO notes VALUES (${id}, 'x') RETURNING id AS "id"`);
+  t.strictSame(await insert(5), { columns: ['id'], rows: [[5]], changes: 1, lastInsertRowid: 5 });
+  const told = await engine.run(q.tellChanges, [
+    "INSERT INTO notes VALUES (6, 'y')",
+    "INSERT INTO notes VALUES (7, 'z') RETURNING id",
+    'UPDATE notes SET text = text RETURNING id',
+    'SELECT id FROM notes',
+    'DELETE FROM notes WHERE id > 5',
+  ]);
+  const rowids = [6, 7, 7, 0, 7];
+  t.strictSame(
+    told,
+    [1, 1, 3, 0, 2].map((changes, i) => ({ changes, lastInsertRowid: rowids[i] })),
+  );
+  const selected = { columns: ['id'], rows: [[5]], changes: 0, lastInsertRowid: 0 };
+  t.strictSame(await engine.run(q.query, { text: 'SELECT id FROM notes' }), selected);
+});
+
 t.test('bytes come back as they went in', async (t) => {
   const engine = await openEngine(t);
   const bytes = Uint8Array.from({ length: 256 }, (_, i) => i);
@@ -201,7 +221,7 @@ t.test('a file that cannot be opened is a typed failure at once, and nothing run
   await t.rejects(open('missing/in.db'), { code: 'CATALOG_IO', message: /the directory does not exist/ });
   await t.rejects(open('text.db'), { code: 'CATALOG_CORRUPT' });
   await writeFile(join(folder, 'empty.db'), '');
-  await t.rejects(open('empty.db', { procedureModules: ['file:///nowhere.ts'] }), { code: 'ERR_MODULE_NOT_FOUND' });
+  await t.rejects(open('empty.db', { procedureModules: ['file:///nowhere.ts'] }), { code: 'CATALOG_VALIDATION', field: 'procedureModules' });
   const function_ = (() => 1) as unknown as string;
   await t.rejects(open('empty.db', { procedureModules: [function_] }), { name: 'DataCloneError' });
   const exits = `data:text/javascript,process.exit(3)`;

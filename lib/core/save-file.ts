@@ -165,15 +165,29 @@ function* recordTransfer({ clientId, fileSize, transferSpeed }: FileToSave): Ste
 
 /** What the call that first had this operation id returned. */
 function* earlierResult(file: FileToSave, dialect: Dialect): Steps<SaveWire | undefined> {
-  const found = yield* row<FileRow>(sql`SELECT ${operationColumns(dialect)} FROM file_versions v
+  const columns = operationColumns(dialect);
+  const saved = yield* row<FileRow>(sql`SELECT ${columns} FROM file_versions v
     JOIN files f ON f.ID = v.FileID WHERE v.OperationID = ${file.operationId}`);
+  const found =
+    saved ??
+    (yield* row<FileRow>(sql`SELECT ${columns} FROM unchanged_operations o
+      JOIN file_versions v ON v.FileID = o.FileID AND v.VersionNumber = o.VersionNumber
+      JOIN files f ON f.ID = v.FileID WHERE o.OperationID = ${file.operationId}`));
   if (found === undefined) return undefined;
   const [, clientId, fileName, , originalPath] = found;
   if (clientId !== file.clientId || fileName !== file.fileName || (originalPath ?? '') !== (file.originalPath ?? '')) {
     throw new ConflictError(`the operationId ${JSON.stringify(file.operationId)} was used for another file`);
   }
   const client = yield* clientState(file);
-  return [found, found[CURRENT_VERSION] === 1, true, quotaAfter(client, client.usedBytes), false];
+  const changed = saved !== undefined;
+  return [found, changed && found[CURRENT_VERSION] === 1, changed, quotaAfter(client, client.usedBytes), false];
+}
+
+/** Keeps the operation id of a save that found nothing new; the version it is kept with may be pruned meanwhile. */
+function* recordUnchanged(fileId: string, version: number, operationId: string): Steps<void> {
+  yield* run(sql`INSERT INTO unchanged_operations (OperationID, FileID, VersionNumber)
+    VALUES (${operationId}, ${idBytes(fileId)}, ${version})
+    ON CONFLICT (OperationID) DO UPDATE SET FileID = excluded.FileID, VersionNumber = excluded.VersionNumber`);
 }
 
 /** The columns of a FileRow as they were in version `v`. */
@@ -210,6 +224,7 @@ export const saveFile = procedure(
     const stored = yield* findStored(file, dialect);
     if (stored !== undefined && file.ifChanged && isUnchanged(stored, file)) {
       const unchanged = stored.slice(0, HIGHEST_VERSION) as unknown as FileRow;
+      if (file.operationId !== null) yield* recordUnchanged(stored[0], stored[CURRENT_VERSION], file.operationId);
       return [unchanged, false, false, quotaAfter(client, client.usedBytes), false];
     }
     if (client.quotaBytes < UNLIMITED_BYTES) assertFits(client, file.fileSize);

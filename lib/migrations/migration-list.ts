@@ -3,6 +3,7 @@ import { baseSchema } from './base-schema.ts';
 import { catalogSchema } from './catalog-schema.ts';
 import { maintenanceSchema } from './maintenance-schema.ts';
 import type { Migration, MigrationStep } from './migration.ts';
+import { operationSchema } from './operation-schema.ts';
 import { reservationSchema } from './reservation-schema.ts';
 import { searchSchema } from './search-schema.ts';
 import { runningTotals } from './statistics-schema.ts';
@@ -14,6 +15,7 @@ const STEPS: readonly MigrationStep[] = [
   ...reservationSchema,
   ...searchSchema,
   ...maintenanceSchema,
+  ...operationSchema,
 ];
 
 export const MIGRATIONS: readonly Migration[] = STEPS.map((step, version) => ({ ...step, version }));

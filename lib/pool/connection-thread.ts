@@ -3,8 +3,8 @@
  * nothing it holds is cut off.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { ConflictError, DatabaseError, toWireError } from '../errors.ts';
-import { createRegistry } from '../sql/procedure.ts';
+import { ConflictError, DatabaseError, toWireError, ValidationError } from '../errors.ts';
+import { createRegistry, type Registry } from '../sql/procedure.ts';
 import { Connection } from './connection.ts';
 import { LateRegistry } from './late-registry.ts';
 import { lookFirst } from './look.ts';
@@ -78,10 +78,20 @@ function closeThread(): void {
   port?.close();
 }
 
+/** @throws {ValidationError} for a module that cannot be imported, or a name that two procedures have */
+async function loadProcedures(): Promise<Registry> {
+  try {
+    return createRegistry(await Promise.all(settings.procedureModules.map((url): Promise<object> => import(url))));
+  } catch (error) {
+    const accepted = 'URLs of modules that can be imported, each procedure with a name of its own';
+    const received = error instanceof Error ? error.message : String(error);
+    throw new ValidationError({ field: 'procedureModules', received, accepted }, { cause: error });
+  }
+}
+
 async function openThread(): Promise<Opened> {
   try {
-    const modules: object[] = await Promise.all(settings.procedureModules.map((url) => import(url)));
-    const registry = new LateRegistry(createRegistry(modules), settings.lateProcedureModules);
+    const registry = new LateRegistry(await loadProcedures(), settings.lateProcedureModules);
     const { database, look, busyTimeoutMs } = settings;
     if (look !== undefined) lookFirst(database, look, registry, busyTimeoutMs);
     connection = new Connection(settings, registry, new Int32Array(phase));

@@ -1,0 +1,36 @@
+/** What closes two gaps: a path changed by raw SQL that no version named, and a repeated operation that stored nothing. */
+import type { MigrationStep } from './migration.ts';
+
+// The paths a server may remove are those no version names. A server that moves contents by its own SQL changes only the
+// file, so the current version follows; activating another version changes both and is left alone.
+const carriedPaths: MigrationStep = {
+  name: 'carried-paths',
+  up: [
+    `CREATE TRIGGER catalog_path_carried AFTER UPDATE OF PathName ON files
+      WHEN NEW.PathName IS NOT OLD.PathName AND NEW.CurrentVersion = OLD.CurrentVersion BEGIN
+      UPDATE file_versions SET PathName = NEW.PathName
+        WHERE FileID = NEW.ID AND VersionNumber = NEW.CurrentVersion; END`,
+  ],
+  down: ['DROP TRIGGER catalog_path_carried'],
+  safeVersion: 5,
+};
+
+// A save that found nothing new has no version to carry its operation id, and a repeated call must still be answered as
+// the first was.
+const unchangedOperations: MigrationStep = {
+  name: 'unchanged-operations',
+  up: [
+    `CREATE TABLE unchanged_operations (
+      OperationID VARCHAR(128) PRIMARY KEY,
+      FileID BLOB(16) NOT NULL REFERENCES files(ID) ON DELETE CASCADE,
+      VersionNumber INTEGER NOT NULL
+    )`,
+    'CREATE INDEX idx_unchanged_operations_file ON unchanged_operations(FileID)',
+  ],
+  down: ['DROP TABLE unchanged_operations'],
+  declares: { down: ['DROP TABLE'] },
+  loses: 'which operation ids found a file unchanged',
+  safeVersion: 5,
+};
+
+export const operationSchema: readonly MigrationStep[] = [carriedPaths, unchangedOperations];
