@@ -2,6 +2,7 @@
 import './node-version.ts';
 
 export type * from './analytics/analytics.ts';
+export type * from './analytics/storage.ts';
 export type * from './analytics/storage-procedures.ts';
 export type { Backup, BackupOptions, BackupPruneOptions, Backups } from './backup/backups.ts';
 export type { FreeBytes } from './backup/disk-space.ts';

@@ -60,7 +60,7 @@ export function checkObject(value: unknown, field: string, known: ReadonlySet<st
 }
 
 /** The error for a misspelt key, naming the nearest known one. */
-export function unknownKey(field: string, key: string, known: readonly string[]): ValidationError {
+function unknownKey(field: string, key: string, known: readonly string[]): ValidationError {
   const meant = nearest(key, known);
   const accepted = `one of ${known.join(', ')}`;
   return new ValidationError(

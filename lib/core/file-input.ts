@@ -69,7 +69,7 @@ export interface FileToSave {
   readonly operationId: string | null;
 }
 
-export const MAX_FILE_NAME = 255;
+const MAX_FILE_NAME = 255;
 export const MAX_PATH = 32_767; // the longest path Windows has
 const MAX_CRC = 2 ** 32 - 1;
 const MAX_CATEGORY = 50; // VARCHAR(50) in the schema
@@ -98,7 +98,7 @@ const FILE_KEYS: ReadonlySet<string> = new Set([
 const SAVE_KEYS = new Set(['ifChanged', 'operationId', 'signal']);
 
 /** A path the server or a client names. */
-export const checkPath = (value: unknown, field: string): string => checkText(value, field, { max: MAX_PATH });
+const checkPath = (value: unknown, field: string): string => checkText(value, field, { max: MAX_PATH });
 
 /** '' and null mean the same place: the identity of a file is (client, name, originalPath ?? ''). */
 export const checkOriginalPath = (value: unknown): string | null =>

@@ -30,7 +30,7 @@ function rankOf(term: string, fileName: unknown, pathName: unknown): number | un
 }
 
 /** The steps of relevance. */
-export const RANKS = { exact: 0, prefix: 1, inName: 2, inPath: 3 } as const;
+const RANKS = { exact: 0, prefix: 1, inName: 2, inPath: 3 } as const;
 
 function isWithin(modificationDate: unknown, { dateFrom, dateTo }: SearchRequest): boolean {
   if (dateFrom === null && dateTo === null) return true;
@@ -88,7 +88,7 @@ function compareKey(a: SortKeys[number], b: SortKeys[number], direction: number)
 }
 
 /** Compares two sets of keys in the order of a search; below 0 when the first comes first. */
-export function compareKeys(a: SortKeys, b: SortKeys, descending: boolean): number {
+function compareKeys(a: SortKeys, b: SortKeys, descending: boolean): number {
   const direction = descending ? -1 : 1;
   for (const [place, key] of a.entries()) {
     const difference = compareKey(key, b[place] ?? null, direction);
