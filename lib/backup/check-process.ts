@@ -75,7 +75,8 @@ function factsOf(database: DatabaseSync): Pick<Findings, 'counts' | 'schemaVersi
     const type = types.get(name) ?? 'table';
     if (type !== 'table') throw new Unsound(`${name} is a ${type}, not a table: the file is not a catalogue`);
   }
-  if (!types.has('clients') || !types.has('files')) throw new Unsound('the file holds no catalogue');
+  // One of the two is enough: an old server that was killed while it made its file left the other one out.
+  if (!types.has('clients') && !types.has('files')) throw new Unsound('the file holds no catalogue');
   const found = database.prepare(`PRAGMA integrity_check(${MAX_PROBLEMS})`).all();
   const problems = found.map((row) => String(Object.values(row)[0])).filter((text) => text !== 'ok');
   if (problems.length > 0) throw new Unsound(`the file is damaged: ${problems.join('; ')}`);
