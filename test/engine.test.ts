@@ -221,7 +221,10 @@ t.test('a file that cannot be opened is a typed failure at once, and nothing run
   await t.rejects(open('missing/in.db'), { code: 'CATALOG_IO', message: /the directory does not exist/ });
   await t.rejects(open('text.db'), { code: 'CATALOG_CORRUPT' });
   await writeFile(join(folder, 'empty.db'), '');
-  await t.rejects(open('empty.db', { procedureModules: ['file:///nowhere.ts'] }), { code: 'CATALOG_VALIDATION', field: 'procedureModules' });
+  await t.rejects(open('empty.db', { procedureModules: ['file:///nowhere.ts'] }), {
+    code: 'CATALOG_VALIDATION',
+    field: 'procedureModules',
+  });
   const function_ = (() => 1) as unknown as string;
   await t.rejects(open('empty.db', { procedureModules: [function_] }), { name: 'DataCloneError' });
   const exits = `data:text/javascript,process.exit(3)`;
@@ -257,8 +260,11 @@ t.test('a reader that cannot be opened fails the reads, and only them', async (t
   const { procedureModules } = engineOptions('');
   const engine = await withTables(t, { procedureModules: [...procedureModules, noReader] });
   const reads = Array.from({ length: 300 }, () => engine.run(p.slowSum, 10));
-  t.same(await outcomes(reads), Array(300).fill('RangeError'));
-  await t.rejects(engine.lend('read', texts), { name: 'RangeError', message: 'no reader today' });
+  t.same(await outcomes(reads), Array(300).fill('CATALOG_VALIDATION'));
+  await t.rejects(engine.lend('read', texts), {
+    name: 'ValidationError',
+    cause: { name: 'RangeError', message: 'no reader today' },
+  });
   t.equal(await engine.run(p.appendNote, 'written'), 1);
   t.match(engine.stats().readers, { open: 0, busy: 0, idle: 0, created: 0, lost: 0 });
 });

@@ -4,7 +4,6 @@ import { mkdir, readdir, stat, symlink, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import Database from 'better-sqlite3';
 import fc from 'fast-check';
-import sql from 'sql-template-tag';
 import t, { type Test } from 'tap';
 import { ConnectionPool } from '../lib/pool/connection-pool.ts';
 import { type FileRules, prepareDatabaseFile } from '../lib/pool/database-file.ts';
@@ -12,8 +11,6 @@ import type { Call } from '../lib/pool/protocol.ts';
 import { StatementCache } from '../lib/pool/statement-cache.ts';
 import { ThreadHandle } from '../lib/pool/thread-handle.ts';
 import { type Ticket, WaitQueue } from '../lib/pool/wait-queue.ts';
-import { perDialect, sqliteDialect } from '../lib/sql/dialect.ts';
-import { createRegistry, driveAsync, driveSync, one, procedure, run, type Steps } from '../lib/sql/procedure.ts';
 import { hold, outcomes } from './fixtures/conformance/setting.ts';
 import { engineOptions, openEngine } from './fixtures/open-engine.ts';
 import * as p from './fixtures/procedures.ts';
@@ -256,55 +253,4 @@ t.test('a pool that is closed lends nothing', async (t) => {
   await pool.release(await pool.acquire());
   await pool.close();
   await t.rejects(pool.acquire(), { code: 'CATALOG_CLOSED' });
-});
-
-function* sums(numbers: readonly number[]): Steps<number> {
-  let sum = 0;
-  for (const number of numbers) {
-    try {
-      sum += (yield* one<number>(sql`SELECT ${number}`)) ?? 0;
-    } catch {
-      sum -= 1;
-    }
-  }
-  if (sum < 0) yield* run(sql`SELECT ${sum}`);
-  return sum;
-}
-
-t.test('a procedure comes to the same whether its statements answer at once or later', async (t) => {
-  const answer = (value: unknown) => {
-    if (Number(value) < 0) throw new RangeError(`${value}`);
-    return value;
-  };
-  const end = async (call: () => unknown) => {
-    try {
-      return await call();
-    } catch (error) {
-      return (error as Error).message;
-    }
-  };
-  const property = fc.asyncProperty(fc.array(fc.integer({ min: -3, max: 3 })), async (numbers) => {
-    const atOnce = await end(() => driveSync(sums(numbers), ({ sql }) => answer(sql.values[0])));
-    const later = await end(() => driveAsync(sums(numbers), async ({ sql }) => answer(sql.values[0])));
-    strictEqual(later, atOnce);
-    const sum = numbers.reduce((total, number) => total + (number < 0 ? -1 : number), 0);
-    strictEqual(atOnce, sum < 0 ? `${sum}` : sum);
-  });
-  await holds(t, property);
-});
-
-t.test('a registry knows every exported procedure once, and refuses two of one name', async (t) => {
-  const twin = procedure('test.count', 'write', () => sums([]));
-  const registry = createRegistry([{ ...p }, { ...p, other: 5, none: null }]);
-  t.equal(registry.get('test.count'), p.count);
-  t.equal(registry.size, Object.values(p).filter((value) => typeof value === 'object').length);
-  t.throws(() => createRegistry([p, { twin }]), { message: 'two procedures are called test.count' });
-  t.same([p.slowSum.alone, p.count.alone], [true, false]);
-});
-
-t.test('a fragment is built once for each dialect', async (t) => {
-  const other = { ...sqliteDialect };
-  const fragment = perDialect((dialect) => ({ dialect }));
-  t.equal(fragment(sqliteDialect), fragment(sqliteDialect));
-  t.same([fragment(sqliteDialect).dialect, fragment(other).dialect], [sqliteDialect, other]);
 });

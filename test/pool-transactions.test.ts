@@ -140,6 +140,14 @@ t.test('a loan whose commit fails half-way is indeterminate; one that fails clea
   t.same(stored(connection), []);
 });
 
+t.test('a group that cannot begin is refused whole, and nothing of it runs', async (t) => {
+  const { connection } = await disturbed(t);
+  connection.beginImmediate(); // so that the group cannot
+  t.same(short(runGroup(connection, [append('one'), append('two')])), ['CATALOG_SQL', 'CATALOG_SQL']);
+  connection.rollback();
+  t.same(stored(connection), []);
+});
+
 t.test('a loan that cannot begin leaves foreign keys on', async (t) => {
   const { connection } = await disturbed(t);
   connection.refused = 'BEGIN';
