@@ -202,18 +202,14 @@ export class Lending {
     const { promise: aborted, reject } = Promise.withResolvers<never>();
     const onAbort = () => reject(signal.reason);
     signal.addEventListener('abort', onAbort, { once: true });
-    try {
-      return await Promise.race([acquired, aborted]);
-    } catch (error) {
-      // Whoever gave up must not keep the connection that arrives later.
-      void acquired.then(
-        (thread) => pool.release(thread),
-        () => undefined,
-      );
-      throw error;
-    } finally {
-      signal.removeEventListener('abort', onAbort);
-    }
+    // Whoever gave up must not keep the connection that arrives later.
+    const giveUp = (reason: unknown) => {
+      acquired.then((thread) => pool.release(thread)).catch(() => undefined);
+      throw reason;
+    };
+    return Promise.race([acquired, aborted])
+      .catch(giveUp)
+      .finally(() => signal.removeEventListener('abort', onAbort));
   }
 
   async #use<Result>(
@@ -224,18 +220,22 @@ export class Lending {
     const { promise: expired, reject } = Promise.withResolvers<never>();
     const error = deadlinePassed(deadlineMs);
     const timer = Number.isFinite(deadlineMs) ? setTimeout(() => reject(error), deadlineMs) : undefined;
+    const held = { connection, pool: this.#pools[connection.intent], outer: this.#current.getStore() };
+    const resultInTime = async () => {
+      try {
+        return await Promise.race([this.#current.run(held, () => use(connection)), expired]);
+      } finally {
+        clearTimeout(timer);
+      }
+    };
     try {
-      const held = { connection, pool: this.#pools[connection.intent], outer: this.#current.getStore() };
-      const result = await Promise.race([this.#current.run(held, () => use(connection)), expired]);
-      clearTimeout(timer);
+      const result = await resultInTime();
       await connection.end(true, alreadyEnded());
       return result;
     } catch (thrown) {
       if (thrown === error) this.#figures.expired += 1;
       await connection.end(false, thrown === error ? error : alreadyEnded()).catch(() => undefined);
       throw thrown;
-    } finally {
-      clearTimeout(timer);
     }
   }
 }

@@ -132,9 +132,7 @@ class Group {
   }
 
   #call(number: number): Call {
-    const call = this.#calls[number];
-    if (call === undefined) throw new RangeError(`no call ${number} in a group of ${this.#calls.length}`);
-    return call;
+    return this.#calls[number] as Call;
   }
 }
 
@@ -175,11 +173,16 @@ export class Loan {
   run(call: Call): unknown {
     this.#assertAlive();
     try {
-      if (this.#intent === 'read') return this.#connection.run(call, 'read');
-      return runInSavepoint(this.#connection, call);
+      return this.#intent === 'read' ? this.#connection.run(call, 'read') : this.#write(call);
     } catch (error) {
       if (!this.#connection.inTransaction) this.#lostBecause = error;
       throw error;
+    }
+  }
+
+  #write(call: Call): unknown {
+    try {
+      return runInSavepoint(this.#connection, call);
     } finally {
       this.#wrote ||= this.#connection.wrote;
     }
