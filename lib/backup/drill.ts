@@ -10,7 +10,7 @@ import { DatabaseError } from '../errors.ts';
 import type { CallOptions } from '../sql/engine.ts';
 import type { BackupEntry } from './list.ts';
 import type { CatalogCounts } from './manifest.ts';
-import { timeName } from './paths.ts';
+import { workName } from './paths.ts';
 import { partialPath, removeDatabase } from './publish.ts';
 import { finishStage, type RestoreHost } from './restore.ts';
 import { stageBackup } from './verify.ts';
@@ -43,7 +43,7 @@ export async function drillBackup(
   { path }: BackupEntry,
   { signal }: CallOptions,
 ): Promise<DrillResult> {
-  const folder = partialPath(join(backupDir, `drill-${timeName()}`));
+  const folder = partialPath(join(backupDir, workName('drill')));
   const startedAt = now();
   const start = performance.now();
   const result = (outcome: Pick<DrillResult, 'problems' | 'counts' | 'schemaVersion'>): DrillResult => ({

@@ -2,6 +2,7 @@
  * Where backups may be and which file is meant: a path is checked before anything is opened by it, and a link may not
  * lead out of the folder it stands in. No file that is open as a database here is ever read past SQLite.
  */
+import { randomBytes } from 'node:crypto';
 import { realpath, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, relative, resolve, sep } from 'node:path';
 import { DatabaseError, NotFoundError, ValidationError } from '../errors.ts';
@@ -121,10 +122,21 @@ export async function checkTarget(value: unknown, field: string, backupDir: stri
 /** An instant as a part of a file's name: sorts by time. */
 export const timeName = (date = new Date()): string => date.toISOString().replaceAll(/[-:.]/g, '');
 
+/** A name for work under way that no other work of this process has, also in the same millisecond. */
+export const workName = (what: string): string => `${what}-${timeName()}-${randomBytes(4).toString('hex')}`;
+
+let lastInstant = 0;
+
+/** The present instant, or the next millisecond that no backup of this process is named by. */
+function ownInstant(): Date {
+  lastInstant = Math.max(Date.now(), lastInstant + 1);
+  return new Date(lastInstant);
+}
+
 /** `catalogue-20251120T101500123Z.db`, in the folder of backups: sorts by time among those of one database. */
 export function backupPath(database: string, backupDir: string, what: string, compress = false): string {
   const extension = extname(database);
   const middle = what === '' ? '' : `-${what}`;
-  const name = `${basename(database, extension)}${middle}-${timeName()}${extension || '.db'}`;
+  const name = `${basename(database, extension)}${middle}-${timeName(ownInstant())}${extension || '.db'}`;
   return join(backupDir, compress ? `${name}.zst` : name);
 }

@@ -14,7 +14,7 @@ import { pageSize, restoredState } from './backup-procedures.ts';
 import { check, type Findings } from './checker.ts';
 import { assertRoom, type FreeBytes, freeBytes } from './disk-space.ts';
 import { type CatalogCounts, type Manifest, manifestPath } from './manifest.ts';
-import { backupPath, timeName } from './paths.ts';
+import { backupPath, workName } from './paths.ts';
 import { partialPath, removeDatabase, removeDeadPartials } from './publish.ts';
 import { type Snapshot, takeSnapshot } from './snapshot.ts';
 import { SwapFailure, swapContent } from './swap.ts';
@@ -115,7 +115,7 @@ class Restore {
     const { backupDir, engine } = this.#host;
     await mkdir(backupDir, { recursive: true, mode: 0o700 });
     await removeDeadPartials(backupDir);
-    const stage = partialPath(join(backupDir, `restore-${timeName()}`));
+    const stage = partialPath(join(backupDir, workName('restore')));
     try {
       this.#tell('read');
       const { manifest } = await this.#parts.stage(stage);
