@@ -225,6 +225,11 @@ t.test('a file that cannot be opened is a typed failure at once, and nothing run
     code: 'CATALOG_VALIDATION',
     field: 'procedureModules',
   });
+  const thrower = 'data:text/javascript,throw "a bare text"';
+  await t.rejects(open('empty.db', { procedureModules: [thrower] }), {
+    name: 'ValidationError',
+    received: 'a bare text',
+  });
   const function_ = (() => 1) as unknown as string;
   await t.rejects(open('empty.db', { procedureModules: [function_] }), { name: 'DataCloneError' });
   const exits = `data:text/javascript,process.exit(3)`;

@@ -1,5 +1,6 @@
 /** Procedures themselves: what drives them, who knows them, and what may be asked before a file is opened. */
 import { strictEqual } from 'node:assert/strict';
+import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import fc from 'fast-check';
@@ -81,6 +82,29 @@ t.test('a look takes a procedure that is known, asks for objects and changes not
   t.throws(look(p.addNote.name, { id: 1, text: 'unwanted' }), { name: 'TypeError', message: /changes nothing/ });
   t.throws(look(p.counted.name, 'x'), { name: 'DatabaseError', code: 'CATALOG_SQL' });
   t.throws(look(p.readNote.name, 1), { name: 'TypeError', message: /rows as objects/ });
+});
+
+t.test('a look takes a file only as it can be left: closed, or with a log and its shared memory', async (t) => {
+  const path = join(t.testdir(), 'catalogue.db');
+  const looking = procedure('look.count', 'read', function* (_: null) {
+    const found = yield* one<{ notes: number }>(sql`SELECT count(*) AS "notes" FROM notes`);
+    throw new RangeError(`${found?.notes} notes`);
+  });
+  const look = () => lookFirst(path, [looking.name, null], createRegistry([{ looking }]), 100);
+  const unclosed = { code: 'CATALOG_FOREIGN_DATABASE', message: /was not closed by its owner/ };
+  const writer = new Database(path);
+  writer.exec('CREATE TABLE notes (id)');
+  await writeFile(`${path}-journal`, 'the start of a transaction');
+  t.throws(look, unclosed);
+  await rm(`${path}-journal`);
+  writer.pragma('journal_mode = WAL');
+  writer.exec('INSERT INTO notes VALUES (1)');
+  t.throws(look, { name: 'RangeError', message: '1 notes' }, 'the log is read');
+  writer.close();
+  t.throws(look, { name: 'RangeError', message: '1 notes' });
+  t.same(await readdir(t.testdirName), ['catalogue.db'], 'and nothing is left beside it');
+  await writeFile(`${path}-wal`, 'a log without its shared memory');
+  t.throws(look, unclosed);
 });
 
 t.test('an engine loads procedures that are seldom called at the first call of one', async (t) => {
