@@ -65,10 +65,11 @@ export class DatabaseManager implements AsyncDisposable {
     const { engine, options, logger, migrator, close } = file;
     this.#engine = engine;
     this.#close = close;
-    this.#logger = logger;
+    this.#logger = logger.child({ module: 'database' });
     this.#health = new Health(engine);
+    const log = logger.child({ module: 'analytics' });
     this.#activity = new ActivityRetention(engine, options.activityRetentionDays, (error) => {
-      logger.warn({ err: error }, 'old activity was not removed');
+      log.warn({ err: error }, 'old activity was not removed');
     });
     this.#context = {
       database: options.database,
@@ -97,7 +98,8 @@ export class DatabaseManager implements AsyncDisposable {
       throw error;
     }
     const { engine, options, logger } = file;
-    const onError = (error: unknown) => logger.warn({ err: error }, 'files wait to be indexed for search');
+    const log = logger.child({ module: 'search' });
+    const onError = (error: unknown) => log.warn({ err: error }, 'files wait to be indexed for search');
     if (!options.readOnly) void workOffBacklog(engine, onError);
     return new DatabaseManager(file);
   }

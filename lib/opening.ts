@@ -27,6 +27,7 @@ const LATE_PROCEDURES = new URL(`./late-procedures${extname(import.meta.url)}`, 
 export interface OpenedFile {
   readonly engine: Engine;
   readonly options: ResolvedOptions & { readonly backupDir: string };
+  /** The caller's own; each module logs through a child that carries its name. */
   readonly logger: Logger;
   readonly migrator: Migrator;
   /** Brings a file that nobody has open to this release's schema; its owner has a copy of it. */
@@ -44,7 +45,7 @@ export function resolveFile(
   database?: string,
 ): { readonly options: FileOptions; readonly logger: Logger } {
   const resolved = resolveOptions(given);
-  const logger = (resolved.logger ?? pino({ level: 'silent' })).child({ module: 'database' });
+  const logger = resolved.logger ?? pino({ level: 'silent' });
   const path = database ?? resolve(resolved.database);
   const backupDir = resolve(resolved.backupDir ?? join(dirname(path), 'backups'));
   return { options: { ...resolved, database: path, backupDir }, logger };
@@ -59,7 +60,8 @@ export const copyMigrator =
     try {
       const rules = { ...options, migrationBackup: false };
       const openCopy = (copy: string) => openEngine(copy, writable);
-      await new Migrator({ engine, database, rules, logger, openCopy }).up();
+      const log = logger.child({ module: 'migrations' });
+      await new Migrator({ engine, database, rules, logger: log, openCopy }).up();
     } finally {
       await engine.close();
     }
@@ -106,12 +108,13 @@ export async function openFile(given: CatalogOptions): Promise<OpenedFile> {
   const { options: wanted } = resolveFile(given);
   const { path, created } = await prepareDatabaseFile(resolveOptions(given).database, wanted);
   const { options, logger } = resolveFile(given, path);
-  if (!options.readOnly) await tidy(options, logger);
+  if (!options.readOnly) await tidy(options, logger.child({ module: 'backups' }));
   const engine = await openEngine(path, options);
   const forget = await rememberOpen(path);
   const openCopy = (copy: string) => openEngine(copy, { ...options, readOnly: false, poolSize: 2 });
-  const migrator = new Migrator({ engine, database: path, rules: options, logger, openCopy });
-  logger.info({ database: path, created }, 'database open');
+  const log = logger.child({ module: 'migrations' });
+  const migrator = new Migrator({ engine, database: path, rules: options, logger: log, openCopy });
+  logger.child({ module: 'database' }).info({ database: path, created }, 'database open');
   const close = async () => {
     await engine.close();
     forget();

@@ -164,7 +164,7 @@ export function createMaintenance({ engine, options, logger }: OpenedFile) {
         return counts;
       };
       const counts = await engine.lend('write', use, { ...LOAN, signal });
-      logger.info({ counts, backup }, 'repaired');
+      logger.child({ module: 'maintenance' }).info({ counts, backup }, 'repaired');
       return counts;
     },
   };

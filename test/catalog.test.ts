@@ -559,3 +559,21 @@ t.test('a catalogue opens again with everything in it, and closes itself', async
   await t.rejects(readOnly.clients.save({ name: 'beta' }), { code: 'CATALOG_READ_ONLY' });
   await readOnly.close();
 });
+
+t.test(
+  'every module logs through a child of the caller’s logger that carries its name, and no value is logged',
+  async (t) => {
+    const lines: string[] = [];
+    const logger = pino({ level: 'trace' }, { write: (line) => lines.push(line) });
+    const db = await DatabaseManager.open({ database: `${t.testdir()}/catalog.db`, logger });
+    const aesKey = new Uint8Array(32).fill(0xab);
+    const { id } = await db.clients.save({ name: 'secret-client', aesKey });
+    await db.files.save({ ...fileOf(id, 1), fileName: 'secret-file.txt' });
+    await db.backups.create();
+    await db.close();
+    const modules = new Set(lines.map((line) => JSON.parse(line).module));
+    t.ok(modules.has('database') && modules.has('migrations') && modules.has('backups'), [...modules].join(', '));
+    t.notOk(modules.has(undefined));
+    t.notMatch(lines.join(''), /secret-|abababab/);
+  },
+);
