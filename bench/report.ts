@@ -50,8 +50,11 @@ function reaches({ median, target }: Figure): boolean | null {
   return 'least' in target ? median >= target.least : median <= target.most;
 }
 
+const SMALL = 0.1; // commits a save are few: 0.016
+
 const number = (value: number) => {
-  const digits = Math.abs(value) >= 1_000 ? 0 : Math.abs(value) >= 100 ? 1 : 2;
+  const size = Math.abs(value);
+  const digits = size >= 1_000 ? 0 : size >= 100 ? 1 : size >= SMALL || size === 0 ? 2 : 3;
   return value.toLocaleString('en-GB', { minimumFractionDigits: digits, maximumFractionDigits: digits });
 };
 
