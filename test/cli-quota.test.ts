@@ -59,17 +59,21 @@ t.test('quota --set takes sizes and no limit', async (t) => {
   t.match(await asked('quota', 'nobody'), { code: 1, stdout: '', stderr: /client nobody does not exist/ });
 });
 
-t.test('quota: a bar for each client on a terminal', { skip: !existsSync('/usr/bin/script') }, async (t) => {
-  const { database, json } = await prepare(t);
-  await json('quota', 'laptop', '--set', '700');
-  const command = `${process.execPath} ${ENTRY} quota --database ${database}`;
-  const shown = await execute('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
-    env: { NO_COLOR: '1' },
-  });
-  const [, first, second] = shown.stdout.split('\r\n');
-  t.equal(first, 'laptop     █████████████████████▒▒▒   85.7 %   600 B     100 B   700 B  warning');
-  t.equal(second, 'server\\n2  ████████████████████████  100.0 %  1000 B       0 B  1000 B  full');
-});
+t.test(
+  'quota: a bar for each client on a terminal',
+  { skip: !existsSync('/usr/bin/script') && 'script(1), which makes a terminal, is not here' },
+  async (t) => {
+    const { database, json } = await prepare(t);
+    await json('quota', 'laptop', '--set', '700');
+    const command = `${process.execPath} ${ENTRY} quota --database ${database}`;
+    const shown = await execute('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
+      env: { NO_COLOR: '1' },
+    });
+    const [, first, second] = shown.stdout.split('\r\n');
+    t.equal(first, 'laptop     █████████████████████▒▒▒   85.7 %   600 B     100 B   700 B  warning');
+    t.equal(second, 'server\\n2  ████████████████████████  100.0 %  1000 B       0 B  1000 B  full');
+  },
+);
 
 t.test('quota --audit finds drift, and mends it when asked', async (t) => {
   const { database, laptop, asked, json } = await prepare(t);
