@@ -149,8 +149,8 @@ export class Backups {
     if (newest === undefined) {
       throw new NotFoundError(`a backup of this catalogue in ${this.#host.backupDir}`, { hint: 'Make one first.' });
     }
-    return this.#recorded('drill', newest.path, async () => {
-      const value = await drillBackup(this.#host, newest, { signal });
+    return this.#recorded('drill', newest.path, async (startedAt) => {
+      const value = await drillBackup(this.#host, newest, startedAt, { signal });
       return { value, ok: value.ok };
     });
   }
@@ -202,7 +202,7 @@ export class Backups {
   async #recorded<Value>(
     kind: MaintenanceRecord['kind'],
     path: string,
-    work: () => Promise<{ readonly value: Value; readonly ok: boolean }>,
+    work: (startedAt: string) => Promise<{ readonly value: Value; readonly ok: boolean }>,
   ): Promise<Value> {
     const startedAt = now();
     const start = performance.now();
@@ -214,7 +214,7 @@ export class Backups {
       });
     };
     try {
-      const { value, ok } = await work();
+      const { value, ok } = await work(startedAt);
       await record(ok, path);
       this.#host.logger.info({ kind, path, ok, durationMs: performance.now() - start }, 'done');
       return value;

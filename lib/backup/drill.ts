@@ -5,7 +5,6 @@
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { now } from '../core/dates.ts';
 import { DatabaseError } from '../errors.ts';
 import type { CallOptions } from '../sql/engine.ts';
 import type { BackupEntry } from './list.ts';
@@ -41,10 +40,10 @@ const OF_THE_MACHINE = new Set(['CATALOG_FULL', 'CATALOG_IO', 'CATALOG_TIMEOUT']
 export async function drillBackup(
   { backupDir, migrateCopy, free }: Pick<RestoreHost, 'backupDir' | 'migrateCopy' | 'free'>,
   { path }: BackupEntry,
+  startedAt: string,
   { signal }: CallOptions,
 ): Promise<DrillResult> {
   const folder = partialPath(join(backupDir, workName('drill')));
-  const startedAt = now();
   const start = performance.now();
   const result = (outcome: Pick<DrillResult, 'problems' | 'counts' | 'schemaVersion'>): DrillResult => ({
     ok: outcome.problems.length === 0,
