@@ -3,7 +3,6 @@ import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync } from 'no
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { pino } from 'pino';
-import sql from 'sql-template-tag';
 import t, { type Test } from 'tap';
 import { DatabaseManager, findDangerousOperations } from '../lib/index.ts';
 import { assertDeclared } from '../lib/migrations/dangerous-operations.ts';
@@ -14,6 +13,7 @@ import { assertNoneAdded } from '../lib/migrations/schema-validation.ts';
 import { watched } from '../lib/migrations/watched.ts';
 import { openFile } from '../lib/opening.ts';
 import { driveSync, run } from '../lib/sql/procedure.ts';
+import { sql } from '../lib/sql/template.ts';
 import { lintMigrations } from '../scripts/migration-rules.ts';
 import released from '../scripts/released-migrations.json' with { type: 'json' };
 import { listSchema, schemaText } from '../scripts/schema-text.ts';

@@ -1,11 +1,12 @@
 /** A page of clients with what each stores. */
-import sql from 'sql-template-tag';
+
 import { UNLIMITED_BYTES } from '../core/client-procedures.ts';
 import { dateOut } from '../core/dates.ts';
 import { idBytes } from '../core/ids.ts';
 import type { PageRequest } from '../core/pages.ts';
 import { perDialect } from '../sql/dialect.ts';
 import { all, one, procedure, type Steps } from '../sql/procedure.ts';
+import { sql, unplanned } from '../sql/template.ts';
 
 /** A client and what it stores. Sizes in bytes. */
 export interface ClientTotals {
@@ -41,7 +42,7 @@ export const listClientTotals = procedure(
   function* ({ limit, after }: PageRequest, dialect): Steps<ClientTotals[]> {
     const condition = after === null ? sql`1 = 1` : sql`c.Name > ${after[0]}`;
     return yield* all<ClientTotals>(sql`SELECT ${totalsColumns(dialect)} WHERE ${condition}
-      ORDER BY c.Name LIMIT ${limit + 1}`);
+      ORDER BY c.Name LIMIT ${unplanned(limit + 1)}`);
   },
   { decode: (found) => found.map(toTotals) },
 );
@@ -50,7 +51,7 @@ export const getClientTotals = procedure(
   'analytics.client',
   'read',
   function* (clientId: string, dialect): Steps<ClientTotals | undefined> {
-    return yield* one<ClientTotals>(sql`SELECT ${totalsColumns(dialect)} WHERE c.ID = ${idBytes(clientId)}`);
+    return yield* one<ClientTotals>(sql`SELECT ${totalsColumns(dialect)} WHERE c.ID = ${unplanned(idBytes(clientId))}`);
   },
   { decode: (found) => (found === undefined ? null : toTotals(found)) },
 );

@@ -1,10 +1,11 @@
 /** What happened when: transfers by day, activity by client, and the sizes of each day. */
-import sql from 'sql-template-tag';
+
 import { dateOut } from '../core/dates.ts';
 import { idBytes } from '../core/ids.ts';
 import type { PageRequest } from '../core/pages.ts';
 import { perDialect } from '../sql/dialect.ts';
 import { all, procedure, rows, run, type Steps } from '../sql/procedure.ts';
+import { sql, unplanned } from '../sql/template.ts';
 
 /** UTC days as `YYYY-MM-DD`, both ends included. */
 export interface DayRange {
@@ -82,7 +83,7 @@ export const listActivity = procedure(
     const until = to === null ? sql`1 = 1` : sql`Timestamp <= ${to}`;
     const older = after === null ? sql`1 = 1` : sql`ID < ${after[0]}`;
     return yield* rows<ActivityRow>(sql`SELECT ${activityColumns(dialect)} FROM client_activity
-      WHERE ${client} AND ${since} AND ${until} AND ${older} ORDER BY ID DESC LIMIT ${limit + 1}`);
+      WHERE ${client} AND ${since} AND ${until} AND ${older} ORDER BY ID DESC LIMIT ${unplanned(limit + 1)}`);
   },
   {
     decode: (found): Activity[] =>

@@ -1,6 +1,7 @@
 /** What a restore asks of the database it has just filled, on the server's own connections. */
-import { raw } from 'sql-template-tag';
+
 import { all, one, procedure, type Steps } from '../sql/procedure.ts';
+import { raw } from '../sql/template.ts';
 
 /** How a restored database looks to the connections that go on using it. */
 export interface RestoredState {

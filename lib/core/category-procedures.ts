@@ -1,7 +1,8 @@
 /** The statements behind `db.categories`. */
-import sql from 'sql-template-tag';
+
 import { ConflictError, NotFoundError } from '../errors.ts';
 import { all, one, procedure, rows, run, type Steps } from '../sql/procedure.ts';
+import { sql, unplanned } from '../sql/template.ts';
 import { CATEGORIES, categoryOf, extensionOf } from './file-category.ts';
 import { idBytes } from './ids.ts';
 
@@ -56,7 +57,7 @@ function* claim(extensions: readonly string[], categoryId: number): Steps<void> 
   yield* run(sql`DELETE FROM category_extensions WHERE CategoryID = ${categoryId}`);
   for (const extension of extensions) {
     const holder = yield* one<{ name: string }>(sql`SELECT c.Name AS "name" FROM category_extensions e
-      JOIN file_categories c ON c.ID = e.CategoryID WHERE e.Extension = ${extension}`);
+      JOIN file_categories c ON c.ID = e.CategoryID WHERE e.Extension = ${unplanned(extension)}`);
     if (holder !== undefined) throw new ConflictError(`the extension ${extension} belongs to category ${holder.name}`);
     yield* run(sql`INSERT INTO category_extensions (Extension, CategoryID) VALUES (${extension}, ${categoryId})`);
   }

@@ -1,8 +1,9 @@
 /** The statements behind `db.clients`. Keys are read by `clients.exportKeys` alone; no other column list names them. */
-import sql, { type Sql } from 'sql-template-tag';
+
 import { DuplicateClientError, NotFoundError } from '../errors.ts';
 import { type Dialect, perDialect } from '../sql/dialect.ts';
 import { all, one, procedure, row, rows, run, type Steps } from '../sql/procedure.ts';
+import { type Sql, sql, unplanned } from '../sql/template.ts';
 import { dateOut, now } from './dates.ts';
 import { type Deletion, unnamedPaths } from './freed-paths.ts';
 import { idBytes, newId } from './ids.ts';
@@ -117,7 +118,7 @@ export const listClients = procedure(
   function* ({ limit, after }: PageRequest, dialect) {
     const condition = after === null ? sql`1 = 1` : sql`Name > ${after[0]}`;
     return yield* rows<ClientRow>(sql`SELECT ${clientColumns(dialect)} FROM clients WHERE ${condition}
-      ORDER BY Name LIMIT ${limit + 1}`);
+      ORDER BY Name LIMIT ${unplanned(limit + 1)}`);
   },
   { decode: (found) => found.map(toClient) },
 );

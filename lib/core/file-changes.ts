@@ -1,8 +1,9 @@
 /** The changes of a file beside saving it: verifying, deleting, and recording a transfer that failed. */
-import sql from 'sql-template-tag';
+
 import { DatabaseError, NotFoundError } from '../errors.ts';
 import type { Dialect } from '../sql/dialect.ts';
 import { all, one, procedure, row, run, type Steps } from '../sql/procedure.ts';
+import { sql } from '../sql/template.ts';
 import { dayOf, now } from './dates.ts';
 import { type FileRow, fileColumns, toFile } from './file-rows.ts';
 import { type Deletion, unnamedPaths } from './freed-paths.ts';

@@ -1,6 +1,7 @@
 /** How a row of `files` becomes a file: the one list of its columns and the one mapping, side by side. */
-import sql from 'sql-template-tag';
+
 import { perDialect } from '../sql/dialect.ts';
+import { sql } from '../sql/template.ts';
 import { dateOut } from './dates.ts';
 
 /** A file as the catalogue knows it: the facts of its current version. */

@@ -2,8 +2,9 @@
  * Which contents the server may remove after rows were deleted: only paths that no remaining version of any client
  * names, nor a row that an old server inserted without a version.
  */
-import sql from 'sql-template-tag';
+
 import { one, type Steps } from '../sql/procedure.ts';
+import { sql } from '../sql/template.ts';
 
 /** What a deletion removed. */
 export interface Deletion {

@@ -2,6 +2,7 @@
  * Ids: 32 lower-case hex digits outside, 16 bytes in the database. Those made here are time-ordered (UUID version 7,
  * RFC 9562), which keeps inserts at the end of every index and cost 72 us a save less than random ones at a million rows.
  */
+import { randomFillSync } from 'node:crypto';
 import { v7 } from 'uuid';
 import { isBytes, refuse } from '../validation.ts';
 
@@ -27,5 +28,28 @@ export function checkId(value: unknown, field: string): string {
 /** An id as a statement binds it. */
 export const idBytes = (id: string): Buffer => Buffer.from(id, 'hex');
 
+const RANDOM_IDS = 256; // asking the system for 16 random bytes at a time is most of what an id costs
+
+const random = new Uint8Array(RANDOM_IDS * ID_BYTES);
+let used = random.length;
+let [msecs, seq] = [0, 0];
+
+/** Counts on within a millisecond, from a random start in the lower half of 32 bits; past their end it borrows from time. */
+function tick(start: number): void {
+  const present = Date.now();
+  if (present > msecs) [msecs, seq] = [present, start & 0x7fffffff];
+  else if (seq < 0xffffffff) seq += 1;
+  else [msecs, seq] = [msecs + 1, 0];
+}
+
 /** A new time-ordered id; within one thread each is greater than the one before. */
-export const newId = (): string => v7(undefined, Buffer.alloc(ID_BYTES)).toString('hex');
+export function newId(): string {
+  if (used === random.length) {
+    randomFillSync(random);
+    used = 0;
+  }
+  const part = random.subarray(used, used + ID_BYTES);
+  used += ID_BYTES;
+  tick(((part[6] ?? 0) << 24) | ((part[7] ?? 0) << 16) | ((part[8] ?? 0) << 8) | (part[9] ?? 0));
+  return v7({ random: part, msecs, seq }, Buffer.alloc(ID_BYTES)).toString('hex');
+}

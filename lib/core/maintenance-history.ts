@@ -2,8 +2,9 @@
  * What was done for the catalogue as a whole and how it ended: backups, drills, restores. A row for each, so that health
  * can tell the age of the last good one; and the identity of the database, which its backups carry.
  */
-import sql from 'sql-template-tag';
+
 import { all, one, procedure, run, type Steps } from '../sql/procedure.ts';
+import { sql } from '../sql/template.ts';
 
 /** What is recorded; later kinds of work add theirs. */
 export type MaintenanceKind = 'backup' | 'drill' | 'restore';

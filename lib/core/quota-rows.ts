@@ -2,9 +2,10 @@
  * A client's quota as it is read, and the one rule of what fits. Use counts every stored version; reservations count
  * until they expire, by the clock of the transaction that asks, so that they need nobody to remove them.
  */
-import sql, { type Sql } from 'sql-template-tag';
+
 import { QuotaExceededError } from '../errors.ts';
 import type { Dialect } from '../sql/dialect.ts';
+import { type Sql, sql } from '../sql/template.ts';
 import { UNLIMITED_BYTES } from './client-procedures.ts';
 
 /** What a client may store, and what it does. Sizes in bytes. */

@@ -2,10 +2,11 @@
  * SQL of the caller's own: reads on a reader, changes in a commit group like any other. Transactions, other files and
  * settings are the engine's and refused. Values are bound, never logged, and stored as they are.
  */
-import { Sql } from 'sql-template-tag';
+
 import { ValidationError } from '../errors.ts';
 import type { CallOptions, Executor } from '../sql/engine.ts';
 import { procedure, type RunResult, type Steps, type Table, table } from '../sql/procedure.ts';
+import { written } from '../sql/template.ts';
 import { dateOf, isBytes, refuse, refuseSecret } from '../validation.ts';
 
 /** A value a statement can bind. */
@@ -31,12 +32,6 @@ interface Statement {
 type Stored = string | number | bigint | Uint8Array | null;
 type Change = Table & RunResult;
 
-// The text is the caller's with its own ? marks: one string and no values keep it as it is.
-const statementOf = ({ text, values }: Statement): Sql => {
-  const statement = new Sql([text], []);
-  return Object.assign(statement, { values: [...values] });
-};
-
 const toRows = ({ columns, rows }: Table): SqlRow[] =>
   rows.map((row) => Object.fromEntries(columns.map((name, position) => [name, row[position] as SqlRow[string]])));
 
@@ -44,7 +39,7 @@ export const queryRaw = procedure(
   'sql.query',
   'read',
   function* (statement: Statement): Steps<Table> {
-    return yield* table(statementOf(statement));
+    return yield* table(written(statement));
   },
   { decode: toRows, alone: true },
 );
@@ -53,7 +48,7 @@ export const executeRaw = procedure(
   'sql.execute',
   'write',
   function* (statement: Statement): Steps<Change> {
-    return (yield* table(statementOf(statement))) as Change;
+    return (yield* table(written(statement))) as Change;
   },
   {
     decode: ({ changes, lastInsertRowid, ...found }): ExecuteResult => ({
@@ -69,7 +64,7 @@ export const executeManyRaw = procedure(
   'write',
   function* ({ text, list }: { readonly text: string; readonly list: readonly (readonly Stored[])[] }): Steps<number> {
     let total = 0;
-    for (const values of list) total += ((yield* table(statementOf({ text, values }))) as Change).changes;
+    for (const values of list) total += ((yield* table(written({ text, values }))) as Change).changes;
     return total;
   },
 );

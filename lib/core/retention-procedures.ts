@@ -2,10 +2,11 @@
  * The statements behind `versions.planPrune` and `versions.prune`: planning walks the files in batches on a reader;
  * pruning plans one file again in the transaction that removes its versions, so that a save in between is seen.
  */
-import sql, { type Sql } from 'sql-template-tag';
+
 import { NotFoundError } from '../errors.ts';
 import type { Dialect } from '../sql/dialect.ts';
 import { one, procedure, row, rows, run, type Steps } from '../sql/procedure.ts';
+import { type Sql, sql } from '../sql/template.ts';
 import { dateOut } from './dates.ts';
 import { unnamedPaths } from './freed-paths.ts';
 import { idBytes } from './ids.ts';

@@ -2,10 +2,11 @@
  * Saving a file: one transaction that checks the quota, writes the file row and its version with every fact, and
  * records use, activity and the day's transfers. Either all of it is stored or nothing.
  */
-import sql from 'sql-template-tag';
+
 import { ConflictError, NotFoundError } from '../errors.ts';
 import { type Dialect, perDialect } from '../sql/dialect.ts';
 import { one, procedure, row, run, type Steps } from '../sql/procedure.ts';
+import { sql, unplanned } from '../sql/template.ts';
 import { UNLIMITED_BYTES } from './client-procedures.ts';
 import { dateOut, dayOf, now } from './dates.ts';
 import type { FileToSave } from './file-input.ts';
@@ -53,15 +54,15 @@ const toOutcome = ([file, created, changed, quota, crossedWarning]: SaveWire): S
   crossedWarning,
 });
 
-function* clientState({ clientId, extension, category }: FileToSave): Steps<ClientState> {
+function* clientState({ clientId, extension, category }: FileToSave, at: string): Steps<ClientState> {
   const wanted = category === null ? extension : null;
   const found = yield* one<ClientState>(sql`SELECT coalesce(q.QuotaBytes, ${UNLIMITED_BYTES}) AS "quotaBytes",
     coalesce(q.UsedBytes, 0) AS "usedBytes", coalesce(q.WarningThreshold, 0.8) AS "warningThreshold",
     (SELECT coalesce(sum(r.Bytes), 0) FROM quota_reservations r
-      WHERE r.ClientID = c.ID AND r.ExpiresAt > ${now()}) AS "reservedBytes",
+      WHERE r.ClientID = c.ID AND r.ExpiresAt > ${at}) AS "reservedBytes",
     (SELECT k.Name FROM category_extensions e JOIN file_categories k ON k.ID = e.CategoryID
-      WHERE e.Extension = ${wanted}) AS "userCategory"
-    FROM clients c LEFT JOIN client_quotas q ON q.ClientID = c.ID WHERE c.ID = ${idBytes(clientId)}`);
+      WHERE e.Extension = ${unplanned(wanted)}) AS "userCategory"
+    FROM clients c LEFT JOIN client_quotas q ON q.ClientID = c.ID WHERE c.ID = ${unplanned(idBytes(clientId))}`);
   if (found === undefined) throw new NotFoundError(`client ${clientId}`);
   return found;
 }
@@ -138,18 +139,26 @@ function* updateFile(id: string, version: number, category: string, file: FileTo
   yield* run(sql`UPDATE file_versions SET IsActive = 0 WHERE FileID = ${idBytes(id)} AND IsActive = 1`);
 }
 
-function* insertVersion(id: string, version: number, parent: number, category: string, file: FileToSave): Steps<void> {
+/** A new version of a file: its number, that of the version it follows (0 for none), and when it came. */
+interface NewVersion {
+  readonly id: string;
+  readonly version: number;
+  readonly parent: number;
+  readonly category: string;
+  readonly seen: string;
+}
+
+function* insertVersion({ id, version, parent, category, seen }: NewVersion, file: FileToSave): Steps<void> {
   yield* run(sql`INSERT INTO file_versions (FileID, VersionNumber, PathName, FileSize, CreatedDate, IsActive,
     VersionHash, ParentVersionID, ModificationDate, CRC, Verified, MimeType, FileCategory, TransferDuration,
     TransferSpeed, CompressionRatio, OperationID)
-    VALUES (${idBytes(id)}, ${version}, ${file.pathName}, ${file.fileSize}, ${now()}, 1, ${file.fileHash},
+    VALUES (${idBytes(id)}, ${version}, ${file.pathName}, ${file.fileSize}, ${seen}, 1, ${file.fileHash},
     (SELECT ID FROM file_versions WHERE FileID = ${idBytes(id)} AND VersionNumber = ${parent}),
     ${file.modificationDate}, ${file.crc}, ${file.verified}, ${file.mimeType}, ${category}, ${file.transferDuration},
     ${file.transferSpeed}, ${file.compressionRatio}, ${file.operationId})`);
 }
 
-function* recordTransfer({ clientId, fileSize, transferSpeed }: FileToSave): Steps<void> {
-  const seen = now();
+function* recordTransfer({ clientId, fileSize, transferSpeed }: FileToSave, seen: string): Steps<void> {
   yield* run(sql`UPDATE clients SET LastSeen = ${seen} WHERE ID = ${idBytes(clientId)}`);
   yield* run(sql`INSERT INTO client_activity (ClientID, ActivityType, Timestamp, FileCount, BytesTransferred)
     VALUES (${idBytes(clientId)}, 'upload', ${seen}, 1, ${fileSize})`);
@@ -167,18 +176,18 @@ function* recordTransfer({ clientId, fileSize, transferSpeed }: FileToSave): Ste
 function* earlierResult(file: FileToSave, dialect: Dialect): Steps<SaveWire | undefined> {
   const columns = operationColumns(dialect);
   const saved = yield* row<FileRow>(sql`SELECT ${columns} FROM file_versions v
-    JOIN files f ON f.ID = v.FileID WHERE v.OperationID = ${file.operationId}`);
+    JOIN files f ON f.ID = v.FileID WHERE v.OperationID = ${unplanned(file.operationId)}`);
   const found =
     saved ??
     (yield* row<FileRow>(sql`SELECT ${columns} FROM unchanged_operations o
       JOIN file_versions v ON v.FileID = o.FileID AND v.VersionNumber = o.VersionNumber
-      JOIN files f ON f.ID = v.FileID WHERE o.OperationID = ${file.operationId}`));
+      JOIN files f ON f.ID = v.FileID WHERE o.OperationID = ${unplanned(file.operationId)}`));
   if (found === undefined) return undefined;
   const [, clientId, fileName, , originalPath] = found;
   if (clientId !== file.clientId || fileName !== file.fileName || (originalPath ?? '') !== (file.originalPath ?? '')) {
     throw new ConflictError(`the operationId ${JSON.stringify(file.operationId)} was used for another file`);
   }
-  const client = yield* clientState(file);
+  const client = yield* clientState(file, now());
   const changed = saved !== undefined;
   return [found, changed && found[CURRENT_VERSION] === 1, changed, quotaAfter(client, client.usedBytes), false];
 }
@@ -203,14 +212,19 @@ function* assertIdFree(id: string): Steps<void> {
 }
 
 /** Writes the file row and its new version. */
-function* storeVersion(file: FileToSave, stored: StoredFile | undefined, client: ClientState): Steps<FileRow> {
+function* storeVersion(
+  file: FileToSave,
+  stored: StoredFile | undefined,
+  client: ClientState,
+  seen: string,
+): Steps<FileRow> {
   if (stored === undefined && file.id !== null) yield* assertIdFree(file.id);
   const id = stored?.[0] ?? file.id ?? newId();
   const version = (stored?.[HIGHEST_VERSION] ?? 0) + 1;
   const category = file.category ?? client.userCategory ?? file.derivedCategory;
   if (stored === undefined) yield* insertFile(id, category, file);
   else yield* updateFile(id, version, category, file);
-  yield* insertVersion(id, version, stored?.[CURRENT_VERSION] ?? 0, category, file);
+  yield* insertVersion({ id, version, parent: stored?.[CURRENT_VERSION] ?? 0, category, seen }, file);
   return rowAfter(id, version, category, file);
 }
 
@@ -220,7 +234,8 @@ export const saveFile = procedure(
   function* (file: FileToSave, dialect): Steps<SaveWire> {
     const earlier = file.operationId === null ? undefined : yield* earlierResult(file, dialect);
     if (earlier !== undefined) return earlier;
-    const client = yield* clientState(file);
+    const seen = now();
+    const client = yield* clientState(file, seen);
     const stored = yield* findStored(file, dialect);
     if (stored !== undefined && file.ifChanged && isUnchanged(stored, file)) {
       const unchanged = stored.slice(0, HIGHEST_VERSION) as unknown as FileRow;
@@ -228,8 +243,8 @@ export const saveFile = procedure(
       return [unchanged, false, false, quotaAfter(client, client.usedBytes), false];
     }
     if (client.quotaBytes < UNLIMITED_BYTES) assertFits(client, file.fileSize);
-    const row = yield* storeVersion(file, stored, client);
-    yield* recordTransfer(file);
+    const row = yield* storeVersion(file, stored, client, seen);
+    yield* recordTransfer(file, seen);
     const quota = quotaAfter(client, client.usedBytes + file.fileSize);
     const crossed = quota.warning && !reachesWarning(client, client.usedBytes);
     return [row, stored === undefined, true, quota, crossed];

@@ -1,7 +1,8 @@
 /** The statements behind `db.versions`. */
-import sql from 'sql-template-tag';
+
 import { NotFoundError } from '../errors.ts';
 import { procedure, row, rows, run, type Steps } from '../sql/procedure.ts';
+import { sql } from '../sql/template.ts';
 import { type CatalogFile, type FileRow, fileColumns, toFile } from './file-rows.ts';
 import { idBytes } from './ids.ts';
 import { type FileVersion, toVersion, type VersionRow, versionColumns } from './version-rows.ts';

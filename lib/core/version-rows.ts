@@ -1,6 +1,7 @@
 /** How a row of `file_versions` becomes a version. */
-import sql from 'sql-template-tag';
+
 import { perDialect } from '../sql/dialect.ts';
+import { sql } from '../sql/template.ts';
 import { dateOut } from './dates.ts';
 
 /** One version of a file, with every fact it was saved with. */

@@ -1,6 +1,7 @@
 /** What health asks of the database: the size of its schema, and SQLite's own checks. */
-import sql, { raw } from 'sql-template-tag';
+
 import { all, one, procedure, type Steps } from '../sql/procedure.ts';
+import { raw, sql } from '../sql/template.ts';
 
 /** How many tables and indexes there are. */
 export interface SchemaFigures {

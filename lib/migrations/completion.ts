@@ -3,9 +3,10 @@
  * has, and only what is missing is made. So half-applied, unrecorded and skipped steps all end the same way. What the
  * file has beyond that stays.
  */
-import sql, { raw } from 'sql-template-tag';
+
 import { DatabaseError } from '../errors.ts';
 import { all, one, run, type Steps } from '../sql/procedure.ts';
+import { raw, sql } from '../sql/template.ts';
 import { type ColumnDefinition, schemaChange } from './schema-objects.ts';
 import { isWord, tokensOf } from './sql-tokens.ts';
 

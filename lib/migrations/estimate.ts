@@ -2,8 +2,9 @@
  * What migrations will take: microseconds a row as measured on one machine, scaled by how fast this one runs a short
  * piece of the same kind of work. The figures are in docs/MIGRATIONS.md; the benchmark compares them with real runs.
  */
-import { raw } from 'sql-template-tag';
+
 import { one, procedure, type Steps } from '../sql/procedure.ts';
+import { raw } from '../sql/template.ts';
 import type { Direction, Migration } from './migration.ts';
 
 const MICROSECONDS_PER_MS = 1_000;

@@ -2,9 +2,10 @@
  * The statements around a migration: reading the journal, running what a migration lists, writing its journal row. All
  * in the transaction of whoever calls, so that a file never has the one without the other.
  */
-import sql, { raw } from 'sql-template-tag';
+
 import { now } from '../core/dates.ts';
 import { all, one, procedure, run, type Steps } from '../sql/procedure.ts';
+import { raw, sql } from '../sql/template.ts';
 import { completeVersion } from './completion.ts';
 import { checksumOf, type Direction } from './migration.ts';
 import { migrationOf } from './migration-list.ts';

@@ -2,9 +2,10 @@
  * Mending what raw SQL or an old server did since the file was adopted: orphans, halves of transfers, rows and versions
  * that contradict each other, quotas, what the search index lacks. Each step finds nothing to do after itself.
  */
-import sql, { type Sql } from 'sql-template-tag';
+
 import { now } from '../core/dates.ts';
 import { all, one, procedure, run, type Steps } from '../sql/procedure.ts';
+import { type Sql, sql } from '../sql/template.ts';
 import { adoptChanged, adoptGroup, type Counts, count, type GroupRules } from './adoption/adopt-group.ts';
 import { adoptClient, giveQuotas, NO_CLIENT, NO_FILE, ORPHANS, type StoredClient } from './adoption/adopt-rows.ts';
 import { legacyDatesOf } from './adoption/legacy-dates.ts';

@@ -1,7 +1,8 @@
 /** Reading what a file is: the procedures that every thread has, because every open needs them. */
-import sql, { raw } from 'sql-template-tag';
+
 import type { Dialect } from '../sql/dialect.ts';
 import { all, procedure, type Steps } from '../sql/procedure.ts';
+import { raw, sql } from '../sql/template.ts';
 import { assertOurs, type JournalRow, type KnownChecksums, type SchemaState } from './journal-check.ts';
 
 const JOURNAL = 'catalog_migrations';

@@ -1,7 +1,8 @@
 /** Whether a file's journal and schema are what this release made of them, and what its adoption found. */
-import sql from 'sql-template-tag';
+
 import type { Executor } from '../sql/engine.ts';
 import { one, procedure, type Steps } from '../sql/procedure.ts';
+import { sql } from '../sql/template.ts';
 import { readReports } from './adoption/quarantine.ts';
 import { KNOWN, statusOf } from './journal.ts';
 import { journalProblems } from './journal-check.ts';

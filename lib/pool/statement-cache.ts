@@ -22,10 +22,17 @@ function refuseControl(text: string): void {
   }
 }
 
+/** The statements of one text: rows come as objects or as tuples, and a statement does one of them. */
+interface Prepared {
+  objects?: Statement<unknown[]>;
+  tuples?: Statement<unknown[]>;
+}
+
 /** A bounded cache of prepared statements over one connection. */
 export class StatementCache {
   readonly #database: Database;
-  readonly #byText = new Map<string, Statement<unknown[]>>();
+  // By the text alone: a key put together for each look-up would have to be read through each time.
+  readonly #byText = new Map<string, Prepared>();
   readonly #limit: number;
 
   constructor(database: Database, limit = MAX_STATEMENTS) {
@@ -33,20 +40,25 @@ export class StatementCache {
     this.#limit = limit;
   }
 
-  /** Statements held. */
+  /** Texts whose statements are held. */
   get size(): number {
     return this.#byText.size;
   }
 
   /** The prepared statement of a text; `raw` rows are tuples and have statements of their own. */
   get(text: string, raw: boolean): Statement<unknown[]> {
-    const key = raw ? `\u0000${text}` : text;
-    const found = this.#byText.get(key);
-    if (found !== undefined) return this.#touch(key, found);
+    const known = this.#byText.get(text);
+    const found = raw ? known?.tuples : known?.objects;
+    if (known !== undefined) this.#touch(text, known);
+    return found ?? this.#prepare(text, raw, known ?? {});
+  }
+
+  #prepare(text: string, raw: boolean, kept: Prepared): Statement<unknown[]> {
     refuseControl(text);
     const prepared = this.#database.prepare<unknown[]>(text);
     if (raw && prepared.reader) prepared.raw(true);
-    this.#byText.set(key, prepared);
+    kept[raw ? 'tuples' : 'objects'] = prepared;
+    this.#byText.set(text, kept);
     if (this.#byText.size > this.#limit) {
       const [oldest] = this.#byText.keys();
       if (oldest !== undefined) this.#byText.delete(oldest);
@@ -55,11 +67,9 @@ export class StatementCache {
   }
 
   // Moving a key costs a delete and an insert, so it is only done once the cache is full enough to drop anything.
-  #touch(key: string, statement: Statement<unknown[]>): Statement<unknown[]> {
-    if (this.#byText.size * 2 > this.#limit) {
-      this.#byText.delete(key);
-      this.#byText.set(key, statement);
-    }
-    return statement;
+  #touch(text: string, prepared: Prepared): void {
+    if (this.#byText.size * 2 <= this.#limit) return;
+    this.#byText.delete(text);
+    this.#byText.set(text, prepared);
   }
 }

@@ -1,10 +1,11 @@
 /** Recounting what a client uses: one snapshot holds both figures, so that saves meanwhile never look like drift. */
-import sql from 'sql-template-tag';
+
 import { UNLIMITED_BYTES } from '../core/client-procedures.ts';
 import { now } from '../core/dates.ts';
 import { idBytes } from '../core/ids.ts';
 import { sumOfSizes } from '../core/quota-rows.ts';
 import { one, procedure, run, type Steps } from '../sql/procedure.ts';
+import { sql } from '../sql/template.ts';
 
 /** What is recorded of a client's use, and what its versions come to. Sizes in bytes. */
 export interface MeasuredUse {

@@ -1,11 +1,12 @@
 /** The statements behind `db.quotas`. */
-import sql from 'sql-template-tag';
+
 import { now } from '../core/dates.ts';
 import { idBytes } from '../core/ids.ts';
 import type { PageRequest } from '../core/pages.ts';
 import { type Quota, type QuotaRow, selectQuotas, sumOfSizes, toQuota } from '../core/quota-rows.ts';
 import { NotFoundError } from '../errors.ts';
 import { one, procedure, row, rows, run, type Steps } from '../sql/procedure.ts';
+import { sql, unplanned } from '../sql/template.ts';
 
 /** A new limit. */
 export interface QuotaToSet {
@@ -19,7 +20,7 @@ export const getQuota = procedure(
   'quotas.get',
   'read',
   function* (clientId: string, dialect) {
-    return yield* row<QuotaRow>(sql`${selectQuotas(dialect, now())} WHERE c.ID = ${idBytes(clientId)}`);
+    return yield* row<QuotaRow>(sql`${selectQuotas(dialect, now())} WHERE c.ID = ${unplanned(idBytes(clientId))}`);
   },
   { decode: (found): Quota | null => (found === undefined ? null : toQuota(found)) },
 );
@@ -31,7 +32,7 @@ export const listQuotas = procedure(
   function* ({ limit, after }: PageRequest, dialect) {
     const condition = after === null ? sql`1 = 1` : sql`c.ID > ${idBytes(String(after[0]))}`;
     return yield* rows<QuotaRow>(
-      sql`${selectQuotas(dialect, now())} WHERE ${condition} ORDER BY c.ID LIMIT ${limit + 1}`,
+      sql`${selectQuotas(dialect, now())} WHERE ${condition} ORDER BY c.ID LIMIT ${unplanned(limit + 1)}`,
     );
   },
   { decode: (found): Quota[] => found.map(toQuota) },
@@ -55,7 +56,7 @@ export const setQuota = procedure(
     const { changes } = yield* run(sql`UPDATE client_quotas SET QuotaBytes = ${quotaBytes}, LastUpdated = ${now()},
       WarningThreshold = coalesce(${warningThreshold}, WarningThreshold) WHERE ClientID = ${id}`);
     if (changes === 0) yield* insertQuota({ clientId, quotaBytes, warningThreshold });
-    const found = yield* row<QuotaRow>(sql`${selectQuotas(dialect, now())} WHERE c.ID = ${id}`);
+    const found = yield* row<QuotaRow>(sql`${selectQuotas(dialect, now())} WHERE c.ID = ${unplanned(id)}`);
     if (found === undefined) throw new NotFoundError(`client ${clientId}`);
     return found;
   },

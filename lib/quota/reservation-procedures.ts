@@ -2,7 +2,7 @@
  * The statements behind reservations. A row holds room until it expires, is released, or is committed: then it goes in
  * the transaction that saves the file, before the save looks at what is free.
  */
-import sql from 'sql-template-tag';
+
 import { now } from '../core/dates.ts';
 import type { FileToSave } from '../core/file-input.ts';
 import { idBytes, newId } from '../core/ids.ts';
@@ -10,6 +10,7 @@ import { assertFits, type QuotaRow, selectQuotas } from '../core/quota-rows.ts';
 import { saveFile } from '../core/save-file.ts';
 import { NotFoundError } from '../errors.ts';
 import { one, procedure, row, run, type Steps } from '../sql/procedure.ts';
+import { sql, unplanned } from '../sql/template.ts';
 
 /** Room to hold. */
 export interface RoomToReserve {
@@ -30,7 +31,7 @@ const MOST_EXPIRED = 100; // rows removed by one reservation: more than it adds,
 
 const dropExpired = (at: string) =>
   run(sql`DELETE FROM quota_reservations WHERE ID IN
-    (SELECT ID FROM quota_reservations WHERE ExpiresAt <= ${at} ORDER BY ExpiresAt LIMIT ${MOST_EXPIRED})`);
+    (SELECT ID FROM quota_reservations WHERE ExpiresAt <= ${at} ORDER BY ExpiresAt LIMIT ${unplanned(MOST_EXPIRED)})`);
 
 const removeReservation = (id: string) => run(sql`DELETE FROM quota_reservations WHERE ID = ${idBytes(id)}`);
 
@@ -40,7 +41,7 @@ export const reserveRoom = procedure(
   function* ({ clientId, bytes, ttlMs }: RoomToReserve, dialect): Steps<StoredReservation> {
     const at = now();
     const client = idBytes(clientId);
-    const quota = yield* row<QuotaRow>(sql`${selectQuotas(dialect, at)} WHERE c.ID = ${client}`);
+    const quota = yield* row<QuotaRow>(sql`${selectQuotas(dialect, at)} WHERE c.ID = ${unplanned(client)}`);
     if (quota === undefined) throw new NotFoundError(`client ${clientId}`);
     const [, quotaBytes, usedBytes, reservedBytes] = quota;
     // Without a limit as well: a sum past 2^53-1 could not be told exactly.

@@ -2,9 +2,10 @@
  * Ways to the rows that may match a search, in stretches of bounded size. Each way is complete (no match is left out)
  * and disjoint (no row comes twice); none is trusted to be exact.
  */
-import sql, { type Sql } from 'sql-template-tag';
+
 import { type Dialect, perDialect } from '../sql/dialect.ts';
 import { one, rows, type Steps } from '../sql/procedure.ts';
+import { type Sql, sql } from '../sql/template.ts';
 import type { Candidate } from './matching.ts';
 import { type Conditions, indexedFilters, nearFilters } from './search-conditions.ts';
 

@@ -1,6 +1,7 @@
 /** How a term and an extension are asked of the search index: FTS5's own query language, every text in it quoted. */
-import sql from 'sql-template-tag';
+
 import { rows, type Steps } from '../sql/procedure.ts';
+import { sql } from '../sql/template.ts';
 import { END } from './search-index.ts';
 
 /** Queries that find exactly the rows asked for. */

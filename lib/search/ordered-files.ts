@@ -2,10 +2,11 @@
  * The first files of a large result, in order, without looking at all of it: a walk along the index of the order where
  * enough of its files match, else a sort by SQLite. Both give candidates; the files themselves decide (matching.ts).
  */
-import sql, { empty, raw, type Sql } from 'sql-template-tag';
+
 import { idBytes } from '../core/ids.ts';
 import type { Dialect } from '../sql/dialect.ts';
 import { one, rows, type Steps } from '../sql/procedure.ts';
+import { empty, raw, type Sql, sql } from '../sql/template.ts';
 import { candidateColumns } from './candidates.ts';
 import type { Candidate } from './matching.ts';
 import { type Conditions, exactFilters, hasFilters, nearFilters, withinDates } from './search-conditions.ts';

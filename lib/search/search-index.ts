@@ -3,10 +3,11 @@
  * index, many at once, because a row of its own costs more than twice as much as one among 512. A search is exact
  * meanwhile: it looks at the rows that wait themselves. The statements are SQLite's own (FTS5).
  */
-import sql, { raw } from 'sql-template-tag';
+
 import { SEARCH_INDEX_TABLE } from '../core/search-index-table.ts';
 import { DatabaseError } from '../errors.ts';
 import { one, procedure, rows, run, type Steps } from '../sql/procedure.ts';
+import { raw, sql, unplanned } from '../sql/template.ts';
 import { fold } from './fold.ts';
 
 /** Rows that wait before a commit takes them in; each search looks at all that wait, 2 us a row. */
@@ -42,7 +43,7 @@ function* takeIn([row, file, fileName, pathName]: Waiting): Steps<number> {
 
 function* takePortion(): Steps<void> {
   const waiting = yield* rows<Waiting>(sql`SELECT t.FileRow, f.rowid, f.FileName, f.PathName
-    FROM search_todo t LEFT JOIN files f ON f.rowid = t.FileRow ORDER BY t.FileRow LIMIT ${MAX_PORTION}`);
+    FROM search_todo t LEFT JOIN files f ON f.rowid = t.FileRow ORDER BY t.FileRow LIMIT ${unplanned(MAX_PORTION)}`);
   let characters = 0;
   let last: number | undefined;
   for (const entry of waiting) {
@@ -57,7 +58,7 @@ function* takePortion(): Steps<void> {
 }
 
 function* isWaiting(least: number): Steps<boolean> {
-  const found = yield* one(sql`SELECT 1 AS "waiting" FROM search_todo LIMIT 1 OFFSET ${least - 1}`);
+  const found = yield* one(sql`SELECT 1 AS "waiting" FROM search_todo LIMIT 1 OFFSET ${unplanned(least - 1)}`);
   return found !== undefined;
 }
 

@@ -3,11 +3,12 @@
  * decide, so that a result is exact whatever the index says beside what it leaves out: nothing, since rows it has not
  * taken in are looked at one by one. An index that cannot be read costs time, never a result.
  */
-import sql, { join } from 'sql-template-tag';
+
 import { type CatalogFile, type FileRow, fileColumns, toFile } from '../core/file-rows.ts';
 import { DatabaseError } from '../errors.ts';
 import type { Dialect } from '../sql/dialect.ts';
 import { one, procedure, row, type Steps } from '../sql/procedure.ts';
+import { join, sql } from '../sql/template.ts';
 import {
   areFew,
   everyFile,

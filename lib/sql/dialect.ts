@@ -2,7 +2,7 @@
  * The few SQL texts in which SQLite and PostgreSQL differ, as values of one table: domain code asks the dialect it is
  * handed and never which engine runs it. Everything else keeps to the SQL both share.
  */
-import { raw, type Sql } from 'sql-template-tag';
+import { raw, type Sql } from './template.ts';
 
 /** What an engine's SQL looks like where engines differ. */
 export interface Dialect {

@@ -3,8 +3,9 @@
  * generator runs synchronously inside a SQLite thread (so that many share one commit) or asynchronously against a
  * server. `await` inside one is a syntax error, so "no other work inside a transaction" enforces itself.
  */
-import type { Sql } from 'sql-template-tag';
+
 import type { Dialect } from './dialect.ts';
+import type { Sql } from './template.ts';
 
 /** Declared by each procedure, never guessed from the SQL text. */
 export type Intent = 'read' | 'write';

@@ -3,10 +3,11 @@
  * together, further rows become versions in the order they were written, the newest is the current one. Serves the
  * adopting migration and repair alike.
  */
-import sql, { join, raw } from 'sql-template-tag';
+
 import { now } from '../../core/dates.ts';
 import { idBytes, newId } from '../../core/ids.ts';
 import { all, run, type Steps } from '../../sql/procedure.ts';
+import { join, raw, sql } from '../../sql/template.ts';
 import type { LegacyDates } from './legacy-dates.ts';
 import {
   areTwins,

@@ -2,11 +2,12 @@
  * The steps that make an old server's rows true, some thousand rows to a message. Each works on whatever it finds, so
  * that a file which was taken back to an older version and upgraded again goes through the same steps.
  */
-import sql, { type Sql } from 'sql-template-tag';
+
 import { UNLIMITED_BYTES } from '../../core/client-procedures.ts';
 import { now } from '../../core/dates.ts';
 import { idBytes, newId } from '../../core/ids.ts';
 import { all, one, procedure, run, type Steps } from '../../sql/procedure.ts';
+import { type Sql, sql } from '../../sql/template.ts';
 import { finished, migrationWork, type WorkContext, type WorkInput, type WorkResult } from '../migration.ts';
 import { adoptGroup, type Counts, count } from './adopt-group.ts';
 import { type LegacyDates, legacyDatesOf } from './legacy-dates.ts';

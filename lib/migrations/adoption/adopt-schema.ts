@@ -1,6 +1,7 @@
 /** What an old server's schema has that ours must not: duplicate indexes, and a key between versions that pins them. */
-import sql, { raw } from 'sql-template-tag';
+
 import { all, one, run, type Steps } from '../../sql/procedure.ts';
+import { raw, sql } from '../../sql/template.ts';
 import { baseSchema } from '../base-schema.ts';
 import { quotedName, storedColumns } from '../completion.ts';
 import { finished, migrationWork, type WorkResult } from '../migration.ts';

@@ -2,9 +2,10 @@
  * Where rows go that cannot stay: whole, with the reason and the time, and what a column held that could not be kept
  * there. Nothing of an old server's is dropped without being here.
  */
-import sql, { raw, type Sql } from 'sql-template-tag';
+
 import { now } from '../../core/dates.ts';
 import { all, one, run, type Steps } from '../../sql/procedure.ts';
+import { raw, type Sql, sql } from '../../sql/template.ts';
 import { quotedName, storedColumns } from '../completion.ts';
 
 /** Made by the adopting migration, and kept by its way back while they hold anything. */
