@@ -1,29 +1,42 @@
-/** `stats`: what the catalogue holds, in figures. */
+/** `stats`: what the catalogue holds and how it grew; bars and curves on a terminal, plain numbers in a pipe. */
 import type { DatabaseManager } from '../../lib/index.ts';
+import { bar, sparkline } from '../charts.ts';
 import type { CommandSpec } from '../command.ts';
 import { formatBytes, formatCount, formatDate, formatPart } from '../format.ts';
 import { printJson, printLine, styled } from '../output.ts';
-import { fields, table } from '../table.ts';
+import { type Column, fields, table } from '../table.ts';
 
-type Statistics = Awaited<ReturnType<DatabaseManager['analytics']['storage']>>;
+type Analytics = DatabaseManager['analytics'];
+type Statistics = Awaited<ReturnType<Analytics['storage']>>;
+type TransferDays = Awaited<ReturnType<Analytics['transfers']>>;
+type GrowthDays = Awaited<ReturnType<Analytics['growth']>>;
 type Section = readonly [title: string, text: string];
 
-const FILES_AND_BYTES = [
-  { title: 'FILES', align: 'right' },
-  { title: 'SIZE', align: 'right' },
-] as const;
-
-interface Total {
-  readonly files: number;
-  readonly bytes: number;
+/** The last days, today included; both series have the same ones. */
+interface History {
+  readonly transfers: TransferDays;
+  readonly growth: GrowthDays;
 }
 
-function totals<Row extends Total>(title: string, rows: readonly Row[], label: (row: Row) => string): string {
-  const cells = rows.map((row) => [label(row), formatCount(row.files), formatBytes(row.bytes)]);
-  return table([{ title }, ...FILES_AND_BYTES], cells);
+/** How figures are written. */
+interface Style {
+  readonly count: (count: number) => string;
+  readonly bytes: (bytes: number) => string;
+  /** How much of everything stored a row of a table holds, 0 to 1, as cells at its end. */
+  readonly share: (part: number) => readonly string[];
+  /** The titles of those cells. */
+  readonly shareColumns: readonly Column[];
+  readonly overview: (statistics: Statistics) => string;
+  readonly history: (history: History) => string;
 }
 
-function overview({ databaseInfo, storageInfo, clientStats, fileStats }: Statistics): string {
+const DAYS = 30;
+const BAR_WIDTH = 24; // columns
+const right = (title: string): Column => ({ title, align: 'right' });
+
+const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+
+function overviewForPeople({ databaseInfo, storageInfo, clientStats, fileStats }: Statistics): string {
   const { exists, bytes, measuredAt } = storageInfo;
   const measured = bytes === null ? 'not measured yet' : `${formatBytes(bytes)}, measured ${formatDate(measuredAt)}`;
   return fields([
@@ -37,28 +50,116 @@ function overview({ databaseInfo, storageInfo, clientStats, fileStats }: Statist
   ]);
 }
 
-function sections(statistics: Statistics): Section[] {
+function overviewForPipes({ databaseInfo, storageInfo, clientStats, fileStats }: Statistics): string {
+  return fields([
+    ['Database', databaseInfo.path],
+    ['Size', String(databaseInfo.databaseBytes)],
+    ['Free in it', String(databaseInfo.freeBytes)],
+    ['Write-ahead log', String(databaseInfo.walBytes)],
+    ['Storage folder', storageInfo.path],
+    ['Its size', storageInfo.bytes === null ? '-' : String(storageInfo.bytes)],
+    ['Clients', String(clientStats.totalClients)],
+    ['Active clients', String(clientStats.activeClients)],
+    ['Files', String(fileStats.totalFiles)],
+    ['Verified files', String(fileStats.verifiedFiles)],
+    ['Bytes', String(fileStats.totalBytes)],
+  ]);
+}
+
+/** A curve with its figures. */
+function historyForPeople({ transfers, growth }: History): string {
+  const [first = 0, last = 0] = [growth.at(0)?.usedBytes, growth.at(-1)?.usedBytes];
+  const grown = `${last < first ? '-' : '+'}${formatBytes(Math.abs(last - first))}`;
+  const failed = transfers.map(({ failedTransfers }) => failedTransfers);
+  const curves: [label: string, values: readonly number[], figures: string][] = [
+    ['Transfers', transfers.map(({ successfulTransfers }) => successfulTransfers), ''],
+    ['Failed', failed, formatCount(sum(failed))],
+    ['Received', transfers.map(({ totalBytes }) => totalBytes), ''],
+    ['Stored', growth.map(({ usedBytes }) => usedBytes), `${formatBytes(last)}, ${grown}`],
+  ];
+  const told = (label: string, values: readonly number[]) =>
+    label === 'Received' ? formatBytes(sum(values)) : formatCount(sum(values));
+  return fields(
+    curves.map(([label, values, figures]) => [label, `${sparkline(values)}  ${figures || told(label, values)}`]),
+  );
+}
+
+/** A line for each day. */
+function historyForPipes({ transfers, growth }: History): string {
+  const rows = transfers.map(({ date, successfulTransfers, failedTransfers, totalBytes }, place) =>
+    [date, successfulTransfers, failedTransfers, totalBytes, growth[place]?.usedBytes ?? 0].map(String),
+  );
+  return table([{ title: 'DATE' }, ...['TRANSFERS', 'FAILED', 'RECEIVED', 'STORED'].map(right)], rows);
+}
+
+const FOR_PEOPLE: Style = {
+  count: formatCount,
+  bytes: formatBytes,
+  share: (part) => [bar(BAR_WIDTH, [{ part, cell: '█' }]), formatPart(part)],
+  shareColumns: [{ title: '' }, right('')],
+  overview: overviewForPeople,
+  history: historyForPeople,
+};
+
+const FOR_PIPES: Style = {
+  count: String,
+  bytes: String,
+  share: () => [],
+  shareColumns: [],
+  overview: overviewForPipes,
+  history: historyForPipes,
+};
+
+interface Total {
+  readonly files: number;
+  readonly bytes: number;
+}
+
+/** What some groups of files hold, and how much of everything that is. */
+function totals<Row extends Total>(style: Style, all: number, rows: readonly Row[], label: (row: Row) => string) {
+  return (title: string) => {
+    const cells = rows.map((row) => [
+      label(row),
+      style.count(row.files),
+      style.bytes(row.bytes),
+      ...style.share(all === 0 ? 0 : row.bytes / all),
+    ]);
+    return table([{ title }, right('FILES'), right('SIZE'), ...style.shareColumns], cells);
+  };
+}
+
+function sections(style: Style, statistics: Statistics, history: History): Section[] {
   const { clientStats, fileStats } = statistics;
+  const of = <Row extends Total>(rows: readonly Row[], label: (row: Row) => string) =>
+    totals(style, fileStats.totalBytes, rows, label);
   return [
-    ['Catalogue', overview(statistics)],
-    ['Largest clients', totals('CLIENT', clientStats.topClients, ({ name }) => name)],
-    ['By category', totals('CATEGORY', fileStats.byCategory, ({ name }) => name ?? '-')],
-    ['By extension', totals('EXTENSION', fileStats.byExtension, ({ name }) => name ?? '(none)')],
-    ['By size', totals('FROM', fileStats.bySize, ({ min }) => formatBytes(min))],
+    ['Catalogue', style.overview(statistics)],
+    [`Last ${DAYS} days`, style.history(history)],
+    ['Largest clients', of(clientStats.topClients, ({ name }) => name)('CLIENT')],
+    ['By category', of(fileStats.byCategory, ({ name }) => name ?? '-')('CATEGORY')],
+    ['By extension', of(fileStats.byExtension, ({ name }) => name ?? '(none)')('EXTENSION')],
+    ['By size', of(fileStats.bySize, ({ min }) => style.bytes(min))('FROM')],
   ];
 }
 
+const toText = ([title, text]: Section) => `${styled(['bold', 'underline'], title)}\n${text}`;
+
 export const stats: CommandSpec = {
   name: 'stats',
-  summary: 'Show statistics of clients, files and the database',
+  summary: 'Show statistics of clients, files and the database; plain numbers where it is no terminal',
   example: 'stats --json',
   run: ({ json, withCatalog }) =>
-    withCatalog(async (db) => {
-      const statistics = await db.analytics.storage();
-      if (json) printJson(statistics);
-      else printLine(sections(statistics).map(toText).join('\n\n'));
+    withCatalog(async ({ analytics }) => {
+      const statistics = await analytics.storage();
+      if (json) {
+        printJson(statistics);
+        return 0;
+      }
+      const growth = await analytics.growth({ days: DAYS });
+      const [from, to] = [growth.at(0)?.date, growth.at(-1)?.date];
+      const history = { growth, transfers: await analytics.transfers({ from, to }) };
+      const style = process.stdout.isTTY ? FOR_PEOPLE : FOR_PIPES;
+      printLine(sections(style, statistics, history).map(toText).join('\n\n'));
       return 0;
     }),
 };
-
-const toText = ([title, text]: Section) => `${styled(['bold', 'underline'], title)}\n${text}`;
