@@ -6,6 +6,7 @@ import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import t from 'tap';
 import { catalogueFiles } from '../bin/catalogue-files.ts';
+import { bar, sparkline } from '../bin/charts.ts';
 import {
   formatBytes,
   formatCrc,
@@ -188,4 +189,43 @@ t.test('a table aligns what a terminal shows', async (t) => {
     ['100', 'e\u0301', ''],
   ];
   t.equal(table(columns, rows), '  N  NAME  LAST\n  1  漢字  x\n100  e\u0301');
+});
+
+t.test('a bar is as wide as asked for, and shows everything that is there while there is room', (t) => {
+  t.equal(bar(8, [{ part: 0.5, cell: '█' }, { part: 0.25, cell: '▒' }]), '████▒▒░░'); // biome-ignore format: one line
+  t.equal(bar(4, [{ part: 0.001, cell: '█' }]), '█░░░');
+  t.equal(bar(4, [{ part: 7, cell: '█' }, { part: 1, cell: '▒' }]), '████'); // biome-ignore format: one line
+  t.equal(bar(4, []), '░░░░');
+  const part = fc.double({ min: 0, max: 3, noNaN: true });
+  fc.assert(
+    fc.property(fc.nat(60), part, part, (width, first, second) => {
+      const drawn = [...bar(width, [{ part: first, cell: '1' }, { part: second, cell: '2' }])]; // biome-ignore format: one line
+      const [ones, twos] = ['1', '2'].map((cell) => drawn.filter((found) => found === cell).length);
+      const room = width - (ones ?? 0);
+      t.equal(drawn.length, width);
+      t.equal(ones, Math.min(width, Math.ceil(first * width)));
+      t.equal(twos, Math.min(room, Math.ceil(second * width)));
+    }),
+  );
+  t.end();
+});
+
+t.test('a sparkline has a column for each value, the lowest for nothing alone and the highest for the largest', (t) => {
+  t.equal(sparkline([0, 1, 50, 100]), '▁▂▅█');
+  t.equal(sparkline([0, 0]), '▁▁');
+  t.equal(sparkline([]), '');
+  fc.assert(
+    fc.property(fc.array(fc.nat(Number.MAX_SAFE_INTEGER), { minLength: 1 }), (values) => {
+      const columns = [...sparkline(values)];
+      const largest = Math.max(...values);
+      t.same(
+        columns.map((column) => column === '▁'),
+        values.map((value) => value === 0),
+      );
+      t.ok(largest === 0 || values.every((value, place) => value !== largest || columns[place] === '█'));
+      const order = values.toSorted((a, b) => a - b).map((value) => columns[values.indexOf(value)] ?? '');
+      t.same(order, order.toSorted(), 'the higher the value, the higher the column');
+    }),
+  );
+  t.end();
 });

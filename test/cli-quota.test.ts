@@ -1,9 +1,8 @@
 /** `quota` and `prune`: figures for terminals, pipes and machines, and freed contents that are never lost. */
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { DatabaseManager } from '../lib/index.ts';
-import { cli, ENTRY, environment, execute, finished } from './cli-run.ts';
+import { cli, cliOnTerminal, ENTRY, environment, finished, NO_TERMINAL } from './cli-run.ts';
 
 t.setTimeout(300_000); // dozens of processes
 
@@ -59,21 +58,14 @@ t.test('quota --set takes sizes and no limit', async (t) => {
   t.match(await asked('quota', 'nobody'), { code: 1, stdout: '', stderr: /client nobody does not exist/ });
 });
 
-t.test(
-  'quota: a bar for each client on a terminal',
-  { skip: !existsSync('/usr/bin/script') && 'script(1), which makes a terminal, is not here' },
-  async (t) => {
-    const { database, json } = await prepare(t);
-    await json('quota', 'laptop', '--set', '700');
-    const command = `${process.execPath} ${ENTRY} quota --database ${database}`;
-    const shown = await execute('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
-      env: { NO_COLOR: '1' },
-    });
-    const [, first, second] = shown.stdout.split('\r\n');
-    t.equal(first, 'laptop     █████████████████████▒▒▒   85.7 %   600 B     100 B   700 B  warning');
-    t.equal(second, 'server\\n2  ████████████████████████  100.0 %  1000 B       0 B  1000 B  full');
-  },
-);
+t.test('quota: a bar for each client on a terminal', { skip: NO_TERMINAL }, async (t) => {
+  const { database, json } = await prepare(t);
+  await json('quota', 'laptop', '--set', '700');
+  const shown = await cliOnTerminal(['quota', '--database', database], { NO_COLOR: '1' });
+  const [, first, second] = shown.stdout.split('\r\n');
+  t.equal(first, 'laptop     █████████████████████▒▒▒   85.7 %   600 B     100 B   700 B  warning');
+  t.equal(second, 'server\\n2  ████████████████████████  100.0 %  1000 B       0 B  1000 B  full');
+});
 
 t.test('quota --audit finds drift, and mends it when asked', async (t) => {
   const { database, laptop, asked, json } = await prepare(t);

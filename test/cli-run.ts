@@ -1,5 +1,6 @@
 /** Runs the command line as its users do: a process of its own, its two outputs apart. */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 
@@ -38,3 +39,12 @@ export const execute = (program: string, args: readonly string[], options: Spawn
 /** Runs the command line. */
 export const cli = (args: readonly string[], options: SpawnOptions = {}): Promise<Finished> =>
   execute(process.execPath, [ENTRY, ...args], options);
+
+/** Why nothing can be run on a terminal here; false where it can. */
+export const NO_TERMINAL = !existsSync('/usr/bin/script') && 'script(1), which makes a terminal, is not here';
+
+/** Runs the command line on a terminal, whose lines end in CR LF; arguments must need no quoting. */
+export const cliOnTerminal = (args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Finished> => {
+  const command = [process.execPath, ENTRY, ...args].join(' ');
+  return execute('script', ['--quiet', '--return', '--command', command, '/dev/null'], { env });
+};

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { cli } from './cli-run.ts';
+import { cli, cliOnTerminal, NO_TERMINAL } from './cli-run.ts';
 import { makeLegacyFile } from './fixtures/legacy-file.ts';
 
 t.setTimeout(300_000); // a hundred processes
@@ -67,8 +67,72 @@ t.test('stats: the library’s own result', async (t) => {
     storageInfo: { path: home, exists: true },
     fileStats: { totalFiles: 4, totalBytes: 24 },
   });
-  const { stdout } = await asked('stats');
-  t.match(stdout, /CLIENT {2}FILES {2}SIZE\nlaptop {6}4 {2}24 B\n/);
+});
+
+const [TITLE, RESET] = ['\u001b[1m\u001b[4m', '\u001b[24m\u001b[22m'];
+
+t.test('stats: plain numbers in a pipe', async (t) => {
+  const { stdout, stderr } = await asked('stats', '--storage-dir', home);
+  t.equal(stderr, '');
+  const [catalogue = '', history = '', ...groups] = stdout.split('\n\n');
+  t.match(catalogue, /^Catalogue\nDatabase +\S+\nSize +\d+\nFree in it +\d+\nWrite-ahead log +\d+\nStorage folder /);
+  t.match(catalogue, /\nIts size +-\nClients +1\nActive clients +1\nFiles +4\nVerified files +0\nBytes +24$/);
+  const [title, head, ...days] = history.split('\n');
+  t.same([title, head], ['Last 30 days', 'DATE        TRANSFERS  FAILED  RECEIVED  STORED']);
+  const figures = days.map((day) =>
+    day
+      .replace(/^\d{4}-\d\d-\d\d +/, '')
+      .split(/ +/)
+      .map(Number),
+  );
+  t.equal(figures.length, 30);
+  t.same(figures.filter((day) => day[0] !== 0), [[4, 0, 24, 24]], 'a day of transfers'); // biome-ignore format: one line
+  t.same(figures.at(-1)?.at(-1), 24, 'what is stored is told for every day since');
+  t.equal(
+    groups.join('\n\n'),
+    `Largest clients
+CLIENT  FILES  SIZE
+laptop      4    24
+
+By category
+CATEGORY  FILES  SIZE
+document      3    16
+image         1     8
+
+By extension
+EXTENSION  FILES  SIZE
+txt            3    16
+jpg            1     8
+
+By size
+FROM        FILES  SIZE
+0               4    24
+1024            0     0
+102400          0     0
+1048576         0     0
+10485760        0     0
+104857600       0     0
+1073741824      0     0
+`,
+  );
+});
+
+t.test('stats: bars and curves on a terminal, colour unless NO_COLOR forbids it', { skip: NO_TERMINAL }, async (t) => {
+  const args = ['stats', '--database', database];
+  const { stdout } = await cliOnTerminal(args, { NO_COLOR: '1' });
+  const plain = stdout.replaceAll('\r\n', '\n');
+  t.equal(plain.includes('\u001b'), false, 'no escape sequence');
+  // Midnight may have passed since the files were catalogued.
+  t.match(plain, /\nTransfers {2}▁{28}(▁█|█▁) {2}4\nFailed {5}▁{30} {2}0\nReceived {3}▁{28}(▁█|█▁) {2}24 B\n/);
+  t.match(plain, /\nStored {5}▁{28}(▁█|██) {2}24 B, \+24 B\n/);
+  t.match(plain, `\nFiles            4, 0.0 % of them verified\n`);
+  t.match(
+    plain,
+    `\ndocument      3  16 B  ${'█'.repeat(16)}${'░'.repeat(8)}  66.7 %\nimage         1   8 B  ${'█'.repeat(8)}`,
+  );
+  t.match(plain, `\n1.0 KiB        0   0 B  ${'░'.repeat(24)}    0.0 %\n`);
+  const coloured = (await cliOnTerminal(args, { TERM: 'xterm-256color' })).stdout.replaceAll('\r\n', '\n');
+  t.match(coloured, `${TITLE}By category${RESET}\n`);
 });
 
 t.test('search: literal, across case and script, a page at a time', async (t) => {

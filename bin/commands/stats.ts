@@ -66,22 +66,20 @@ function overviewForPipes({ databaseInfo, storageInfo, clientStats, fileStats }:
   ]);
 }
 
-/** A curve with its figures. */
+/** Curves, each with what it comes to. */
 function historyForPeople({ transfers, growth }: History): string {
-  const [first = 0, last = 0] = [growth.at(0)?.usedBytes, growth.at(-1)?.usedBytes];
-  const grown = `${last < first ? '-' : '+'}${formatBytes(Math.abs(last - first))}`;
+  const done = transfers.map(({ successfulTransfers }) => successfulTransfers);
   const failed = transfers.map(({ failedTransfers }) => failedTransfers);
-  const curves: [label: string, values: readonly number[], figures: string][] = [
-    ['Transfers', transfers.map(({ successfulTransfers }) => successfulTransfers), ''],
-    ['Failed', failed, formatCount(sum(failed))],
-    ['Received', transfers.map(({ totalBytes }) => totalBytes), ''],
-    ['Stored', growth.map(({ usedBytes }) => usedBytes), `${formatBytes(last)}, ${grown}`],
-  ];
-  const told = (label: string, values: readonly number[]) =>
-    label === 'Received' ? formatBytes(sum(values)) : formatCount(sum(values));
-  return fields(
-    curves.map(([label, values, figures]) => [label, `${sparkline(values)}  ${figures || told(label, values)}`]),
-  );
+  const received = transfers.map(({ totalBytes }) => totalBytes);
+  const stored = growth.map(({ usedBytes }) => usedBytes);
+  const [first = 0, last = 0] = [stored.at(0), stored.at(-1)];
+  const grown = `${last < first ? '-' : '+'}${formatBytes(Math.abs(last - first))}`;
+  return fields([
+    ['Transfers', `${sparkline(done)}  ${formatCount(sum(done))}`],
+    ['Failed', `${sparkline(failed)}  ${formatCount(sum(failed))}`],
+    ['Received', `${sparkline(received)}  ${formatBytes(sum(received))}`],
+    ['Stored', `${sparkline(stored)}  ${formatBytes(last)}, ${grown}`],
+  ]);
 }
 
 /** A line for each day. */
