@@ -4,8 +4,9 @@
  * engine sends a single call at once.
  */
 import { DatabaseError, reviveError, ValidationError } from '../errors.ts';
+import type { CallLog } from '../sql/call-log.ts';
 import type { CallOptions, WorkFigures } from '../sql/engine.ts';
-import type { Procedure } from '../sql/procedure.ts';
+import type { Intent, Procedure } from '../sql/procedure.ts';
 import type { ConnectionPool } from './connection-pool.ts';
 import type { Outcome, Response } from './protocol.ts';
 import type { ThreadHandle } from './thread-handle.ts';
@@ -14,27 +15,37 @@ import { type QueueBounds, type Ticket, WaitQueue } from './wait-queue.ts';
 /** Calls in one message at most: a group's commit stays under 50 ms, and a batch's answer under a few. */
 const MAX_ROUND = { batch: 256, group: 512 } as const;
 
+const INTENT = { batch: 'read', group: 'write' } as const;
+const QUEUE = { batch: 'reads', group: 'writes' } as const;
+
 /** One stream of calls over one pool. */
 export class Dispatcher {
   readonly #pool: ConnectionPool;
   readonly #kind: 'batch' | 'group';
   readonly #queue: WaitQueue;
+  readonly #log: CallLog;
   readonly #underWay = new Set<Promise<void>>();
   #acquiring = false;
   #rounds = 0;
   #largestRound = 0;
 
-  constructor(pool: ConnectionPool, kind: 'batch' | 'group', bounds: QueueBounds) {
+  constructor(pool: ConnectionPool, kind: 'batch' | 'group', bounds: QueueBounds, log: CallLog) {
     this.#pool = pool;
     this.#kind = kind;
-    this.#queue = new WaitQueue(bounds);
+    this.#queue = new WaitQueue(bounds, log.waits[QUEUE[kind]]);
+    this.#log = log;
   }
 
   /** Queues a call and resolves with what its procedure returned, decoded. */
   async run<Input, Output>(wanted: Procedure<Input, Output>, input: Input, options: CallOptions): Promise<Output> {
     const result = this.#queue.add([wanted.name, input], wanted.alone, options);
     this.#pump();
-    return wanted.decode(await result);
+    try {
+      return wanted.decode(await result);
+    } catch (error) {
+      this.#log.threw(error);
+      throw error;
+    }
   }
 
   figures(): WorkFigures {
@@ -92,7 +103,9 @@ export class Dispatcher {
     this.#largestRound = Math.max(this.#largestRound, tickets.length);
     try {
       const calls = tickets.map(({ call }) => call);
-      settle(tickets, await thread.request({ kind: this.#kind, calls }));
+      const response = await thread.request({ kind: this.#kind, calls });
+      this.#log.rounds[this.#kind].observe(tickets.length);
+      settle(tickets, response, INTENT[this.#kind], this.#log);
     } catch (error) {
       if (error instanceof ValidationError && tickets.length > 1) await this.#sendEach(thread, tickets);
       else for (const { reject } of tickets) reject(error);
@@ -105,9 +118,11 @@ export class Dispatcher {
   }
 }
 
-function settle(tickets: readonly Ticket[], { outcomes }: Response): void {
-  for (const [position, { resolve, reject }] of tickets.entries()) {
+function settle(tickets: readonly Ticket[], { outcomes }: Response, intent: Intent, log: CallLog): void {
+  const now = performance.now(); // once for all: asking costs more than counting
+  for (const [position, { call, since, resolve, reject }] of tickets.entries()) {
     const outcome = outcomes[position] as Outcome;
+    log.answered(call[0], intent, outcome.ok, now - since);
     if (outcome.ok) resolve(outcome.value);
     else reject(reviveError(outcome.error));
   }

@@ -3,71 +3,14 @@
  * when it passes, the transaction is rolled back and the connection goes back to the pool, whatever the callback does.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { ConflictError, DatabaseError, reviveError } from '../errors.ts';
+import { ConflictError, DatabaseError } from '../errors.ts';
 import type { CallOptions, Executor, LendOptions, LendWriter } from '../sql/engine.ts';
-import type { Intent, Procedure } from '../sql/procedure.ts';
+import type { Intent } from '../sql/procedure.ts';
 import type { ConnectionPool } from './connection-pool.ts';
-import type { Request } from './protocol.ts';
+import { type LendingContext, LentConnection } from './lent-connection.ts';
 import type { ThreadHandle } from './thread-handle.ts';
 
 const LOAN_DEADLINE_MS = 30_000; // a reader held longer lets the WAL grow without bound
-
-/** A connection while it is lent. */
-class LentConnection implements Executor {
-  readonly #thread: ThreadHandle;
-  readonly intent: Intent;
-  #last: Promise<unknown> = Promise.resolve();
-  #ended: DatabaseError | undefined;
-
-  constructor(thread: ThreadHandle, intent: Intent) {
-    this.#thread = thread;
-    this.intent = intent;
-  }
-
-  get active(): boolean {
-    return this.#ended === undefined;
-  }
-
-  async run<Input, Output>(
-    wanted: Procedure<Input, Output>,
-    input: Input,
-    { signal }: CallOptions = {},
-  ): Promise<Output> {
-    signal?.throwIfAborted();
-    return wanted.decode(await this.#next({ kind: 'call', call: [wanted.name, input] }));
-  }
-
-  async begin(foreignKeys: boolean): Promise<void> {
-    await this.#next({ kind: 'begin', intent: this.intent, foreignKeys });
-  }
-
-  /** Ends the transaction once what was sent has been answered; later calls are refused with `reason`. */
-  async end(commit: boolean, reason: DatabaseError): Promise<void> {
-    if (!this.active) return;
-    const ending = this.#next({ kind: 'end', commit });
-    this.#ended = reason;
-    await ending;
-  }
-
-  /** Ends a loan that never began a transaction. */
-  retire(reason: DatabaseError): void {
-    this.#ended = reason;
-  }
-
-  // Calls that the callback makes side by side run one after the other, in the order they were made.
-  #next(request: Request): Promise<unknown> {
-    const send = async () => {
-      const { outcomes } = await this.#thread.request(request);
-      const [outcome] = outcomes;
-      if (outcome?.ok === false) throw reviveError(outcome.error);
-      return outcome?.value;
-    };
-    if (this.#ended !== undefined) return Promise.reject(this.#ended);
-    const result = this.#last.then(send);
-    this.#last = result.catch(() => undefined);
-    return result;
-  }
-}
 
 /** A loan as the code that runs inside it sees it: what it holds, and what those around it hold. */
 interface Held {
@@ -94,9 +37,11 @@ export class Lending {
   readonly #current = new AsyncLocalStorage<Held>();
   readonly #underWay = new Set<Promise<unknown>>();
   readonly #figures = { active: 0, granted: 0, expired: 0 };
+  readonly #context: LendingContext;
 
-  constructor(pools: Readonly<Record<Intent, ConnectionPool>>) {
+  constructor(pools: Readonly<Record<Intent, ConnectionPool>>, context: LendingContext) {
     this.#pools = pools;
+    this.#context = context;
   }
 
   figures(): { active: number; granted: number; expired: number } {
@@ -148,12 +93,12 @@ export class Lending {
   ): Promise<Result> {
     const pool = this.#pools[intent];
     const thread = await this.#acquire(pool, signal);
-    const connection = new LentConnection(thread, intent);
+    const connection = new LentConnection(thread, intent, this.#context);
     let last: Promise<unknown> = Promise.resolve();
     let lent: LentConnection | undefined;
     const lendNext = async <Lent>(work: (connection: Executor) => Promise<Lent>): Promise<Lent> => {
       if (!connection.active) throw alreadyEnded();
-      lent = new LentConnection(thread, intent);
+      lent = new LentConnection(thread, intent, this.#context);
       await lent.begin(true);
       return this.#use(lent, work, Number.POSITIVE_INFINITY);
     };
@@ -182,16 +127,28 @@ export class Lending {
     use: (connection: Executor) => Promise<Result>,
     { signal, deadlineMs = LOAN_DEADLINE_MS, foreignKeys = true }: LendOptions,
   ): Promise<Result> {
-    const thread = await this.#acquire(this.#pools[intent], signal);
+    const start = performance.now();
+    const thread = await this.#counted(this.#acquire(this.#pools[intent], signal));
+    this.#context.log.waits.transactions.observe(performance.now() - start);
     this.#figures.active += 1;
     this.#figures.granted += 1;
-    const connection = new LentConnection(thread, intent);
+    const connection = new LentConnection(thread, intent, this.#context);
     try {
-      await connection.begin(foreignKeys);
+      await this.#counted(connection.begin(foreignKeys));
       return await this.#use(connection, use, deadlineMs);
     } finally {
       this.#figures.active -= 1;
       await this.#pools[intent].release(thread);
+    }
+  }
+
+  /** Counts the failure of what only the transaction itself waits for; those of its calls are counted with the calls. */
+  async #counted<Value>(work: Promise<Value>): Promise<Value> {
+    try {
+      return await work;
+    } catch (error) {
+      this.#context.log.threw(error);
+      throw error;
     }
   }
 
@@ -217,6 +174,8 @@ export class Lending {
     use: (connection: Executor) => Promise<Result>,
     deadlineMs: number,
   ): Promise<Result> {
+    const { log } = this.#context;
+    const start = performance.now();
     const { promise: expired, reject } = Promise.withResolvers<never>();
     const error = deadlinePassed(deadlineMs);
     const timer = Number.isFinite(deadlineMs) ? setTimeout(() => reject(error), deadlineMs) : undefined;
@@ -230,11 +189,16 @@ export class Lending {
     };
     try {
       const result = await resultInTime();
-      await connection.end(true, alreadyEnded());
+      await this.#counted(connection.end(true, alreadyEnded()));
+      log.ended(connection.intent, true, performance.now() - start);
       return result;
     } catch (thrown) {
-      if (thrown === error) this.#figures.expired += 1;
+      if (thrown === error) {
+        this.#figures.expired += 1;
+        log.threw(error);
+      }
       await connection.end(false, thrown === error ? error : alreadyEnded()).catch(() => undefined);
+      log.ended(connection.intent, false, performance.now() - start);
       throw thrown;
     }
   }

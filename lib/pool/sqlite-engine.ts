@@ -3,9 +3,11 @@
  * of sql/engine.ts; knows procedures by name only and nothing of what they do.
  */
 import { DatabaseError } from '../errors.ts';
+import { CallLog, type CallLogFigures } from '../sql/call-log.ts';
 import { sqliteDialect } from '../sql/dialect.ts';
 import type { CallOptions, Engine, EngineStats, Executor, LendOptions, LendWriter } from '../sql/engine.ts';
 import type { Intent, Procedure } from '../sql/procedure.ts';
+import { isTraced, traceCall } from '../sql/tracing.ts';
 import { ConnectionPool } from './connection-pool.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { Lending } from './lending.ts';
@@ -48,6 +50,7 @@ export class SqliteEngine implements Engine {
   readonly #reads: Dispatcher;
   readonly #writes: Dispatcher;
   readonly #lending: Lending;
+  readonly #log = new CallLog();
   #state: EngineStats['state'] = 'open';
   #closing: Promise<void> | undefined;
 
@@ -62,9 +65,12 @@ export class SqliteEngine implements Engine {
     this.#writers = poolOf(1, { ...connectionSettings(options, readOnly), look });
     const readers = { ...connectionSettings(options, true), ...(readOnly ? { look } : {}) };
     this.#readers = poolSize === 1 ? this.#writers : poolOf(poolSize - 1, readers);
-    this.#reads = new Dispatcher(this.#readers, 'batch', bounds);
-    this.#writes = new Dispatcher(this.#writers, 'group', bounds);
-    this.#lending = new Lending({ read: this.#readers, write: this.#writers });
+    this.#reads = new Dispatcher(this.#readers, 'batch', bounds, this.#log);
+    this.#writes = new Dispatcher(this.#writers, 'group', bounds, this.#log);
+    this.#lending = new Lending(
+      { read: this.#readers, write: this.#writers },
+      { database: options.database, log: this.#log },
+    );
   }
 
   /**
@@ -83,9 +89,17 @@ export class SqliteEngine implements Engine {
   }
 
   run<Input, Output>(wanted: Procedure<Input, Output>, input: Input, options: CallOptions = {}): Promise<Output> {
+    if (!isTraced()) return this.#run(wanted, input, options);
+    const { name, intent } = wanted;
+    const trace = { procedure: name, intent, database: this.#options.database, transaction: false };
+    return traceCall(trace, () => this.#run(wanted, input, options));
+  }
+
+  #run<Input, Output>(wanted: Procedure<Input, Output>, input: Input, options: CallOptions): Promise<Output> {
     try {
       this.#assertUsable(wanted.intent, wanted.name);
     } catch (error) {
+      this.#log.threw(error);
       return Promise.reject(error);
     }
     return (wanted.intent === 'read' ? this.#reads : this.#writes).run(wanted, input, options);
@@ -124,6 +138,10 @@ export class SqliteEngine implements Engine {
       leases: this.#lending.figures(),
       upkeep: this.#writers.upkeep,
     };
+  }
+
+  callLog(): CallLogFigures {
+    return this.#log.figures();
   }
 
   /** @throws {ConflictError} when called from inside a transaction, which it would wait for */

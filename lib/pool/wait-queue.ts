@@ -4,6 +4,7 @@
  */
 import { DatabaseError } from '../errors.ts';
 import type { CallOptions } from '../sql/engine.ts';
+import type { Histogram } from '../sql/histogram.ts';
 import type { Call } from './protocol.ts';
 
 /** A call in the queue, and how to settle it. */
@@ -26,13 +27,16 @@ export interface QueueBounds {
 /** The bounded queue, with the figures `stats()` reports. */
 export class WaitQueue {
   readonly #bounds: QueueBounds;
+  readonly #waits: Histogram | undefined;
   // A set, so that thousands that give up together leave at once each.
   readonly #tickets = new Set<Ticket>();
   #timer: NodeJS.Timeout | undefined;
   readonly figures = { calls: 0, maxWaiting: 0, expired: 0, refused: 0, totalWaitMs: 0, maxWaitMs: 0 };
 
-  constructor(bounds: QueueBounds) {
+  /** `waits` gets the milliseconds that each call has waited when it is taken. */
+  constructor(bounds: QueueBounds, waits?: Histogram) {
     this.#bounds = bounds;
+    this.#waits = waits;
   }
 
   get length(): number {
@@ -76,6 +80,7 @@ export class WaitQueue {
       forget();
       this.figures.totalWaitMs += now - since;
       this.figures.maxWaitMs = Math.max(this.figures.maxWaitMs, now - since);
+      this.#waits?.observe(now - since);
     }
     return taken;
   }

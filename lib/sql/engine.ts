@@ -2,6 +2,7 @@
  * The narrow contract between domain code and a database engine. An engine runs procedures, lends a connection to a
  * callback and closes; it knows nothing of clients or files. Every engine passes the suite in test/engine-conformance.ts.
  */
+import type { CallLogFigures } from './call-log.ts';
 import type { Dialect } from './dialect.ts';
 import type { Intent, Procedure } from './procedure.ts';
 
@@ -98,6 +99,8 @@ export interface Engine extends Executor, AsyncDisposable {
    */
   suspendWrites<Result>(use: (lend: LendWriter) => Promise<Result>, options?: CallOptions): Promise<Result>;
   stats(): EngineStats;
+  /** What was measured of the calls since the engine was opened; asks nothing of the database. */
+  callLog(): CallLogFigures;
   /** Waits for what was accepted, then closes. Idempotent, and never hangs. */
   close(): Promise<void>;
 }
