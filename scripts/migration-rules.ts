@@ -49,6 +49,15 @@ function undeclared(migration: Migration): string[] {
   });
 }
 
+const LOSSES: ReadonlySet<string> = new Set(['DROP TABLE', 'DROP COLUMN']);
+
+/** A plan of the way down names what it cannot keep: whoever writes the step has to say so, or that it is made again. */
+function untoldLosses({ down, loses }: Migration): string[] {
+  const lost = down.flatMap(findDangerousOperations).filter(({ operation }) => LOSSES.has(operation));
+  if (lost.length === 0 || loses !== undefined) return [];
+  return lost.map(({ statement }) => `says nothing of what is lost by ${statement}: tell \`loses\`, or null`);
+}
+
 /** What the releases that may still use the file read: the schema of `safeVersion`. */
 function contracts(migration: Migration, older: SchemaObjects): string[] {
   return migration.up.flatMap((statement) => {
@@ -132,6 +141,7 @@ export function lintMigrations(migrations: readonly Migration[], released: Relea
       ...namesAndDirections(migration),
       ...(names.indexOf(migration.name) === place ? [] : ['another migration has its name']),
       ...undeclared(migration),
+      ...untoldLosses(migration),
       ...contracts(migration, older),
       ...migration.up.flatMap(oldWriters),
       ...migration.up.flatMap(foreignFunctions),

@@ -6,6 +6,7 @@ import t, { type Test } from 'tap';
 import { COMMANDS } from '../bin/commands.ts';
 import { buildProgram } from '../bin/main.ts';
 import * as catalog from '../lib/index.ts';
+import { MIGRATIONS } from '../lib/migrations/migration-list.ts';
 import {
   codeBlocks,
   localLinks,
@@ -184,6 +185,14 @@ t.test('docs/DESIGN.md gives the reason of every migration', async (t) => {
   const rows = tableRows(section(readProjectFile('docs/DESIGN.md'), '## The schema'));
   t.same(rows.map(([name]) => name).sort(), applied.map(({ name }) => asCode(name)).sort());
   t.ok(rows.every(([, brings, because]) => brings !== '' && because !== ''));
+});
+
+t.test('docs/MIGRATIONS.md tells what each older schema cannot hold', (t) => {
+  const told = MIGRATIONS.filter(({ version, loses }) => version > 0 && typeof loses === 'string').map(
+    ({ version, name, loses }) => [`${version} (\`${name}\`)`, String(loses)],
+  );
+  t.same(tableRows(section(readProjectFile('docs/MIGRATIONS.md'), '## Going down')), told.reverse());
+  t.end();
 });
 
 t.test('every link to a file of the project leads to one', async (t) => {

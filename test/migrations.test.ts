@@ -139,6 +139,33 @@ t.test('down and up again keeps everything that the versions share', { ...LONG }
   }
 });
 
+t.test('below 6 what is lost of versions that are not current is what the plan says, and no more', async (t) => {
+  const db = await filled(join(t.testdir(), 'defensive.db'));
+  t.teardown(() => db.close());
+  const [file] = (await db.files.list({ limit: 1 })).files;
+  const before = await db.versions.list(file?.id ?? '');
+  t.ok(before.length > 1 && before.every(({ crc, modificationDate }) => crc !== null && modificationDate !== null));
+  await db.migrations.down({ to: 5 });
+  await db.migrations.up();
+  const lost = { modificationDate: null, crc: null, verified: false, category: null, mimeType: null };
+  t.strictSame(
+    await db.versions.list(file?.id ?? ''),
+    before.map((version) => (version.isActive ? version : { ...version, ...lost })),
+  );
+  t.strictSame(await db.files.get(file?.id ?? ''), file);
+});
+
+t.test('status, plan and verify stop on a signal', async (t) => {
+  await using migrations = await DatabaseManager.openMigrations({ database: legacyIn(t) });
+  const signal = AbortSignal.abort(new Error('enough'));
+  await t.rejects(migrations.status({ signal }), { message: 'enough' });
+  await t.rejects(migrations.plan({ signal }), { message: 'enough' });
+  await t.rejects(migrations.verify({ signal }), { message: 'enough' });
+  await t.rejects(migrations.status({ signal: 'soon' } as never), { code: 'CATALOG_VALIDATION', field: 'signal' });
+  await t.rejects(migrations.verify({ sginal: signal } as never), { code: 'CATALOG_VALIDATION' });
+  t.match(await migrations.status({ signal: new AbortController().signal }), { current: -1 });
+});
+
 t.test('a plan says what would run, on how many rows, and what cannot be kept', async (t) => {
   const path = legacyIn(t);
   await using migrations = await DatabaseManager.openMigrations({ database: path });
@@ -158,10 +185,11 @@ t.test('a plan says what would run, on how many rows, and what cannot be kept', 
     down.migrations.map(({ version }) => version),
     [...MIGRATIONS.keys()].slice(4).reverse(),
   );
-  t.match(
-    down.migrations.find(({ version }) => version === 5),
-    { loses: /every version of a file but the current one/ },
-  );
+  const told = new Map(down.migrations.map(({ version, loses }) => [version, loses ?? '']));
+  t.match(told.get(5), /every version of a file but the current one/);
+  for (const fact of ['modification dates', 'checksums', 'transfer figures', 'operation ids', 'may be given again']) {
+    t.match(told.get(6), fact, 'what versions but the current one lose below 6');
+  }
   t.match(await migrations.plan(), { migrations: [], estimatedMs: 0, backupBytes: 0 });
   await t.rejects(migrations.plan({ to: 99 }), { code: 'CATALOG_VALIDATION' });
   await t.rejects(migrations.down({ to: -1 }), { code: 'CATALOG_VALIDATION' });
@@ -343,7 +371,10 @@ t.test('the migrations keep to the rules, and the rules find what breaks them', 
   const bad = (step: Partial<Migration>): string[] => {
     const version = MIGRATIONS.length;
     const base = { version, name: 'later', up: ['CREATE TABLE later (a)'], down: ['DROP TABLE later'], safeVersion: 5 };
-    return lintMigrations([...MIGRATIONS, { ...base, declares: { down: ['DROP TABLE', 'DROP COLUMN'] }, ...step }]);
+    return lintMigrations([
+      ...MIGRATIONS,
+      { ...base, loses: null, declares: { down: ['DROP TABLE', 'DROP COLUMN'] }, ...step },
+    ]);
   };
   t.strictSame(bad({}), []);
   const cases: readonly (readonly [Partial<Migration>, RegExp])[] = [
@@ -352,6 +383,7 @@ t.test('the migrations keep to the rules, and the rules find what breaks them', 
     [{ down: [] }, /no way down/],
     [{ down: ['SELECT 1'] }, /going down leaves later/],
     [{ declares: {} }, /undeclared DROP TABLE/],
+    [{ loses: undefined }, /says nothing of what is lost by DROP TABLE later/],
     [
       { up: ['ALTER TABLE files DROP COLUMN CRC'], declares: { up: ['DROP COLUMN'], down: ['DROP TABLE'] } },
       /files.CRC, which version 5/,

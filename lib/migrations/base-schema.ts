@@ -24,6 +24,7 @@ const base: MigrationStep = {
   ],
   down: ['DROP TABLE files', 'DROP TABLE clients'],
   declares: { down: ['DROP TABLE'] },
+  loses: 'every client and every file',
   safeVersion: null,
 };
 

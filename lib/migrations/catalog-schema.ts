@@ -38,7 +38,9 @@ const completeVersions: MigrationStep = {
     ...Object.keys(VERSION_FACTS).map((column) => `ALTER TABLE file_versions DROP COLUMN ${column}`),
   ],
   declares: { down: ['DROP COLUMN'] },
-  loses: 'modification date, checksum, verification and type of versions but the current one, and operation ids',
+  loses:
+    'modification dates, checksums, verification, types, categories and transfer figures of versions but the current ' +
+    'one, operation ids, and which numbers versions had that are gone: those may be given again',
   cost: { table: 'files', upMicroseconds: 0, downMicroseconds: 12, bytes: 0 },
   safeVersion: 5,
 };

@@ -68,8 +68,8 @@ export interface MigrationStep {
   readonly declares?: Readonly<Partial<Record<Direction, readonly DangerousOperation[]>>>;
   /** Work beyond statements: after those of `up`, before those of `down`. A change of it raises `revision`. */
   readonly work?: { readonly revision: number } & Readonly<Partial<Record<Direction, readonly Work[]>>>;
-  /** What going down cannot keep, for the plan; left out where nothing is lost. */
-  readonly loses?: string;
+  /** What going down cannot keep, for the plan. To be told wherever `down` drops anything: null where it is made again. */
+  readonly loses?: string | null | undefined;
   /** The table whose rows it touches, and microseconds each takes on the machine of reference. */
   readonly cost?: MigrationCost;
 }

@@ -1,7 +1,7 @@
 /** `db.migrations`: how the schema of a file stands, what a change of it would do, and the way there and back. */
 import type { Umzug } from 'umzug';
-import type { Executor } from '../sql/engine.ts';
-import { checkObject, checkSignal, refuse } from '../validation.ts';
+import type { CallOptions, Executor } from '../sql/engine.ts';
+import { checkCallOptions, checkObject, checkSignal, refuse } from '../validation.ts';
 import { type MigrationStatus, statusOf } from './journal.ts';
 import type { Direction, Migration } from './migration.ts';
 import { LATEST_VERSION } from './migration-list.ts';
@@ -18,7 +18,7 @@ import {
 import { schemaState } from './schema-state.ts';
 import { type SchemaVerdict, verifySchema } from './verification.ts';
 
-const PLAN_KEYS = new Set(['to']);
+const PLAN_KEYS = new Set(['to', 'signal']);
 const CHANGE_KEYS = new Set(['to', 'onProgress', 'signal']);
 
 function checkChange(options: ChangeOptions): ChangeOptions {
@@ -38,23 +38,24 @@ export class Migrator {
   }
 
   /** How the file's schema stands to this release. */
-  async status(): Promise<MigrationStatus> {
-    return statusOf((await this.#host.engine.run(schemaState, null)).journal);
+  async status(options?: CallOptions): Promise<MigrationStatus> {
+    return statusOf((await this.#host.engine.run(schemaState, null, checkCallOptions(options))).journal);
   }
 
   /** Whether journal and schema are what this release made of them, and what adoption did. */
-  async verify(): Promise<SchemaVerdict> {
-    return verifySchema(this.#host.engine);
+  async verify(options?: CallOptions): Promise<SchemaVerdict> {
+    return verifySchema(this.#host.engine, checkCallOptions(options));
   }
 
   /**
    * What `up` would do, or `down` when `to` is older than the file.
    * @throws {ValidationError} for a version that there is not
    */
-  async plan(options: { readonly to?: number | undefined } = {}): Promise<MigrationPlan> {
-    const { to = LATEST_VERSION } = checkObject(options, 'options', PLAN_KEYS);
+  async plan(options: { readonly to?: number | undefined } & CallOptions = {}): Promise<MigrationPlan> {
+    const { to = LATEST_VERSION, signal: given } = checkObject(options, 'options', PLAN_KEYS);
     const { engine } = this.#host;
-    return this.#schema.plan(engine, await engine.run(schemaState, null), checkVersion(to, 0, LATEST_VERSION));
+    const [version, signal] = [checkVersion(to, 0, LATEST_VERSION), checkSignal(given)];
+    return this.#schema.plan(engine, await engine.run(schemaState, null, { signal }), version, { signal });
   }
 
   /**

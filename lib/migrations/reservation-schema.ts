@@ -17,6 +17,7 @@ const quotaReservations: MigrationStep = {
   ],
   down: ['DROP TABLE quota_reservations'],
   declares: { down: ['DROP TABLE'] },
+  loses: 'room held for uploads under way',
   safeVersion: 5,
 };
 

@@ -116,16 +116,21 @@ export class SchemaChange {
   }
 
   /** What a change to a version would do, for a file in this state; the time is only right where it `probes` the machine. */
-  async plan(executor: Executor, state: SchemaState, to: number, probes = true): Promise<MigrationPlan> {
+  async plan(
+    executor: Executor,
+    state: SchemaState,
+    to: number,
+    { probes = true, signal }: { readonly probes?: boolean } & CallOptions = {},
+  ): Promise<MigrationPlan> {
     const { database, rules, free = freeBytes } = this.#host;
     const { current: from } = statusOf(state.journal);
     const direction = to < from ? 'down' : 'up';
     const bytes = await databaseBytes(database);
     const backup = rules.migrationBackup && state.tables.length > 0 && from !== to;
     const measured = {
-      rows: await executor.run(tableRows, COST_TABLES),
+      rows: await executor.run(tableRows, COST_TABLES, { signal }),
       databaseBytes: bytes,
-      probeMs: probes ? await executor.run(speedProbe, null) : REFERENCE_PROBE_MS,
+      probeMs: probes ? await executor.run(speedProbe, null, { signal }) : REFERENCE_PROBE_MS,
       backup,
       validation: rules.migrationValidation && state.tables.length > 0 && from !== to,
     };
@@ -197,7 +202,7 @@ export class SchemaChange {
   /** Makes sure that everything fits on the disk, then copies the file as it is: nothing was changed yet. */
   async #backup(connection: Executor, state: SchemaState, from: number, to: number): Promise<string | null> {
     const { database, rules, logger, free = freeBytes } = this.#host;
-    const { growthBytes, backupBytes } = await this.plan(connection, state, to, false);
+    const { growthBytes, backupBytes } = await this.plan(connection, state, to, { probes: false });
     const isTogether = (await deviceOf(rules.backupDir)) === (await deviceOf(database));
     await assertRoom(dirname(database), growthBytes + (isTogether ? backupBytes : 0), 'the migration', free);
     await removeDeadPartials(rules.backupDir);

@@ -41,6 +41,7 @@ const searchIndex: MigrationStep = {
     'DROP TABLE search_todo',
   ],
   declares: { down: ['DROP TABLE'] },
+  loses: null,
   cost: { table: 'files', upMicroseconds: 0.3, downMicroseconds: 1, bytes: 9 },
   safeVersion: 5,
 };

@@ -116,7 +116,7 @@ export const runningTotals: MigrationStep = {
     ...Object.keys(TABLES).map((name) => `DROP TABLE ${name}`),
   ],
   declares: { up: ['UPDATE without WHERE'], down: ['DROP COLUMN', 'DROP TABLE'] },
-  loses: 'the daily totals of clients',
+  loses: 'the daily totals of clients, and the daily sizes of database, disk and folder of contents',
   cost: { table: 'files', upMicroseconds: 0.9, downMicroseconds: 0, bytes: 0 },
   safeVersion: 5,
 };

@@ -1,6 +1,6 @@
 /** Whether a file's journal and schema are what this release made of them, and what its adoption found. */
 
-import type { Executor } from '../sql/engine.ts';
+import type { CallOptions, Executor } from '../sql/engine.ts';
 import { one, procedure, type Steps } from '../sql/procedure.ts';
 import { sql } from '../sql/template.ts';
 import { readReports } from './adoption/quarantine.ts';
@@ -61,11 +61,11 @@ function missingFrom(stored: Stored, expected: SchemaObjects): string[] {
 }
 
 /** Compares the journal with the migrations, and the schema with what they make. */
-export async function verifySchema(executor: Executor): Promise<SchemaVerdict> {
-  const { journal } = await executor.run(schemaState, null);
+export async function verifySchema(executor: Executor, options?: CallOptions): Promise<SchemaVerdict> {
+  const { journal } = await executor.run(schemaState, null, options);
   const { current } = statusOf(journal);
   const expected = objectsAfter(MIGRATIONS.filter(({ version }) => version <= current));
-  const stored = await executor.run(storedObjects, null);
+  const stored = await executor.run(storedObjects, null, options);
   const problems = [...journalProblems(journal, KNOWN).map(({ message }) => message), ...missingFrom(stored, expected)];
-  return { ok: problems.length === 0, problems, adoptions: await executor.run(adoptionReports, null) };
+  return { ok: problems.length === 0, problems, adoptions: await executor.run(adoptionReports, null, options) };
 }
