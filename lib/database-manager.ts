@@ -8,7 +8,7 @@ import { ActivityRetention } from './analytics/activity-retention.ts';
 import { Backups } from './backup/backups.ts';
 import type { RestoreResult } from './backup/restore.ts';
 import type { CatalogOptions } from './catalog-options.ts';
-import type { QuotaState, SaveOutcome } from './core/save-file.ts';
+import type { QuotaWarning, Stored } from './core/save-file.ts';
 import { Health, type HealthOptions, type HealthReport } from './health/health.ts';
 import type { Migrator } from './migrations/migrator.ts';
 import { type CatalogModules, createModules, type ModuleContext } from './modules.ts';
@@ -22,7 +22,7 @@ import { checkObject, checkSignal, optional, refuse } from './validation.ts';
 /** What listeners hear. */
 export interface CatalogEvents {
   /** A client's use crossed its warning threshold; told once, by the save that crossed it. */
-  'quota-warning': [warning: QuotaState & { readonly clientId: string }];
+  'quota-warning': [warning: QuotaWarning];
 }
 
 /** What the callback of a transaction works with: every module, on the connection lent to it. */
@@ -76,7 +76,7 @@ export class DatabaseManager implements AsyncDisposable {
       storageDir: resolve(options.storageDir),
       defaultQuotaBytes: options.defaultQuotaBytes,
       stats: () => engine.stats(),
-      onSaved: (outcome) => this.#saved(outcome),
+      onSaved: (stored) => this.#saved(stored),
     };
     Object.assign(this, createModules(engine, this.#context));
     this.migrations = migrator;
@@ -138,12 +138,12 @@ export class DatabaseManager implements AsyncDisposable {
     if (typeof callback !== 'function') return refuse('callback', callback, 'an async function of tx');
     const { timeoutMs, signal } = checkObject(options, 'options', TRANSACTION_KEYS);
     const deadlineMs = optional(timeoutMs, (value) => checkTimeout(value)) ?? undefined;
-    const saved: SaveOutcome[] = [];
-    const context = { ...this.#context, onSaved: (outcome: SaveOutcome) => void saved.push(outcome) };
+    const saved: Stored[] = [];
+    const context = { ...this.#context, onSaved: (stored: Stored) => void saved.push(stored) };
     const use = { deadlineMs, signal: checkSignal(signal) };
     const result = await this.#engine.lend('write', async (tx) => callback(createModules(tx, context)), use);
     // Listeners hear of what is committed, never of what was rolled back.
-    for (const outcome of saved) this.#saved(outcome);
+    for (const stored of saved) this.#saved(stored);
     return result;
   }
 
@@ -177,18 +177,15 @@ export class DatabaseManager implements AsyncDisposable {
     await this.close();
   }
 
-  #saved({ result: { file, quota }, crossedWarning }: SaveOutcome): void {
-    this.#activity.saved();
-    if (!crossedWarning) return;
-    const warning = { clientId: file.clientId, ...quota };
-    for (const listener of this.#events.listeners('quota-warning')) void this.#tell(listener, warning);
+  #saved({ versions, warnings }: Stored): void {
+    this.#activity.saved(versions);
+    for (const warning of warnings) {
+      for (const listener of this.#events.listeners('quota-warning')) void this.#tell(listener, warning);
+    }
   }
 
   // The save is stored: a listener that throws must not make it look as if it were not, nor keep it from the next one.
-  async #tell(
-    listener: (...values: CatalogEvents['quota-warning']) => unknown,
-    warning: CatalogEvents['quota-warning'][0],
-  ) {
+  async #tell(listener: (...values: CatalogEvents['quota-warning']) => unknown, warning: QuotaWarning) {
     try {
       await listener(warning);
     } catch (error) {

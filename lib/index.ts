@@ -36,7 +36,8 @@ export type {
   PruneScope,
 } from './core/retention.ts';
 export type { RetentionPolicy } from './core/retention-policy.ts';
-export type { QuotaState, SaveResult } from './core/save-file.ts';
+export type { QuotaWarning, SaveResult } from './core/save-file.ts';
+export type { QuotaState } from './core/save-ledger.ts';
 export type { SaveManyResult, SaveProgress } from './core/save-many.ts';
 export type { FileVersion } from './core/version-rows.ts';
 export type * from './core/versions.ts';

@@ -4,7 +4,7 @@ import { type Categories, createCategories } from './core/categories.ts';
 import { type Clients, createClients } from './core/clients.ts';
 import { createFiles, type Files } from './core/files.ts';
 import { createRawSql, type RawSql } from './core/raw-sql.ts';
-import type { SaveOutcome } from './core/save-file.ts';
+import type { Stored } from './core/save-file.ts';
 import { createVersions, type Versions } from './core/versions.ts';
 import { createQuotas, type Quotas } from './quota/quotas.ts';
 import { createSearch, type Search } from './search/search.ts';
@@ -31,7 +31,7 @@ export interface CatalogModules extends RawSql {
 export interface ModuleContext extends Surroundings {
   readonly defaultQuotaBytes: number | null;
   /** Hears of each save: of one on `db` once it is committed. */
-  readonly onSaved: (outcome: SaveOutcome) => void;
+  readonly onSaved: (stored: Stored) => void;
 }
 
 /** Every module over one executor; each call's options are checked before anything is queued. */

@@ -14,6 +14,7 @@ export class ActivityRetention {
   readonly #days: number;
   readonly #onError: (error: unknown) => void;
   #saves = 0;
+  #due = 1; // the first save of a process looks at once
 
   constructor(executor: Executor, days: number, onError: (error: unknown) => void) {
     this.#executor = executor;
@@ -21,10 +22,11 @@ export class ActivityRetention {
     this.#onError = onError;
   }
 
-  /** To be called once for each save that is committed; never throws. */
-  saved(): void {
-    this.#saves += 1;
-    if (this.#saves % SAVES_BETWEEN !== 1) return;
+  /** To be called with the number of versions that were committed; never throws. */
+  saved(versions: number): void {
+    this.#saves += versions;
+    if (this.#saves < this.#due) return;
+    this.#due = this.#saves + SAVES_BETWEEN;
     const before = new Date(Date.now() - this.#days * DAY_MS).toISOString();
     this.#executor.run(pruneActivity, before).catch(this.#onError);
   }

@@ -16,7 +16,7 @@ import type { CatalogFile } from './file-rows.ts';
 import type { Deletion } from './freed-paths.ts';
 import { checkId, type IdInput } from './ids.ts';
 import { checkPage, cutPage, everyItem, type PageOptions } from './pages.ts';
-import { type SaveOutcome, type SaveResult, saveFile } from './save-file.ts';
+import { type SaveResult, type Stored, saveBatch, saveFile } from './save-file.ts';
 import { type SaveManyResult, type SaveProgress, saveEach } from './save-many.ts';
 
 /** A page of files. */
@@ -66,13 +66,18 @@ function checkManyOptions(options: SaveManyOptions): Required<SaveManyOptions> {
   };
 }
 
-/** The calls of `db.files`; `onSaved` hears of each save once it is committed. */
-export function createFiles(executor: Executor, onSaved: (outcome: SaveOutcome) => void) {
+/** The calls of `db.files`; `onSaved` hears of what was stored once it is committed. */
+export function createFiles(executor: Executor, onSaved: (stored: Stored) => void) {
+  const stored = async <Outcome extends Stored>(saved: Promise<Outcome>): Promise<Outcome> => {
+    const outcome = await saved;
+    onSaved(outcome);
+    return outcome;
+  };
+
   const save = async (file: FileInput, options: SaveOptions & CallOptions = {}): Promise<SaveResult> => {
     const input = checkFile(file, options);
-    const outcome = await executor.run(saveFile, input, { signal: checkSignal(options.signal) });
-    onSaved(outcome);
-    return outcome.result;
+    const { result } = await stored(executor.run(saveFile, input, { signal: checkSignal(options.signal) }));
+    return result;
   };
 
   const list = async (page: PageOptions = {}): Promise<FilePage> => {
@@ -112,7 +117,14 @@ export function createFiles(executor: Executor, onSaved: (outcome: SaveOutcome) 
      */
     async saveMany(rows: FileRows, options: SaveManyOptions = {}): Promise<SaveManyResult> {
       const { ifChanged, onProgress, signal } = checkManyOptions(options);
-      return saveEach({ rows: checkRows(rows), save: (file) => save(file, { ifChanged }), onProgress, signal });
+      return saveEach({
+        rows: checkRows(rows),
+        check: (file) => checkFile(file, { ifChanged }),
+        saveBatch: (files) => stored(executor.run(saveBatch, files)),
+        saveOne: (file) => stored(executor.run(saveFile, file)),
+        onProgress,
+        signal,
+      });
     },
 
     /** The file of an id, or null. */

@@ -2,27 +2,22 @@
  * Saving a file: one transaction that checks the quota, writes the file row and its version with every fact, and
  * records use, activity and the day's transfers. Either all of it is stored or nothing.
  */
-
-import { ConflictError, NotFoundError } from '../errors.ts';
+import {
+  ConflictError,
+  NotFoundError,
+  QuotaExceededError,
+  reviveError,
+  toWireError,
+  type WireError,
+} from '../errors.ts';
 import { type Dialect, perDialect } from '../sql/dialect.ts';
 import { one, procedure, row, run, type Steps } from '../sql/procedure.ts';
 import { sql, unplanned } from '../sql/template.ts';
-import { UNLIMITED_BYTES } from './client-procedures.ts';
-import { dateOut, dayOf, now } from './dates.ts';
+import { dateOut } from './dates.ts';
 import type { FileToSave } from './file-input.ts';
 import { type CatalogFile, type FileRow, fileColumns, toFile } from './file-rows.ts';
 import { idBytes, newId } from './ids.ts';
-import { assertFits, type Room } from './quota-rows.ts';
-
-/** A client's quota after a save. */
-export interface QuotaState {
-  /** Bytes the client may store; null for no limit. */
-  readonly quotaBytes: number | null;
-  /** Bytes of every stored version. */
-  readonly usedBytes: number;
-  /** Whether use has reached the warning threshold. */
-  readonly warning: boolean;
-}
+import { type QuotaState, SaveLedger } from './save-ledger.ts';
 
 /** What a save did. */
 export interface SaveResult {
@@ -36,45 +31,37 @@ export interface SaveResult {
   readonly quota: QuotaState;
 }
 
-/** What a save did, and whether it was the one that crossed the warning threshold. */
-export interface SaveOutcome {
+/** A client whose use has reached its warning threshold, by the save that crossed it. */
+export interface QuotaWarning extends QuotaState {
+  readonly clientId: string;
+}
+
+/** What a transaction stored. */
+export interface Stored {
+  /** How many versions. */
+  readonly versions: number;
+  /** The clients whose warning threshold it crossed. */
+  readonly warnings: readonly QuotaWarning[];
+}
+
+/** What one save did, for its caller and for those who listen. */
+export interface SaveOutcome extends Stored {
   readonly result: SaveResult;
-  readonly crossedWarning: boolean;
 }
 
-interface ClientState extends Room {
-  readonly warningThreshold: number;
-  readonly userCategory: string | null;
-}
+type RowOutcome = readonly [file: FileRow, created: boolean, changed: boolean, quota: QuotaState, crossed: boolean];
 
-type SaveWire = readonly [file: FileRow, created: boolean, changed: boolean, quota: QuotaState, crossed: boolean];
+const warningOf = ([file, , , quota, crossed]: RowOutcome): QuotaWarning[] =>
+  crossed ? [{ clientId: file[1], ...quota }] : [];
 
-const toOutcome = ([file, created, changed, quota, crossedWarning]: SaveWire): SaveOutcome => ({
-  result: { file: toFile(file), version: file[CURRENT_VERSION], created, changed, quota },
-  crossedWarning,
-});
-
-function* clientState({ clientId, extension, category }: FileToSave, at: string): Steps<ClientState> {
-  const wanted = category === null ? extension : null;
-  const found = yield* one<ClientState>(sql`SELECT coalesce(q.QuotaBytes, ${UNLIMITED_BYTES}) AS "quotaBytes",
-    coalesce(q.UsedBytes, 0) AS "usedBytes", coalesce(q.WarningThreshold, 0.8) AS "warningThreshold",
-    (SELECT coalesce(sum(r.Bytes), 0) FROM quota_reservations r
-      WHERE r.ClientID = c.ID AND r.ExpiresAt > ${at}) AS "reservedBytes",
-    (SELECT k.Name FROM category_extensions e JOIN file_categories k ON k.ID = e.CategoryID
-      WHERE e.Extension = ${unplanned(wanted)}) AS "userCategory"
-    FROM clients c LEFT JOIN client_quotas q ON q.ClientID = c.ID WHERE c.ID = ${unplanned(idBytes(clientId))}`);
-  if (found === undefined) throw new NotFoundError(`client ${clientId}`);
-  return found;
-}
-
-const reachesWarning = ({ quotaBytes, warningThreshold }: ClientState, usedBytes: number) =>
-  quotaBytes < UNLIMITED_BYTES && usedBytes >= quotaBytes * warningThreshold;
-
-const quotaAfter = (client: ClientState, usedBytes: number): QuotaState => ({
-  quotaBytes: client.quotaBytes >= UNLIMITED_BYTES ? null : client.quotaBytes,
-  usedBytes,
-  warning: reachesWarning(client, usedBytes),
-});
+const toOutcome = (outcome: RowOutcome): SaveOutcome => {
+  const [file, created, changed, quota] = outcome;
+  return {
+    result: { file: toFile(file), version: file[CURRENT_VERSION], created, changed, quota },
+    versions: changed ? 1 : 0,
+    warnings: warningOf(outcome),
+  };
+};
 
 /** A file's row and the highest version number it ever had. */
 type StoredFile = readonly [...FileRow, highestVersion: number];
@@ -88,6 +75,8 @@ const findStored = ({ clientId, fileName, originalPath }: FileToSave, dialect: D
 // Places in a StoredFile.
 const CURRENT_VERSION = 16;
 const HIGHEST_VERSION = 17;
+
+const CHANGED = 2; // its place in a RowOutcome
 
 function isUnchanged(stored: StoredFile, { fileSize, modificationDate, crc }: FileToSave): boolean {
   if (stored[CURRENT_VERSION] === 0) return false; // an old server's row without a version: the save gives it one
@@ -158,22 +147,8 @@ function* insertVersion({ id, version, parent, category, seen }: NewVersion, fil
     ${file.transferSpeed}, ${file.compressionRatio}, ${file.operationId})`);
 }
 
-function* recordTransfer({ clientId, fileSize, transferSpeed }: FileToSave, seen: string): Steps<void> {
-  yield* run(sql`UPDATE clients SET LastSeen = ${seen} WHERE ID = ${idBytes(clientId)}`);
-  yield* run(sql`INSERT INTO client_activity (ClientID, ActivityType, Timestamp, FileCount, BytesTransferred)
-    VALUES (${idBytes(clientId)}, 'upload', ${seen}, 1, ${fileSize})`);
-  yield* run(sql`INSERT INTO transfer_stats AS s (Date, TotalFiles, TotalBytes, SuccessfulTransfers, FailedTransfers,
-    AverageFileSize, PeakTransferSpeed)
-    VALUES (${dayOf(seen)}, 1, ${fileSize}, 1, 0, ${fileSize}, ${transferSpeed ?? 0})
-    ON CONFLICT (Date) DO UPDATE SET TotalFiles = s.TotalFiles + 1, TotalBytes = s.TotalBytes + excluded.TotalBytes,
-    SuccessfulTransfers = s.SuccessfulTransfers + 1,
-    AverageFileSize = (s.TotalBytes + excluded.TotalBytes) / (s.SuccessfulTransfers + 1),
-    PeakTransferSpeed = CASE WHEN excluded.PeakTransferSpeed > s.PeakTransferSpeed
-      THEN excluded.PeakTransferSpeed ELSE s.PeakTransferSpeed END`);
-}
-
 /** What the call that first had this operation id returned. */
-function* earlierResult(file: FileToSave, dialect: Dialect): Steps<SaveWire | undefined> {
+function* earlierResult(file: FileToSave, ledger: SaveLedger, dialect: Dialect): Steps<RowOutcome | undefined> {
   const columns = operationColumns(dialect);
   const saved = yield* row<FileRow>(sql`SELECT ${columns} FROM file_versions v
     JOIN files f ON f.ID = v.FileID WHERE v.OperationID = ${unplanned(file.operationId)}`);
@@ -187,9 +162,9 @@ function* earlierResult(file: FileToSave, dialect: Dialect): Steps<SaveWire | un
   if (clientId !== file.clientId || fileName !== file.fileName || (originalPath ?? '') !== (file.originalPath ?? '')) {
     throw new ConflictError(`the operationId ${JSON.stringify(file.operationId)} was used for another file`);
   }
-  const client = yield* clientState(file, now());
+  yield* ledger.userCategory(file);
   const changed = saved !== undefined;
-  return [found, changed && found[CURRENT_VERSION] === 1, changed, quotaAfter(client, client.usedBytes), false];
+  return [found, changed && found[CURRENT_VERSION] === 1, changed, ledger.quota(file.clientId), false];
 }
 
 /** Keeps the operation id of a save that found nothing new; the version it is kept with may be pruned meanwhile. */
@@ -215,39 +190,91 @@ function* assertIdFree(id: string): Steps<void> {
 function* storeVersion(
   file: FileToSave,
   stored: StoredFile | undefined,
-  client: ClientState,
+  category: string,
   seen: string,
 ): Steps<FileRow> {
-  if (stored === undefined && file.id !== null) yield* assertIdFree(file.id);
   const id = stored?.[0] ?? file.id ?? newId();
   const version = (stored?.[HIGHEST_VERSION] ?? 0) + 1;
-  const category = file.category ?? client.userCategory ?? file.derivedCategory;
   if (stored === undefined) yield* insertFile(id, category, file);
   else yield* updateFile(id, version, category, file);
   yield* insertVersion({ id, version, parent: stored?.[CURRENT_VERSION] ?? 0, category, seen }, file);
   return rowAfter(id, version, category, file);
 }
 
+/** Saves a file; what refuses it does so before anything of it is written. */
+function* saveRow(file: FileToSave, ledger: SaveLedger, dialect: Dialect): Steps<RowOutcome> {
+  const earlier = file.operationId === null ? undefined : yield* earlierResult(file, ledger, dialect);
+  if (earlier !== undefined) return earlier;
+  const userCategory = yield* ledger.userCategory(file);
+  const stored = yield* findStored(file, dialect);
+  if (stored !== undefined && file.ifChanged && isUnchanged(stored, file)) {
+    const unchanged = stored.slice(0, HIGHEST_VERSION) as unknown as FileRow;
+    if (file.operationId !== null) yield* recordUnchanged(stored[0], stored[CURRENT_VERSION], file.operationId);
+    return [unchanged, false, false, ledger.quota(file.clientId), false];
+  }
+  ledger.assertFits(file);
+  if (stored === undefined && file.id !== null) yield* assertIdFree(file.id);
+  const category = file.category ?? userCategory ?? file.derivedCategory;
+  const row = yield* storeVersion(file, stored, category, ledger.at);
+  const crossed = ledger.stored(file);
+  return [row, stored === undefined, true, ledger.quota(file.clientId), crossed];
+}
+
 export const saveFile = procedure(
   'files.save',
   'write',
-  function* (file: FileToSave, dialect): Steps<SaveWire> {
-    const earlier = file.operationId === null ? undefined : yield* earlierResult(file, dialect);
-    if (earlier !== undefined) return earlier;
-    const seen = now();
-    const client = yield* clientState(file, seen);
-    const stored = yield* findStored(file, dialect);
-    if (stored !== undefined && file.ifChanged && isUnchanged(stored, file)) {
-      const unchanged = stored.slice(0, HIGHEST_VERSION) as unknown as FileRow;
-      if (file.operationId !== null) yield* recordUnchanged(stored[0], stored[CURRENT_VERSION], file.operationId);
-      return [unchanged, false, false, quotaAfter(client, client.usedBytes), false];
-    }
-    if (client.quotaBytes < UNLIMITED_BYTES) assertFits(client, file.fileSize);
-    const row = yield* storeVersion(file, stored, client, seen);
-    yield* recordTransfer(file, seen);
-    const quota = quotaAfter(client, client.usedBytes + file.fileSize);
-    const crossed = quota.warning && !reachesWarning(client, client.usedBytes);
-    return [row, stored === undefined, true, quota, crossed];
+  function* (file: FileToSave, dialect): Steps<RowOutcome> {
+    const ledger = new SaveLedger();
+    const outcome = yield* saveRow(file, ledger, dialect);
+    yield* ledger.record();
+    return outcome;
   },
   { decode: toOutcome },
+);
+
+/** What became of a batch of files. */
+export interface BatchOutcome extends Stored {
+  /** Files that `ifChanged` found nothing new in. */
+  readonly unchanged: number;
+  /** Files that were refused, by their places in the batch. */
+  readonly failed: readonly { readonly place: number; readonly error: Error }[];
+}
+
+interface BatchWire extends Stored {
+  readonly unchanged: number;
+  readonly failed: readonly (readonly [place: number, error: WireError])[];
+}
+
+/** What refuses one file and leaves the others of its batch alone: these are thrown before anything is written. */
+const isRefusal = (error: unknown) =>
+  error instanceof NotFoundError || error instanceof QuotaExceededError || error instanceof ConflictError;
+
+/** Saves a batch in the order given; a file that is refused costs only itself, any other failure the whole batch. */
+export const saveBatch = procedure(
+  'files.saveBatch',
+  'write',
+  function* (files: readonly FileToSave[], dialect): Steps<BatchWire> {
+    const ledger = new SaveLedger();
+    const warnings: QuotaWarning[] = [];
+    const failed: [number, WireError][] = [];
+    let versions = 0;
+    for (const [place, file] of files.entries()) {
+      try {
+        const outcome = yield* saveRow(file, ledger, dialect);
+        versions += outcome[CHANGED] ? 1 : 0;
+        warnings.push(...warningOf(outcome));
+      } catch (error) {
+        if (!isRefusal(error)) throw error;
+        failed.push([place, toWireError(error)]);
+      }
+    }
+    yield* ledger.record();
+    return { versions, unchanged: files.length - versions - failed.length, failed, warnings };
+  },
+  {
+    decode: ({ failed, ...counts }): BatchOutcome => ({
+      ...counts,
+      failed: failed.map(([place, error]) => ({ place, error: reviveError(error) })),
+    }),
+  },
 );

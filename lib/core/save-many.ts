@@ -3,9 +3,10 @@
  * little memory, and a bad row costs only itself.
  */
 import { DatabaseError } from '../errors.ts';
-import type { SaveResult } from './save-file.ts';
+import type { FileToSave } from './file-input.ts';
+import type { BatchOutcome, SaveOutcome } from './save-file.ts';
 
-const WINDOW = 512; // rows under way at once: a full group and no more
+const BATCH = 256; // rows to a transaction of their own: 20 ms or so, which other writers wait at most
 const PROGRESS_EVERY = 256; // rows between two reports
 
 /** How far a stream has come, in rows. */
@@ -34,47 +35,20 @@ const HOPELESS: ReadonlySet<string> = new Set([
   'CATALOG_READ_ONLY',
 ]);
 
-const endsTheStream = (error: unknown) =>
+const endsTheStream = (error: unknown): boolean =>
   !(error instanceof DatabaseError) || (HOPELESS.has(error.code) && !error.retryable);
+
+/** After these another try of each row by itself would fare no better, or could store a row twice. */
+const concernsEveryRow = (error: DatabaseError) => error.retryable || error.code === 'CATALOG_INDETERMINATE';
 
 export interface SaveManyWork<Row> {
   readonly rows: Iterable<Row> | AsyncIterable<Row>;
-  readonly save: (row: Row) => Promise<SaveResult>;
+  /** @throws {ValidationError} */
+  readonly check: (row: Row) => FileToSave;
+  readonly saveBatch: (files: readonly FileToSave[]) => Promise<BatchOutcome>;
+  readonly saveOne: (file: FileToSave) => Promise<SaveOutcome>;
   readonly onProgress: ((progress: SaveProgress) => void) | undefined;
   readonly signal: AbortSignal | undefined;
-}
-
-/** Counts what is under way and lets others wait for room; racing hundreds of promises a row would cost more than it. */
-class Window {
-  readonly #size: number;
-  #count = 0;
-  #left: (() => void) | undefined;
-
-  constructor(size: number) {
-    this.#size = size;
-  }
-
-  async enter(): Promise<void> {
-    await this.#until(this.#size - 1);
-    this.#count += 1;
-  }
-
-  leave(): void {
-    this.#count -= 1;
-    this.#left?.();
-  }
-
-  empty(): Promise<void> {
-    return this.#until(0);
-  }
-
-  async #until(most: number): Promise<void> {
-    while (this.#count > most) {
-      await new Promise<void>((resolve) => {
-        this.#left = resolve;
-      });
-    }
-  }
 }
 
 /** Takes rows from a source until it ends or a stop is asked for, even while it keeps the taker waiting. */
@@ -110,53 +84,153 @@ class Source<Row> {
   }
 }
 
+interface Waiting {
+  readonly index: number;
+  readonly file: FileToSave;
+}
+
+/** Saves rows in the order they come: while one batch is under way the next one collects. */
+class Batches {
+  readonly #work: Pick<SaveManyWork<never>, 'saveBatch' | 'saveOne' | 'onProgress'>;
+  readonly #onFault: (error: unknown) => void;
+  readonly #failed: { index: number; error: DatabaseError }[] = [];
+  readonly #counts = { saved: 0, unchanged: 0 };
+  #waiting: Waiting[] = [];
+  #underWay: Promise<void> | undefined;
+  #reported = 0;
+
+  constructor(
+    work: Pick<SaveManyWork<never>, 'saveBatch' | 'saveOne' | 'onProgress'>,
+    onFault: (error: unknown) => void,
+  ) {
+    this.#work = work;
+    this.#onFault = onFault;
+  }
+
+  get result(): SaveManyResult {
+    return { ...this.#counts, failed: this.#failed.toSorted((a, b) => a.index - b.index) };
+  }
+
+  /** Takes a row; resolves once there is room for another. */
+  async add(waiting: Waiting): Promise<void> {
+    this.#waiting.push(waiting);
+    this.#underWay ??= this.#saveWaiting();
+    if (this.#waiting.length >= BATCH) await this.#underWay;
+  }
+
+  refuse(index: number, error: DatabaseError): void {
+    this.#failed.push({ index, error });
+    this.#report(PROGRESS_EVERY);
+  }
+
+  /** Resolves when everything that was taken has ended. */
+  async end(): Promise<void> {
+    while (this.#underWay !== undefined) await this.#underWay;
+  }
+
+  // Resolves after one batch, with the next one under way already.
+  async #saveWaiting(): Promise<void> {
+    const batch = this.#waiting;
+    this.#waiting = [];
+    try {
+      await this.#save(batch);
+    } catch (error) {
+      this.#waiting = []; // what comes later in the stream must not be stored without it
+      this.#onFault(error);
+    }
+    try {
+      this.#report(PROGRESS_EVERY);
+    } catch (error) {
+      this.#onFault(error);
+    }
+    this.#underWay = this.#waiting.length === 0 ? undefined : this.#saveWaiting();
+  }
+
+  async #save(batch: readonly Waiting[]): Promise<void> {
+    try {
+      const { versions, unchanged, failed } = await this.#work.saveBatch(batch.map(({ file }) => file));
+      this.#counts.saved += versions;
+      this.#counts.unchanged += unchanged;
+      for (const { place, error } of failed) this.#refuse(batch[place], error);
+    } catch (error) {
+      if (endsTheStream(error)) throw error;
+      if (batch.length > 1 && !concernsEveryRow(error as DatabaseError)) return this.#saveEach(batch);
+      for (const row of batch) this.#refuse(row, error);
+    }
+  }
+
+  // A statement failed after something was written: nothing of the batch is stored, and one of its rows is to blame.
+  async #saveEach(batch: readonly Waiting[]): Promise<void> {
+    for (const row of batch) {
+      try {
+        const { versions } = await this.#work.saveOne(row.file);
+        this.#counts[versions === 0 ? 'unchanged' : 'saved'] += 1;
+      } catch (error) {
+        if (endsTheStream(error)) throw error;
+        this.#refuse(row, error);
+      }
+    }
+  }
+
+  #refuse(row: Waiting | undefined, error: unknown): void {
+    if (row !== undefined) this.#failed.push({ index: row.index, error: error as DatabaseError });
+  }
+
+  #report(after: number): void {
+    const { saved, unchanged } = this.#counts;
+    const rows = saved + unchanged + this.#failed.length;
+    if (rows - this.#reported < after) return;
+    this.#reported = rows;
+    this.#work.onProgress?.({ saved, unchanged, failed: this.#failed.length });
+  }
+
+  /** Tells how it ended. */
+  reportEnd(): void {
+    this.#report(Number.NEGATIVE_INFINITY);
+  }
+}
+
 /**
  * Saves every row in the order given.
  * @throws what the source or `onProgress` throws, the signal's reason, or an error no row is to blame for; what was
  *   saved stays saved
  */
-export async function saveEach<Row>({ rows, save, onProgress, signal }: SaveManyWork<Row>): Promise<SaveManyResult> {
+export async function saveEach<Row>(work: SaveManyWork<Row>): Promise<SaveManyResult> {
+  const { rows, check, signal } = work;
   signal?.throwIfAborted();
-  const failed: { index: number; error: DatabaseError }[] = [];
-  const counts = { saved: 0, unchanged: 0 };
-  const underWay = new Window(WINDOW);
   const source = new Source(rows);
   let fault: { readonly error: unknown } | undefined;
-  const give = (error: unknown) => {
+  const batches = new Batches(work, (error) => {
     fault ??= { error };
     source.stop(error);
-  };
-  const report = () => onProgress?.({ ...counts, failed: failed.length });
-  const saveOne = async (row: Row, index: number) => {
-    try {
-      const { changed } = await save(row);
-      counts[changed ? 'saved' : 'unchanged'] += 1;
-    } catch (error) {
-      if (endsTheStream(error)) return give(error);
-      failed.push({ index, error: error as DatabaseError });
-    }
-    try {
-      if ((counts.saved + counts.unchanged + failed.length) % PROGRESS_EVERY === 0) report();
-    } catch (error) {
-      give(error);
-    }
-  };
+  });
   const onAbort = () => source.stop(signal?.reason);
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
     let index = 0;
     for (let next = await source.next(); !next.done; next = await source.next()) {
-      await underWay.enter();
-      void saveOne(next.value, index++).finally(() => underWay.leave());
+      const file = checked(check, next.value);
+      if (file instanceof DatabaseError) batches.refuse(index++, file);
+      else await batches.add({ index: index++, file });
     }
   } catch (error) {
     await source.end();
     throw error;
   } finally {
     signal?.removeEventListener('abort', onAbort);
-    await underWay.empty();
+    await batches.end();
   }
   if (fault !== undefined) throw fault.error;
-  report();
-  return { ...counts, failed: failed.sort((a, b) => a.index - b.index) };
+  batches.reportEnd();
+  return batches.result;
+}
+
+/** The checked form of a row, or what is wrong with it. */
+function checked<Row>(check: (row: Row) => FileToSave, row: Row): FileToSave | DatabaseError {
+  try {
+    return check(row);
+  } catch (error) {
+    if (endsTheStream(error)) throw error;
+    return error as DatabaseError;
+  }
 }

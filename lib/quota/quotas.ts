@@ -3,7 +3,7 @@ import { UNLIMITED_BYTES } from '../core/client-procedures.ts';
 import { checkId, type IdInput } from '../core/ids.ts';
 import { checkPage, cutPage, everyItem, type PageOptions } from '../core/pages.ts';
 import type { Quota } from '../core/quota-rows.ts';
-import type { SaveOutcome } from '../core/save-file.ts';
+import type { Stored } from '../core/save-file.ts';
 import type { CallOptions, Executor } from '../sql/engine.ts';
 import { checkBoolean, checkInteger, checkNumber, checkObject, checkSignal, optional } from '../validation.ts';
 import { auditUse, type QuotaAudit } from './audit.ts';
@@ -38,7 +38,7 @@ const checkQuotaBytes = (value: unknown) =>
   value === null ? UNLIMITED_BYTES : checkInteger(value, 'quotaBytes', 0, UNLIMITED_BYTES - 1);
 
 /** The calls of `db.quotas`; `onSaved` hears of each commit of a reservation. */
-export function createQuotas(executor: Executor, onSaved: (outcome: SaveOutcome) => void) {
+export function createQuotas(executor: Executor, onSaved: (stored: Stored) => void) {
   const list = async (page: PageOptions = {}): Promise<QuotaPage> => {
     const request = checkPage(page, LIST, 1);
     const found = await executor.run(listQuotas, request, { signal: page.signal });

@@ -4,7 +4,7 @@
  */
 import { checkFile, checkSize, type FileInput, type SaveOptions } from '../core/file-input.ts';
 import { checkId, type IdInput } from '../core/ids.ts';
-import type { SaveOutcome, SaveResult } from '../core/save-file.ts';
+import type { SaveResult, Stored } from '../core/save-file.ts';
 import type { CallOptions, Executor } from '../sql/engine.ts';
 import { checkInteger, checkObject, checkSignal, optional, refuse } from '../validation.ts';
 import {
@@ -44,7 +44,7 @@ const MAX_TTL_MS = 31 * 24 * HOUR_MS; // longer, and a forgotten one would in ef
 const RESERVE_KEYS = new Set(['ttlMs', 'signal']);
 
 /** The calls of `db.quotas` that reserve; `onSaved` hears of each commit. */
-export function createReservations(executor: Executor, onSaved: (outcome: SaveOutcome) => void) {
+export function createReservations(executor: Executor, onSaved: (stored: Stored) => void) {
   const toReservation = ({ id, clientId, bytes, expiresAt }: StoredReservation): Reservation => {
     const release = async (options?: CallOptions) => executor.run(releaseReservation, id, options);
     return {

@@ -1,0 +1,131 @@
+/**
+ * What one transaction of saves knows and has done: the room of each client it saves for, kept current as it stores, and
+ * the transfers, recorded once for each client at its end however many files it saved.
+ */
+import { NotFoundError } from '../errors.ts';
+import { one, run, type Steps } from '../sql/procedure.ts';
+import { sql, unplanned } from '../sql/template.ts';
+import { UNLIMITED_BYTES } from './client-procedures.ts';
+import { dayOf, now } from './dates.ts';
+import type { FileToSave } from './file-input.ts';
+import { idBytes } from './ids.ts';
+import { assertFits, type Room } from './quota-rows.ts';
+
+/** A client's quota after a save. */
+export interface QuotaState {
+  /** Bytes the client may store; null for no limit. */
+  readonly quotaBytes: number | null;
+  /** Bytes of every stored version. */
+  readonly usedBytes: number;
+  /** Whether use has reached the warning threshold. */
+  readonly warning: boolean;
+}
+
+interface ClientState extends Room {
+  readonly warningThreshold: number;
+}
+
+interface Transfers {
+  readonly files: number;
+  readonly bytes: number;
+  readonly peakSpeed: number;
+}
+
+const NONE: Transfers = { files: 0, bytes: 0, peakSpeed: 0 };
+
+const add = (sum: Transfers, { fileSize, transferSpeed }: FileToSave): Transfers => ({
+  files: sum.files + 1,
+  bytes: sum.bytes + fileSize,
+  peakSpeed: Math.max(sum.peakSpeed, transferSpeed ?? 0),
+});
+
+const reachesWarning = ({ quotaBytes, warningThreshold, usedBytes }: ClientState) =>
+  quotaBytes < UNLIMITED_BYTES && usedBytes >= quotaBytes * warningThreshold;
+
+const quotaOf = (client: ClientState): QuotaState => ({
+  quotaBytes: client.quotaBytes >= UNLIMITED_BYTES ? null : client.quotaBytes,
+  usedBytes: client.usedBytes,
+  warning: reachesWarning(client),
+});
+
+type FoundState = ClientState & { readonly userCategory: string | null };
+
+const selectState = (clientId: string, extension: string | null, at: string) =>
+  one<FoundState>(sql`SELECT coalesce(q.QuotaBytes, ${UNLIMITED_BYTES}) AS "quotaBytes",
+    coalesce(q.UsedBytes, 0) AS "usedBytes", coalesce(q.WarningThreshold, 0.8) AS "warningThreshold",
+    (SELECT coalesce(sum(r.Bytes), 0) FROM quota_reservations r
+      WHERE r.ClientID = c.ID AND r.ExpiresAt > ${at}) AS "reservedBytes",
+    (SELECT k.Name FROM category_extensions e JOIN file_categories k ON k.ID = e.CategoryID
+      WHERE e.Extension = ${unplanned(extension)}) AS "userCategory"
+    FROM clients c LEFT JOIN client_quotas q ON q.ClientID = c.ID WHERE c.ID = ${unplanned(idBytes(clientId))}`);
+
+/** Of one transaction: nobody else writes while it lives. */
+export class SaveLedger {
+  /** The instant everything in the transaction happens at. */
+  readonly at = now();
+  readonly #clients = new Map<string, ClientState>();
+  readonly #userCategories = new Map<string | null, string | null>([[null, null]]);
+  readonly #transfers = new Map<string, Transfers>();
+
+  /** The category the user gave the file's extension, or null. @throws {NotFoundError} for an unknown client */
+  *userCategory({ clientId, extension, category }: FileToSave): Steps<string | null> {
+    const wanted = category === null ? extension : null;
+    const known = this.#userCategories.get(wanted);
+    if (known !== undefined && this.#clients.has(clientId)) return known;
+    const found = yield* selectState(clientId, wanted, this.at);
+    if (found === undefined) throw new NotFoundError(`client ${clientId}`);
+    const { userCategory, ...client } = found;
+    this.#userCategories.set(wanted, userCategory);
+    if (!this.#clients.has(clientId)) this.#clients.set(clientId, client);
+    return userCategory;
+  }
+
+  /** The client's quota as it is now; {@link userCategory} has made the client known. */
+  quota(clientId: string): QuotaState {
+    return quotaOf(this.#state(clientId));
+  }
+
+  /** @throws {QuotaExceededError} */
+  assertFits({ clientId, fileSize }: FileToSave): void {
+    const client = this.#state(clientId);
+    if (client.quotaBytes < UNLIMITED_BYTES) assertFits(client, fileSize);
+  }
+
+  /** Counts a file that was stored; whether it was the one that reached the warning threshold. */
+  stored(file: FileToSave): boolean {
+    const before = this.#state(file.clientId);
+    const after = { ...before, usedBytes: before.usedBytes + file.fileSize };
+    this.#clients.set(file.clientId, after);
+    this.#transfers.set(file.clientId, add(this.#transfers.get(file.clientId) ?? NONE, file));
+    return reachesWarning(after) && !reachesWarning(before);
+  }
+
+  #state(clientId: string): ClientState {
+    const client = this.#clients.get(clientId);
+    if (client === undefined) throw new NotFoundError(`client ${clientId}`);
+    return client;
+  }
+
+  /** Records the transfers: when each client was last seen, its activity, and the day's statistics. */
+  *record(): Steps<void> {
+    for (const [clientId, { files, bytes }] of this.#transfers) {
+      yield* run(sql`UPDATE clients SET LastSeen = ${this.at} WHERE ID = ${idBytes(clientId)}`);
+      yield* run(sql`INSERT INTO client_activity (ClientID, ActivityType, Timestamp, FileCount, BytesTransferred)
+        VALUES (${idBytes(clientId)}, 'upload', ${this.at}, ${files}, ${bytes})`);
+    }
+    const all = [...this.#transfers.values()];
+    if (all.length === 0) return;
+    const files = all.reduce((sum, one) => sum + one.files, 0);
+    const bytes = all.reduce((sum, one) => sum + one.bytes, 0);
+    const peakSpeed = Math.max(...all.map((one) => one.peakSpeed));
+    yield* run(sql`INSERT INTO transfer_stats AS s (Date, TotalFiles, TotalBytes, SuccessfulTransfers, FailedTransfers,
+      AverageFileSize, PeakTransferSpeed)
+      VALUES (${dayOf(this.at)}, ${files}, ${bytes}, ${files}, 0, ${Math.floor(bytes / files)}, ${peakSpeed})
+      ON CONFLICT (Date) DO UPDATE SET TotalFiles = s.TotalFiles + excluded.TotalFiles,
+      TotalBytes = s.TotalBytes + excluded.TotalBytes,
+      SuccessfulTransfers = s.SuccessfulTransfers + excluded.SuccessfulTransfers,
+      AverageFileSize = (s.TotalBytes + excluded.TotalBytes) / (s.SuccessfulTransfers + excluded.SuccessfulTransfers),
+      PeakTransferSpeed = CASE WHEN excluded.PeakTransferSpeed > s.PeakTransferSpeed
+        THEN excluded.PeakTransferSpeed ELSE s.PeakTransferSpeed END`);
+  }
+}
