@@ -6,7 +6,7 @@ import { DatabaseError } from '../errors.ts';
 import type { FileToSave } from './file-input.ts';
 import type { BatchOutcome, SaveOutcome } from './save-file.ts';
 
-const BATCH = 256; // rows to a transaction of their own: 20 ms or so, which other writers wait at most
+const BATCH = 512; // rows to a transaction of their own: 50 ms or so, which other writers wait at most
 const PROGRESS_EVERY = 256; // rows between two reports
 
 /** How far a stream has come, in rows. */

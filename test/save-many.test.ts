@@ -1,0 +1,149 @@
+/** A stream of files is saved in batches; what is stored, refused and counted is what saving one by one would. */
+import { deepStrictEqual } from 'node:assert/strict';
+import fc from 'fast-check';
+import t, { type Test } from 'tap';
+import { type CatalogOptions, DatabaseManager, type FileInput, type QuotaWarning } from '../lib/index.ts';
+import { holds } from './fixtures/property.ts';
+
+const CLIENTS = ['0', '1', '2'].map((digit) => digit.repeat(32));
+const NOBODY = '9'.repeat(32);
+const TAKEN = 'f'.repeat(32);
+const QUOTA = 2_000;
+
+let opened = 0;
+
+async function openCatalogue(t: Test, options: CatalogOptions = {}) {
+  const db = await DatabaseManager.open({ database: `${t.testdirName}/${opened++}.db`, poolSize: 2, ...options });
+  t.teardown(() => db.close());
+  const warnings: QuotaWarning[] = [];
+  db.on('quota-warning', (warning) => void warnings.push(warning));
+  return { db, warnings };
+}
+
+/** Clients without files, one user category, and one file whose id is known. */
+async function reset({ db, warnings }: Awaited<ReturnType<typeof openCatalogue>>): Promise<void> {
+  for (const id of CLIENTS) {
+    if ((await db.clients.get(id)) !== null) await db.clients.delete(id);
+    await db.clients.save({ id, name: `client ${id[0]}` });
+  }
+  await db.categories.save({ name: 'notes', extensions: ['nts'] });
+  await db.files.save({ ...fileOf(CLIENTS[0] as string, 'taken.bin', 1), id: TAKEN });
+  warnings.length = 0;
+}
+
+const fileOf = (clientId: string, fileName: string, fileSize: number): FileInput => ({
+  clientId,
+  fileName,
+  pathName: `store/${fileName}/${fileSize}`,
+  fileSize,
+});
+
+const row = fc.record(
+  {
+    clientId: fc.constantFrom(...CLIENTS, ...CLIENTS, NOBODY),
+    fileName: fc.constantFrom('a.txt', 'b.nts', 'c.jpg', 'd', 'e.nts', 'f.zip'),
+    pathName: fc.constantFrom('store/1', 'store/2', 'store/3'),
+    originalPath: fc.constantFrom('', 'docs', null),
+    fileSize: fc.oneof({ weight: 9, arbitrary: fc.nat(900) }, fc.constantFrom(-1, QUOTA + 1)),
+    crc: fc.constantFrom(1, 2),
+    verified: fc.boolean(),
+    transferSpeed: fc.nat(100),
+    id: fc.constantFrom(undefined, undefined, undefined, TAKEN),
+    category: fc.constantFrom('own', null),
+  },
+  { requiredKeys: ['clientId', 'fileName', 'pathName', 'fileSize'] },
+);
+
+/** Everything that does not depend on when it was stored, nor on the ids it was given. */
+const QUERIES = [
+  `SELECT hex(ClientID), FileName, PathName, OriginalPath, FileSize, CRC, Verified, FileCategory, MimeType, FileExtension,
+    TransferSpeed, CurrentVersion, HighestVersion FROM files ORDER BY ClientID, FileName, coalesce(OriginalPath, '')`,
+  `SELECT f.FileName, v.VersionNumber, v.PathName, v.FileSize, v.IsActive, v.CRC, v.Verified, v.FileCategory,
+    p.VersionNumber AS parent FROM file_versions v JOIN files f ON f.ID = v.FileID
+    LEFT JOIN file_versions p ON p.ID = v.ParentVersionID
+    ORDER BY f.ClientID, f.FileName, coalesce(f.OriginalPath, ''), v.VersionNumber`,
+  'SELECT hex(ClientID), QuotaBytes, UsedBytes, FileCount, FileBytes FROM client_quotas ORDER BY ClientID',
+  `SELECT hex(ClientID), ActivityType, sum(FileCount) AS files, sum(BytesTransferred) AS bytes FROM client_activity
+    GROUP BY ClientID, ActivityType ORDER BY ClientID, ActivityType`,
+  'SELECT * FROM transfer_stats',
+  'SELECT * FROM file_totals WHERE Files > 0 ORDER BY Category, Extension, SizeBand, Verified',
+] as const;
+
+async function contents(db: DatabaseManager): Promise<unknown[]> {
+  const found: unknown[] = [];
+  for (const text of QUERIES) found.push(await db.query(text));
+  return found;
+}
+
+const sortedWarnings = (warnings: QuotaWarning[]) => warnings.map((warning) => JSON.stringify(warning)).sort();
+
+t.test('a stream leaves what saving its rows one by one leaves: rows, refusals, quotas, figures, events', async (t) => {
+  t.testdir();
+  const options = { defaultQuotaBytes: QUOTA };
+  const [many, single] = [await openCatalogue(t, options), await openCatalogue(t, options)];
+  await holds(
+    t,
+    fc.asyncProperty(fc.array(row, { maxLength: 60 }), fc.boolean(), async (rows, ifChanged) => {
+      for (const one of [many, single]) await reset(one);
+      const result = await many.db.files.saveMany(rows as FileInput[], { ifChanged });
+      const wanted = { saved: 0, unchanged: 0, failed: [] as unknown[] };
+      for (const [index, file] of rows.entries()) {
+        await single.db.files.save(file as FileInput, { ifChanged }).then(
+          ({ changed }) => (wanted[changed ? 'saved' : 'unchanged'] += 1),
+          ({ name, code, message }) => wanted.failed.push([index, name, code, message]),
+        );
+      }
+      const failed = result.failed.map(({ index, error: { name, code, message } }) => [index, name, code, message]);
+      deepStrictEqual({ ...result, failed }, wanted);
+      deepStrictEqual(await contents(many.db), await contents(single.db));
+      deepStrictEqual(sortedWarnings(many.warnings), sortedWarnings(single.warnings));
+      deepStrictEqual((await many.db.quotas.audit()).driftBytes, 0);
+    }),
+    { numRuns: 60 },
+  );
+});
+
+t.test('a row on which a statement fails costs only itself; the rest of its batch is stored in order', async (t) => {
+  t.testdir();
+  const catalogue = await openCatalogue(t, { defaultQuotaBytes: null });
+  await reset(catalogue);
+  const { db } = catalogue;
+  await db.execute(`CREATE TRIGGER no_bad_names AFTER INSERT ON file_versions WHEN NEW.PathName = 'store/bad'
+    BEGIN SELECT RAISE(ABORT, 'not this one'); END`);
+  const [client = ''] = CLIENTS;
+  const bad = new Set([3, 40, 41]);
+  const rows = Array.from({ length: 60 }, (_, n) => ({
+    ...fileOf(client, `file-${n % 20}`, n),
+    ...(bad.has(n) ? { pathName: 'store/bad' } : {}),
+  }));
+  const { saved, failed } = await db.files.saveMany(rows);
+  t.equal(saved, 57);
+  t.match(
+    failed,
+    [...bad].map((index) => ({ index, error: { code: 'CATALOG_CONFLICT', message: /not this one/ } })),
+  );
+  t.equal((await db.files.find(client, 'file-0'))?.fileSize, 20, 'the version of the bad row was never there');
+  t.equal((await db.files.find(client, 'file-19'))?.fileSize, 59);
+  t.same((await db.quotas.audit()).driftBytes, 0);
+  t.same(await db.query("SELECT sum(FileCount) AS n FROM client_activity WHERE ActivityType = 'upload'"), [{ n: 58 }]);
+});
+
+t.test('others save between the batches of a stream, in a transaction the stream is part of it', async (t) => {
+  t.testdir();
+  const catalogue = await openCatalogue(t, { defaultQuotaBytes: null });
+  await reset(catalogue);
+  const { db } = catalogue;
+  const [client = '', other = ''] = CLIENTS;
+  const rows = Array.from({ length: 2_000 }, (_, n) => fileOf(client, `file-${n}`, n));
+  const progress: number[] = [];
+  const stream = db.files.saveMany(rows, { onProgress: ({ saved }) => progress.push(saved) });
+  await db.files.save(fileOf(other, 'between', 1));
+  t.ok((progress.at(-1) ?? 0) < 2_000, 'the save did not wait for the whole stream');
+  t.match(await stream, { saved: 2_000, failed: [] });
+  const thrown = db.transaction(async (tx) => {
+    t.match(await tx.files.saveMany(rows.slice(0, 600).map((file) => ({ ...file, clientId: other }))), { saved: 600 });
+    throw new Error('never mind');
+  });
+  await t.rejects(thrown, { message: 'never mind' });
+  t.equal(await db.files.count(), 2_002);
+});
