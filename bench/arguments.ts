@@ -2,6 +2,8 @@
  * What a run is told on the command line: which suites, and how large. Every size is a parameter, because ratios on a
  * small machine need few rows and a million files need an evening.
  */
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
 /** How large a run is. */
@@ -17,7 +19,9 @@ export interface BenchSizes {
 }
 
 /** A run, fully told. */
-export interface BenchArguments extends BenchSizes {
+export interface BenchArguments extends Omit<BenchSizes, 'files'> {
+  /** Null: as many as each suite's promise speaks of. */
+  readonly files: number | null;
   readonly suites: readonly string[];
   readonly json: boolean;
   readonly help: boolean;
@@ -25,21 +29,25 @@ export interface BenchArguments extends BenchSizes {
   readonly cache: string | null;
 }
 
-const DEFAULTS: BenchSizes = { rows: 10_000, rounds: 5, files: 100_000, callers: 64 };
-const QUICK: BenchSizes = { rows: 2_000, rounds: 3, files: 5_000, callers: 64 };
+const DEFAULTS = { rows: 10_000, rounds: 5, files: null, callers: 64 } as const;
+const QUICK = { rows: 2_000, rounds: 3, files: 5_000, callers: 64 } as const;
+
+// A million files take minutes to make: they are made once, and found again by every suite and every later run.
+const CACHE = join(tmpdir(), 'backup-catalog-bench');
 
 export const USAGE = `npm run bench -- [suite …] [options]
 
   --rows N      calls a round (${DEFAULTS.rows})
   --rounds N    rounds that count, after one that warms up (${DEFAULTS.rounds})
-  --files N     files in the filled catalogue (${DEFAULTS.files})
+  --files N     files in the filled catalogue (as many as each suite's promise speaks of)
   --callers N   callers beside each other (${DEFAULTS.callers})
-  --cache DIR   keep filled catalogues there for the next run
+  --cache DIR   where filled catalogues are kept for the next run (${CACHE})
+  --no-cache    make them anew, and keep none
   --quick       small sizes, to see that everything runs
   --json        the figures as JSON on stdout
 `;
 
-function wholeNumber(text: string | undefined, name: string, otherwise: number): number {
+function wholeNumber<Otherwise>(text: string | undefined, name: string, otherwise: Otherwise): number | Otherwise {
   if (text === undefined) return otherwise;
   const value = Number(text.replaceAll('_', ''));
   if (Number.isSafeInteger(value) && value > 0) return value;
@@ -59,6 +67,7 @@ export function readArguments(args: readonly string[]): BenchArguments {
       files: size,
       callers: size,
       cache: size,
+      'no-cache': flag,
       quick: flag,
       json: flag,
       help: { ...flag, short: 'h' },
@@ -69,7 +78,7 @@ export function readArguments(args: readonly string[]): BenchArguments {
     suites: positionals,
     json: values.json,
     help: values.help,
-    cache: values.cache ?? null,
+    cache: values['no-cache'] ? null : (values.cache ?? CACHE),
     rows: wholeNumber(values.rows, 'rows', sizes.rows),
     rounds: wholeNumber(values.rounds, 'rounds', sizes.rounds),
     files: wholeNumber(values.files, 'files', sizes.files),

@@ -3,7 +3,7 @@
  * are those of this release, then copied for each contestant while nothing has them open.
  */
 import { createHash } from 'node:crypto';
-import { copyFile, mkdir, mkdtemp, rename, rm, stat } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { CatalogOptions } from '../lib/catalog-options.ts';
@@ -11,6 +11,7 @@ import { DatabaseManager } from '../lib/index.ts';
 import { checksumOf } from '../lib/migrations/migration.ts';
 import { MIGRATIONS } from '../lib/migrations/migration-list.ts';
 import { note } from './notes.ts';
+import { OthersWatch } from './others.ts';
 import { CLIENTS, clientName, sampleFile } from './sample-files.ts';
 
 /** A catalogue on the disk that nobody has open. */
@@ -20,6 +21,18 @@ export interface StoredCatalogue {
   /** Files it holds: numbers 0 to `files - 1` of the sample. */
   readonly files: number;
 }
+
+/** How files were loaded into an empty catalogue by one `saveMany`, at full durability. */
+export interface Loading {
+  readonly files: number;
+  readonly seconds: number;
+  /** When: a later release may load faster. */
+  readonly at: string;
+  /** Processors that other processes used meanwhile. */
+  readonly others: number;
+}
+
+const MS_PER_SECOND = 1_000;
 
 const OPTIONS = { defaultQuotaBytes: null } as const;
 
@@ -43,7 +56,7 @@ export class Workplace implements AsyncDisposable {
 
   static async make(cache: string | null): Promise<Workplace> {
     const directory = await mkdtemp(join(tmpdir(), 'catalog-bench-'));
-    if (cache !== null) await mkdir(cache, { recursive: true });
+    if (cache !== null) await mkdir(cache, { recursive: true, mode: 0o700 });
     return new Workplace(directory, cache ?? directory);
   }
 
@@ -64,10 +77,23 @@ export class Workplace implements AsyncDisposable {
     if (!(await exists(path))) {
       await makeWhole(path, async (unfinished) => {
         await copyFile(empty.path, unfinished);
-        await addFiles(unfinished, files, empty.clientIds);
+        const loading = await addFiles(unfinished, files, empty.clientIds);
+        await writeFile(loadingPath(path), JSON.stringify(loading));
       });
     }
     return { ...empty, path, files };
+  }
+
+  /** How the files of a filled catalogue were loaded, whenever that was. */
+  async loading({ path }: StoredCatalogue): Promise<Loading> {
+    return JSON.parse(await readFile(loadingPath(path), 'utf8'));
+  }
+
+  /** A file that is made once and found again, such as one of another program; `make` gets the path to make it at. */
+  async kept(name: string, make: (path: string) => Promise<void> | void): Promise<string> {
+    const path = join(this.#cache, name);
+    if (!(await exists(path))) await makeWhole(path, async (unfinished) => make(unfinished));
+    return path;
   }
 
   /** A copy for one contestant. */
@@ -89,6 +115,8 @@ export class Workplace implements AsyncDisposable {
   }
 }
 
+const loadingPath = (catalogue: string) => `${catalogue}.loading.json`;
+
 const exists = (path: string) =>
   stat(path).then(
     () => true,
@@ -109,12 +137,17 @@ async function addClients(path: string): Promise<void> {
   await db.close();
 }
 
-async function addFiles(path: string, files: number, clientIds: readonly string[]): Promise<void> {
+async function addFiles(path: string, files: number, clientIds: readonly string[]): Promise<Loading> {
   note(`filling a catalogue with ${files} files …`);
-  const db = await openCatalogue(path, { durability: 'normal' });
+  const db = await openCatalogue(path);
+  const watch = new OthersWatch();
+  const start = performance.now();
   const { saved } = await db.files.saveMany(everySample(files, clientIds));
+  const seconds = (performance.now() - start) / MS_PER_SECOND;
+  const others = watch.processors();
   await db.close();
   if (saved !== files) throw new Error(`only ${saved} of ${files} files could be saved`);
+  return { files, seconds, others, at: new Date().toISOString() };
 }
 
 function* everySample(files: number, clientIds: readonly string[]) {

@@ -2,7 +2,6 @@
  * Adopting a file of the Python server: how far the plan's estimate is off, whether progress is told, and whether readers
  * of the same process go on meanwhile.
  */
-import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { DatabaseManager } from '../lib/index.ts';
 import { makeLegacyFile } from '../test/fixtures/legacy-file.ts';
@@ -68,9 +67,10 @@ async function readMeanwhile(read: () => Promise<unknown>, isDone: () => boolean
 }
 
 export async function migration({ files, rounds }: BenchSizes, workplace: Workplace): Promise<Figure[]> {
-  const legacy = join(workplace.directory, 'legacy.db');
-  note(`making a legacy file with ${files} rows …`);
-  fillLegacy(legacy, files);
+  const legacy = await workplace.kept(`legacy-${files}.db`, (path) => {
+    note(`making a legacy file with ${files} rows …`);
+    fillLegacy(path, files);
+  });
   const seen = {
     off: [] as number[],
     estimated: [] as number[],

@@ -92,6 +92,17 @@ export function table(figures: readonly Figure[]): string {
   return [line(HEADINGS), line(widths.map((width) => '-'.repeat(width))), ...cells.map(line), ''].join('\n');
 }
 
+/** How many of the promises are kept, and which are not. */
+export function verdict(figures: readonly Figure[]): string {
+  const promised = figures.filter(({ target }) => target !== null);
+  const missed = promised.filter((entry) => reaches(entry) === false);
+  const lines = missed.map(
+    ({ suite, name, median, unit, target }) =>
+      `  missed: ${suite}: ${name}: promised ${targetText(target)} ${unit}, found ${number(median)}`,
+  );
+  return [`${promised.length - missed.length} of ${promised.length} promises kept`, ...lines].join('\n');
+}
+
 function memoryGiB(): number | null {
   try {
     const kibibytes = /MemTotal:\s+(\d+)/.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1];

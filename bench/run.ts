@@ -10,34 +10,49 @@ import { migration } from './migration.ts';
 import { mixed } from './mixed.ts';
 import { note } from './notes.ts';
 import { open } from './open.ts';
+import { pages } from './pages.ts';
 import { peers } from './peers.ts';
-import { asJson, type Figure, machine, table } from './report.ts';
+import { quota } from './quota.ts';
+import { asJson, type Figure, machine, table, verdict } from './report.ts';
 import { saveMany } from './save-many.ts';
 import { saves } from './saves.ts';
 import { search } from './search.ts';
+import { storage } from './storage.ts';
 
-type Suite = (sizes: BenchSizes, workplace: Workplace) => Promise<Figure[]>;
+interface Suite {
+  readonly run: (sizes: BenchSizes, workplace: Workplace) => Promise<Figure[]>;
+  /** Files in its catalogue, unless told otherwise. */
+  readonly files: number;
+  /** It runs only when it is named. */
+  readonly onRequest?: true;
+}
+
+const SOME = 100_000;
+const MILLION = 1_000_000; // what is promised of large catalogues is promised of this many
 
 const SUITES: Readonly<Record<string, Suite>> = {
-  saves,
-  lookups,
-  'save-many': saveMany,
-  open,
-  mixed,
-  search,
-  backup,
-  migration,
-  peers,
+  saves: { run: saves, files: SOME },
+  lookups: { run: lookups, files: SOME },
+  'save-many': { run: saveMany, files: MILLION },
+  open: { run: open, files: SOME },
+  mixed: { run: mixed, files: SOME },
+  storage: { run: storage, files: MILLION },
+  pages: { run: pages, files: MILLION },
+  search: { run: search, files: MILLION },
+  quota: { run: quota, files: MILLION },
+  backup: { run: backup, files: SOME },
+  migration: { run: migration, files: MILLION, onRequest: true },
+  peers: { run: peers, files: SOME, onRequest: true },
 };
-const ON_REQUEST: ReadonlySet<string> = new Set(['migration', 'peers']);
 
 function chosen(names: readonly string[]): [string, Suite][] {
   const unknown = names.find((name) => !Object.hasOwn(SUITES, name));
   if (unknown !== undefined) {
     throw new TypeError(`there is no suite ${unknown}; there are ${Object.keys(SUITES).join(', ')}`);
   }
-  const wanted = names.length > 0 ? names : Object.keys(SUITES).filter((name) => !ON_REQUEST.has(name));
-  return Object.entries(SUITES).filter(([name]) => wanted.includes(name));
+  return Object.entries(SUITES).filter(([name, { onRequest }]) =>
+    names.length > 0 ? names.includes(name) : onRequest === undefined,
+  );
 }
 
 async function main(): Promise<void> {
@@ -50,10 +65,10 @@ async function main(): Promise<void> {
   const figures: Figure[] = [];
   for (const [name, suite] of chosen(given.suites)) {
     note(`${name} …`);
-    figures.push(...(await suite(given, workplace)));
+    figures.push(...(await suite.run({ ...given, files: given.files ?? suite.files }, workplace)));
   }
   if (given.json) process.stdout.write(asJson(figures));
-  else process.stdout.write(`${JSON.stringify(machine())}\n\n${table(figures)}`);
+  else process.stdout.write(`${JSON.stringify(machine())}\n\n${table(figures)}\n${verdict(figures)}\n`);
 }
 
 await main();
