@@ -3,7 +3,7 @@
  * changed in the same commits as everything else. Give its URL in the option `procedureModules`; every connection's
  * thread then imports it, so keep it free of other work. In your own project import from 'backup-catalog/procedure'.
  */
-import { all, NotFoundError, one, procedure, run, type Steps, sql } from '../lib/procedure-kit.ts';
+import { all, idBytes, NotFoundError, one, procedure, run, type Steps, sql } from '../lib/procedure-kit.ts';
 
 /** A client that is logged in. */
 export interface Session {
@@ -19,9 +19,6 @@ export interface NewSession {
   readonly tokenHash: Uint8Array;
   readonly expiresAt: string;
 }
-
-// Ids are 16 bytes in the tables and 32 hex digits everywhere else.
-const idBytes = (id: string) => Buffer.from(id, 'hex');
 
 /** Makes the table; run it after each open. ON DELETE CASCADE ends the sessions of a client that is deleted. */
 export const createSessions = procedure('sessions.create', 'write', function* (_: null): Steps<void> {
