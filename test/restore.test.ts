@@ -177,9 +177,22 @@ t.test('a restore goes back whichever part fails, before or after it has done it
   }
   const made = readdirSync(backups).filter((name) => !before.includes(name));
   t.ok(
-    made.every((name) => name.includes('before-restore')),
-    'only safety copies are new',
+    made.every((name) => /before-restore|failed-restore/.test(name)),
+    'only copies of what was replaced are new',
   );
+  const between = 'saved by another between the swap and the going back';
+  const failure = new Error('not healthy');
+  const health = async () => {
+    const other = new Database(database);
+    other.prepare('UPDATE files SET PathName = ? WHERE rowid = (SELECT min(rowid) FROM files)').run(between);
+    other.close();
+    throw failure;
+  };
+  await t.rejects(restoreLive(host, path, {}, { ...parts, health }), failure);
+  t.same(content(), expected, 'the catalogue is as it was');
+  const aside = readdirSync(backups).filter((name) => /failed-restore.*\.db$/.test(name) && !made.includes(name));
+  t.equal(aside.length, 1);
+  t.ok(pathsIn(join(backups, aside[0] ?? '')).has(between), 'what another process saved meanwhile is kept');
   await file.close();
   const again = await openCatalogue(t, database);
   t.same(await sound(again), OK);

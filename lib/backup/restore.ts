@@ -186,11 +186,22 @@ class Restore {
     }
     this.#host.logger.warn({ err: cause, safety }, 'the restore failed; going back to the state before it');
     try {
-      await this.#parts.swap(safety, async () => undefined);
+      await this.#parts.swap(safety, () => this.#keepAside());
       return cause;
     } catch (second) {
       this.#host.logger.error({ err: second, safety }, 'the state before the restore could not be put back');
       return undecided(safety, cause);
+    }
+  }
+
+  // Between the swap and this lock another process may have saved something into what is given up now.
+  async #keepAside(): Promise<void> {
+    const aside = backupPath(this.#host.database, this.#host.backupDir, 'failed-restore');
+    try {
+      await this.#parts.safety(aside);
+      this.#host.logger.warn({ aside }, 'the state that failed was kept as a backup');
+    } catch (error) {
+      this.#host.logger.error({ err: error }, 'the state that failed could not be kept; going back all the same');
     }
   }
 
