@@ -1,6 +1,7 @@
 /**
- * Random histories of saves, reservations, expiries, activations, deletions and prunes, alone and in transactions that may
- * throw, against plain lists: use, reservations, versions, freed contents and plans are equal at every step.
+ * Random histories of saves, streams, failures, reservations, expiries, activations, deletions and prunes, alone and in
+ * transactions that may throw, against plain lists: use, reservations, versions, freed contents and plans are equal at
+ * every step; searches and every statistic at the end.
  */
 import { deepStrictEqual } from 'node:assert/strict';
 import fc from 'fast-check';
@@ -83,7 +84,7 @@ type Saved = ReturnType<QuotaModel['save']>;
 /** Saves by `save`, then dates the version. */
 async function saveDated(
   { db }: World,
-  file: typeof toSave extends fc.Arbitrary<infer Value> ? Value : never,
+  file: ToSave,
   save: (input: object) => Promise<{ file: { id: string }; version: number; quota: { usedBytes: number } }>,
 ): Promise<Saved> {
   const { clientId, name: fileName, path: pathName, bytes: fileSize } = file;
@@ -94,6 +95,34 @@ async function saveDated(
     saved.version,
   ]);
   return { version: saved.version, usedBytes: saved.quota.usedBytes };
+}
+
+type ToSave = typeof toSave extends fc.Arbitrary<infer Value> ? Value : never;
+
+/** Saves as a stream, then dates the versions that came: those of a file by their numbers, in the order of the stream. */
+async function saveManyDated({ db }: World, files: readonly ToSave[]) {
+  const { saved, unchanged, failed } = await db.files.saveMany(
+    files.map(({ clientId, name: fileName, path: pathName, bytes: fileSize }) => ({
+      ...{ clientId, fileName, pathName, fileSize },
+    })),
+  );
+  const refused = new Set(failed.map(({ index }) => index));
+  for (const [identity, stored] of Map.groupBy(
+    files.filter((_, index) => !refused.has(index)),
+    (file) => `${file.clientId} ${file.name}`,
+  )) {
+    const id = await fileIdOf(db, ...(identity.split(' ') as [string, string]));
+    const numbers = (await db.versions.list(id)).slice(-stored.length).map(({ versionNumber }) => versionNumber);
+    for (const [place, { iso: date }] of stored.entries()) {
+      await db.execute('UPDATE file_versions SET CreatedDate = ? WHERE FileID = ? AND VersionNumber = ?', [
+        date,
+        Buffer.from(id, 'hex'),
+        numbers[place] ?? 0,
+      ]);
+    }
+  }
+  deepStrictEqual(unchanged, 0);
+  return { saved, refused: failed.map(({ error }) => error.code) };
 }
 
 const sorted = <Value extends { paths: readonly string[] }>(value: Value) => ({
@@ -177,6 +206,29 @@ const steps: Record<string, readonly [weight: number, fc.Arbitrary<Step>]> = {
           () => saveDated(world, file, (input) => world.db.files.save(input as never)),
           () => world.model.save(file),
         ),
+    ),
+  ],
+  saveMany: [
+    4,
+    fc.array(toSave, { maxLength: 6 }).map(
+      (files) => (world) =>
+        both(
+          'files.saveMany',
+          () => saveManyDated(world, files),
+          () => world.model.saveMany(files),
+        ),
+    ),
+  ],
+  recordFailure: [
+    1,
+    fc.tuple(clientId, name, bytes).map(
+      ([id, fileName, wanted]) =>
+        ({ db, model }) =>
+          both(
+            'files.recordFailure',
+            async () => void (await db.files.recordFailure({ clientId: id, fileName, bytes: wanted })),
+            () => model.recordFailure(id, wanted),
+          ),
     ),
   ],
   deleteFile: [
@@ -330,6 +382,109 @@ async function assertEqual({ db, model }: World): Promise<void> {
   deepStrictEqual({ driftBytes, clients }, { driftBytes: 0, clients: [] }, 'no drift');
 }
 
+/** How many, and how many bytes, of each kind; kinds that nothing is left of are none. */
+const grouped = (groups: readonly { name: string | null; files: number; bytes: number }[]) =>
+  Object.fromEntries(groups.map(({ name: kind, files, bytes: all }) => [String(kind), [files, all]]).sort());
+
+type Current = ReturnType<QuotaModel['current']>;
+
+const groupedBy = (files: Current, kindOf: (file: Current[number]) => unknown) => {
+  const groups = Map.groupBy(files, (file) => String(kindOf(file)));
+  return grouped([...groups].map(([kind, some]) => ({ name: kind, ...figuresOf(some) })));
+};
+
+const figuresOf = (files: Current) => ({
+  files: files.length,
+  bytes: files.reduce((sum, file) => sum + (file.bytes ?? 0), 0),
+});
+
+const KIB = 1_024;
+const YESTERDAY = () => new Date(Date.now() - 86_400_000).toISOString().slice(0, 10);
+
+/** Every statistic, whatever led to it. */
+async function assertStatistics({ db, model }: World): Promise<void> {
+  const { analytics } = db;
+  const files = model.current();
+  const clients = model.clients();
+  const all = figuresOf(files);
+  const { fileStats, clientStats } = await analytics.storage();
+  deepStrictEqual([fileStats.totalFiles, fileStats.totalBytes], [all.files, all.bytes]);
+  deepStrictEqual([await db.files.count(), await db.files.totalBytes()], [all.files, all.bytes]);
+  deepStrictEqual(
+    grouped(fileStats.byExtension),
+    groupedBy(files, ({ extension }) => extension),
+  );
+  deepStrictEqual(
+    grouped(fileStats.byCategory),
+    groupedBy(files, () => 'document'),
+  );
+  const sized = files.filter((file) => file.bytes !== null);
+  deepStrictEqual(
+    grouped(
+      fileStats.bySize.map(({ min, ...band }) => ({ name: String(min), ...band })).filter((band) => band.files > 0),
+    ),
+    groupedBy(sized, (file) => (Number(file.bytes) < KIB ? 0 : KIB)),
+  );
+  deepStrictEqual(
+    clientStats.topClients.map(({ clientId: id, files: count, bytes: sum }) => [id, count, sum]).sort(),
+    clients.map(({ clientId: id, files: count, bytes: sum }) => [id, count, sum]),
+  );
+  const listed = (await Array.fromAsync(analytics.clientsAll())).sort((a, b) => (a.clientId < b.clientId ? -1 : 1));
+  deepStrictEqual(
+    listed.map(({ name: _, lastSeen: __, ...totals }) => totals),
+    clients,
+  );
+  await assertSeries({ db, model }, clients, all);
+  deepStrictEqual((await analytics.audit()).differences, []);
+}
+
+async function assertSeries(
+  { db, model }: Pick<World, 'db' | 'model'>,
+  clients: ReturnType<QuotaModel['clients']>,
+  all: ReturnType<typeof figuresOf>,
+): Promise<void> {
+  const { analytics } = db;
+  const today = async (id: string | null) => {
+    const [{ files, bytes: current, usedBytes } = { files: 0, bytes: 0, usedBytes: 0 }] = await analytics.growth({
+      days: 1,
+      clientId: id,
+    });
+    return { files, bytes: current, usedBytes };
+  };
+  const usedBytes = clients.reduce((sum, client) => sum + client.usedBytes, 0);
+  deepStrictEqual(await today(null), { ...all, usedBytes }, 'growth of all');
+  for (const { clientId: id, quotaBytes: _, ...totals } of clients) {
+    deepStrictEqual({ clientId: id, ...(await today(id)) }, { clientId: id, ...totals }, 'growth of a client');
+  }
+  const { all: attempts, activity } = model.transfers();
+  const days = await analytics.transfers({ from: YESTERDAY() });
+  const sum = (key: keyof typeof attempts) => days.reduce((total, day) => total + day[key], 0);
+  const keys = Object.keys(attempts) as (keyof typeof attempts)[];
+  deepStrictEqual(Object.fromEntries(keys.map((key) => [key, sum(key)])), attempts, 'transfers');
+  const done = await Array.fromAsync(analytics.activityAll());
+  const byClient = Map.groupBy(done, ({ clientId: id, activityType }) => `${id} ${activityType === 'upload'}`);
+  const told = [...byClient].map(([key, some]) => {
+    const total = (figure: 'fileCount' | 'bytesTransferred') => some.reduce((amount, one) => amount + one[figure], 0);
+    return [key, [total('fileCount'), total('bytesTransferred')]] as const;
+  });
+  deepStrictEqual(Object.fromEntries(told.sort()), activity, 'activity');
+}
+
+/** What searches find, by client and name. */
+async function assertSearches({ db, model }: World): Promise<void> {
+  const files = model.current();
+  for (const id of [undefined, ...CLIENTS]) {
+    for (const term of ['', 'A.T', 'txt', 'l', 'nothing']) {
+      const { files: found, total } = await db.files.search({ clientId: id, term, limit: 1_000 });
+      const names = found.map((file) => `${file.fileName} ${file.clientId}`).sort();
+      const expected = files.filter((file) => id === undefined || file.clientId === id);
+      const wanted = expected.filter((file) => file.name.includes(term.toLowerCase()));
+      deepStrictEqual(names, wanted.map((file) => `${file.name} ${file.clientId}`).sort(), `search for ${term}`);
+      deepStrictEqual(total, wanted.length);
+    }
+  }
+}
+
 async function play(db: DatabaseManager, world: World, { steps: some, kind }: { steps: Step[]; kind: string }) {
   if (kind === 'each') {
     for (const one of some) await one(world);
@@ -354,12 +509,15 @@ t.test('random histories end as the plain lists do', async (t) => {
     t,
     fc.asyncProperty(history, async (events) => {
       for (const id of CLIENTS) await outcomeOf(() => db.clients.delete(id));
+      await db.execute('DELETE FROM transfer_stats');
       const world = { db, model: new QuotaModel(), made: [] as string[] };
       for (const id of CLIENTS) await firstClient(world, id);
       for (const event of events) {
         await play(db, world, event);
         await assertEqual(world);
       }
+      await assertStatistics(world);
+      await assertSearches(world);
       deepStrictEqual(await db.query('PRAGMA foreign_key_check'), []);
     }),
     { numRuns: Number(process.env['RUNS'] ?? 60), endOnFailure: true },

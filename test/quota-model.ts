@@ -1,6 +1,6 @@
 /**
- * Quotas, reservations and versions as plain lists: what random histories are compared with. Sums are taken anew each
- * time, reservations live until they are told to expire, and errors are thrown as `{ code }`.
+ * Quotas, reservations, versions and statistics as plain lists: what random histories are compared with. Sums are taken
+ * anew each time, reservations live until they are told to expire, and errors are thrown as `{ code }`.
  */
 import type { RetentionPolicy } from '../lib/index.ts';
 import { expectedReasons } from './retention-model.ts';
@@ -25,7 +25,18 @@ interface ModelReservation {
   readonly bytes: number;
 }
 
+/** An attempt to transfer a file. */
+interface ModelTransfer {
+  readonly clientId: string;
+  readonly bytes: number;
+  readonly succeeded: boolean;
+}
+
 interface State {
+  /** Every attempt ever, also of clients that are gone. */
+  readonly transfers: ModelTransfer[];
+  /** Those of clients that are there. */
+  activity: ModelTransfer[];
   readonly quotas: Map<string, number | null>;
   readonly files: Map<string, ModelFile>;
   readonly reservations: Map<string, ModelReservation>;
@@ -48,8 +59,28 @@ const fail = (code: string): never => {
 
 const sum = (values: readonly { readonly bytes: number }[]) => values.reduce((total, { bytes }) => total + bytes, 0);
 
+const sumOf = (values: readonly { readonly bytes: number | null }[]) =>
+  values.reduce((total, { bytes }) => total + (bytes ?? 0), 0);
+
+const figures = (transfers: readonly ModelTransfer[]) => {
+  const successes = transfers.filter(({ succeeded }) => succeeded);
+  return {
+    totalFiles: transfers.length,
+    totalBytes: sum(successes),
+    successfulTransfers: successes.length,
+    failedTransfers: transfers.length - successes.length,
+  };
+};
+
 export class QuotaModel {
-  #state: State = { quotas: new Map(), files: new Map(), reservations: new Map(), bare: [] };
+  #state: State = {
+    quotas: new Map(),
+    files: new Map(),
+    reservations: new Map(),
+    bare: [],
+    transfers: [],
+    activity: [],
+  };
 
   /** A way back to this state. */
   snapshot(): () => void {
@@ -97,7 +128,63 @@ export class QuotaModel {
     file.current = file.highest;
     file.versions.push({ number: file.highest, path, bytes, iso });
     this.#state.files.set(key, file);
+    this.#transferred({ clientId, bytes, succeeded: true });
     return { version: file.highest, usedBytes: this.#used(clientId) };
+  }
+
+  #transferred(transfer: ModelTransfer): void {
+    this.#state.transfers.push(transfer);
+    this.#state.activity.push(transfer);
+  }
+
+  recordFailure(clientId: string, bytes: number): void {
+    if (!this.#state.quotas.has(clientId)) fail('NOT_FOUND');
+    this.#transferred({ clientId, bytes, succeeded: false });
+  }
+
+  /** Saves each as {@link save} does, past those that are refused. */
+  saveMany(files: readonly ModelSave[]): { saved: number; refused: string[] } {
+    const refused: string[] = [];
+    for (const file of files) {
+      try {
+        this.save(file);
+      } catch (error) {
+        refused.push((error as { code: string }).code);
+      }
+    }
+    return { saved: files.length - refused.length, refused };
+  }
+
+  /** Every file as it is now; a bare row has no bytes and no extension. */
+  current(): { clientId: string; name: string; extension: string | null; bytes: number | null }[] {
+    const saved = [...this.#state.files.values()].map(({ clientId, name, current, versions }) => ({
+      clientId,
+      name,
+      extension: name.split('.')[1] ?? null,
+      bytes: versions.find(({ number }) => number === current)?.bytes ?? fail('NO_VERSION'),
+    }));
+    const bare = this.#state.bare.map(({ clientId }) => ({ clientId, name: 'old', extension: null, bytes: null }));
+    return [...saved, ...bare];
+  }
+
+  /** What each client stores, by id. */
+  clients() {
+    const files = this.current();
+    return [...this.#state.quotas.keys()].sort().map((clientId) => {
+      const theirs = files.filter((file) => file.clientId === clientId);
+      const { quotaBytes, usedBytes } = this.quota(clientId) ?? fail('NOT_FOUND');
+      return { clientId, files: theirs.length, bytes: sumOf(theirs), usedBytes, quotaBytes };
+    });
+  }
+
+  /** Attempts: all there ever were, and those of each client that is there. */
+  transfers() {
+    const { transfers, activity } = this.#state;
+    const byClient = Map.groupBy(activity, ({ clientId, succeeded }) => `${clientId} ${succeeded}`);
+    return {
+      all: figures(transfers),
+      activity: Object.fromEntries([...byClient].sort().map(([key, some]) => [key, [some.length, sum(some)]])),
+    };
   }
 
   activate(clientId: string, name: string, number: number): void {
@@ -162,6 +249,7 @@ export class QuotaModel {
     const bare = this.#state.bare.filter((row) => row.clientId === clientId);
     for (const file of files) this.#state.files.delete(`${clientId} ${file.name}`);
     for (const row of bare) this.#state.bare.splice(this.#state.bare.indexOf(row), 1);
+    this.#state.activity = this.#state.activity.filter((transfer) => transfer.clientId !== clientId);
     for (const [id, held] of this.#state.reservations) if (held.clientId === clientId) this.release(id);
     const versions = files.flatMap((file) => file.versions);
     const paths = this.#freed([...versions, ...bare].map(({ path }) => path));
