@@ -76,6 +76,7 @@ export class DatabaseManager implements AsyncDisposable {
       storageDir: resolve(options.storageDir),
       defaultQuotaBytes: options.defaultQuotaBytes,
       stats: () => engine.stats(),
+      callLog: () => engine.callLog(),
       onSaved: (stored) => this.#saved(stored),
     };
     Object.assign(this, createModules(engine, this.#context));

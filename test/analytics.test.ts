@@ -6,6 +6,7 @@ import t, { type Test } from 'tap';
 import { daysUntil, fitLine } from '../lib/analytics/forecast.ts';
 import { addDays, eachDay, growthDays } from '../lib/analytics/growth.ts';
 import { type CatalogOptions, DatabaseManager } from '../lib/index.ts';
+import { distribution, Histogram } from '../lib/sql/histogram.ts';
 
 async function openFresh(t: Test, options: CatalogOptions = {}) {
   const db = await DatabaseManager.open({ database: `${t.testdir()}/catalog.db`, ...options });
@@ -96,7 +97,7 @@ t.test('activity older than its days is removed as saves come in', async (t) => 
     ]),
     [{ n: 0 }],
   );
-  t.same(await db.query('SELECT count(*) AS n FROM client_activity'), [{ n: 1_102 }]);
+  t.same(await db.query('SELECT sum(FileCount) AS n FROM client_activity'), [{ n: 1_100 }]);
 });
 
 t.test('growth() carries what was stored from day to day, for a client and for all', async (t) => {
@@ -251,4 +252,69 @@ t.test('audit() finds what a server without our triggers changed, and repair mak
     { clientId: id, name: 'alpha', files: 20, bytes: 57_000, usedBytes: 57_000 },
   ]);
   t.equal((await Array.fromAsync(db.analytics.clientsAll())).length, 1);
+});
+
+t.test('storage() tells how often statements were found prepared, and how long calls took', async (t) => {
+  for (const poolSize of [1, 3]) {
+    const db = await openFresh(t, { poolSize });
+    const { id } = await db.clients.save({ name: 'alpha' });
+    const before = (await db.analytics.storage()).performanceInfo;
+    for (let n = 0; n < 50; n += 1) await db.files.save(file(id, n));
+    for (let n = 0; n < 20; n += 1) await db.files.find(id, `f${n}.txt`);
+    await t.rejects(db.files.save(file('f'.repeat(32), 1)), { code: 'CATALOG_NOT_FOUND' });
+    const { performanceInfo } = await db.analytics.storage();
+    const { statements, latency, cacheHitRate } = performanceInfo;
+    t.ok(latency.writes.count - before.latency.writes.count >= 51, 'a call that failed took its time as well');
+    t.ok(latency.reads.count - before.latency.reads.count >= 20);
+    for (const { average, p50, p99 } of Object.values(latency)) {
+      t.ok(average !== null && average > 0 && p50 !== null && p99 !== null && p50 <= p99);
+    }
+    const found = statements.found - before.statements.found;
+    const prepared = statements.prepared - before.statements.prepared;
+    t.ok(found > 50 * 5, `${found} found`);
+    t.ok(prepared > 0 && prepared < 120, `${prepared} prepared: no statement once for each call`);
+    t.equal(cacheHitRate, statements.found / (statements.found + statements.prepared));
+    t.same(statements, db.stats().statements, 'what stats() tells');
+    const again = await db.files.find(id, 'f1.txt');
+    t.match(again, { fileName: 'f1.txt' });
+    t.equal(
+      db.stats().statements.prepared,
+      statements.prepared,
+      'a statement that was run before is not prepared again',
+    );
+    await db.close();
+    t.equal(db.stats().statements.prepared >= statements.prepared, true, 'connections that are gone still count');
+  }
+});
+
+t.test('distribution() tells the count, the average and bounds of what histograms hold', (t) => {
+  const bounds = [1, 5, 10, 50];
+  t.same(distribution([]), { count: 0, average: null, p50: null, p99: null });
+  t.same(distribution([{ bounds, counts: [0, 0, 0, 0, 0], sum: 0 }]), {
+    count: 0,
+    average: null,
+    p50: null,
+    p99: null,
+  });
+  t.same(distribution([{ bounds, counts: [0, 0, 0, 0, 1], sum: 70 }]), { count: 1, average: 70, p50: null, p99: null });
+  const value = fc.double({ min: 0, max: 50, noNaN: true });
+  fc.assert(
+    fc.property(fc.array(value, { minLength: 1 }), fc.array(value), (first, second) => {
+      const figures = [first, second].map((values) => {
+        const histogram = new Histogram(bounds);
+        for (const one of values) histogram.observe(one);
+        return histogram.figures();
+      });
+      const all = [...first, ...second].sort((a, b) => a - b);
+      const at = (share: number) => {
+        const wanted = all[Math.ceil(all.length * share) - 1] ?? 0;
+        return bounds.find((bound) => wanted <= bound);
+      };
+      const { count, average, p50, p99 } = distribution(figures);
+      deepStrictEqual({ count, p50, p99 }, { count: all.length, p50: at(0.5), p99: at(0.99) });
+      const mean = all.reduce((sum, one) => sum + one, 0) / all.length;
+      return Math.abs((average ?? Number.NaN) - mean) < 1e-9 * (1 + mean);
+    }),
+  );
+  t.end();
 });

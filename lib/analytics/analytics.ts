@@ -3,6 +3,7 @@ import { checkDate, type DateInput, dayOf, now } from '../core/dates.ts';
 import { checkId, type IdInput } from '../core/ids.ts';
 import { checkPage, cutPage, everyItem, type PageOptions } from '../core/pages.ts';
 import { NotFoundError } from '../errors.ts';
+import type { CallLogFigures } from '../sql/call-log.ts';
 import type { CallOptions, EngineStats, Executor } from '../sql/engine.ts';
 import { checkBoolean, checkInteger, checkObject, checkSignal, optional, refuse } from '../validation.ts';
 import { auditTotals, repairTotals, type TotalsAudit } from './audit-procedures.ts';
@@ -22,6 +23,7 @@ import { recordSizes, storageFigures } from './storage-procedures.ts';
 /** What statistics need to know beside the rows. */
 export interface Surroundings extends Places {
   readonly stats: () => EngineStats;
+  readonly callLog: () => CallLogFigures;
 }
 
 /** How storage is reported. */
@@ -106,7 +108,7 @@ const NO_TRANSFERS = {
 };
 
 /** The calls of `db.analytics`. */
-export function createAnalytics(executor: Executor, { stats, ...places }: Surroundings) {
+export function createAnalytics(executor: Executor, { stats, callLog, ...places }: Surroundings) {
   const listClients = async (page: PageOptions = {}): Promise<ClientTotalsPage> => {
     const request = checkPage(page, CLIENTS, 1);
     const found = await executor.run(listClientTotals, request, { signal: page.signal });
@@ -141,7 +143,8 @@ export function createAnalytics(executor: Executor, { stats, ...places }: Surrou
       const wanted = optional(given['measure'], (value) => checkBoolean(value, 'measure')) ?? false;
       if (wanted) await executor.run(recordSizes, await measureSizes(places, signal), { signal });
       const activeSince = `${addDays(dayOf(now()), -ACTIVE_DAYS)}T00:00:00.000Z`;
-      return assemble(await executor.run(storageFigures, activeSince, { signal }), stats(), places);
+      const figures = await executor.run(storageFigures, activeSince, { signal });
+      return assemble(figures, { stats: stats(), calls: callLog().calls }, places);
     },
 
     /** A page of clients with what each stores, ordered by name. */

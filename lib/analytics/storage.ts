@@ -2,7 +2,9 @@
 import { stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { now } from '../core/dates.ts';
+import type { CallFigures } from '../sql/call-log.ts';
 import type { EngineStats } from '../sql/engine.ts';
+import { type Distribution, distribution } from '../sql/histogram.ts';
 import { folderBytes } from './folder-size.ts';
 import type { GroupTotal, SizeBand, SizesToRecord, StorageFigures, TopClient } from './storage-procedures.ts';
 
@@ -63,6 +65,12 @@ export interface PerformanceInfo {
   readonly averageGroup: number;
   readonly reads: EngineStats['reads'];
   readonly writes: EngineStats['writes'];
+  /** Statements that were executed, by whether they were found prepared. */
+  readonly statements: EngineStats['statements'];
+  /** Of those, the part that was found prepared, 0 to 1; null before the first. */
+  readonly cacheHitRate: number | null;
+  /** Milliseconds from the making of a call to its answer. */
+  readonly latency: { readonly reads: Distribution; readonly writes: Distribution };
 }
 
 /** Everything `storage` tells. */
@@ -131,14 +139,23 @@ async function databaseInfo(path: string, { pages }: StorageFigures, stats: Engi
   };
 }
 
+/** What the engine measured of itself. */
+export interface Measurements {
+  readonly stats: EngineStats;
+  readonly calls: readonly CallFigures[];
+}
+
 /** Everything, from one snapshot of the totals. */
 export async function assemble(
   figures: StorageFigures,
-  stats: EngineStats,
+  { stats, calls }: Measurements,
   places: Places,
 ): Promise<StorageStatistics> {
   const { totals, clients, topClients, byCategory, byExtension, bySize, indexes } = figures;
-  const { reads, writes } = stats;
+  const { reads, writes, statements } = stats;
+  const { found, prepared } = statements;
+  const latencyOf = (intent: CallFigures['intent']) =>
+    distribution(calls.filter((call) => call.intent === intent).flatMap(({ ok, failed }) => [ok, failed]));
   return {
     databaseInfo: await databaseInfo(places.database, figures, stats),
     storageInfo: await storageInfo(places.storageDir, figures),
@@ -167,6 +184,9 @@ export async function assemble(
       averageGroup: ratio(writes.calls, writes.rounds),
       reads,
       writes,
+      statements,
+      cacheHitRate: found + prepared === 0 ? null : found / (found + prepared),
+      latency: { reads: latencyOf('read'), writes: latencyOf('write') },
     },
   };
 }

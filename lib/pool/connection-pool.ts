@@ -5,7 +5,7 @@
  */
 import { createPool, type Pool } from 'generic-pool';
 import { DatabaseError } from '../errors.ts';
-import type { ConnectionFigures, UpkeepFigures } from '../sql/engine.ts';
+import type { ConnectionFigures, StatementFigures, UpkeepFigures } from '../sql/engine.ts';
 import type { ConnectionSettings } from './protocol.ts';
 import { ThreadHandle } from './thread-handle.ts';
 
@@ -27,6 +27,12 @@ class FailedOpening {
   }
 }
 
+/** Statements of both together. */
+export const addStatements = (one: StatementFigures, other: StatementFigures): StatementFigures => ({
+  found: one.found + other.found,
+  prepared: one.prepared + other.prepared,
+});
+
 /** A pool of connection threads. */
 export class ConnectionPool {
   readonly #pool: Pool<ThreadHandle | FailedOpening>;
@@ -34,6 +40,7 @@ export class ConnectionPool {
   readonly #bounds: PoolBounds;
   #created = 0;
   #lost = 0;
+  #retired: StatementFigures = { found: 0, prepared: 0 };
   #upkeep: UpkeepFigures = { failures: 0, lastError: null };
   #abandoned: DatabaseError | undefined;
 
@@ -96,6 +103,11 @@ export class ConnectionPool {
     };
   }
 
+  /** Statements of all its connections, those that are gone included. */
+  get statements(): StatementFigures {
+    return [...this.#threads].reduce((sum, thread) => addStatements(sum, thread.statements), this.#retired);
+  }
+
   get upkeep(): UpkeepFigures {
     return this.#upkeep;
   }
@@ -143,7 +155,7 @@ export class ConnectionPool {
   async #retire(opened: ThreadHandle | FailedOpening): Promise<void> {
     if (opened instanceof FailedOpening) return;
     await opened.close();
-    this.#threads.delete(opened);
+    if (this.#threads.delete(opened)) this.#retired = addStatements(this.#retired, opened.statements);
   }
 
   #acquireError(error: Error): DatabaseError {

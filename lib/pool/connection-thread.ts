@@ -15,7 +15,7 @@ import { Upkeep } from './upkeep.ts';
 
 const port = parentPort;
 if (port === null) throw new TypeError('connection-thread.ts runs as a worker thread only');
-const { settings, phase } = workerData as ThreadData;
+const { settings, phase, counts } = workerData as ThreadData;
 
 const upkeep = new Upkeep(settings.beforeCommit);
 let connection: Connection | undefined;
@@ -94,7 +94,7 @@ async function openThread(): Promise<Opened> {
     const registry = new LateRegistry(await loadProcedures(), settings.lateProcedureModules);
     const { database, look, busyTimeoutMs } = settings;
     if (look !== undefined) lookFirst(database, look, registry, busyTimeoutMs);
-    connection = new Connection(settings, registry, new Int32Array(phase));
+    connection = new Connection(settings, registry, new Int32Array(phase), new Float64Array(counts));
     return { error: null };
   } catch (error) {
     return { error: toWireError(classify(error)) };

@@ -103,9 +103,9 @@ export class Connection {
   broken = false;
 
   /** @throws {DatabaseError} CATALOG_IO, CATALOG_CORRUPT, CATALOG_BUSY: what opening met */
-  constructor(settings: ConnectionSettings, registry: Registry, phase: Int32Array) {
+  constructor(settings: ConnectionSettings, registry: Registry, phase: Int32Array, counts?: Float64Array) {
     this.#database = openDatabase(settings);
-    this.#statements = new StatementCache(this.#database);
+    this.#statements = new StatementCache(this.#database, undefined, counts);
     this.#registry = registry;
     this.#busyTimeoutMs = settings.busyTimeoutMs;
     this.#phase = phase;

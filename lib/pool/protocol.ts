@@ -58,7 +58,14 @@ export interface ThreadData {
   readonly settings: ConnectionSettings;
   /** One Int32 that holds a {@link PHASE}, written by the thread and read when it has died. */
   readonly phase: SharedArrayBuffer;
+  /** Float64s that the thread counts its statements in: {@link FOUND} and {@link PREPARED}. */
+  readonly counts: SharedArrayBuffer;
 }
+
+/** Places of the counts of statements that were found prepared, and that had to be. */
+export const FOUND = 0;
+export const PREPARED = 1;
+export const STATEMENT_COUNTS = 2;
 
 /** How far the request under way has come; tells whether a dead thread can have committed. */
 export const PHASE = { begun: 0, committing: 1 } as const;

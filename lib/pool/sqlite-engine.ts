@@ -8,7 +8,7 @@ import { sqliteDialect } from '../sql/dialect.ts';
 import type { CallOptions, Engine, EngineStats, Executor, LendOptions, LendWriter } from '../sql/engine.ts';
 import type { Intent, Procedure } from '../sql/procedure.ts';
 import { isTraced, traceCall } from '../sql/tracing.ts';
-import { ConnectionPool } from './connection-pool.ts';
+import { addStatements, ConnectionPool } from './connection-pool.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { Lending } from './lending.ts';
 import type { ConnectionSettings } from './protocol.ts';
@@ -137,6 +137,7 @@ export class SqliteEngine implements Engine {
       writes: this.#writes.figures(),
       leases: this.#lending.figures(),
       upkeep: this.#writers.upkeep,
+      statements: [...new Set([this.#readers, this.#writers])].map((pool) => pool.statements).reduce(addStatements),
     };
   }
 

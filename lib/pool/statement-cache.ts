@@ -5,6 +5,7 @@
  */
 import type { Database, Statement } from 'better-sqlite3';
 import { ValidationError } from '../errors.ts';
+import { FOUND, PREPARED, STATEMENT_COUNTS } from './protocol.ts';
 
 const MAX_STATEMENTS = 256; // three times what all procedures together use; about 10 KB each
 
@@ -34,10 +35,13 @@ export class StatementCache {
   // By the text alone: a key put together for each look-up would have to be read through each time.
   readonly #byText = new Map<string, Prepared>();
   readonly #limit: number;
+  readonly #counts: Float64Array;
 
-  constructor(database: Database, limit = MAX_STATEMENTS) {
+  /** @param counts where what is found and what is prepared is counted, for whoever shares it */
+  constructor(database: Database, limit = MAX_STATEMENTS, counts: Float64Array = new Float64Array(STATEMENT_COUNTS)) {
     this.#database = database;
     this.#limit = limit;
+    this.#counts = counts;
   }
 
   /** Texts whose statements are held. */
@@ -50,12 +54,15 @@ export class StatementCache {
     const known = this.#byText.get(text);
     const found = raw ? known?.tuples : known?.objects;
     if (known !== undefined) this.#touch(text, known);
-    return found ?? this.#prepare(text, raw, known ?? {});
+    if (found === undefined) return this.#prepare(text, raw, known ?? {});
+    this.#counts[FOUND] = (this.#counts[FOUND] ?? 0) + 1;
+    return found;
   }
 
   #prepare(text: string, raw: boolean, kept: Prepared): Statement<unknown[]> {
     refuseControl(text);
     const prepared = this.#database.prepare<unknown[]>(text);
+    this.#counts[PREPARED] = (this.#counts[PREPARED] ?? 0) + 1;
     if (raw && prepared.reader) prepared.raw(true);
     kept[raw ? 'tuples' : 'objects'] = prepared;
     this.#byText.set(text, kept);

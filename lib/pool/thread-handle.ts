@@ -5,12 +5,16 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { DatabaseError, reviveError, ValidationError, type WireError } from '../errors.ts';
+import type { StatementFigures } from '../sql/engine.ts';
 import {
   type ConnectionSettings,
+  FOUND,
   type Opened,
   PHASE,
+  PREPARED,
   type Request,
   type Response,
+  STATEMENT_COUNTS,
   type ThreadData,
 } from './protocol.ts';
 
@@ -37,6 +41,7 @@ export interface ThreadEvents {
 export class ThreadHandle {
   readonly #worker: Worker;
   readonly #phase: Int32Array;
+  readonly #counts: Float64Array;
   readonly #exited: Promise<void>;
   readonly #events: ThreadEvents;
   #waiting: Waiting | undefined;
@@ -47,7 +52,9 @@ export class ThreadHandle {
     const phase = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
     this.#phase = new Int32Array(phase);
     this.#events = events;
-    const workerData: ThreadData = { settings, phase };
+    const counts = new SharedArrayBuffer(STATEMENT_COUNTS * Float64Array.BYTES_PER_ELEMENT);
+    this.#counts = new Float64Array(counts);
+    const workerData: ThreadData = { settings, phase, counts };
     this.#worker = new Worker(THREAD_URL, { workerData, name: 'catalog-connection', ...FLAGS });
     this.#worker.on('error', (error) => {
       this.#crash = error;
@@ -78,6 +85,11 @@ export class ThreadHandle {
     handle.#worker.on('message', (response: Response) => handle.#answer(response));
     handle.#worker.unref();
     return handle;
+  }
+
+  /** Statements it has executed, dead or alive. */
+  get statements(): StatementFigures {
+    return { found: this.#counts[FOUND] ?? 0, prepared: this.#counts[PREPARED] ?? 0 };
   }
 
   /** False once the thread has ended, or its connection can no longer be trusted. */

@@ -62,6 +62,14 @@ export interface ConnectionFigures {
   readonly lost: number;
 }
 
+/** Statements that were executed. */
+export interface StatementFigures {
+  /** Found prepared. */
+  readonly found: number;
+  /** Prepared first, which costs several times what running them does. */
+  readonly prepared: number;
+}
+
 /** How the procedure fared that ends every transaction which wrote; its failures cost no call anything. */
 export interface UpkeepFigures {
   readonly failures: number;
@@ -79,6 +87,8 @@ export interface EngineStats {
   /** Connections lent now, and ever. */
   readonly leases: { readonly active: number; readonly granted: number; readonly expired: number };
   readonly upkeep: UpkeepFigures;
+  /** Of all connections, those that are gone included. */
+  readonly statements: StatementFigures;
 }
 
 /** Lends the writer that is held back, for one transaction. */
