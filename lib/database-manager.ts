@@ -10,6 +10,9 @@ import type { RestoreResult } from './backup/restore.ts';
 import type { CatalogOptions } from './catalog-options.ts';
 import type { QuotaWarning, Stored } from './core/save-file.ts';
 import { Health, type HealthOptions, type HealthReport } from './health/health.ts';
+import type { SaveCounts } from './health/metric-facts.ts';
+import type { Metrics } from './health/metrics.ts';
+import { SaveCounter } from './health/save-counter.ts';
 import type { Migrator } from './migrations/migrator.ts';
 import { type CatalogModules, createModules, type ModuleContext } from './modules.ts';
 import { bringUpToDate, type OpenedFile, openFile } from './opening.ts';
@@ -18,6 +21,7 @@ import { backupHost, type RestoreFileOptions, restoreFile } from './restoring.ts
 import { workOffBacklog } from './search/index-backlog.ts';
 import type { CallOptions, Engine, EngineStats } from './sql/engine.ts';
 import { checkObject, checkSignal, optional, refuse } from './validation.ts';
+import { LIBRARY_VERSION } from './version.ts';
 
 /** What listeners hear. */
 export interface CatalogEvents {
@@ -57,6 +61,9 @@ export class DatabaseManager implements AsyncDisposable {
   readonly #close: () => Promise<void>;
   readonly #context: ModuleContext;
   readonly #health: Health;
+  readonly #loadMetrics: () => Promise<Metrics>;
+  #metrics: Promise<Metrics> | undefined;
+  readonly #saves = new SaveCounter();
   readonly #activity: ActivityRetention;
   readonly #logger: Logger;
   readonly #events = new EventEmitter<CatalogEvents>();
@@ -67,6 +74,7 @@ export class DatabaseManager implements AsyncDisposable {
     this.#close = close;
     this.#logger = logger.child({ module: 'database' });
     this.#health = new Health(engine);
+    this.#loadMetrics = metricsLoader(file, () => this.#saves.figures());
     const log = logger.child({ module: 'analytics' });
     this.#activity = new ActivityRetention(engine, options.activityRetentionDays, (error) => {
       log.warn({ err: error }, 'old activity was not removed');
@@ -153,6 +161,15 @@ export class DatabaseManager implements AsyncDisposable {
     return this.#health.examine(options);
   }
 
+  /**
+   * Everything that monitoring asks for, in Prometheus' text format 0.0.4 (`text/plain; version=0.0.4; charset=utf-8`).
+   * Never throws for the state of the catalogue, and answers within a second: what could not be found out is left out.
+   */
+  async metrics(): Promise<string> {
+    this.#metrics ??= this.#loadMetrics();
+    return (await this.#metrics).text();
+  }
+
   /** Figures of connections, queues, commits and loans since the catalogue was opened. */
   stats(): EngineStats {
     return this.#engine.stats();
@@ -178,7 +195,9 @@ export class DatabaseManager implements AsyncDisposable {
     await this.close();
   }
 
-  #saved({ versions, warnings }: Stored): void {
+  #saved(stored: Stored): void {
+    const { versions, warnings } = stored;
+    this.#saves.saved(stored);
     this.#activity.saved(versions);
     for (const warning of warnings) {
       for (const listener of this.#events.listeners('quota-warning')) void this.#tell(listener, warning);
@@ -193,6 +212,15 @@ export class DatabaseManager implements AsyncDisposable {
       this.#logger.error({ err: error, event: 'quota-warning' }, 'a listener threw');
     }
   }
+}
+
+/** Makes the metrics of a file when they are first asked for: prom-client takes longer to load than opening may take. */
+function metricsLoader({ engine, options: { database } }: OpenedFile, saves: () => SaveCounts): () => Promise<Metrics> {
+  const openedAt = Date.now() / 1_000;
+  return async () => {
+    const { Metrics } = await import('./health/metrics.ts');
+    return new Metrics({ engine, database, libraryVersion: LIBRARY_VERSION, openedAt, saves });
+  };
 }
 
 function checkTimeout(value: unknown): number {

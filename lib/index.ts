@@ -76,3 +76,4 @@ export type { SearchResult } from './search/search.ts';
 export type { SearchFilter, SearchOrder, SearchSort } from './search/search-filter.ts';
 export type { CallOptions, ConnectionFigures, EngineStats, WorkFigures } from './sql/engine.ts';
 export type { Procedure } from './sql/procedure.ts';
+export { type ProcedureTrace, TRACING_CHANNEL } from './sql/tracing.ts';

@@ -14,6 +14,7 @@ export * from './core/retention-procedures.ts';
 export * from './core/save-file.ts';
 export * from './core/version-procedures.ts';
 export * from './health/health-procedures.ts';
+export * from './health/metrics-procedures.ts';
 export * from './migrations/schema-state.ts';
 export * from './quota/audit-procedures.ts';
 export * from './quota/quota-procedures.ts';

@@ -40,6 +40,10 @@ export interface QuotaWarning extends QuotaState {
 export interface Stored {
   /** How many versions. */
   readonly versions: number;
+  /** The bytes of their files. */
+  readonly bytes: number;
+  /** How many files `ifChanged` found nothing new in. */
+  readonly unchanged: number;
   /** The clients whose warning threshold it crossed. */
   readonly warnings: readonly QuotaWarning[];
 }
@@ -54,11 +58,15 @@ type RowOutcome = readonly [file: FileRow, created: boolean, changed: boolean, q
 const warningOf = ([file, , , quota, crossed]: RowOutcome): QuotaWarning[] =>
   crossed ? [{ clientId: file[1], ...quota }] : [];
 
+const bytesOf = ([file, , changed]: RowOutcome): number => (changed ? (file[5] ?? 0) : 0);
+
 const toOutcome = (outcome: RowOutcome): SaveOutcome => {
   const [file, created, changed, quota] = outcome;
   return {
     result: { file: toFile(file), version: file[CURRENT_VERSION], created, changed, quota },
     versions: changed ? 1 : 0,
+    bytes: bytesOf(outcome),
+    unchanged: changed ? 0 : 1,
     warnings: warningOf(outcome),
   };
 };
@@ -234,14 +242,11 @@ export const saveFile = procedure(
 
 /** What became of a batch of files. */
 export interface BatchOutcome extends Stored {
-  /** Files that `ifChanged` found nothing new in. */
-  readonly unchanged: number;
   /** Files that were refused, by their places in the batch. */
   readonly failed: readonly { readonly place: number; readonly error: Error }[];
 }
 
 interface BatchWire extends Stored {
-  readonly unchanged: number;
   readonly failed: readonly (readonly [place: number, error: WireError])[];
 }
 
@@ -257,11 +262,12 @@ export const saveBatch = procedure(
     const ledger = new SaveLedger();
     const warnings: QuotaWarning[] = [];
     const failed: [number, WireError][] = [];
-    let versions = 0;
+    let [versions, bytes] = [0, 0];
     for (const [place, file] of files.entries()) {
       try {
         const outcome = yield* saveRow(file, ledger, dialect);
         versions += outcome[CHANGED] ? 1 : 0;
+        bytes += bytesOf(outcome);
         warnings.push(...warningOf(outcome));
       } catch (error) {
         if (!isRefusal(error)) throw error;
@@ -269,7 +275,7 @@ export const saveBatch = procedure(
       }
     }
     yield* ledger.record();
-    return { versions, unchanged: files.length - versions - failed.length, failed, warnings };
+    return { versions, bytes, unchanged: files.length - versions - failed.length, failed, warnings };
   },
   {
     decode: ({ failed, ...counts }): BatchOutcome => ({

@@ -2,7 +2,7 @@
  * The few SQL texts in which SQLite and PostgreSQL differ, as values of one table: domain code asks the dialect it is
  * handed and never which engine runs it. Everything else keeps to the SQL both share.
  */
-import { raw, type Sql } from './template.ts';
+import { raw, type Sql, sql } from './template.ts';
 
 /** What an engine's SQL looks like where engines differ. */
 export interface Dialect {
@@ -15,6 +15,8 @@ export interface Dialect {
   tables(): Sql;
   /** Lists the indexes with a name of their own, as `name` and `table`. */
   indexes(): Sql;
+  /** The highest number ever given to a row of a table that numbers its rows, as `id`. */
+  highestId(table: string): Sql;
   /** The database's `pageSize` in bytes, `pageCount` and `freePages`. */
   pages(): Sql;
 }
@@ -28,6 +30,7 @@ export const sqliteDialect: Dialect = Object.freeze({
   indexes: () =>
     raw(`SELECT name AS "name", tbl_name AS "table" FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL
       ORDER BY tbl_name, name`),
+  highestId: (table: string) => sql`SELECT seq AS "id" FROM sqlite_sequence WHERE name = ${table}`,
   pages: () =>
     raw(`SELECT page_size AS "pageSize", page_count AS "pageCount", freelist_count AS "freePages"
       FROM pragma_page_size, pragma_page_count, pragma_freelist_count`),
