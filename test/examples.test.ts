@@ -1,13 +1,14 @@
 /** Every example does what is said of it, run as a user runs it, and again. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync } from 'node:fs';
+import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import t, { type Test } from 'tap';
 import { DatabaseManager } from '../lib/index.ts';
 import { PROJECT } from './fixtures/documents.ts';
+import { parseExposition } from './fixtures/exposition.ts';
 import { runScript } from './fixtures/process.ts';
 
 t.setTimeout(120_000); // a dozen processes, on a machine that may be busy
@@ -23,7 +24,16 @@ async function output(t: Test, script: string, args: readonly string[], cwd: str
 
 t.test('every example is run here', async (t) => {
   const names = readdirSync(join(PROJECT, 'examples')).sort();
-  t.same(names, ['basic.ts', 'procedures.ts', 'server.ts', 'sessions.ts', 'start.ts', 'transaction.ts']);
+  t.same(names, [
+    'basic.ts',
+    'monitoring.ts',
+    'opentelemetry.ts',
+    'procedures.ts',
+    'server.ts',
+    'sessions.ts',
+    'start.ts',
+    'transaction.ts',
+  ]);
 });
 
 t.test('examples/basic.ts', async (t) => {
@@ -84,10 +94,55 @@ t.test('examples/start.ts', async (t) => {
   t.match(stdout, '2 regular files, and every one is in the catalogue');
 });
 
-/** examples/server.ts as a process of its own, which gives up soon when this one holds the write lock. */
-async function startServer(t: Test, folder: string) {
+t.test('examples/opentelemetry.ts', async (t) => {
+  const folder = t.testdir();
+  // What the catalogue does by itself now and then has spans of its own.
+  const spans = async () =>
+    (await output(t, example('opentelemetry'), [], folder))
+      .split('\n')
+      .filter((line) => !/ (?:analytics|search)\./.test(line));
+  const both = [
+    'CLIENT files.save catalog.db: sqlite, write, in a transaction',
+    'CLIENT files.save catalog.db: sqlite, write, CATALOG_QUOTA_EXCEEDED',
+    '',
+  ];
+  const lookup = 'CLIENT clients.getByName catalog.db: sqlite, read';
+  t.same(await spans(), [lookup, 'CLIENT clients.save catalog.db: sqlite, write', ...both]);
+  t.same(await spans(), [lookup, ...both], 'and again');
+});
+
+t.test('examples/monitoring.ts', async (t) => {
+  const folder = t.testdir();
+  const database = join(folder, 'catalog.db');
+  const { base, stop } = await startServer(t, 'monitoring', database);
+  const ask = async (path: string) => {
+    const response = await fetch(base + path);
+    const type = response.headers.get('content-type') ?? '';
+    return { status: response.status, type, text: await response.text() };
+  };
+  const HEALTH = /^application\/health\+json/;
+  const live = await ask('/healthz');
+  t.match(live, { status: 200, type: HEALTH });
+  t.same(JSON.parse(live.text), { status: 'pass' });
+  const ready = await ask('/readyz');
+  t.match(ready, { status: 200, type: HEALTH });
+  t.match(JSON.parse(ready.text), { status: /^(?:pass|warn)$/ });
+  const metrics = await ask('/metrics');
+  t.match(metrics, { status: 200, type: 'text/plain; version=0.0.4; charset=utf-8' });
+  t.equal(parseExposition(metrics.text).get('catalog_up')?.series.get('catalog_up'), 1);
+  t.match(await ask('/nothing'), { status: 404 });
+
+  rmSync(database);
+  writeFileSync(`${database}-wal`, 'not a log');
+  t.match(await ask('/healthz'), { status: 200 }, 'the process lives');
+  t.match(await ask('/metrics'), { status: 200 }, 'and tells');
+  await stop();
+});
+
+/** An example that serves as a process of its own, which gives up soon when this one holds the write lock. */
+async function startServer(t: Test, name: string, argument: string) {
   const impatient = new URL('./fixtures/impatient.ts', import.meta.url).href;
-  const child = spawn(process.execPath, ['--import', impatient, example('server'), folder], {
+  const child = spawn(process.execPath, ['--import', impatient, example(name), argument], {
     env: { ...process.env, PORT: '0' },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -118,7 +173,7 @@ async function startServer(t: Test, folder: string) {
 
 t.test('examples/server.ts', async (t) => {
   const folder = t.testdir();
-  const { base, call, stop } = await startServer(t, folder);
+  const { base, call, stop } = await startServer(t, 'server', folder);
   const contents = () => readdirSync(join(folder, 'contents')).length;
 
   const registered = await call('POST /clients', { body: JSON.stringify({ name: 'laptop', publicKey: 'AAEC' }) });
