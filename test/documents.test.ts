@@ -16,6 +16,7 @@ import {
   tableRows,
   withSources,
 } from './fixtures/documents.ts';
+import { type Family, parseExposition } from './fixtures/exposition.ts';
 import { runScript, runToEnd } from './fixtures/process.ts';
 
 t.setTimeout(120_000); // a dozen processes, on a machine that may be busy
@@ -176,6 +177,28 @@ t.test('docs/API.md tells of every public call and export, and no document of on
       `every call in ${document} exists`,
     );
   }
+});
+
+t.test('docs/API.md tells of every metric that is printed', async (t) => {
+  const db = await DatabaseManager.open({ database: join(t.testdir(), 'catalog.db') });
+  t.teardown(() => db.close());
+  const labelsOf = ({ series }: Family) => [
+    ...new Set(
+      [...series.keys()].flatMap((key) => key.match(/[a-z_]+(?==")/g) ?? []).filter((label) => label !== 'le'),
+    ),
+  ];
+  await db.backups.create();
+  const printed = [...parseExposition(await db.metrics())];
+  t.ok(printed.length > 40, `${printed.length} metrics`);
+  t.same(
+    tableRows(section(API, '### `db.metrics\\(\\)` → `Promise<string>`')),
+    printed.map(([name, family]) => [
+      asCode(name),
+      family.type,
+      labelsOf(family).map(asCode).join(', ') || '–',
+      family.help,
+    ]),
+  );
 });
 
 t.test('docs/DESIGN.md gives the reason of every migration', async (t) => {

@@ -16,7 +16,7 @@ export interface CallFigures {
 }
 
 /** How long transactions over several calls held a connection, in milliseconds. */
-export interface TransactionFigures {
+interface TransactionFigures {
   readonly intent: Intent;
   readonly committed: HistogramFigures;
   readonly rolledBack: HistogramFigures;

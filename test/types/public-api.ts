@@ -255,6 +255,9 @@ export async function looking(): Promise<void> {
   exactly<number>()((await db.migrations.status()).current, true);
   exactly<number>()(db.stats().writes.rounds, true);
   exactly<string>()(fold('Ä'), true);
+  exactly<string>()(await db.metrics(), true);
+  // @ts-expect-error the text is awaited
+  db.metrics().split('\n');
   // @ts-expect-error figures are not awaited
   db.stats().then(() => undefined);
   // @ts-expect-error modules are not replaced
