@@ -100,6 +100,12 @@ export const ENGINE_METRICS: readonly Metric[] = [
   counter('catalog_connections_lost_total', 'Connections that died', ['role'], ({ stats }) =>
     each('role', { readers: stats.readers.lost, writers: stats.writers.lost }),
   ),
+  counter(
+    'catalog_statements_total',
+    'Statements executed, by whether they were found prepared',
+    ['cache'],
+    ({ stats }) => each('cache', { hit: stats.statements.found, miss: stats.statements.prepared }),
+  ),
   counter('catalog_upkeep_failures_total', 'Commits whose search index entries had to wait', [], ({ stats }) =>
     known(stats.upkeep.failures),
   ),
