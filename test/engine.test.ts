@@ -280,3 +280,52 @@ t.test('the procedure that ends transactions may fail; the calls do not, and the
   t.same(engine.stats().upkeep, { failures: 1, lastError: 'no tally today' }, 'it rests after it failed once');
   t.same(await texts(engine), ['stored']);
 });
+
+t.test('the writer answers the first reads, unless it is busy or they may take long', async (t) => {
+  const onThreadOf = async (read: typeof q.readerThread) => {
+    const engine = await openEngineOn(join(t.testdir(), 'catalogue.db'), { poolSize: 2 });
+    const writer = await engine.run(q.writerThread, null);
+    const reader = await engine.run(read, null);
+    await engine.close();
+    return reader === writer ? 'writer' : 'reader';
+  };
+  t.equal(await onThreadOf(q.readerThread), 'writer');
+  t.equal(await onThreadOf(q.loneReaderThread), 'reader');
+
+  const engine = await openEngine(t, { poolSize: 2 });
+  const { giveBack } = await hold(engine, 'write');
+  const reader = await engine.run(q.readerThread, null);
+  t.equal(await engine.run(q.readerThread, null), reader, 'there is one now');
+  await giveBack();
+  t.not(await engine.run(q.writerThread, null), reader);
+  t.equal(await engine.run(q.readerThread, null), reader, 'and the writer is left alone');
+});
+
+t.test('half of the callers ask again before the others hear, and their batch is under way then', async (t) => {
+  const engine = await withTables(t, { poolSize: 2 });
+  await engine.run(q.loneReaderThread, null);
+  const { rounds } = engine.stats().reads;
+  const told: string[] = [];
+  const caller = async (name: string) => {
+    await engine.run(p.counted, name);
+    told.push(`${name} hears in batch ${engine.stats().reads.rounds - rounds}`);
+    await engine.run(p.counted, name);
+  };
+  await Promise.all(['a', 'b', 'c', 'd'].map(caller));
+  t.same(told, ['a hears in batch 1', 'b hears in batch 1', 'c hears in batch 2', 'd hears in batch 2']);
+});
+
+t.test('reads that take long keep none of the others waiting, as long as there are readers', async (t) => {
+  const engine = await withTables(t, { poolSize: 4 });
+  await engine.run(q.loneReaderThread, null);
+  const gates = [new SharedArrayBuffer(4), new SharedArrayBuffer(4)];
+  const long: Promise<string>[] = [];
+  for (const gate of gates) {
+    long.push(engine.run(q.readUntil, gate));
+    t.equal(await engine.run(p.counted, 'a'), 0, `beside ${long.length}`);
+  }
+  for (const gate of gates) Atomics.store(new Int32Array(gate), 0, 1);
+  for (const gate of gates) Atomics.notify(new Int32Array(gate), 0);
+  const ended = await Promise.all(long);
+  t.notOk(ended.includes('timed-out'), 'it was not waited for');
+});

@@ -38,6 +38,7 @@ export class ConnectionPool {
   readonly #pool: Pool<ThreadHandle | FailedOpening>;
   readonly #threads = new Set<ThreadHandle>();
   readonly #bounds: PoolBounds;
+  #opening: Promise<void> | undefined;
   #created = 0;
   #lost = 0;
   #retired: StatementFigures = { found: 0, prepared: 0 };
@@ -68,6 +69,23 @@ export class ConnectionPool {
 
   get idle(): number {
     return this.#pool.available;
+  }
+
+  /** Whether it has a connection that can be used. */
+  get isOpen(): boolean {
+    for (const thread of this.#threads) if (thread.usable) return true;
+    return false;
+  }
+
+  /** Opens a connection, unless one is being opened so, for those who come later. */
+  openFirst(): void {
+    this.#opening ??= this.acquire()
+      .then((thread) => this.release(thread))
+      // Whoever needs one meets the reason, if it is still there.
+      .catch(() => undefined)
+      .finally(() => {
+        this.#opening = undefined;
+      });
   }
 
   /**

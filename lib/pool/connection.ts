@@ -91,6 +91,9 @@ export class Connection {
   readonly #statements: StatementCache;
   readonly #registry: Registry;
   readonly #busyTimeoutMs: number;
+  // With a write-ahead log a writing transaction meets no lock after its first one; a rollback journal has more at COMMIT.
+  readonly #locksOnce: boolean;
+  #timeoutMs: number;
   readonly #phase: Int32Array;
   readonly #controls = new Map<string, Database.Statement<unknown[]>>();
   #intent: Intent = 'read';
@@ -105,9 +108,12 @@ export class Connection {
   /** @throws {DatabaseError} CATALOG_IO, CATALOG_CORRUPT, CATALOG_BUSY: what opening met */
   constructor(settings: ConnectionSettings, registry: Registry, phase: Int32Array, counts?: Float64Array) {
     this.#database = openDatabase(settings);
-    this.#statements = new StatementCache(this.#database, undefined, counts);
+    const beforeTimeout = () => this.#setTimeout(this.#busyTimeoutMs);
+    this.#statements = new StatementCache(this.#database, undefined, counts, beforeTimeout);
     this.#registry = registry;
     this.#busyTimeoutMs = settings.busyTimeoutMs;
+    this.#timeoutMs = settings.busyTimeoutMs;
+    this.#locksOnce = this.#database.pragma('journal_mode', { simple: true }) === 'wal';
     this.#phase = phase;
   }
 
@@ -150,8 +156,7 @@ export class Connection {
   // A reader's connection refuses by itself; where the writer serves reads as well, their changes would be rolled back
   // in silence. SQLite counts PRAGMAs that only ask, such as journal_mode, among those that write.
   #writing({ source }: Database.Statement<unknown[]>): void {
-    const isPragma = /^\s*PRAGMA/i.test(source);
-    if (this.#intent === 'read' && !isPragma) throw readsOnly('the statement');
+    if (this.#intent === 'read' && !/^\s*PRAGMA/i.test(source)) throw readsOnly('the statement');
     this.wrote = true;
   }
 
@@ -195,6 +200,7 @@ export class Connection {
 
   /** Executes transaction control, which no procedure may. */
   control(text: 'BEGIN' | 'ROLLBACK' | 'SAVEPOINT one' | 'RELEASE one' | 'ROLLBACK TO one'): void {
+    if (text === 'BEGIN') this.#setTimeout(this.#busyTimeoutMs);
     this.#prepared(text).run();
   }
 
@@ -211,12 +217,19 @@ export class Connection {
   beginImmediate(): void {
     const start = performance.now();
     if (start - this.#rivalSeenAt < RIVAL_MEMORY_MS) sleep(RIVAL_PAUSE_MS);
-    this.#database.pragma('busy_timeout = 0');
+    this.#setTimeout(0);
     try {
       while (!this.#tryBegin(start)) sleep(LOCK_POLL_MS);
     } finally {
-      this.#database.pragma(`busy_timeout = ${this.#busyTimeoutMs}`);
+      if (!this.#locksOnce) this.#setTimeout(this.#busyTimeoutMs);
     }
+  }
+
+  // Setting it costs 25 us, so it stays at 0 from one group of writes to the next, and is set again for whoever needs it.
+  #setTimeout(ms: number): void {
+    if (this.#timeoutMs === ms) return;
+    this.#database.pragma(`busy_timeout = ${ms}`);
+    this.#timeoutMs = ms;
   }
 
   #tryBegin(start: number): boolean {

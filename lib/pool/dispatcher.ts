@@ -3,12 +3,13 @@
  * answered by one. Over readers that is read batching, over the one writer group commit. There is no timer: an idle
  * engine sends a single call at once.
  */
+import { availableParallelism } from 'node:os';
 import { DatabaseError, reviveError, ValidationError } from '../errors.ts';
 import type { CallLog } from '../sql/call-log.ts';
 import type { CallOptions, WorkFigures } from '../sql/engine.ts';
-import type { Intent, Procedure } from '../sql/procedure.ts';
+import type { Procedure } from '../sql/procedure.ts';
 import type { ConnectionPool } from './connection-pool.ts';
-import type { Outcome, Response } from './protocol.ts';
+import type { Outcome } from './protocol.ts';
 import type { ThreadHandle } from './thread-handle.ts';
 import { type QueueBounds, type Ticket, WaitQueue } from './wait-queue.ts';
 
@@ -18,22 +19,45 @@ const MAX_ROUND = { batch: 256, group: 512 } as const;
 const INTENT = { batch: 'read', group: 'write' } as const;
 const QUEUE = { batch: 'reads', group: 'writes' } as const;
 
+/**
+ * Readers at work that are not asked for twice: with the main thread they fill the processors, and one more would only
+ * take its share from the writer.
+ */
+const READERS_AT_ONCE = Math.max(1, availableParallelism() - 1);
+
+/** Milliseconds after which waiting reads take a further reader all the same: what is at work may take long. */
+const PATIENCE_MS = 1;
+
+/** What became of a call: its outcome, or what befell the connection that held it. */
+type Answer = Outcome | { readonly ok: false; readonly lost: unknown };
+
 /** One stream of calls over one pool. */
 export class Dispatcher {
   readonly #pool: ConnectionPool;
   readonly #kind: 'batch' | 'group';
   readonly #queue: WaitQueue;
   readonly #log: CallLog;
+  readonly #standIn: ConnectionPool | undefined;
   readonly #underWay = new Set<Promise<void>>();
   #acquiring = false;
+  #atWork = 0;
+  #patience: NodeJS.Timeout | undefined;
   #rounds = 0;
   #largestRound = 0;
 
-  constructor(pool: ConnectionPool, kind: 'batch' | 'group', bounds: QueueBounds, log: CallLog) {
+  /** As long as the pool has no connection open, an idle one of `standIn` serves in its place. */
+  constructor(
+    pool: ConnectionPool,
+    kind: 'batch' | 'group',
+    bounds: QueueBounds,
+    log: CallLog,
+    standIn?: ConnectionPool,
+  ) {
     this.#pool = pool;
     this.#kind = kind;
     this.#queue = new WaitQueue(bounds, log.waits[QUEUE[kind]]);
     this.#log = log;
+    this.#standIn = standIn;
   }
 
   /** Queues a call and resolves with what its procedure returned, decoded. */
@@ -63,6 +87,20 @@ export class Dispatcher {
 
   #pump(): void {
     if (this.#acquiring || this.#queue.length === 0) return;
+    if (this.#kind === 'batch' && this.#atWork >= READERS_AT_ONCE) this.#bePatient();
+    else this.#start();
+  }
+
+  #bePatient(): void {
+    this.#patience ??= setTimeout(() => {
+      this.#patience = undefined;
+      if (!this.#acquiring && this.#queue.length > 0) this.#start();
+    }, PATIENCE_MS);
+  }
+
+  #start(): void {
+    clearTimeout(this.#patience);
+    this.#patience = undefined;
     this.#acquiring = true;
     const round = this.#round();
     this.#underWay.add(round);
@@ -70,20 +108,32 @@ export class Dispatcher {
   }
 
   async #round(): Promise<void> {
+    const pool = this.#poolNow();
     let thread: ThreadHandle;
     try {
-      thread = await this.#pool.acquire();
+      thread = await pool.acquire();
     } catch (error) {
       this.#acquiring = false;
       this.#acquireFailed(error);
       return;
     }
     this.#acquiring = false;
+    this.#atWork += 1;
     const tickets = this.#queue.take(this.#share());
-    if (this.#queue.length > 0) this.#pump();
-    if (tickets.length > 0) await this.#send(thread, tickets);
-    await this.#pool.release(thread);
     this.#pump();
+    const answers = await this.#send(thread, tickets);
+    await pool.release(thread);
+    this.#atWork -= 1;
+    await this.#settle(tickets, answers);
+    this.#pump();
+  }
+
+  // The one connection of a catalogue that was just opened answers its first reads, while the first reader is opened.
+  #poolNow(): ConnectionPool {
+    const standIn = this.#standIn;
+    if (standIn === undefined || standIn.idle === 0 || this.#pool.isOpen || this.#queue.startsAlone) return this.#pool;
+    this.#pool.openFirst();
+    return standIn;
   }
 
   // A wait that was too long ends in the queue, ticket by ticket; any other failure is everyone's.
@@ -95,35 +145,57 @@ export class Dispatcher {
 
   #share(): number {
     const most = MAX_ROUND[this.#kind];
-    return this.#kind === 'group' ? most : Math.min(most, Math.ceil(this.#queue.length / (1 + this.#pool.idle)));
+    if (this.#kind === 'group') return most;
+    const others = Math.max(0, Math.min(this.#pool.idle, READERS_AT_ONCE - this.#atWork));
+    return Math.min(most, Math.ceil(this.#queue.length / (1 + others)));
   }
 
-  async #send(thread: ThreadHandle, tickets: readonly Ticket[]): Promise<void> {
+  async #send(thread: ThreadHandle, tickets: readonly Ticket[]): Promise<readonly Answer[]> {
+    if (tickets.length === 0) return []; // whoever waited gave up meanwhile
     this.#rounds += 1;
     this.#largestRound = Math.max(this.#largestRound, tickets.length);
     try {
       const calls = tickets.map(({ call }) => call);
-      const response = await thread.request({ kind: this.#kind, calls });
+      const { outcomes } = await thread.request({ kind: this.#kind, calls });
       this.#log.rounds[this.#kind].observe(tickets.length);
-      settle(tickets, response, INTENT[this.#kind], this.#log);
+      return outcomes;
     } catch (error) {
-      if (error instanceof ValidationError && tickets.length > 1) await this.#sendEach(thread, tickets);
-      else for (const { reject } of tickets) reject(error);
+      if (error instanceof ValidationError && tickets.length > 1) return this.#sendEach(thread, tickets);
+      return tickets.map(() => ({ ok: false, lost: error }));
     }
   }
 
   // One input that cannot be cloned must not fail its neighbours.
-  async #sendEach(thread: ThreadHandle, tickets: readonly Ticket[]): Promise<void> {
-    for (const ticket of tickets) await this.#send(thread, [ticket]);
+  async #sendEach(thread: ThreadHandle, tickets: readonly Ticket[]): Promise<readonly Answer[]> {
+    const answers: Answer[] = [];
+    for (const ticket of tickets) answers.push(...(await this.#send(thread, [ticket])));
+    return answers;
   }
-}
 
-function settle(tickets: readonly Ticket[], { outcomes }: Response, intent: Intent, log: CallLog): void {
-  const now = performance.now(); // once for all: asking costs more than counting
-  for (const [position, { call, since, resolve, reject }] of tickets.entries()) {
-    const outcome = outcomes[position] as Outcome;
-    log.answered(call[0], intent, outcome.ok, now - since);
-    if (outcome.ok) resolve(outcome.value);
-    else reject(reviveError(outcome.error));
+  /**
+   * Tells the callers. Where nobody else waits, half of them hear first, so that what those ask for next is worked on
+   * while the others hear; where somebody does, that is on its way already.
+   */
+  async #settle(tickets: readonly Ticket[], answers: readonly Answer[]): Promise<void> {
+    const half = this.#kind === 'batch' && this.#queue.length === 0 ? Math.ceil(tickets.length / 2) : tickets.length;
+    this.#pump();
+    this.#tell(tickets, answers, 0, half);
+    if (half === tickets.length) return;
+    await new Promise(setImmediate);
+    this.#tell(tickets, answers, half, tickets.length);
+  }
+
+  #tell(tickets: readonly Ticket[], answers: readonly Answer[], from: number, to: number): void {
+    const now = performance.now(); // once for all: asking costs more than counting
+    for (let position = from; position < to; position += 1) {
+      const { call, since, resolve, reject } = tickets[position] as Ticket;
+      const answer = answers[position] as Answer;
+      if ('lost' in answer) reject(answer.lost);
+      else {
+        this.#log.answered(call[0], INTENT[this.#kind], answer.ok, now - since);
+        if (answer.ok) resolve(answer.value);
+        else reject(reviveError(answer.error));
+      }
+    }
   }
 }

@@ -65,7 +65,8 @@ export class SqliteEngine implements Engine {
     this.#writers = poolOf(1, { ...connectionSettings(options, readOnly), look });
     const readers = { ...connectionSettings(options, true), ...(readOnly ? { look } : {}) };
     this.#readers = poolSize === 1 ? this.#writers : poolOf(poolSize - 1, readers);
-    this.#reads = new Dispatcher(this.#readers, 'batch', bounds, this.#log);
+    const standIn = this.#readers === this.#writers || readOnly ? undefined : this.#writers;
+    this.#reads = new Dispatcher(this.#readers, 'batch', bounds, this.#log, standIn);
     this.#writes = new Dispatcher(this.#writers, 'group', bounds, this.#log);
     this.#lending = new Lending(
       { read: this.#readers, write: this.#writers },

@@ -23,6 +23,9 @@ function refuseControl(text: string): void {
   }
 }
 
+// A PRAGMA answers with what was set when it was prepared, so a statement that asks for this one is not kept.
+const TIMEOUT = /busy_timeout/i;
+
 /** The statements of one text: rows come as objects or as tuples, and a statement does one of them. */
 interface Prepared {
   objects?: Statement<unknown[]>;
@@ -36,12 +39,22 @@ export class StatementCache {
   readonly #byText = new Map<string, Prepared>();
   readonly #limit: number;
   readonly #counts: Float64Array;
+  readonly #beforeTimeout: () => void;
 
-  /** @param counts where what is found and what is prepared is counted, for whoever shares it */
-  constructor(database: Database, limit = MAX_STATEMENTS, counts: Float64Array = new Float64Array(STATEMENT_COUNTS)) {
+  /**
+   * @param counts where what is found and what is prepared is counted, for whoever shares it
+   * @param beforeTimeout called before a statement is prepared that may ask how long the connection waits for locks
+   */
+  constructor(
+    database: Database,
+    limit = MAX_STATEMENTS,
+    counts: Float64Array = new Float64Array(STATEMENT_COUNTS),
+    beforeTimeout: () => void = () => undefined,
+  ) {
     this.#database = database;
     this.#limit = limit;
     this.#counts = counts;
+    this.#beforeTimeout = beforeTimeout;
   }
 
   /** Texts whose statements are held. */
@@ -61,9 +74,12 @@ export class StatementCache {
 
   #prepare(text: string, raw: boolean, kept: Prepared): Statement<unknown[]> {
     refuseControl(text);
+    const asksTimeout = TIMEOUT.test(text);
+    if (asksTimeout) this.#beforeTimeout();
     const prepared = this.#database.prepare<unknown[]>(text);
     this.#counts[PREPARED] = (this.#counts[PREPARED] ?? 0) + 1;
     if (raw && prepared.reader) prepared.raw(true);
+    if (asksTimeout) return prepared;
     kept[raw ? 'tuples' : 'objects'] = prepared;
     this.#byText.set(text, kept);
     if (this.#byText.size > this.#limit) {

@@ -43,6 +43,12 @@ export class WaitQueue {
     return this.#tickets.size;
   }
 
+  /** Whether the next call is one that runs alone. */
+  get startsAlone(): boolean {
+    const [next] = this.#tickets;
+    return next?.alone === true;
+  }
+
   /**
    * Queues a call; the promise settles with what it yields.
    * @throws {DatabaseError} CATALOG_POOL_EXHAUSTED when the queue is full, CATALOG_TIMEOUT when the wait was too long
