@@ -2,8 +2,8 @@
  * Opens the engine on a file after the file was looked at: one that is evidently ours on the thread that will write it,
  * any other one by a process of its own. What must not be touched is refused before anything of it was changed.
  */
-import { dirname, extname, join, resolve } from 'node:path';
-import { type Logger, pino } from 'pino';
+import { dirname, join, resolve } from 'node:path';
+import type { Logger } from 'pino';
 import { rememberOpen } from './backup/paths.ts';
 import { removeDeadPartials, removeDeadStages } from './backup/publish.ts';
 import type { CatalogOptions, ResolvedOptions } from './catalog-options.ts';
@@ -15,13 +15,14 @@ import { lookAtFile, schemaState } from './migrations/schema-state.ts';
 import { resolveOptions } from './options.ts';
 import { prepareDatabaseFile } from './pool/database-file.ts';
 import { SqliteEngine } from './pool/sqlite-engine.ts';
+import { scriptUrl } from './scripts.ts';
 import { keepIndex } from './search/search-index.ts';
+import { silentLogger } from './silent-logger.ts';
 import type { Engine } from './sql/engine.ts';
 
-// Sources run as .ts, the published package as .js.
-const PROCEDURES = new URL(`./procedures${extname(import.meta.url)}`, import.meta.url).href;
+const PROCEDURES = scriptUrl('procedures').href;
 
-const LATE_PROCEDURES = new URL(`./late-procedures${extname(import.meta.url)}`, import.meta.url).href;
+const LATE_PROCEDURES = scriptUrl('late-procedures').href;
 
 /** A file with an engine on it; its schema may still be an older one. */
 export interface OpenedFile {
@@ -45,7 +46,7 @@ export function resolveFile(
   database?: string,
 ): { readonly options: FileOptions; readonly logger: Logger } {
   const resolved = resolveOptions(given);
-  const logger = resolved.logger ?? pino({ level: 'silent' });
+  const logger = resolved.logger ?? silentLogger;
   const path = database ?? resolve(resolved.database);
   const backupDir = resolve(resolved.backupDir ?? join(dirname(path), 'backups'));
   return { options: { ...resolved, database: path, backupDir }, logger };

@@ -24,14 +24,7 @@ async function pack(folder: string): Promise<{ archive: string; contents: string
   for (const name of [...ALWAYS_PACKED, ...files.filter((file) => file !== 'dist')]) {
     cpSync(join(PROJECT, name), join(source, name), { recursive: true });
   }
-  const project = {
-    extends: join(PROJECT, 'tsconfig.build.json'),
-    compilerOptions: { rootDir: PROJECT, outDir: join(source, 'dist') },
-    include: [join(PROJECT, 'lib'), join(PROJECT, 'bin')],
-  };
-  // In the project's folder the compiler finds its types; the file itself goes with the test.
-  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(project));
-  const built = await runCompiler(['-p', join(folder, 'tsconfig.json')], PROJECT);
+  const built = await runScript(join(PROJECT, 'scripts/build.ts'), [join(source, 'dist')], { cwd: PROJECT });
   t.same({ code: built.code, stdout: built.stdout }, { code: 0, stdout: '' }, 'it builds');
   const packed = await runToEnd('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], {
     cwd: source,
@@ -101,6 +94,26 @@ t.test('import and require both work, and give what the sources give', async (t)
   const use = `const { DatabaseManager } = all; const names = Object.keys(all).filter((n) => n !== '__esModule').sort(); ${USE}`;
   t.same(await runHere('imports.mjs', imported + use), expected, 'import');
   t.same(await runHere('requires.cjs', required + use), expected, 'require');
+});
+
+t.test('its threads and processes start: backups, their checks, restoring, looking at files of others', async (t) => {
+  const text = `
+    import { writeFileSync } from 'node:fs';
+    import { DatabaseManager } from 'backup-catalog';
+    const db = await DatabaseManager.open({ database: 'whole.db' });
+    const backup = await db.backups.create({ compress: true });
+    const { ok, problems } = await db.backups.verify(backup.path);
+    await db.clients.save({ name: 'gone after the restore' });
+    await db.backups.restore(backup.path);
+    const clients = await db.clients.count();
+    await db.close();
+    writeFileSync('other.db', 'no database, but long enough to have a header '.repeat(99));
+    const refused = await DatabaseManager.open({ database: 'other.db' }).catch(({ code }) => code);
+    console.log(JSON.stringify({ ok, problems, clients, refused }));
+  `;
+  const expected = { ok: true, problems: [], clients: 0, refused: 'CATALOG_FOREIGN_DATABASE' };
+  const { code, stdout, stderr } = await runHere('starts.mjs', text);
+  t.same({ code, stdout: stdout && JSON.parse(stdout), stderr }, { code: 0, stdout: expected, stderr: '' });
 });
 
 t.test('the code of README runs in a project that installed the package', async (t) => {

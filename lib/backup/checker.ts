@@ -1,9 +1,9 @@
 /** Gives a process of its own a backup to check, with a deadline: see check-process.ts for what it does. */
 import { execFile } from 'node:child_process';
 import { stat } from 'node:fs/promises';
-import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DatabaseError, reviveError, type WireError } from '../errors.ts';
+import { scriptUrl } from '../scripts.ts';
 import type { CatalogCounts, Manifest } from './manifest.ts';
 
 /** What is to be done; plain data. */
@@ -44,8 +44,7 @@ export interface CheckOptions {
   readonly deadlineMs?: number | undefined;
 }
 
-// Sources run as .ts, the published package as .js.
-const SCRIPT = fileURLToPath(new URL(`./check-process${extname(import.meta.url)}`, import.meta.url));
+const SCRIPT = fileURLToPath(scriptUrl('backup/check-process'));
 const DEADLINE_MS = 60_000;
 const DEADLINE_MS_PER_MB = 200; // a full check of a sound file took 13 ms a megabyte
 const COMPRESSION = 20; // times that a compressed file may grow, for the deadline

@@ -4,9 +4,10 @@
  * manifest where a reason is given. A snapshot that fails leaves nothing behind.
  */
 import { mkdir } from 'node:fs/promises';
-import { dirname, extname } from 'node:path';
+import { dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { DatabaseError, reviveError, type WireError } from '../errors.ts';
+import { scriptUrl } from '../scripts.ts';
 import { check, type Findings } from './checker.ts';
 import { assertRoom, type FreeBytes, freeBytes } from './disk-space.ts';
 import { type CatalogCounts, type Manifest, manifestPath } from './manifest.ts';
@@ -61,8 +62,7 @@ export interface SnapshotOptions {
   readonly compress?: boolean | undefined;
 }
 
-// Sources run as .ts, the published package as .js.
-const THREAD_URL = new URL(`./snapshot-thread${extname(import.meta.url)}`, import.meta.url);
+const THREAD_URL = scriptUrl('backup/snapshot-thread');
 const ENOUGH = 1.05; // of the source's size: the copy may be a little larger than what is counted beforehand
 
 // Node hands the process's flags on to its threads, and this one, meant for code on the command line, ends them at once.

@@ -1,7 +1,7 @@
 /** The owner's side of a swap: see swap-thread.ts for how it is done, and what other processes see of it. */
-import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { DatabaseError, reviveError, type WireError } from '../errors.ts';
+import { scriptUrl } from '../scripts.ts';
 import { THREAD_FLAGS } from './snapshot.ts';
 
 /** What the thread is told. */
@@ -22,8 +22,7 @@ export type SwapMessage =
   | { readonly kind: 'locked' | 'swapped' | 'done' }
   | { readonly kind: 'failed'; readonly error: WireError };
 
-// Sources run as .ts, the published package as .js.
-const THREAD_URL = new URL(`./swap-thread${extname(import.meta.url)}`, import.meta.url);
+const THREAD_URL = scriptUrl('backup/swap-thread');
 const LOCK_TIMEOUT_MS = 60_000; // other processes' transactions are short; the catalogue is not changed meanwhile
 
 /** What became of a swap that failed: whether the live file has the new content. */

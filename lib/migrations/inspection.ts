@@ -4,10 +4,10 @@
  */
 import { execFile } from 'node:child_process';
 import { stat } from 'node:fs/promises';
-import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { DatabaseError, reviveError, type WireError } from '../errors.ts';
+import { scriptUrl } from '../scripts.ts';
 
 /** `legacy`: an old server's; `empty`: it holds no tables at all. */
 export type FileVerdict = 'ours' | 'legacy' | 'empty';
@@ -15,8 +15,7 @@ export type FileVerdict = 'ours' | 'legacy' | 'empty';
 /** What the process prints. */
 export type Inspection = { readonly verdict: FileVerdict } | { readonly error: WireError };
 
-// Sources run as .ts, the published package as .js.
-const SCRIPT = fileURLToPath(new URL(`./inspect-file${extname(import.meta.url)}`, import.meta.url));
+const SCRIPT = fileURLToPath(scriptUrl('migrations/inspect-file'));
 const DEADLINE_MS = 60_000;
 // A full check took 13 ms for each on an idle machine; a busy one with a slow disk must not have its files refused.
 const DEADLINE_MS_PER_MB = 2_000;

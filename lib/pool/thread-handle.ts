@@ -2,9 +2,9 @@
  * The owner's side of a connection's thread: one request at a time, and a plain answer to what a thread held when it
  * died. An idle thread does not keep the process alive; one that works does.
  */
-import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { DatabaseError, reviveError, ValidationError, type WireError } from '../errors.ts';
+import { scriptUrl } from '../scripts.ts';
 import type { StatementFigures } from '../sql/engine.ts';
 import {
   type ConnectionSettings,
@@ -18,8 +18,7 @@ import {
   type ThreadData,
 } from './protocol.ts';
 
-// Sources run as .ts, the published package as .js.
-const THREAD_URL = new URL(`./connection-thread${extname(import.meta.url)}`, import.meta.url);
+const THREAD_URL = scriptUrl('pool/connection-thread');
 
 interface Waiting {
   readonly resolve: (response: Response) => void;
