@@ -19,7 +19,7 @@ export interface Settings {
 
 function parseFlag(row: OptionRow, text: string): unknown {
   const value = row.parse(text);
-  if (row.schema.safeParse(value).success) return value;
+  if (row.accepts(value)) return value;
   throw new InvalidArgumentError(`Accepted: ${row.accepted}.`);
 }
 

@@ -2,7 +2,6 @@
  * The one table of options: name, environment variable, CLI flag, default, and what is accepted. `open`, the
  * environment and the CLI all read it; how they are read is in options.ts.
  */
-import { z } from 'zod';
 import type { CatalogOptions } from './catalog-options.ts';
 
 /** One row of the table. */
@@ -18,7 +17,7 @@ export interface OptionRow {
   /** What is accepted as a text, where that is told in another unit. */
   readonly acceptedText?: string;
   readonly description: string;
-  readonly schema: z.ZodType;
+  readonly accepts: (value: unknown) => boolean;
   /** Reads the text of an environment variable or flag. */
   readonly parse: (text: string) => unknown;
 }
@@ -48,15 +47,25 @@ function isTimeZone(name: string): boolean {
   }
 }
 
-const path = { schema: z.string().min(1), accepted: 'a path', parse: asText };
-const flagValue = { schema: z.boolean(), accepted: 'true or false', parse: asBoolean };
-const choice = (...values: [string, ...string[]]) => ({
-  schema: z.enum(values),
+const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
+const isWhole = (value: unknown, min: number, max: number) =>
+  typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max;
+const orNothing = (accepts: OptionRow['accepts']) => (value: unknown) => value === undefined || accepts(value);
+const isUrl = (value: unknown) => (typeof value === 'string' || value instanceof URL) && URL.canParse(String(value));
+
+const path = { accepts: isText, accepted: 'a path', parse: asText };
+const flagValue = {
+  accepts: (value: unknown) => typeof value === 'boolean',
+  accepted: 'true or false',
+  parse: asBoolean,
+};
+const choice = (...values: readonly unknown[]) => ({
+  accepts: (value: unknown) => values.includes(value),
   accepted: values.map((value) => `'${value}'`).join(' or '),
   parse: asText,
 });
 const whole = (min: number, max: number) => ({
-  schema: z.int().min(min).max(max),
+  accepts: (value: unknown) => isWhole(value, min, max),
   accepted: `a whole number from ${min} to ${max}`,
   parse: asNumber,
 });
@@ -161,11 +170,7 @@ export const OPTIONS: readonly OptionRow[] = [
     default: GIB,
     description: 'bytes a new client may store; null for no limit',
     accepted: 'bytes, 0 to 2^53-2, or null for no limit',
-    schema: z
-      .int()
-      .min(0)
-      .max(Number.MAX_SAFE_INTEGER - 1)
-      .nullable(),
+    accepts: (value) => value === null || isWhole(value, 0, Number.MAX_SAFE_INTEGER - 1),
     parse: asQuota,
   },
   {
@@ -216,7 +221,7 @@ export const OPTIONS: readonly OptionRow[] = [
     defaultText: '`backups` beside the database',
     description: 'the folder of backups',
     accepted: 'a path',
-    schema: z.string().min(1).optional(),
+    accepts: orNothing(isText),
     parse: asText,
   },
   {
@@ -227,7 +232,7 @@ export const OPTIONS: readonly OptionRow[] = [
     defaultText: "the system's",
     description: 'the zone in which an old server wrote dates without one',
     accepted: 'the IANA name of a time zone, such as Europe/Berlin',
-    schema: z.string().refine(isTimeZone),
+    accepts: (value) => isText(value) && isTimeZone(value),
     parse: asText,
   },
   {
@@ -237,7 +242,7 @@ export const OPTIONS: readonly OptionRow[] = [
     default: undefined,
     description: 'hears how far a migration has come while the catalogue is opened',
     accepted: 'a function',
-    schema: z.custom((value) => typeof value === 'function').optional(),
+    accepts: orNothing((value) => typeof value === 'function'),
     parse: asText,
   },
   {
@@ -247,9 +252,7 @@ export const OPTIONS: readonly OptionRow[] = [
     default: [],
     description: 'modules whose exported procedures the catalogue can run',
     accepted: 'an array of absolute URLs, such as new URL("./sessions.js", import.meta.url)',
-    schema: z.array(
-      z.custom((value) => (typeof value === 'string' || value instanceof URL) && URL.canParse(String(value))),
-    ),
+    accepts: (value) => Array.isArray(value) && value.every(isUrl),
     parse: asText,
   },
   {
@@ -259,7 +262,7 @@ export const OPTIONS: readonly OptionRow[] = [
     default: undefined,
     description: 'a pino logger; silent if left out',
     accepted: 'a pino logger',
-    schema: z.custom((value) => typeof value === 'object' && value !== null && 'child' in value).optional(),
+    accepts: orNothing((value) => typeof value === 'object' && value !== null && 'child' in value),
     parse: asText,
   },
 ];

@@ -12,16 +12,16 @@ function resolveOne(row: OptionRow, given: unknown, environment: NodeJS.ProcessE
   const variable = row.environment === null ? undefined : environment[row.environment];
   if (given === undefined && variable !== undefined && variable !== '') return fromVariable(row, variable);
   const value = given === undefined ? row.default : given;
-  if (row.schema.safeParse(value).success) return value;
+  if (row.accepts(value)) return value;
   throw new ValidationError({ field: row.option, received: describe(value), accepted: row.accepted });
 }
 
 function fromVariable(
-  { environment, parse, schema, accepted, acceptedText = accepted }: OptionRow,
+  { environment, parse, accepts, accepted, acceptedText = accepted }: OptionRow,
   text: string,
 ): unknown {
   const value = parse(text);
-  if (schema.safeParse(value).success) return value;
+  if (accepts(value)) return value;
   const field = `environment variable ${environment}`;
   throw new ValidationError({ field, received: describe(text), accepted: acceptedText });
 }

@@ -3,7 +3,6 @@
  * verified against; a backup without one is not proven, whatever it looks like.
  */
 import { readFile, stat } from 'node:fs/promises';
-import { z } from 'zod';
 
 /** Rows of the tables that count. */
 export interface CatalogCounts {
@@ -32,21 +31,27 @@ export interface Manifest {
 }
 
 const MAX_BYTES = 64 * 1024; // a manifest has some 500
-const count = z.int().min(0);
 
-const SCHEMA = z.strictObject({
-  sha256: z.string().regex(/^[0-9a-f]{64}$/),
-  bytes: count,
-  schemaVersion: count.nullable(),
-  databaseId: z
-    .string()
-    .regex(/^[0-9a-f]{32}$/)
-    .nullable(),
-  counts: z.strictObject({ clients: count, files: count, versions: count }),
-  createdAt: z.iso.datetime({ precision: 3 }),
-  reason: z.string(),
-  compressed: z.boolean(),
-});
+/** What a manifest must be. zod is loaded at the first one: it takes 58 ms and 15 MB, which no opening should. */
+async function makeSchema() {
+  const { z } = await import('zod');
+  const count = z.int().min(0);
+  return z.strictObject({
+    sha256: z.string().regex(/^[0-9a-f]{64}$/),
+    bytes: count,
+    schemaVersion: count.nullable(),
+    databaseId: z
+      .string()
+      .regex(/^[0-9a-f]{32}$/)
+      .nullable(),
+    counts: z.strictObject({ clients: count, files: count, versions: count }),
+    createdAt: z.iso.datetime({ precision: 3 }),
+    reason: z.string(),
+    compressed: z.boolean(),
+  });
+}
+
+let schema: ReturnType<typeof makeSchema> | undefined;
 
 /** Where the manifest of a backup is. */
 export const manifestPath = (backup: string): string => `${backup}.manifest.json`;
@@ -72,7 +77,8 @@ export async function readManifest(backup: string): Promise<FoundManifest> {
   try {
     const { size } = await stat(path);
     if (size > MAX_BYTES) return missing('the manifest is no manifest: it is too large');
-    const parsed = SCHEMA.safeParse(JSON.parse(await readFile(path, 'utf8')));
+    schema ??= makeSchema();
+    const parsed = (await schema).safeParse(JSON.parse(await readFile(path, 'utf8')));
     if (parsed.success) return { manifest: parsed.data, problem: null };
     const [issue] = parsed.error.issues;
     return missing(`the manifest is not valid: ${issue?.path.join('.')}: ${issue?.message}`);

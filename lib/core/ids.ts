@@ -3,7 +3,6 @@
  * RFC 9562), which keeps inserts at the end of every index and cost 72 us a save less than random ones at a million rows.
  */
 import { randomFillSync } from 'node:crypto';
-import { v7 } from 'uuid';
 import { isBytes, refuse } from '../validation.ts';
 
 const HEX_ID = /^[0-9a-f]{32}$/;
@@ -30,7 +29,7 @@ export const idBytes = (id: string): Buffer => Buffer.from(id, 'hex');
 
 const RANDOM_IDS = 256; // asking the system for 16 random bytes at a time is most of what an id costs
 
-const random = new Uint8Array(RANDOM_IDS * ID_BYTES);
+const random = Buffer.alloc(RANDOM_IDS * ID_BYTES);
 let used = random.length;
 let [msecs, seq] = [0, 0];
 
@@ -50,6 +49,11 @@ export function newId(): string {
   }
   const part = random.subarray(used, used + ID_BYTES);
   used += ID_BYTES;
-  tick(((part[6] ?? 0) << 24) | ((part[7] ?? 0) << 16) | ((part[8] ?? 0) << 8) | (part[9] ?? 0));
-  return v7({ random: part, msecs, seq }, Buffer.alloc(ID_BYTES)).toString('hex');
+  tick(part.readUInt32BE(6));
+  // 48 bits of time, version 7, 12 bits of the count, variant 2, 20 more bits of it; the other 42 bits stay random.
+  part.writeUIntBE(msecs, 0, 6);
+  part.writeUInt16BE(0x7000 | (seq >>> 20), 6);
+  part.writeUInt16BE(0x8000 | ((seq >>> 6) & 0x3fff), 8);
+  part[10] = ((seq & 0x3f) << 2) | ((part[10] ?? 0) & 3);
+  return part.toString('hex');
 }
