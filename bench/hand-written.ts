@@ -5,7 +5,7 @@
  */
 import Database from 'better-sqlite3';
 import { checkFile, type FileInput } from '../lib/core/file-input.ts';
-import { saveFile } from '../lib/core/save-file.ts';
+import { saveBatch, saveFile } from '../lib/core/save-file.ts';
 import { keepIndex } from '../lib/search/search-index.ts';
 import { sqliteDialect } from '../lib/sql/dialect.ts';
 import { driveSync, type Step } from '../lib/sql/procedure.ts';
@@ -77,6 +77,30 @@ export function recordSaves(emptyCatalogue: Buffer, files: readonly FileInput[])
   return { statements, values: saves.map((steps) => steps.map(({ values }) => values)) };
 }
 
+/** A statement with its values. */
+export type RecordedStep = RecordedStatement & { readonly values: readonly unknown[] };
+
+/**
+ * Records what a stream of new files executes, batch by batch, on a copy in memory of an empty catalogue with the same
+ * clients.
+ */
+export function recordBatches(emptyCatalogue: Buffer, files: readonly FileInput[], size: number): RecordedStep[][] {
+  const scratch = new Database(emptyCatalogue);
+  const execute = executor(scratch);
+  const batches: RecordedStep[][] = [];
+  for (let start = 0; start < files.length; start += size) {
+    const batch: RecordedStep[] = [];
+    const checked = files.slice(start, start + size).map((file) => checkFile(file));
+    driveSync(saveBatch.steps(checked, sqliteDialect), (step) => {
+      batch.push({ text: sqliteDialect.text(step.sql), mode: step.mode, values: step.sql.values });
+      return execute(step);
+    });
+    batches.push(batch);
+  }
+  scratch.close();
+  return batches;
+}
+
 /** The bytes of a catalogue, for {@link recordSaves}; read through SQLite, which may have it open. */
 export function catalogueBytes(path: string): Buffer {
   const database = new Database(path, { readonly: true });
@@ -125,6 +149,20 @@ export class SaveLoop {
     }
   }
 
+  /** Each batch of a stream in a transaction of its own, as the library stores them. */
+  batches(recorded: readonly (readonly RecordedStep[])[]): void {
+    for (const batch of recorded) {
+      this.#begin.run();
+      for (const { text, mode, values } of batch) {
+        const statement = this.#statement(text, mode);
+        if (isReading(mode)) statement.get(values);
+        else statement.run(values);
+      }
+      this.#beforeCommit();
+      this.#commit.run();
+    }
+  }
+
   // What the library runs once for each of its transactions.
   #beforeCommit(): void {
     driveSync(keepIndex.steps(null, sqliteDialect), this.#execute);
@@ -133,10 +171,15 @@ export class SaveLoop {
   // Prepared in the first round and kept.
   #executors(statements: readonly RecordedStatement[]): ((values: readonly unknown[]) => unknown)[] {
     return statements.map(({ text, mode }) => {
-      const statement = this.#prepared.get(text) ?? prepare(this.#database, { text, mode });
-      this.#prepared.set(text, statement);
+      const statement = this.#statement(text, mode);
       return isReading(mode) ? (values) => statement.get(values) : (values) => statement.run(values);
     });
+  }
+
+  #statement(text: string, mode: Step['mode']): Statement {
+    const statement = this.#prepared.get(text) ?? prepare(this.#database, { text, mode });
+    this.#prepared.set(text, statement);
+    return statement;
   }
 }
 

@@ -6,24 +6,25 @@ import type Database from 'better-sqlite3';
 import { checkFile } from '../lib/core/file-input.ts';
 import type { BenchSizes } from './arguments.ts';
 import { openCatalogue, type StoredCatalogue, type Workplace } from './catalogue.ts';
-import { catalogueBytes, openByHand, recordSaves, SaveLoop } from './hand-written.ts';
+import { assertSameWork, catalogueBytes, countRows, openByHand, recordBatches, SaveLoop } from './hand-written.ts';
 import { type LoopFigures, takeTurns, timed, watchLoop } from './measure.ts';
 import { type Figure, figure, loopLines } from './report.ts';
 import { sampleFiles } from './sample-files.ts';
 
 const LEAST_PER_SECOND = 10_000;
 const US_PER_SECOND = 1e6;
-const GROUP = 512; // rows that saveMany has under way, so a commit of the library's
+const BATCH = 512; // rows to a transaction, as saveMany has them
 
 const nameOf = ({ files }: StoredCatalogue) => (files === 0 ? 'empty' : `${files.toLocaleString('en-GB')} files`);
 
 type SavedRound = LoopFigures & { readonly us: number };
 
-/** Saves rounds of new files; `close` tells whether all of them are there. */
+/** Saves rounds of new files; `close` tells whether all of them are there, and leaves the file. */
 async function library(catalogue: StoredCatalogue, rows: number, workplace: Workplace) {
   const path = await workplace.copy(catalogue);
   const db = await openCatalogue(path);
   return {
+    path,
     round: async (round: number): Promise<SavedRound> => {
       const files = sampleFiles(catalogue.files + round * rows, rows, catalogue.clientIds);
       let us = 0;
@@ -35,7 +36,6 @@ async function library(catalogue: StoredCatalogue, rows: number, workplace: Work
     close: async () => {
       const count = await db.files.count();
       await db.close();
-      await workplace.discard(path);
       if ((count - catalogue.files) % rows !== 0) throw new Error('saveMany lost files');
     },
   };
@@ -44,9 +44,10 @@ async function library(catalogue: StoredCatalogue, rows: number, workplace: Work
 const perSecond = (us: readonly number[]) => us.map((each) => US_PER_SECOND / each);
 
 async function rate(catalogue: StoredCatalogue, { rows, rounds }: BenchSizes, workplace: Workplace) {
-  const { round, close } = await library(catalogue, rows, workplace);
+  const { path, round, close } = await library(catalogue, rows, workplace);
   const { figures } = await takeTurns({ library: round }, rounds);
   await close();
+  await workplace.discard(path);
   const where = nameOf(catalogue);
   return [
     figure('save-many', `${where}, files a second`, '/s', perSecond(figures.library.us), { least: LEAST_PER_SECOND }),
@@ -76,13 +77,7 @@ async function loopWithout(part: Part | null, catalogue: StoredCatalogue, workpl
   const file = openByHand(path);
   part?.(file);
   const loop = new SaveLoop(file);
-  return {
-    loop,
-    close: async () => {
-      file.close();
-      await workplace.discard(path);
-    },
-  };
+  return { path, loop, close: () => void file.close() };
 }
 
 /** Where the time of a file goes: what the loop by hand no longer takes without a part is that part's. */
@@ -97,10 +92,10 @@ async function split(catalogue: StoredCatalogue, sizes: BenchSizes, workplace: W
   }
   const filesOf = (round: number) => sampleFiles(catalogue.files + round * rows, rows, catalogue.clientIds);
   const replay = async (round: number, loop: SaveLoop) => {
-    const saves = recordSaves(scratch, filesOf(round));
-    return { us: await timed(rows, () => loop.grouped(saves, GROUP)) };
+    const batches = recordBatches(scratch, filesOf(round), BATCH);
+    return { us: await timed(rows, () => loop.batches(batches)) };
   };
-  const { figures } = await takeTurns(
+  const { figures, ran } = await takeTurns(
     {
       library: ours.round,
       checks: async (round) => {
@@ -115,6 +110,12 @@ async function split(catalogue: StoredCatalogue, sizes: BenchSizes, workplace: W
     rounds,
   );
   for (const { close } of [ours, whole, ...partial.values()]) await close();
+  const saves = rows * ran;
+  assertSameWork(countRows(catalogue.path), [
+    { path: ours.path, saves },
+    { path: whole.path, saves },
+  ]);
+  await workplace.discard(...[ours, whole, ...partial.values()].map(({ path }) => path));
   const usOf = (name: string) => figures[name]?.us ?? [];
   const less = (one: readonly number[], other: readonly number[]) =>
     one.map((us, place) => us - (other[place] ?? Number.NaN));
@@ -127,7 +128,7 @@ async function split(catalogue: StoredCatalogue, sizes: BenchSizes, workplace: W
     line('all of it', usOf('library')),
     line('checking its values', usOf('checks')),
     line('threads, messages and results, beyond the loop by hand', less(usOf('library'), usOf('whole'))),
-    line(`its statements by hand, ${GROUP} files to a transaction`, usOf('whole')),
+    line(`its statements by hand, ${BATCH} files to a transaction`, usOf('whole')),
     ...parts.map((name, place) => line(`of them ${name}`, known[place] ?? [])),
     line('of them rows, indexes and everything else', rest),
   ];
