@@ -64,7 +64,7 @@ function listsOf(db: DatabaseManager, file: Database.Database, clientId: string)
     },
     {
       name: 'a search for a term',
-      isPromised: true,
+      isPromised: false, // each of its matches is looked at for each page
       page: (cursor) => db.files.search({ term: TERM, limit: LIMIT, cursor }),
       rows: rows('FileName', 'FileName GLOB ?', 'FileName, ID'),
       values: [`${TERM}*`],
@@ -72,7 +72,7 @@ function listsOf(db: DatabaseManager, file: Database.Database, clientId: string)
     },
     {
       name: "a search of one client's files",
-      isPromised: false, // its total is counted anew for each page
+      isPromised: true,
       page: (cursor) => db.files.search({ clientId, limit: LIMIT, cursor }),
       rows: rows('FileName', 'ClientID = ?', 'FileName, ID'),
       values: [client],
