@@ -2,10 +2,13 @@
 import { deepStrictEqual } from 'node:assert/strict';
 import { mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
+import { Metrics } from '../lib/health/metrics.ts';
 import { type CatalogOptions, DatabaseManager, type Transaction } from '../lib/index.ts';
 import { CallLog } from '../lib/sql/call-log.ts';
+import type { Engine } from '../lib/sql/engine.ts';
 import { Histogram } from '../lib/sql/histogram.ts';
 import { procedure } from '../lib/sql/procedure.ts';
 import { type Family, parseExposition } from './fixtures/exposition.ts';
@@ -21,6 +24,15 @@ async function open(t: Test, options: CatalogOptions = {}): Promise<DatabaseMana
 }
 
 const scrape = async (db: DatabaseManager) => parseExposition(await db.metrics());
+
+/** A scrape in which such metrics have values: on a busy machine what they need may be late. */
+async function answered(db: DatabaseManager, ...names: string[]): Promise<Map<string, Family>> {
+  for (;;) {
+    const found = await scrape(db);
+    const isComplete = names.every((name) => found.get(name)?.series.size);
+    if (isComplete && found.get('catalog_up')?.series.get('catalog_up') === 1) return found;
+  }
+}
 
 /** A series as it is written; undefined where there is none. */
 const seriesOf = (families: Map<string, Family>, series: string): number | undefined => {
@@ -71,7 +83,7 @@ t.test('metrics tell what was done', async (t) => {
   await db.quotas.reserve(id, 500);
   await db.clients.save({ name: 'free' }).then((free) => db.quotas.set(free.id, { quotaBytes: null }));
 
-  const found = await scrape(db);
+  const found = await answered(db, 'catalog_wal_bytes', 'catalog_disk_free_bytes');
   const expected = {
     catalog_up: 1,
     'catalog_saves_total{result="stored"}': 44,
@@ -87,7 +99,6 @@ t.test('metrics tell what was done', async (t) => {
     'catalog_errors_total{code="CATALOG_NOT_FOUND"}': 1,
     'catalog_errors_total{code="CATALOG_SQL"}': 1,
     'catalog_errors_total{code="CATALOG_BUSY"}': 0,
-    'catalog_errors_total{code="other"}': 0,
     'catalog_transaction_duration_seconds_count{intent="write",outcome="rolled_back"}': 1,
     catalog_transactions_open: 0,
     catalog_clients: 2,
@@ -119,7 +130,7 @@ t.test('metrics tell what was done', async (t) => {
   t.equal(seriesOf(found, 'catalog_group_size_sum'), writes.calls, 'every call travelled in a group');
   t.equal(seriesOf(found, 'catalog_commits_total{kind="group"}'), writes.rounds);
   t.equal(seriesOf(found, 'catalog_wait_seconds_count{queue="writes"}'), writes.calls);
-  t.equal(seriesOf(found, 'catalog_wait_seconds_count{queue="reads"}'), reads.calls);
+  t.equal(seriesOf(found, 'catalog_wait_seconds_count{queue="reads"}'), reads.calls - reads.expired);
   const [{ page_size: pageSize }] = (await db.query('PRAGMA page_size')) as [{ page_size: number }];
   t.equal(seriesOf(found, 'catalog_page_bytes'), pageSize);
   t.ok((seriesOf(found, 'catalog_wal_bytes') ?? 0) > 0);
@@ -128,7 +139,7 @@ t.test('metrics tell what was done', async (t) => {
 
 t.test('backups and drills are told, and what other programs wrote into the history is not', async (t) => {
   const db = await open(t);
-  const none = await scrape(db);
+  const none = await answered(db);
   t.equal(none.get('catalog_maintenance_success_timestamp_seconds')?.series.size, 0, 'never: no value, not 0');
   t.equal(none.get('catalog_backup_bytes')?.series.size, 0);
   const backup = await db.backups.create();
@@ -137,7 +148,7 @@ t.test('backups and drills are told, and what other programs wrote into the hist
   await db.execute(
     "INSERT INTO maintenance_history (Kind, StartedAt, DurationMs, Succeeded) VALUES ('mine', '', 1, 1)",
   );
-  const found = await scrape(db);
+  const found = await answered(db, 'catalog_backup_bytes');
   const rows = await db.query(
     'SELECT Kind AS kind, StartedAt AS at, DurationMs AS ms FROM maintenance_history WHERE Succeeded = 1 AND StartedAt > 0',
   );
@@ -152,7 +163,7 @@ t.test('backups and drills are told, and what other programs wrote into the hist
   t.equal(seriesOf(found, 'catalog_maintenance_failed{kind="drill"}'), 0);
   t.equal(seriesOf(found, 'catalog_backup_bytes'), backup.bytes);
   rmSync(backup.path);
-  t.equal((await scrape(db)).get('catalog_backup_bytes')?.series.size, 0, 'the backup is gone');
+  t.equal((await answered(db)).get('catalog_backup_bytes')?.series.size, 0, 'the backup is gone');
 });
 
 t.test('every state of the catalogue is answered', async (t) => {
@@ -198,6 +209,7 @@ t.test('every state of the catalogue is answered', async (t) => {
       t.equal(seriesOf(await scrape(db), 'catalog_up'), 0, 'from inside the loan itself');
     });
     const giveBack = await lendEverything(db);
+    const { calls: before } = db.stats().reads;
     const waited = await Promise.all([scrape(db), scrape(db)]);
     t.same(
       waited.map((found) => seriesOf(found, 'catalog_up')),
@@ -207,11 +219,8 @@ t.test('every state of the catalogue is answered', async (t) => {
       waited.map((found) => seriesOf(found, 'catalog_transactions_open')),
       [1, 1],
     );
-    t.equal(
-      seriesOf(await scrape(db), 'catalog_calls_expired_total{queue="reads"}'),
-      2,
-      'scrapes side by side ask once',
-    );
+    t.equal(db.stats().reads.calls - before, 1, 'scrapes side by side ask once');
+    while (db.stats().reads.expired === 0) await setImmediate(); // their call has left the queue
     const counted = Promise.all([db.clients.count(), db.clients.count()]);
     const full = await scrape(db);
     const expected = {
@@ -223,7 +232,29 @@ t.test('every state of the catalogue is answered', async (t) => {
     t.same(values(full, ...Object.keys(expected)), expected, 'nor room in the queue');
     await giveBack();
     t.same(await counted, [0, 0]);
-    t.equal(seriesOf(await scrape(db), 'catalog_up'), 1);
+    t.equal(seriesOf(await answered(db), 'catalog_up'), 1);
+  });
+
+  t.test('a connection that never answers', async (t) => {
+    const db = await open(t);
+    const { path } = (await db.analytics.storage()).databaseInfo;
+    let asked = 0;
+    const engine = {
+      stats: () => db.stats(),
+      callLog: () => new CallLog().figures(),
+      run: () => {
+        asked += 1;
+        return new Promise(() => undefined);
+      },
+    } as unknown as Engine;
+    const saves = () => ({ stored: 0, unchanged: 0, bytes: 0, warnings: 0 });
+    const metrics = new Metrics({ engine, database: path, libraryVersion: '0', openedAt: 0, saves });
+    const texts = [...(await Promise.all([metrics.text(), metrics.text()])), await metrics.text()];
+    t.same(
+      texts.map((text) => seriesOf(parseExposition(text), 'catalog_up')),
+      [0, 0, 0],
+    );
+    t.equal(asked, 1, 'it is not asked again while it owes an answer');
   });
 
   t.test('the file is gone', async (t) => {
@@ -232,7 +263,7 @@ t.test('every state of the catalogue is answered', async (t) => {
     renameSync(path, `${path}.away`);
     t.equal((await scrape(db)).get('catalog_database_bytes')?.series.size, 0);
     renameSync(`${path}.away`, path);
-    t.equal((await scrape(db)).get('catalog_database_bytes')?.series.size, 1);
+    t.equal((await answered(db, 'catalog_database_bytes')).get('catalog_database_bytes')?.series.size, 1);
   });
 
   t.test('the schema was taken back', async (t) => {
@@ -246,7 +277,7 @@ t.test('every state of the catalogue is answered', async (t) => {
     await (await DatabaseManager.open({ database })).close();
     const db = await DatabaseManager.open({ database, readOnly: true });
     t.teardown(() => db.close());
-    t.equal(seriesOf(await scrape(db), 'catalog_up'), 1);
+    t.equal(seriesOf(await answered(db), 'catalog_up'), 1);
   });
 });
 
@@ -260,7 +291,7 @@ t.test('two catalogues of one process are apart', async (t) => {
   ]);
   const { id } = await one.clients.save({ name: 'laptop' });
   await one.files.save(fileOf(id, 'a'));
-  const [first, second] = await Promise.all([scrape(one), scrape(two)]);
+  const [first, second] = await Promise.all([answered(one), answered(two)]);
   t.same([seriesOf(first, 'catalog_clients'), seriesOf(second, 'catalog_clients')], [1, 0]);
   const saves = 'catalog_saves_total{result="stored"}';
   t.same([seriesOf(first, saves), seriesOf(second, saves)], [1, 0]);
@@ -306,6 +337,7 @@ t.test('metrics hold nothing that was stored or asked for', async (t) => {
   await db.execute(
     "INSERT INTO maintenance_history (Kind, StartedAt, DurationMs, Succeeded) VALUES ('SECRET', '', 1, 1)",
   );
+  await answered(db);
   const text = await db.metrics();
   for (const secret of [
     'SECRET',
@@ -417,7 +449,7 @@ t.test('over any history counters never go down and count each call exactly once
     t,
     fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 6 }), async (steps) => {
       const tally = new Tally();
-      let before = await scrape(db);
+      let before = await answered(db);
       const start = before;
       for (const { how, calls: made } of steps) {
         if (how === 'alone') {
@@ -435,7 +467,7 @@ t.test('over any history counters never go down and count each call exactly once
           if (how === 'commit') for (const saved of saves) countSave(tally, saved);
           tally[how === 'commit' ? 'committed' : 'rolledBack'] += 1;
         }
-        const after = await scrape(db);
+        const after = await answered(db);
         for (const [name, { type, series }] of before) {
           if (type === 'gauge') continue;
           for (const [key, value] of series) {
