@@ -3,6 +3,7 @@ import type { CommandSpec } from './command.ts';
 import { backup } from './commands/backup.ts';
 import { backups } from './commands/backups.ts';
 import { categories } from './commands/categories.ts';
+import { checkCommand } from './commands/check.ts';
 import { clients } from './commands/clients.ts';
 import { completion } from './commands/completion.ts';
 import { doctor } from './commands/doctor.ts';
@@ -33,6 +34,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   backups,
   restore,
   health,
+  checkCommand,
   doctor,
   migrate,
   rollback,

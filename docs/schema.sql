@@ -1,4 +1,4 @@
--- The schema of version 18. Written by `npm run schema:dump`; compared by the tests.
+-- The schema of version 19. Written by `npm run schema:dump`; compared by the tests.
 
 CREATE TABLE adopted_rows (
   ID INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -52,6 +52,8 @@ CREATE TABLE client_quotas (
   LastUpdated TEXT NOT NULL,
   WarningThreshold REAL DEFAULT 0.8
   , FileCount INTEGER NOT NULL DEFAULT 0, FileBytes INTEGER NOT NULL DEFAULT 0);
+
+CREATE INDEX idx_client_quotas_warned ON client_quotas(ClientID) WHERE UsedBytes > 0 AND QuotaBytes < 9007199254740991 AND UsedBytes >= QuotaBytes * coalesce(WarningThreshold, 0.8);
 
 CREATE TRIGGER catalog_day_recorded AFTER UPDATE OF UsedBytes ON client_quotas BEGIN INSERT INTO daily_totals (Date, ClientID, Files, Bytes, UsedBytes)
   SELECT date('now'), ClientID, FileCount, FileBytes, coalesce(UsedBytes, 0) FROM client_quotas

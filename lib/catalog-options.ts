@@ -1,5 +1,6 @@
 /** What a catalogue can be told when it is opened; defaults and checks are in the table of options. */
 import type { Logger } from 'pino';
+import type { Thresholds } from './thresholds.ts';
 
 /** How far a migration has come. */
 export interface MigrationProgress {
@@ -58,6 +59,8 @@ export interface CatalogOptions {
   readonly onMigrationProgress?: ((progress: MigrationProgress) => void) | undefined;
   /** Modules whose exported procedures the catalogue can run, as absolute URLs. Default none. */
   readonly procedureModules?: readonly (string | URL)[] | undefined;
+  /** What `health` warns of; what is left out keeps its default. */
+  readonly thresholds?: { readonly [Name in keyof Thresholds]?: Thresholds[Name] | undefined } | undefined;
   /** A pino logger; every module logs through a child of it. Default: silent. */
   readonly logger?: Logger | undefined;
 }
@@ -86,5 +89,6 @@ export interface ResolvedOptions {
   readonly legacyTimeZone: string;
   readonly onMigrationProgress: ((progress: MigrationProgress) => void) | undefined;
   readonly procedureModules: readonly (string | URL)[];
+  readonly thresholds: Thresholds;
   readonly logger: Logger | undefined;
 }

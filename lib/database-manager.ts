@@ -9,10 +9,12 @@ import { Backups } from './backup/backups.ts';
 import type { RestoreResult } from './backup/restore.ts';
 import type { CatalogOptions } from './catalog-options.ts';
 import type { QuotaWarning, Stored } from './core/save-file.ts';
-import { Health, type HealthOptions, type HealthReport } from './health/health.ts';
+import { auditKeeper, createHealth, createIntegrity } from './examining.ts';
+import type { Health } from './health/health.ts';
 import type { SaveCounts } from './health/metric-facts.ts';
 import type { Metrics } from './health/metrics.ts';
 import { SaveCounter } from './health/save-counter.ts';
+import type { HealthOptions, HealthReport } from './health/report.ts';
 import type { Migrator } from './migrations/migrator.ts';
 import { type CatalogModules, createModules, type ModuleContext } from './modules.ts';
 import { bringUpToDate, type OpenedFile, openFile } from './opening.ts';
@@ -73,7 +75,8 @@ export class DatabaseManager implements AsyncDisposable {
     this.#engine = engine;
     this.#close = close;
     this.#logger = logger.child({ module: 'database' });
-    this.#health = new Health(engine);
+    const integrity = createIntegrity(file);
+    this.#health = createHealth(file, integrity);
     this.#loadMetrics = metricsLoader(file, () => this.#saves.figures());
     const log = logger.child({ module: 'analytics' });
     this.#activity = new ActivityRetention(engine, options.activityRetentionDays, (error) => {
@@ -86,10 +89,11 @@ export class DatabaseManager implements AsyncDisposable {
       stats: () => engine.stats(),
       callLog: () => engine.callLog(),
       onSaved: (stored) => this.#saved(stored),
+      onAudited: auditKeeper(file),
     };
     Object.assign(this, createModules(engine, this.#context));
     this.migrations = migrator;
-    this.maintenance = createMaintenance(file);
+    this.maintenance = createMaintenance(file, integrity);
     this.backups = new Backups(backupHost(file));
   }
 
@@ -156,7 +160,10 @@ export class DatabaseManager implements AsyncDisposable {
     return result;
   }
 
-  /** Whether the catalogue is well; `full` checks the whole file as well. Never throws. */
+  /**
+   * Whether the catalogue is well. Never throws, and answers within a second in any state; with `full` the whole file is
+   * checked first, which takes as long as that does, up to `thresholds.checkMs`.
+   */
   async health(options: HealthOptions = {}): Promise<HealthReport> {
     return this.#health.examine(options);
   }

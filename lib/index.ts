@@ -49,8 +49,20 @@ export {
   type TransactionOptions,
 } from './database-manager.ts';
 export * from './errors.ts';
-export type { HealthIssue, HealthOptions, HealthReport, HealthStatus } from './health/health.ts';
 export { type HealthCheck, healthCheck } from './health/health-check.ts';
+export { type HealthJson, type HealthJsonCheck, toHealthJson } from './health/health-json.ts';
+export type { IntegrityOptions, IntegrityProgress, IntegrityReport } from './health/integrity.ts';
+export {
+  HEALTH_CHECKS,
+  HEALTH_CODES,
+  type HealthCheckName,
+  type HealthCheckResult,
+  type HealthCode,
+  type HealthIssue,
+  type HealthOptions,
+  type HealthReport,
+  type HealthStatus,
+} from './health/report.ts';
 export { type DangerousStatement, findDangerousOperations } from './migrations/dangerous-operations.ts';
 export type * from './migrations/estimate.ts';
 export type { AppliedMigration, MigrationStatus, PendingMigration } from './migrations/journal.ts';
@@ -77,3 +89,4 @@ export type { SearchFilter, SearchOrder, SearchSort } from './search/search-filt
 export type { CallOptions, ConnectionFigures, EngineStats, WorkFigures } from './sql/engine.ts';
 export type { Procedure } from './sql/procedure.ts';
 export { type ProcedureTrace, TRACING_CHANNEL } from './sql/tracing.ts';
+export { THRESHOLDS, type ThresholdRow, type Thresholds } from './thresholds.ts';

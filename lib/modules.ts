@@ -2,7 +2,9 @@
 import { type Analytics, createAnalytics, type Surroundings } from './analytics/analytics.ts';
 import { type Categories, createCategories } from './core/categories.ts';
 import { type Clients, createClients } from './core/clients.ts';
+import { now } from './core/dates.ts';
 import { createFiles, type Files } from './core/files.ts';
+import type { AuditOutcome } from './core/maintenance-history.ts';
 import { createRawSql, type RawSql } from './core/raw-sql.ts';
 import type { Stored } from './core/save-file.ts';
 import { createVersions, type Versions } from './core/versions.ts';
@@ -32,6 +34,21 @@ export interface ModuleContext extends Surroundings {
   readonly defaultQuotaBytes: number | null;
   /** Hears of each save: of one on `db` once it is committed. */
   readonly onSaved: (stored: Stored) => void;
+  /** Keeps that figures were counted anew, through the executor that counted them; never throws. */
+  readonly onAudited: (executor: Executor, outcome: AuditOutcome) => Promise<void>;
+}
+
+/** Counts anew and has it kept; counting that fails is no audit. */
+async function audited<Result>(
+  kind: AuditOutcome['kind'],
+  count: () => Promise<Result>,
+  differencesIn: (result: Result) => number,
+  keep: (outcome: AuditOutcome) => Promise<void>,
+): Promise<Result> {
+  const [startedAt, start] = [now(), performance.now()];
+  const result = await count();
+  await keep({ kind, startedAt, durationMs: performance.now() - start, differences: differencesIn(result) });
+  return result;
 }
 
 /** Every module over one executor; each call's options are checked before anything is queued. */
@@ -39,14 +56,35 @@ export function createModules(executor: Executor, context: ModuleContext): Catal
   const checked: Executor = {
     run: async (procedure, input, options) => executor.run(procedure, input, checkCallOptions(options)),
   };
+  const quotas = createQuotas(checked, context.onSaved);
+  const analytics = createAnalytics(checked, context);
+  const keep = (outcome: AuditOutcome) => context.onAudited(executor, outcome);
   return {
     ...createRawSql(checked),
     clients: createClients(checked, context.defaultQuotaBytes),
     files: { ...createFiles(checked, context.onSaved), ...createSearch(checked) },
     versions: createVersions(checked),
     categories: createCategories(checked),
-    quotas: createQuotas(checked, context.onSaved),
-    analytics: createAnalytics(checked, context),
+    quotas: {
+      ...quotas,
+      audit: (options) =>
+        audited(
+          'quota-audit',
+          () => quotas.audit(options),
+          ({ clients, repaired }) => clients.length - repaired,
+          keep,
+        ),
+    },
+    analytics: {
+      ...analytics,
+      audit: (options) =>
+        audited(
+          'totals-audit',
+          () => analytics.audit(options),
+          ({ differences, repaired }) => differences.length - repaired,
+          keep,
+        ),
+    },
     run: async (procedure, input, options) =>
       isProcedure(procedure) ? checked.run(procedure, input, options) : refuse('procedure', procedure, 'a procedure'),
   };

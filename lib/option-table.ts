@@ -3,6 +3,7 @@
  * environment and the CLI all read it; how they are read is in options.ts.
  */
 import type { CatalogOptions } from './catalog-options.ts';
+import { resolveThresholds } from './thresholds.ts';
 
 /** One row of the table. */
 export interface OptionRow {
@@ -20,6 +21,8 @@ export interface OptionRow {
   readonly accepts: (value: unknown) => boolean;
   /** Reads the text of an environment variable or flag. */
   readonly parse: (text: string) => unknown;
+  /** Makes what is used of what was given, where that is more than a check. @throws {ValidationError} naming the part */
+  readonly complete?: (given: unknown) => unknown;
 }
 
 const MAX_TIMER_MS = 2 ** 31 - 1; // the longest delay of setTimeout
@@ -254,6 +257,18 @@ export const OPTIONS: readonly OptionRow[] = [
     accepted: 'an array of absolute URLs, such as new URL("./sessions.js", import.meta.url)',
     accepts: (value) => Array.isArray(value) && value.every(isUrl),
     parse: asText,
+  },
+  {
+    option: 'thresholds',
+    environment: null,
+    flag: null,
+    default: resolveThresholds({}),
+    defaultText: '[the table](#thresholds)',
+    description: 'what `health` warns of; those left out keep their defaults',
+    accepted: 'an object of thresholds',
+    accepts: (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+    parse: asText,
+    complete: resolveThresholds,
   },
   {
     option: 'logger',

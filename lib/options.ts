@@ -12,7 +12,7 @@ function resolveOne(row: OptionRow, given: unknown, environment: NodeJS.ProcessE
   const variable = row.environment === null ? undefined : environment[row.environment];
   if (given === undefined && variable !== undefined && variable !== '') return fromVariable(row, variable);
   const value = given === undefined ? row.default : given;
-  if (row.accepts(value)) return value;
+  if (row.accepts(value)) return row.complete === undefined ? value : row.complete(value);
   throw new ValidationError({ field: row.option, received: describe(value), accepted: row.accepted });
 }
 

@@ -5,6 +5,7 @@
 import { basename, extname, join } from 'node:path';
 import { repairTotals } from './analytics/audit-procedures.ts';
 import { takeSnapshot } from './backup/snapshot.ts';
+import type { Integrity, IntegrityOptions, IntegrityReport } from './health/integrity.ts';
 import type { WorkContext } from './migrations/migration.ts';
 import {
   repairClients,
@@ -16,8 +17,9 @@ import {
   reportRepair,
 } from './migrations/repair-procedures.ts';
 import type { OpenedFile } from './opening.ts';
+import { catchUpIndex, mendIndex } from './search/search-index.ts';
 import type { CallOptions, Executor } from './sql/engine.ts';
-import { checkBoolean, checkObject, checkSignal, isAbsent } from './validation.ts';
+import { checkBoolean, checkListener, checkObject, checkSignal, isAbsent } from './validation.ts';
 
 /** What was mended, or would be, and how many rows of each. */
 export interface RepairCounts {
@@ -26,6 +28,8 @@ export interface RepairCounts {
   readonly orphanVersions: number;
   readonly orphanQuotas: number;
   readonly orphanActivity: number;
+  /** Daily totals of clients that do not exist, and operations of files that do not: removed. */
+  readonly orphanTotals: number;
   /** Rows that got an id. */
   readonly newIds: number;
   /** Rows that were the second half of a transfer. */
@@ -47,6 +51,8 @@ export interface RepairCounts {
   readonly quotasCounted: number;
   readonly totals: number;
   readonly expiredReservations: number;
+  /** Search indexes that could not be relied on and were made anew. */
+  readonly searchIndexes: number;
   readonly missingIndexRows: number;
   readonly staleIndexRows: number;
 }
@@ -61,6 +67,7 @@ const NONE: RepairCounts = {
   orphanVersions: 0,
   orphanQuotas: 0,
   orphanActivity: 0,
+  orphanTotals: 0,
   newIds: 0,
   twins: 0,
   files: 0,
@@ -76,10 +83,12 @@ const NONE: RepairCounts = {
   quotasCounted: 0,
   totals: 0,
   expiredReservations: 0,
+  searchIndexes: 0,
   missingIndexRows: 0,
   staleIndexRows: 0,
 };
 
+const CHECK_KEYS = new Set(['full', 'onProgress', 'signal']);
 const REPAIR_KEYS = new Set(['dryRun', 'signal']);
 const LOAN = { deadlineMs: Number.POSITIVE_INFINITY, foreignKeys: false };
 
@@ -101,6 +110,8 @@ async function mend(tx: Executor, context: WorkContext, signal: AbortSignal | un
     () => tx.run(repairReservations, null),
     () => tx.run(repairQuotas, context),
     async () => ({ totals: (await tx.run(repairTotals, null)).repaired }),
+    // First the index, if it has to be made anew: what it holds cannot be asked for before.
+    () => tx.run(mendIndex, null),
     () => tx.run(repairSearch, null),
   ];
   const counts: Record<string, number> = { ...NONE };
@@ -114,7 +125,7 @@ async function mend(tx: Executor, context: WorkContext, signal: AbortSignal | un
 const isWhole = (counts: RepairCounts) => Object.values(counts).every((rows) => rows === 0);
 
 /** The calls of `db.maintenance`. */
-export function createMaintenance({ engine, options, logger }: OpenedFile) {
+export function createMaintenance({ engine, options, logger }: OpenedFile, integrity: Integrity) {
   const context: WorkContext = {
     timeZone: options.legacyTimeZone,
     defaultQuotaBytes: options.defaultQuotaBytes,
@@ -144,7 +155,26 @@ export function createMaintenance({ engine, options, logger }: OpenedFile) {
     return path;
   };
 
+  /** Portion by portion, among the writes of others. */
+  const fillIndex = async (signal: AbortSignal | undefined): Promise<void> => {
+    for (let isLeft = true; isLeft; isLeft = await engine.run(catchUpIndex, null)) signal?.throwIfAborted();
+  };
+
   return {
+    /**
+     * Checks the whole file while it is in use, by a process of its own: every page, every index against its table, every
+     * foreign key; with `full` SQLite's complete check, which takes about ten times as long. The verdict is kept, and told
+     * by `health` until the next one.
+     * @throws {DatabaseError} CATALOG_TIMEOUT past `thresholds.checkMs`, CATALOG_NOT_FOUND when the file is gone; the reason
+     *   of the signal. What is wrong with the file is a result, not an error
+     */
+    async checkIntegrity(given: IntegrityOptions = {}): Promise<IntegrityReport> {
+      const checked = checkObject(given, 'options', CHECK_KEYS);
+      const full = !isAbsent(checked['full']) && checkBoolean(checked['full'], 'full');
+      const onProgress = checkListener<IntegrityOptions['onProgress']>(checked['onProgress']);
+      return integrity.check({ full, onProgress, signal: checkSignal(checked['signal']) });
+    },
+
     /**
      * Mends what raw SQL or an old server did: orphans, halves of transfers, drifted quotas and totals, missing or stale
      * rows of the search index, stale reservations. Rows that cannot stay are kept in `quarantined_files`. A second run
@@ -157,13 +187,16 @@ export function createMaintenance({ engine, options, logger }: OpenedFile) {
       const dryRun = !isAbsent(checked['dryRun']) && checkBoolean(checked['dryRun'], 'dryRun');
       const expected = await count(signal);
       if (dryRun || isWhole(expected)) return expected;
+      // Made of the files alone, so nothing of it can be lost; a copy with a damaged one would not verify.
+      const searchIndexes = expected.searchIndexes > 0 ? (await engine.run(mendIndex, null)).searchIndexes : 0;
       const backup = await copy();
       const use = async (tx: Executor) => {
-        const counts = await mend(tx, context, signal);
+        const counts = { ...(await mend(tx, context, signal)), searchIndexes };
         if (!isWhole(counts)) await tx.run(reportRepair, { counts: { ...counts }, backup });
         return counts;
       };
       const counts = await engine.lend('write', use, { ...LOAN, signal });
+      if (counts.searchIndexes > 0) await fillIndex(signal);
       logger.child({ module: 'maintenance' }).info({ counts, backup }, 'repaired');
       return counts;
     },

@@ -133,3 +133,9 @@ export function checkSignal(value: unknown): AbortSignal | undefined {
   if (value === undefined || value instanceof AbortSignal) return value;
   return refuse('signal', value, 'an AbortSignal');
 }
+
+/** What hears of progress; undefined where nobody does. @throws {ValidationError} when it is given and is no function */
+export function checkListener<Listener>(value: unknown, field = 'onProgress'): Listener | undefined {
+  if (isAbsent(value)) return undefined;
+  return typeof value === 'function' ? (value as Listener) : refuse(field, value, 'a function');
+}

@@ -22,6 +22,7 @@ const ENTRIES = [
   'lib/backup/check-process',
   'lib/backup/snapshot-thread',
   'lib/backup/swap-thread',
+  'lib/health/integrity-process',
   'lib/migrations/inspect-file',
 ];
 

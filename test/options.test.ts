@@ -7,6 +7,7 @@ import type { CatalogOptions } from '../lib/catalog-options.ts';
 import { ValidationError } from '../lib/errors.ts';
 import { OPTIONS } from '../lib/option-table.ts';
 import { resolveOptions } from '../lib/options.ts';
+import { THRESHOLDS } from '../lib/thresholds.ts';
 import { holds } from './fixtures/property.ts';
 
 const GIB = 1024 ** 3;
@@ -77,6 +78,11 @@ const EXPECTED: Readonly<Record<keyof CatalogOptions, Expected>> = {
     good: [[], [new URL('file:///a.js')], ['file:///a.js', 'data:text/javascript,']],
     bad: ['file:///a.js', ['./a.js'], [5], null, {}],
   },
+  thresholds: {
+    default: Object.fromEntries(THRESHOLDS.map(({ threshold, default: usual }) => [threshold, usual])),
+    good: [],
+    bad: [null, true, 5, 'backupAgeMs', []],
+  },
   logger: { default: undefined, good: [pino({ level: 'silent' })], bad: [null, true, 'info', {}, () => 'log'] },
 };
 
@@ -101,6 +107,50 @@ for (const [name, { good, bad }] of Object.entries(EXPECTED)) {
     t.strictSame(resolveAny({ [name]: undefined })[name as 'database'], EXPECTED[name as 'database'].default);
   });
 }
+
+t.test(
+  'thresholds: those given are taken, the others keep their defaults, and anything else is refused by name',
+  async (t) => {
+    const { default: usual } = EXPECTED.thresholds;
+    t.strictSame(resolveOptions({ thresholds: {} }).thresholds, usual);
+    for (const { threshold, nullable } of THRESHOLDS) {
+      const field = `thresholds.${threshold}`;
+      const take = (value: unknown) => resolveAny({ thresholds: { [threshold]: value } }).thresholds;
+      for (const value of [1, 1.5, 2 ** 31 - 1])
+        t.strictSame(take(value), { ...(usual as object), [threshold]: value });
+      t.strictSame(take(undefined), usual);
+      for (const value of [-1, Number.NaN, Number.POSITIVE_INFINITY, '5', true, {}]) {
+        t.throws(() => take(value), { ...problem, field }, threshold);
+      }
+      if (nullable) t.equal(take(null)[threshold], null);
+      else t.throws(() => take(null), { ...problem, field });
+      const misspelt = { ...problem, field: `${field}x`, hint: `Did you mean ${threshold}?` };
+      t.throws(() => resolveAny({ thresholds: { [`${threshold}x`]: 1 } }), misspelt);
+    }
+    t.throws(() => resolveAny({ thresholds: { checkMs: 0 } }), {
+      ...problem,
+      field: 'thresholds.checkMs',
+      accepted: /^milliseconds, 1 /,
+    });
+    t.ok(Object.isFrozen(resolveOptions().thresholds));
+    const property = fc.property(
+      fc.object({ key: fc.constantFrom(...THRESHOLDS.map(({ threshold }) => threshold)), maxDepth: 0 }),
+      (given) => {
+        try {
+          deepStrictEqual(resolveAny({ thresholds: given }).thresholds, {
+            ...(usual as object),
+            ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
+          });
+        } catch (error) {
+          if (!(error instanceof ValidationError)) throw error;
+          const [, name = ''] = error.field.split('.');
+          strictEqual(Object.hasOwn(given, name), true);
+        }
+      },
+    );
+    await holds(t, property);
+  },
+);
 
 t.test('an explicit option wins over the environment, the environment over the default', async (t) => {
   const environment = {
@@ -213,13 +263,14 @@ t.test(
     const anything = fc.anything({ withBigInt: true, withDate: true, withTypedArray: true, withNullPrototype: true });
     const property = fc.property(fc.constantFrom(...Object.keys(EXPECTED)), anything, (name, value) => {
       try {
-        deepStrictEqual(
-          resolveAny({ [name]: value })[name as 'database'],
-          value ?? (value === null ? null : EXPECTED[name as 'database'].default),
-        );
+        const expected = value ?? (value === null ? null : EXPECTED[name as 'database'].default);
+        // Thresholds that are left out are filled in; a test of their own says how.
+        const completed =
+          name === 'thresholds' ? { ...(EXPECTED.thresholds.default as object), ...(expected as object) } : expected;
+        deepStrictEqual(resolveAny({ [name]: value })[name as 'database'], completed);
       } catch (error) {
         if (!(error instanceof ValidationError)) throw error;
-        strictEqual(error.field, name);
+        strictEqual(error.field.split('.')[0], name);
         strictEqual(error.received.length < 100, true);
       }
     });

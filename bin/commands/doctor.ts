@@ -23,6 +23,7 @@ const WORDS: Readonly<Record<keyof RepairCounts, readonly [one: string, many: st
   orphanVersions: ['version belongs to a file that does not exist', 'versions belong to files that do not exist'],
   orphanQuotas: ['quota belongs to a client that does not exist', 'quotas belong to clients that do not exist'],
   orphanActivity: ['activity of a client that does not exist', 'activities of clients that do not exist'],
+  orphanTotals: ['total belongs to nothing that exists', 'totals belong to nothing that exists'],
   newIds: ['row has no id', 'rows have no id'],
   twins: ['row is the second half of a transfer', 'rows are the second halves of transfers'],
   files: ['file was written by an old server', 'files were written by an old server'],
@@ -38,6 +39,7 @@ const WORDS: Readonly<Record<keyof RepairCounts, readonly [one: string, many: st
   quotasCounted: ['quota counts another use than is stored', 'quotas count another use than is stored'],
   totals: ['total differs from the files', 'totals differ from the files'],
   expiredReservations: ['reservation has expired', 'reservations have expired'],
+  searchIndexes: ['search index cannot be relied on', 'search indexes cannot be relied on'],
   missingIndexRows: ['file is missing from the search index', 'files are missing from the search index'],
   staleIndexRows: ['entry of the search index names no file', 'entries of the search index name no file'],
 };
@@ -67,8 +69,9 @@ function describe(findings: Findings): string {
 }
 
 async function examine(db: DatabaseManager, fix: boolean): Promise<Findings> {
-  const health = await db.health({ full: true });
   const repair = await db.maintenance.repair({ dryRun: !fix });
+  // Afterwards: what was mended is no issue any more.
+  const health = await db.health({ full: true });
   return { schema: await db.migrations.verify(), health, repair, fixed: fix };
 }
 

@@ -1,33 +1,57 @@
 /** `health`: whether the catalogue is well; the exit code says it to monitoring. */
-import { DatabaseError, type HealthCheck, healthCheck } from '../../lib/index.ts';
+import {
+  DatabaseError,
+  type DatabaseManager,
+  type HealthCheck,
+  type HealthCheckResult,
+  type HealthReport,
+  healthCheck,
+} from '../../lib/index.ts';
 import type { CommandSpec } from '../command.ts';
 import { FAILED } from '../errors.ts';
-import { formatCount } from '../format.ts';
+import { formatBytes, formatCount, formatDuration, formatPart } from '../format.ts';
 import { printJson, printLine, styled } from '../output.ts';
-import { fields } from '../table.ts';
+import { fields, table } from '../table.ts';
 
 interface HealthSettings {
   readonly full?: boolean;
 }
 
-const COLOURS = { pass: 'green', warn: 'yellow', fail: 'red' } as const;
+const COLOURS = { warn: 'yellow', fail: 'red' } as const;
 
 const yesOrNo = (value: boolean) => (value ? 'yes' : 'no');
 
-function describe(report: HealthCheck): string {
-  const size = report.databaseSizeMb;
+/** A figure as people read it. */
+function observed({ observedValue: value, observedUnit: unit }: HealthCheckResult): string {
+  if (typeof value !== 'number') return value ?? '-';
+  if (unit === 'bytes') return formatBytes(value);
+  if (unit === 'ms') return formatDuration(value);
+  return unit === 'part' ? formatPart(value) : `${formatCount(value)} ${unit}`;
+}
+
+function describe(short: HealthCheck, { checks, issues }: HealthReport): string {
+  const size = short.databaseSizeMb;
   const facts = fields([
-    ['Status', report.status],
-    ['Database healthy', yesOrNo(report.databaseHealthy)],
-    ['Connections healthy', yesOrNo(report.connectionPoolOk)],
+    ['Status', short.status],
+    ['Database healthy', yesOrNo(short.databaseHealthy)],
+    ['Connections healthy', yesOrNo(short.connectionPoolOk)],
     ['Size', size === null ? '-' : `${formatCount(size)} MiB`],
-    ['Clients', formatCount(report.totalClients)],
-    ['Files', formatCount(report.totalFiles)],
+    ['Clients', formatCount(short.totalClients)],
+    ['Files', formatCount(short.totalFiles)],
   ]);
-  const issues = report.issues.map(
+  const rows = Object.entries(checks).map(([name, check]) => [name, check.status, observed(check)]);
+  const looked = table([{ title: 'CHECK' }, { title: 'STATUS' }, { title: 'OBSERVED' }], rows);
+  const told = issues.map(
     ({ severity, message, hint }) => `${styled(COLOURS[severity], `${severity}:`)} ${message}. ${hint}`,
   );
-  return [facts, ...issues].join('\n');
+  return [facts, '', looked, ...(told.length > 0 ? ['', ...told] : [])].join('\n');
+}
+
+/** One look, told at length and in short. */
+async function examine(db: DatabaseManager, full: boolean) {
+  const report = await db.health({ full });
+  const short = await healthCheck({ health: async () => report, clients: db.clients, files: db.files });
+  return { report, short };
 }
 
 /** Monitoring gets its report also of a catalogue that cannot be opened. */
@@ -49,9 +73,9 @@ export const health: CommandSpec<HealthSettings> = {
   async run({ options, json, withCatalog }) {
     try {
       return await withCatalog(async (db) => {
-        const report = await healthCheck(db, { full: options.full === true });
-        if (json) printJson(report);
-        else printLine(describe(report));
+        const { report, short } = await examine(db, options.full === true);
+        if (json) printJson(short);
+        else printLine(describe(short, report));
         return report.status === 'fail' ? FAILED : 0;
       });
     } catch (error) {

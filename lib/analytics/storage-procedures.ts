@@ -94,7 +94,7 @@ export const storageFigures = procedure(
       FROM clients c LEFT JOIN client_quotas q ON q.ClientID = c.ID ORDER BY "bytes" DESC, c.Name LIMIT ${TOP}`);
     const pages = yield* one<StorageFigures['pages']>(dialect.pages());
     const measured = yield* one<MeasuredSizes>(sql`SELECT StorageBytes AS "storageBytes", MeasuredAt AS "measuredAt"
-      FROM daily_sizes ORDER BY Date DESC LIMIT 1`);
+      FROM daily_sizes WHERE StorageBytes IS NOT NULL ORDER BY Date DESC LIMIT 1`);
     return {
       totals: { ...sumOf(kinds), verified: sumOf(kinds.filter(({ verified }) => verified === 1)).files },
       clients: clients ?? { total: 0, active: 0 },

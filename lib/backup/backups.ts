@@ -11,11 +11,11 @@ import type { CallOptions } from '../sql/engine.ts';
 import {
   checkBoolean,
   checkCallOptions,
+  checkListener,
   checkObject,
   checkSignal,
   checkText,
   isAbsent,
-  refuse,
 } from '../validation.ts';
 import { type DrillResult, drillBackup } from './drill.ts';
 import { type BackupEntry, listBackups } from './list.ts';
@@ -58,17 +58,12 @@ const MAX_REASON = 1_000;
 
 const flag = (value: unknown, field: string) => !isAbsent(value) && checkBoolean(value, field);
 
-function listener<Listener>(value: unknown): Listener | undefined {
-  if (isAbsent(value)) return undefined;
-  return typeof value === 'function' ? (value as Listener) : refuse('onProgress', value, 'a function');
-}
-
 /** The checked form of a restore's options. @throws {ValidationError} */
 export function checkRestoreOptions(options: unknown): RestoreOptions {
   const given = checkObject(options, 'options', RESTORE_KEYS);
   return {
     allowMissingManifest: flag(given['allowMissingManifest'], 'allowMissingManifest'),
-    onProgress: listener(given['onProgress']),
+    onProgress: checkListener(given['onProgress']),
     signal: checkSignal(given['signal']),
   };
 }
@@ -93,7 +88,7 @@ export class Backups {
     const wanted = {
       compress,
       reason: isAbsent(given['reason']) ? 'manual' : checkText(given['reason'], 'reason', { max: MAX_REASON }),
-      onProgress: listener<(progress: SnapshotProgress) => void>(given['onProgress']),
+      onProgress: checkListener<(progress: SnapshotProgress) => void>(given['onProgress']),
       signal: checkSignal(given['signal']),
       free,
     };

@@ -1,13 +1,28 @@
 /**
- * What was done for the catalogue as a whole and how it ended: backups, drills, restores. A row for each, so that health
- * can tell the age of the last good one; and the identity of the database, which its backups carry.
+ * What was done for the catalogue as a whole and how it ended: backups, drills, restores, checks, audits. A row for each,
+ * so that health can tell the last verdict and the age of the last good one; and the identity of the database, which its
+ * backups carry.
  */
+import { one, procedure, run, type Steps } from '../sql/procedure.ts';
+import { raw, type Sql, sql } from '../sql/template.ts';
 
-import { all, one, procedure, run, type Steps } from '../sql/procedure.ts';
-import { sql } from '../sql/template.ts';
+/**
+ * What is recorded: backups, drills and restores; `check` the routine check of the whole file, `integrity` SQLite's
+ * complete one, `foreign-keys` that every row named exists; `quota-audit` and `totals-audit` what was counted anew. A
+ * check or an audit is `ok` when it found nothing wrong; one that could not be finished is no verdict, and has no row.
+ */
+export const MAINTENANCE_KINDS = [
+  'backup',
+  'drill',
+  'restore',
+  'check',
+  'integrity',
+  'foreign-keys',
+  'quota-audit',
+  'totals-audit',
+] as const;
 
-/** What is recorded; later kinds of work add theirs. */
-export type MaintenanceKind = 'backup' | 'drill' | 'restore';
+export type MaintenanceKind = (typeof MAINTENANCE_KINDS)[number];
 
 /** One piece of work that has ended. */
 export interface MaintenanceRecord {
@@ -38,27 +53,89 @@ export const recordMaintenance = procedure(
   },
 );
 
+/** Records how counting anew ended; done by whoever counted, so that health can tell when that was, and what it found. */
+export interface AuditOutcome {
+  readonly kind: 'quota-audit' | 'totals-audit';
+  readonly startedAt: string;
+  readonly durationMs: number;
+  /** Figures that differ from the rows, and were not mended. */
+  readonly differences: number;
+}
+
+/** The row of an audit. */
+export const auditRecord = ({ kind, startedAt, durationMs, differences }: AuditOutcome): MaintenanceRecord => ({
+  kind,
+  startedAt,
+  durationMs,
+  ok: differences === 0,
+  detail: differences === 0 ? null : `${differences} ${kind === 'quota-audit' ? 'quotas' : 'totals'} that differ`,
+});
+
 type Stored = Omit<MaintenanceRecord, 'ok'> & { readonly ok: number };
 
-const decode = ({ ok, ...rest }: Stored): MaintenanceRecord => ({ ...rest, ok: ok === 1 });
+const decode = (found: Stored | undefined): MaintenanceRecord | null =>
+  found === undefined ? null : { ...found, ok: found.ok === 1 };
+
+const columns = raw(
+  'Kind AS "kind", StartedAt AS "startedAt", DurationMs AS "durationMs", Succeeded AS "ok", Detail AS "detail"',
+);
+
+// One look into the index for each kind, however much is kept.
+function* lastOfEach(condition: Sql): Steps<Stored[]> {
+  const found: Stored[] = [];
+  for (const kind of MAINTENANCE_KINDS) {
+    const last = yield* one<Stored>(sql`SELECT ${columns} FROM maintenance_history
+      WHERE Kind = ${kind} AND ${condition} ORDER BY ID DESC LIMIT 1`);
+    if (last !== undefined) found.push(last);
+  }
+  return found;
+}
+
+const byKind = (rows: readonly Stored[]): LastMaintenance =>
+  Object.fromEntries(
+    MAINTENANCE_KINDS.map((kind) => [kind, decode(rows.find((row) => row.kind === kind))]),
+  ) as LastMaintenance;
 
 /** The last piece of work of each kind that ended well. */
 export const lastMaintenance = procedure(
   'maintenance.last',
   'read',
   function* (_: null): Steps<Stored[]> {
-    return yield* all<Stored>(sql`SELECT Kind AS "kind", StartedAt AS "startedAt", DurationMs AS "durationMs",
-      Succeeded AS "ok", Detail AS "detail" FROM maintenance_history
-      WHERE ID IN (SELECT max(ID) FROM maintenance_history WHERE Succeeded = 1 GROUP BY Kind)`);
+    return yield* lastOfEach(sql`Succeeded = 1`);
+  },
+  { decode: byKind },
+);
+
+/** What is known of the work done for the catalogue. */
+export interface MaintenanceState {
+  /** The last of each kind that ended well. */
+  readonly succeeded: LastMaintenance;
+  /** The last of each kind, however it ended. */
+  readonly latest: LastMaintenance;
+  /** When the catalogue was made, or adopted. */
+  readonly createdAt: string | null;
+}
+
+interface StateWire {
+  readonly succeeded: Stored[];
+  readonly latest: Stored[];
+  readonly createdAt: string | null;
+}
+
+/** Everything health wants to know of the history; null for a catalogue whose schema has none. */
+export const maintenanceState = procedure(
+  'maintenance.state',
+  'read',
+  function* (_: null): Steps<StateWire | null> {
+    const exists = yield* one(sql`SELECT 1 AS "found" FROM sqlite_schema WHERE name = 'maintenance_history'`);
+    if (exists === undefined) return null;
+    const made = yield* one<{ at: string | null }>(sql`SELECT min(applied_at) AS "at" FROM catalog_migrations`);
+    const succeeded = yield* lastOfEach(sql`Succeeded = 1`);
+    return { succeeded, latest: yield* lastOfEach(sql`1 = 1`), createdAt: made?.at ?? null };
   },
   {
-    decode: (rows): LastMaintenance => {
-      const last = (kind: MaintenanceKind) => {
-        const found = rows.find((row) => row.kind === kind);
-        return found === undefined ? null : decode(found);
-      };
-      return { backup: last('backup'), drill: last('drill'), restore: last('restore') };
-    },
+    decode: (wire): MaintenanceState | null =>
+      wire === null ? null : { ...wire, succeeded: byKind(wire.succeeded), latest: byKind(wire.latest) },
   },
 );
 

@@ -1,151 +1,183 @@
 /**
- * Whether the catalogue is well: cheap checks that look at no rows, and on request SQLite's own checks of the whole
- * file. A health call never throws: what it could not find out is an issue of its report.
+ * Whether the catalogue is well. Promises to answer within a second in any state, and never to throw: what could not be
+ * found out is an issue of the report, or unknown because of another's. Looks at no rows; a check of the whole file is only
+ * done when asked for, by a process of its own with a deadline of its own.
  */
+import type { Logger } from 'pino';
 import { DatabaseError } from '../errors.ts';
-import type { Engine } from '../sql/engine.ts';
-import { checkBoolean, checkObject, optional } from '../validation.ts';
-import { checkForeignKeys, checkIntegrity, schemaFigures } from './health-procedures.ts';
+import type { EngineStats } from '../sql/engine.ts';
+import type { Thresholds } from '../thresholds.ts';
+import { checkBoolean, checkObject, checkSignal, optional } from '../validation.ts';
+import type { Case, Memory } from './case.ts';
+import { CHECKS } from './checks.ts';
+import { type FactSource, type Facts, type FileFigures, filesOf, gatherFacts } from './facts.ts';
+import type { Integrity } from './integrity.ts';
+import { lacksConnection, statusOf, type Verdicts } from './judging.ts';
+import {
+  HEALTH_CHECKS,
+  type HealthCheckName,
+  type HealthCheckResult,
+  type HealthIssue,
+  type HealthOptions,
+  type HealthReport,
+  issueOf,
+  worst,
+} from './report.ts';
+import { soundnessOf } from './upkeep-checks.ts';
 
-export type HealthStatus = 'pass' | 'warn' | 'fail';
+/** Milliseconds a report without a check of the file may take: a second, less what a busy machine adds. */
+export const HEALTH_DEADLINE_MS = 900;
 
-/** Something a person should know. */
-export interface HealthIssue {
-  readonly code: string;
-  readonly severity: 'warn' | 'fail';
-  readonly message: string;
-  readonly hint: string;
+const REMEMBERED_MS = 300_000; // refused calls and lost connections are told for five minutes: several looks of a monitor
+const SEARCH_BACKLOG = 10_000; // rows counted where the backlog is not judged
+
+/** The catalogue that is examined. */
+export interface HealthHost extends FactSource {
+  /** Connections in all. */
+  readonly poolSize: number;
+  readonly thresholds: Thresholds;
+  readonly integrity: Integrity;
+  readonly logger: Logger;
+  /** Keeps the day's sizes, in bytes: growth is told from them. */
+  readonly recordSizes: (sizes: { readonly databaseBytes: number; readonly freeDiskBytes: number }) => Promise<void>;
 }
 
-/** What `health` reports. */
-export interface HealthReport {
-  readonly status: HealthStatus;
-  /** The last verdict of integrity_check; null when it never ran. */
-  readonly integrityCheck: boolean | null;
-  /** The last verdict of foreign_key_check; null when it never ran. */
-  readonly foreignKeyCheck: boolean | null;
-  readonly tableCount: number | null;
-  readonly indexCount: number | null;
-  readonly databaseBytes: number | null;
-  readonly connectionPoolHealthy: boolean;
-  readonly issues: HealthIssue[];
-  /** Every check that ran, and how it ended. */
-  readonly checks: Readonly<Record<string, HealthStatus>>;
-}
+/** Notices by how much a counter has grown in the last minutes. */
+class Recent {
+  #seen = 0;
+  #grown: readonly { readonly at: number; readonly by: number }[] = [];
 
-export interface HealthOptions {
-  /** Check the whole file as well: seconds to minutes on a large one. Default false. */
-  readonly full?: boolean | undefined;
-}
-
-const worst = (issues: readonly HealthIssue[]): HealthStatus => {
-  if (issues.some(({ severity }) => severity === 'fail')) return 'fail';
-  return issues.length > 0 ? 'warn' : 'pass';
-};
-
-const issueOf = (error: unknown): HealthIssue => ({
-  code: error instanceof DatabaseError ? error.code : 'CATALOG_IO',
-  severity: 'fail',
-  message: error instanceof Error ? error.message : String(error),
-  hint: error instanceof DatabaseError ? error.hint : 'Look at the cause in the log.',
-});
-
-/** One check after another, each with its verdict; a failing one does not stop the rest. */
-class Examination {
-  readonly issues: HealthIssue[] = [];
-  readonly checks: Record<string, HealthStatus> = {};
-
-  async check<Value>(name: string, look: () => Promise<Value>): Promise<Value | null> {
-    try {
-      const value = await look();
-      this.checks[name] ??= 'pass';
-      return value;
-    } catch (error) {
-      this.report(name, issueOf(error));
-      return null;
-    }
-  }
-
-  report(name: string, issue: HealthIssue): void {
-    this.checks[name] = issue.severity;
-    this.issues.push(issue);
+  look(counter: number, at: number): number {
+    if (counter > this.#seen) this.#grown = [...this.#grown, { at, by: counter - this.#seen }];
+    this.#seen = counter;
+    this.#grown = this.#grown.filter((growth) => at - growth.at < REMEMBERED_MS);
+    return this.#grown.reduce((sum, { by }) => sum + by, 0);
   }
 }
 
-const HEALTH_KEYS = new Set(['full']);
+const HEALTH_KEYS = new Set(['full', 'signal']);
 
-function wantsFull(options: unknown, examination: Examination): boolean {
+interface Wanted {
+  readonly full: boolean;
+  readonly signal: AbortSignal | undefined;
+  readonly issues: readonly HealthIssue[];
+}
+
+function readOptions(options: unknown): Wanted {
   try {
-    return (
-      optional(checkObject(options, 'options', HEALTH_KEYS)['full'], (full) => checkBoolean(full, 'full')) ?? false
-    );
+    const given = checkObject(options, 'options', HEALTH_KEYS);
+    const full = optional(given['full'], (value) => checkBoolean(value, 'full')) ?? false;
+    return { full, signal: checkSignal(given['signal']), issues: [] };
   } catch (error) {
-    examination.report('options', { ...issueOf(error), severity: 'warn' });
-    return false;
+    return { full: false, signal: undefined, issues: [issueOf(error)] };
   }
 }
 
-/** Keeps the last verdicts of the full checks. */
-export class Health {
-  readonly #engine: Engine;
-  #integrity: boolean | null = null;
-  #foreignKeys: boolean | null = null;
+const isFailure = ({ severity }: HealthIssue) => severity === 'fail';
 
-  constructor(engine: Engine) {
-    this.#engine = engine;
+/** Each once, those that fail first. */
+function inOrder(issues: readonly HealthIssue[]): HealthIssue[] {
+  const different = [...new Map(issues.map((issue) => [`${issue.code} ${issue.message}`, issue])).values()];
+  return [...different.filter(isFailure), ...different.filter((issue) => !isFailure(issue))];
+}
+
+/** The report of a case; `more` are issues that no check has. */
+export function reportOf(state: Case, more: readonly HealthIssue[] = []): HealthReport {
+  const names = Object.keys(HEALTH_CHECKS) as HealthCheckName[];
+  const verdicts = Object.fromEntries(names.map((name) => [name, CHECKS[name](state)])) as Verdicts;
+  const issues = inOrder([...names.flatMap((name) => verdicts[name].issues), ...more]);
+  const time = new Date(state.facts.at).toISOString();
+  const results = names.map((name): [HealthCheckName, HealthCheckResult] => {
+    const { observed, issues: own } = verdicts[name];
+    const observedUnit = observed === null ? null : HEALTH_CHECKS[name].unit;
+    const output = own.map(({ message }) => message).join('; ') || null;
+    return [name, { status: statusOf(verdicts[name]), observedValue: observed, observedUnit, output, time }];
+  });
+  const { schema } = state.facts;
+  const figures = 'value' in schema ? schema.value : null;
+  const { integrity, foreignKeys } = soundnessOf(state);
+  return {
+    status: worst(issues),
+    integrityCheck: integrity?.ok ?? null,
+    foreignKeyCheck: foreignKeys?.ok ?? null,
+    tableCount: figures?.tables ?? null,
+    indexCount: figures?.indexes ?? null,
+    databaseBytes: figures?.bytes ?? null,
+    connectionPoolHealthy: statusOf(verdicts.pool) === 'pass',
+    issues,
+    checks: Object.fromEntries(results) as HealthReport['checks'],
+  };
+}
+
+const refusedIn = ({ reads, writes }: EngineStats) => reads.refused + writes.refused;
+
+/** Examines one catalogue, and remembers what it has to between two looks. */
+export class Health {
+  readonly #host: HealthHost;
+  readonly #refused = new Recent();
+  readonly #lost = new Recent();
+  #opened: string | null = null;
+
+  constructor(host: HealthHost) {
+    this.#host = host;
+    // Not waited for, here or later: what is not known is not judged.
+    const remember = ({ identity }: FileFigures) => {
+      this.#opened = identity;
+    };
+    filesOf(host.database).then(remember, () => undefined);
   }
 
   /** Never throws: an option that is not accepted is an issue as well. */
   async examine(options: HealthOptions = {}): Promise<HealthReport> {
-    const examination = new Examination();
-    const full = wantsFull(options, examination);
-    const schema = await examination.check('schema', () => this.#engine.run(schemaFigures, null));
-    this.#checkPool(examination);
-    if (full) await this.#checkFile(examination);
+    const { full, signal, issues } = readOptions(options);
+    const more = [...issues, ...(full ? await this.#checkFile(signal) : [])];
+    const { thresholds } = this.#host;
+    const asked = { deadlineMs: HEALTH_DEADLINE_MS, searchBacklog: thresholds.searchBacklog ?? SEARCH_BACKLOG };
+    const facts = await gatherFacts(this.#host, asked, signal);
+    if (signal?.aborted) more.push(givenUp());
+    this.#keepSizes(facts);
+    return reportOf({ facts, thresholds, memory: this.#memory(facts) }, more);
+  }
+
+  #memory({ at, stats }: Facts): Memory {
+    const { readers, writers } = stats; // one and the same where there is one connection in all
     return {
-      status: worst(examination.issues),
-      integrityCheck: this.#integrity,
-      foreignKeyCheck: this.#foreignKeys,
-      tableCount: schema?.tables ?? null,
-      indexCount: schema?.indexes ?? null,
-      databaseBytes: schema?.bytes ?? null,
-      connectionPoolHealthy: examination.checks['pool'] === 'pass',
-      issues: examination.issues,
-      checks: examination.checks,
+      opened: this.#opened,
+      refused: this.#refused.look(refusedIn(stats), at),
+      lost: this.#lost.look(this.#host.poolSize === 1 ? writers.lost : readers.lost + writers.lost, at),
+      unrecorded: this.#host.integrity.unrecorded,
+      readOnly: this.#host.readOnly,
+      deadlineMs: HEALTH_DEADLINE_MS,
     };
   }
 
-  #checkPool(examination: Examination): void {
-    const { state, reads, writes } = this.#engine.stats();
-    examination.checks['pool'] = 'pass';
-    if (state !== 'open')
-      examination.report('pool', issueOf(new DatabaseError('CATALOG_CLOSED', `the database is ${state}`)));
-    const refused = reads.refused + writes.refused;
-    if (refused === 0) return;
-    examination.report('pool', {
-      code: 'CATALOG_POOL_EXHAUSTED',
-      severity: 'warn',
-      message: `${refused} calls were refused because too many waited`,
-      hint: 'Slow the callers down, or raise poolSize or queueLimit.',
-    });
+  /** The verdict is read from the history; what is returned kept it from being found. */
+  async #checkFile(signal: AbortSignal | undefined): Promise<HealthIssue[]> {
+    try {
+      await this.#host.integrity.check({ full: true, signal });
+      return [];
+    } catch (error) {
+      // That it is closed, or gone, other checks tell.
+      const isTold = error instanceof DatabaseError && ['CATALOG_CLOSED', 'CATALOG_NOT_FOUND'].includes(error.code);
+      return isTold || signal?.aborted ? [] : [issueOf(error)];
+    }
   }
 
-  async #checkFile(examination: Examination): Promise<void> {
-    const problems = await examination.check('integrity', () => this.#engine.run(checkIntegrity, null));
-    if (problems !== null) this.#integrity = problems.length === 0;
-    for (const message of problems ?? []) {
-      const hint = 'Stop writing, keep the file as it is and restore the newest verified backup.';
-      examination.report('integrity', { code: 'CATALOG_CORRUPT', severity: 'fail', message, hint });
-    }
-    const violations = await examination.check('foreignKeys', () => this.#engine.run(checkForeignKeys, null));
-    if (violations === null) return;
-    this.#foreignKeys = violations === 0;
-    if (violations === 0) return;
-    examination.report('foreignKeys', {
-      code: 'CATALOG_CONFLICT',
-      severity: 'warn',
-      message: `${violations} rows name a row that does not exist`,
-      hint: 'They were left by another program; they harm nothing that is backed up since.',
+  /** Once a day, and not waited for: growth is told from the days before. */
+  #keepSizes({ sizes, files, freeBytes, stats }: Facts): void {
+    const { readOnly, recordSizes, logger } = this.#host;
+    const isDue = 'value' in sizes && sizes.value?.hasToday === false;
+    if (readOnly || stats.state !== 'open' || !isDue || !('value' in files) || !('value' in freeBytes)) return;
+    const { databaseBytes } = files.value;
+    recordSizes({ databaseBytes, freeDiskBytes: freeBytes.value }).catch((error: unknown) => {
+      if (!lacksConnection(error)) logger.warn({ err: error }, 'the sizes of the day could not be kept');
     });
   }
 }
+
+const givenUp = (): HealthIssue => ({
+  code: 'CATALOG_TIMEOUT',
+  severity: 'warn',
+  message: 'the examination was given up before it was finished',
+  hint: 'Its signal fired; what is not known is unknown.',
+});

@@ -4,6 +4,7 @@ import { catalogSchema } from './catalog-schema.ts';
 import { maintenanceSchema } from './maintenance-schema.ts';
 import type { Migration, MigrationStep } from './migration.ts';
 import { operationSchema } from './operation-schema.ts';
+import { quotaSchema } from './quota-schema.ts';
 import { reservationSchema } from './reservation-schema.ts';
 import { searchSchema } from './search-schema.ts';
 import { runningTotals } from './statistics-schema.ts';
@@ -16,6 +17,7 @@ const STEPS: readonly MigrationStep[] = [
   ...searchSchema,
   ...maintenanceSchema,
   ...operationSchema,
+  ...quotaSchema,
 ];
 
 export const MIGRATIONS: readonly Migration[] = STEPS.map((step, version) => ({ ...step, version }));

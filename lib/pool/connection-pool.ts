@@ -37,6 +37,8 @@ export const addStatements = (one: StatementFigures, other: StatementFigures): S
 export class ConnectionPool {
   readonly #pool: Pool<ThreadHandle | FailedOpening>;
   readonly #threads = new Set<ThreadHandle>();
+  /** Since when each connection has been out, by the monotonic clock. */
+  readonly #outSince = new Map<ThreadHandle, number>();
   readonly #bounds: PoolBounds;
   #opening: Promise<void> | undefined;
   #created = 0;
@@ -96,13 +98,17 @@ export class ConnectionPool {
     const opened = await this.#pool.acquire().catch((error: Error) => {
       throw this.#acquireError(error);
     });
-    if (opened instanceof ThreadHandle) return opened;
+    if (opened instanceof ThreadHandle) {
+      this.#outSince.set(opened, performance.now());
+      return opened;
+    }
     await this.#pool.destroy(opened);
     throw opened.reason;
   }
 
   /** Gives a connection back; one that can no longer be used is replaced at the next need. */
   async release(thread: ThreadHandle): Promise<void> {
+    this.#outSince.delete(thread);
     if (!this.#pool.isBorrowedResource(thread)) return; // taken away by abandon()
     if (thread.usable) await this.#pool.release(thread);
     else await this.#pool.destroy(thread);
@@ -118,12 +124,18 @@ export class ConnectionPool {
       idle: usable.length - busy,
       created: this.#created,
       lost: this.#lost,
+      longestMs: this.#longestMs(),
     };
   }
 
   /** Statements of all its connections, those that are gone included. */
   get statements(): StatementFigures {
     return [...this.#threads].reduce((sum, thread) => addStatements(sum, thread.statements), this.#retired);
+  }
+
+  #longestMs(): number {
+    const oldest = Math.min(...this.#outSince.values());
+    return Number.isFinite(oldest) ? performance.now() - oldest : 0;
   }
 
   get upkeep(): UpkeepFigures {
@@ -172,6 +184,7 @@ export class ConnectionPool {
 
   async #retire(opened: ThreadHandle | FailedOpening): Promise<void> {
     if (opened instanceof FailedOpening) return;
+    this.#outSince.delete(opened);
     await opened.close();
     if (this.#threads.delete(opened)) this.#retired = addStatements(this.#retired, opened.statements);
   }

@@ -105,16 +105,44 @@ export const indexState = procedure('search.indexState', 'read', function* (_: n
   return { waiting: found?.waiting ?? 0 };
 });
 
-/** Empties the index, whatever state it is in, and notes every file for it; searches look at the files until then. */
-export const emptyIndex = procedure('search.emptyIndex', 'write', function* (_: null): Steps<void> {
+function* empty(): Steps<void> {
   try {
     yield* run(sql`INSERT INTO search_index (search_index) VALUES ('delete-all')`);
   } catch (error) {
-    if (!(error instanceof DatabaseError) || !['CATALOG_CORRUPT', 'CATALOG_SQL'].includes(error.code)) throw error;
+    if (!isDamage(error)) throw error;
     yield* makeAgain();
   }
+  yield* run(sql`CREATE VIRTUAL TABLE IF NOT EXISTS search_vocabulary USING fts5vocab(search_index, row)`);
   yield* run(sql`INSERT INTO search_todo (FileRow) SELECT rowid FROM files
     WHERE rowid NOT IN (SELECT FileRow FROM search_todo)`);
+}
+
+/** Empties the index, whatever state it is in, and notes every file for it; searches look at the files until then. */
+export const emptyIndex = procedure('search.emptyIndex', 'write', function* (_: null): Steps<void> {
+  yield* empty();
+});
+
+const isDamage = (error: unknown) =>
+  error instanceof DatabaseError && ['CATALOG_CORRUPT', 'CATALOG_SQL'].includes(error.code);
+
+function* isSound(): Steps<boolean> {
+  try {
+    yield* one(sql`SELECT rowid FROM search_index WHERE search_index MATCH '"any"' LIMIT 1`);
+    yield* one(sql`SELECT term FROM search_vocabulary LIMIT 1`);
+    // Reads the whole index, and throws where its parts contradict each other.
+    yield* run(sql`INSERT INTO search_index (search_index) VALUES ('integrity-check')`);
+    return true;
+  } catch (error) {
+    if (isDamage(error)) return false;
+    throw error;
+  }
+}
+
+/** Empties the index if it cannot be relied on; how many were. A schema without one has none to mend. */
+export const mendIndex = procedure('search.mend', 'write', function* (_: null): Steps<{ searchIndexes: number }> {
+  if (!(yield* hasIndex()) || (yield* isSound())) return { searchIndexes: 0 };
+  yield* empty();
+  return { searchIndexes: 1 };
 });
 
 function* makeAgain(): Steps<void> {

@@ -60,6 +60,8 @@ export interface ConnectionFigures {
   readonly created: number;
   /** Connections that died and were, or will be, replaced. */
   readonly lost: number;
+  /** Milliseconds that the connection which is out longest has been out, for a batch or on loan; 0 when none is. */
+  readonly longestMs: number;
 }
 
 /** Statements that were executed. */

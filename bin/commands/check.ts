@@ -1,0 +1,69 @@
+/** `check`: looks at the whole file while it is in use; the exit code says whether it is sound. */
+import type { DatabaseManager, IntegrityReport } from '../../lib/index.ts';
+import { showCheck } from '../check-progress.ts';
+import type { Call, CommandSpec } from '../command.ts';
+import { FAILED } from '../errors.ts';
+import { formatCount, formatDuration } from '../format.ts';
+import { interruptible } from '../interrupt.ts';
+import { printJson, printLine, styled, tell } from '../output.ts';
+import { fields } from '../table.ts';
+
+interface CheckSettings {
+  readonly full?: boolean;
+}
+
+function describe({ ok, problems, foreignKeyViolations, full, durationMs }: IntegrityReport): string {
+  const facts = fields([
+    ['File', ok ? 'sound' : 'damaged'],
+    ['Checked', full ? 'completely' : 'every page, every index against its table, every foreign key'],
+    ['Took', formatDuration(durationMs)],
+    ['Rows that name a missing row', formatCount(foreignKeyViolations)],
+  ]);
+  return [facts, ...problems.map((problem) => `${styled('red', 'fail:')} ${problem}`)].join('\n');
+}
+
+function advise({ ok, foreignKeyViolations }: IntegrityReport): void {
+  if (!ok)
+    tell('Stop writing, keep the file as it is and restore the newest verified backup (`backup-catalog restore`).');
+  if (foreignKeyViolations) tell('`backup-catalog doctor --fix` puts aside rows that name a missing row.');
+}
+
+/** Checks until a signal stops it; undefined when one did. */
+async function check(db: DatabaseManager, { options, logger }: Call<CheckSettings>) {
+  const shown = showCheck(logger);
+  try {
+    return await interruptible(async (signal) => {
+      try {
+        return await db.maintenance.checkIntegrity({
+          full: options.full === true,
+          onProgress: shown.onProgress,
+          signal,
+        });
+      } catch (error) {
+        if (signal.aborted) return undefined;
+        throw error;
+      }
+    });
+  } finally {
+    shown.stop();
+  }
+}
+
+export const checkCommand: CommandSpec<CheckSettings> = {
+  name: 'check',
+  summary: 'Check the whole file, also while it is in use; exit code 1 when it is damaged',
+  example: 'check',
+  configure: (command) => command.option('--full', 'have SQLite check everything there is: about ten times as long'),
+  run: (call) =>
+    call.withCatalog(async (db) => {
+      const { result: report, stoppedBy } = await check(db, call);
+      if (report === undefined) {
+        tell('stopped: nothing is known');
+        return stoppedBy ?? FAILED;
+      }
+      if (call.json) printJson(report);
+      else printLine(describe(report));
+      if (!call.json) advise(report);
+      return report.ok ? 0 : FAILED;
+    }),
+};

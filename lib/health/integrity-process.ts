@@ -1,0 +1,117 @@
+/**
+ * The process that checks a database in use: it reads the file through SQLite, in one read transaction, beside the server
+ * that goes on working. A process of its own, because a check of a large or damaged file takes long and cannot be
+ * interrupted: this one can be ended. Prints a line of JSON for each step, and its findings last.
+ */
+import { writeSync } from 'node:fs';
+import Database from 'better-sqlite3';
+import { toWireError } from '../errors.ts';
+import type { IntegrityFindings, IntegrityLine, IntegrityOrder } from './integrity.ts';
+
+const MAX_PROBLEMS = 20; // the first ones tell what is wrong
+const BUSY_TIMEOUT_MS = 5_000;
+
+const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`;
+
+/** One look at the file; what it finds wrong, in words. */
+interface Look {
+  readonly step: string;
+  readonly find: () => string[];
+}
+
+interface IndexRow {
+  readonly table: string;
+  readonly index: string;
+}
+
+// A partial index holds fewer rows than its table, so the complete check alone judges it.
+const INDEXES = `SELECT t.name AS "table", i.name AS "index" FROM pragma_table_list t
+  JOIN pragma_index_list(t.name) i WHERE t.schema = 'main' AND t.type = 'table' AND t.wr = 0 AND i.partial = 0
+  ORDER BY t.name, i.name`;
+
+/** SQLite's own words for a damaged file; what else goes wrong is no property of the file. */
+const isDamage = (error: unknown): error is Error =>
+  error instanceof Error && 'code' in error && /^SQLITE_(?:CORRUPT|NOTADB)/.test(String(error.code));
+
+const pragma = (database: Database.Database, name: 'quick_check' | 'integrity_check') => (): string[] => {
+  const found = database.prepare(`PRAGMA ${name}(${MAX_PROBLEMS})`).pluck().all().map(String);
+  return found.filter((text) => text !== 'ok');
+};
+
+/** Compares the rows an index leads to with those of its table; `count(*)` would ignore which index is named. */
+function indexLooks(database: Database.Database): Look[] {
+  const rows = new Map<string, number>();
+  const sum = (table: string, how: string) =>
+    Number(
+      database
+        .prepare(`SELECT coalesce(sum(1), 0) FROM ${quoted(table)} ${how}`)
+        .pluck()
+        .get(),
+    );
+  const rowsOf = (table: string): number => {
+    const known = rows.get(table) ?? sum(table, 'NOT INDEXED');
+    rows.set(table, known);
+    return known;
+  };
+  return (database.prepare(INDEXES).all() as IndexRow[]).map(({ table, index }) => ({
+    step: `index ${index}`,
+    find: () => {
+      const [inTable, inIndex] = [rowsOf(table), sum(table, `INDEXED BY ${quoted(index)}`)];
+      return inTable === inIndex ? [] : [`the index ${index} leads to ${inIndex} rows, ${table} has ${inTable}`];
+    },
+  }));
+}
+
+function looksAt(database: Database.Database, kind: IntegrityOrder['kind']): Look[] {
+  if (kind === 'full') return [{ step: 'integrity', find: pragma(database, 'integrity_check') }];
+  return [{ step: 'pages', find: pragma(database, 'quick_check') }, ...indexLooks(database)];
+}
+
+const send = (line: IntegrityLine): void => void writeSync(1, `${JSON.stringify(line)}\n`);
+
+function violationsIn(database: Database.Database): number {
+  return Number(database.prepare('SELECT count(*) FROM pragma_foreign_key_check').pluck().get());
+}
+
+function check(database: Database.Database, kind: IntegrityOrder['kind']): IntegrityFindings {
+  const problems: string[] = [];
+  const guarded = <Found>(find: () => Found, otherwise: Found): Found => {
+    try {
+      return find();
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      problems.push(error.message);
+      return otherwise;
+    }
+  };
+  const looks = guarded(() => looksAt(database, kind), []);
+  const total = looks.length + 1;
+  for (const [done, { step, find }] of looks.entries()) {
+    send({ step, done, total });
+    problems.push(...guarded(find, []));
+  }
+  send({ step: 'foreign keys', done: looks.length, total });
+  const foreignKeyViolations = guarded<number | null>(() => violationsIn(database), null);
+  send({ step: 'foreign keys', done: total, total });
+  return { problems: [...new Set(problems)], foreignKeyViolations };
+}
+
+function carryOut({ database: path, kind }: IntegrityOrder): IntegrityLine {
+  try {
+    const database = new Database(path, { readonly: true, fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
+    try {
+      database.pragma('trusted_schema = OFF');
+      database.pragma('cell_size_check = ON');
+      // One snapshot: what others commit meanwhile makes no index differ from its table.
+      database.exec('BEGIN');
+      return { findings: check(database, kind) };
+    } finally {
+      database.close();
+    }
+  } catch (error) {
+    if (isDamage(error)) return { findings: { problems: [error.message], foreignKeyViolations: null } };
+    return { error: toWireError(error) };
+  }
+}
+
+send(carryOut(JSON.parse(process.argv[2] ?? '')));
