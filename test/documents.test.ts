@@ -21,7 +21,7 @@ import { runScript, runToEnd } from './fixtures/process.ts';
 
 t.setTimeout(120_000); // a dozen processes, on a machine that may be busy
 
-const { DatabaseManager, ERROR_CODES, OPTIONS } = catalog;
+const { DatabaseManager, ERROR_CODES, HEALTH_CHECKS, HEALTH_CODES, OPTIONS, THRESHOLDS } = catalog;
 const README = readProjectFile('README.md');
 const API = readProjectFile('docs/API.md');
 
@@ -114,6 +114,34 @@ t.test("README's tables are those of the library", async (t) => {
       hint,
     ]),
     'errors',
+  );
+
+  t.same(
+    tableRows(section(README, '### Thresholds')),
+    THRESHOLDS.map(({ threshold, default: value, unit, description }) => [
+      asCode(threshold),
+      value === null ? 'never' : asCode(String(value)),
+      unit,
+      description,
+    ]),
+    'thresholds',
+  );
+});
+
+t.test('the checks and codes of health in docs/API.md are those of the library', async (t) => {
+  const health = section(API, '## Health');
+  t.same(
+    tableRows(health),
+    Object.entries(HEALTH_CHECKS).map(([name, { about, unit, json }]) => [
+      asCode(name),
+      about,
+      unit ?? '–',
+      asCode(json),
+    ]),
+  );
+  t.same(
+    tableRows(health.split('or one of these')[1] ?? ''),
+    Object.entries(HEALTH_CODES).map(([code, when]) => [asCode(code), when]),
   );
 });
 

@@ -771,6 +771,7 @@ t.test('every key is there in every state, and only what the contract names fail
       reads: work,
       writes: work,
       leases: fc.constant({ active: 0, granted: 0, expired: 0 }),
+      statements: fc.constant({ found: 0, prepared: 0 }),
       upkeep: fc.record({ failures: fc.nat({ max: 1 }), lastError: fc.constantFrom(null, 'words') }),
     }),
     schema: known(fc.record({ tables: count, indexes: count, bytes: count, pages: count, freePages: count })),
