@@ -5,7 +5,7 @@
  * 'backup-catalog'.
  */
 import Fastify from 'fastify';
-import { DatabaseManager } from '../lib/index.ts';
+import { DatabaseManager, toHealthJson } from '../lib/index.ts';
 
 const HEALTH_JSON = 'application/health+json';
 const PROMETHEUS_TEXT = 'text/plain; version=0.0.4; charset=utf-8';
@@ -23,7 +23,7 @@ function monitoringOf(db: DatabaseManager) {
     return reply
       .code(report.status === 'fail' ? 503 : 200)
       .type(HEALTH_JSON)
-      .send(JSON.stringify(report));
+      .send(toHealthJson(report));
   });
 
   // Always 200: a catalogue that is down tells so by catalog_up 0.

@@ -126,7 +126,7 @@ t.test('examples/monitoring.ts', async (t) => {
   t.same(JSON.parse(live.text), { status: 'pass' });
   const ready = await ask('/readyz');
   t.match(ready, { status: 200, type: HEALTH });
-  t.match(JSON.parse(ready.text), { status: /^(?:pass|warn)$/ });
+  t.match(JSON.parse(ready.text), { status: /^(?:pass|warn)$/, version: /^\d/, checks: { 'database:size': [{}] } });
   t.match(await ask('/metrics'), { status: 200, type: 'text/plain; version=0.0.4; charset=utf-8' });
   const up = async () =>
     parseExposition((await ask('/metrics')).text)

@@ -137,29 +137,34 @@ t.test('metrics tell what was done', async (t) => {
   t.ok((seriesOf(found, 'catalog_disk_free_bytes') ?? 0) > 0);
 });
 
-t.test('backups and drills are told, and what other programs wrote into the history is not', async (t) => {
+t.test('backups, drills and checks are told, and what other programs wrote into the history is not', async (t) => {
   const db = await open(t);
   const none = await answered(db);
   t.equal(none.get('catalog_maintenance_success_timestamp_seconds')?.series.size, 0, 'never: no value, not 0');
   t.equal(none.get('catalog_backup_bytes')?.series.size, 0);
   const backup = await db.backups.create();
   await db.backups.drill();
+  await db.maintenance.checkIntegrity();
   await t.rejects(db.backups.create({ signal: AbortSignal.abort(new RangeError('no')) }), RangeError);
   await db.execute(
     "INSERT INTO maintenance_history (Kind, StartedAt, DurationMs, Succeeded) VALUES ('mine', '', 1, 1)",
   );
   const found = await answered(db, 'catalog_backup_bytes');
-  const rows = await db.query(
-    'SELECT Kind AS kind, StartedAt AS at, DurationMs AS ms FROM maintenance_history WHERE Succeeded = 1 AND StartedAt > 0',
-  );
-  const [backupRow, drillRow] = rows as [{ at: string; ms: number }, { at: string; ms: number }];
+  const rows = (await db.query(
+    "SELECT Kind AS kind, StartedAt AS at, DurationMs AS ms FROM maintenance_history WHERE Succeeded = 1 AND Kind <> 'mine'",
+  )) as { kind: string; at: string; ms: number }[];
+  t.same(rows.map(({ kind }) => kind).sort(), ['backup', 'check', 'drill', 'foreign-keys']);
   const timestamp = 'catalog_maintenance_success_timestamp_seconds';
   const duration = 'catalog_maintenance_success_duration_seconds';
-  t.same(Object.fromEntries(found.get(timestamp)?.series ?? []), {
-    [`${timestamp}{kind="drill"}`]: Date.parse(drillRow.at) / 1_000,
-    [`${timestamp}{kind="backup"}`]: Date.parse(backupRow.at) / 1_000,
-  });
-  t.equal(seriesOf(found, `${duration}{kind="backup"}`), backupRow.ms / 1_000);
+  t.same(
+    Object.fromEntries([...(found.get(timestamp)?.series ?? []), ...(found.get(duration)?.series ?? [])]),
+    Object.fromEntries(
+      rows.flatMap(({ kind, at, ms }) => [
+        [`${timestamp}{kind="${kind}"}`, Date.parse(at) / 1_000],
+        [`${duration}{kind="${kind}"}`, ms / 1_000],
+      ]),
+    ),
+  );
   t.equal(seriesOf(found, 'catalog_maintenance_failed{kind="drill"}'), 0);
   t.equal(seriesOf(found, 'catalog_backup_bytes'), backup.bytes);
   rmSync(backup.path);

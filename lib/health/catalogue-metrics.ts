@@ -1,5 +1,5 @@
 /** Metrics of the catalogue itself: what it holds, its files, and what was done for it. Absent while it cannot be asked. */
-import type { MaintenanceKind } from '../core/maintenance-history.ts';
+import { MAINTENANCE_KINDS } from '../core/maintenance-history.ts';
 import { counter, each, gauge, known, type Metric, type MetricFacts, type Sample } from './metric-facts.ts';
 import { type CatalogueFigures, type MaintenanceFigures, QUOTA_USES } from './metrics-procedures.ts';
 
@@ -15,7 +15,7 @@ const told =
 const number = (value: (catalogue: CatalogueFigures) => number | null) => told((catalogue) => known(value(catalogue)));
 
 /** Work that is told of; what other programs wrote into the history is not. */
-const KINDS: readonly string[] = ['backup', 'drill', 'restore'] satisfies MaintenanceKind[];
+const KINDS: readonly string[] = MAINTENANCE_KINDS;
 
 /** A value of the newest row of each kind, of those rows that count. */
 const newest = (counts: (row: MaintenanceFigures) => boolean, value: (row: MaintenanceFigures) => number) =>

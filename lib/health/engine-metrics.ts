@@ -91,6 +91,12 @@ export const ENGINE_METRICS: readonly Metric[] = [
       { labels: { role, state: 'idle' }, value: stats[role].idle },
     ]),
   ),
+  gauge(
+    'catalog_oldest_reader_seconds',
+    'How long the reading connection that is out longest has been: it keeps the log from shrinking',
+    [],
+    ({ stats }) => known(stats.readers.longestMs / 1_000),
+  ),
   gauge('catalog_connections_limit', 'Connections there may be', ['role'], ({ stats }) =>
     each('role', { readers: stats.readers.size, writers: stats.writers.size }),
   ),
