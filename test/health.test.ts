@@ -2,7 +2,7 @@
 import { deepStrictEqual, ok as isTrue } from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -57,7 +57,8 @@ const codes = ({ issues }: HealthReport) => issues.map(({ code }) => code);
 async function open(t: Test, options: CatalogOptions = {}) {
   const database = options.database ?? join(t.testdir(), 'catalogue.db');
   const db = await DatabaseManager.open({
-    poolSize: 3,
+    poolSize: 2,
+    durability: 'normal',
     procedureModules: [PROCEDURES],
     defaultQuotaBytes: null,
     ...options,
@@ -68,11 +69,21 @@ async function open(t: Test, options: CatalogOptions = {}) {
   return { db, database };
 }
 
-async function filled(t: Test, options: CatalogOptions = {}, files = 20) {
-  const opened = await open(t, options);
-  const { id: clientId } = await opened.db.clients.save({ name: 'laptop' });
-  await save(opened.db, clientId, files);
-  return { ...opened, clientId };
+/** A catalogue of twenty files, made once and copied: making one takes longer than most of what is tried on it. */
+const template = { path: join(t.testdir(), 'template.db'), clientId: '' };
+
+t.before(async () => {
+  await using db = await DatabaseManager.open({ database: template.path, defaultQuotaBytes: null });
+  template.clientId = (await db.clients.save({ name: 'laptop' })).id;
+  await save(db, template.clientId, 20);
+});
+
+async function filled(t: Test, options: CatalogOptions = {}) {
+  const database = options.database ?? join(t.testdir(), 'catalogue.db');
+  copyFileSync(template.path, database);
+  chmodSync(database, 0o600);
+  const opened = await open(t, { ...options, database });
+  return { ...opened, clientId: template.clientId };
 }
 
 const save = (db: DatabaseManager, clientId: string, count: number, name = 'a') =>
@@ -195,21 +206,22 @@ t.test('backups and restores: what is overdue is told, of a new catalogue from w
 });
 
 t.test('transfers, quotas and free pages', async (t) => {
-  const { db, clientId } = await filled(t, {}, 9);
+  const { db, clientId } = await filled(t);
+  await save(db, clientId, 7, 'more');
   const failure = (n: number) => db.files.recordFailure({ clientId, fileName: `${n}.txt`, reason: 'broken' });
-  await failure(1);
-  t.match(await healthOf(db), { issues: [], checks: { transfers: { observedValue: 0.1 } } }, 'one of ten is not over');
-  await failure(2);
-  t.match(await healthOf(db), { issues: [{ code: 'HEALTH_TRANSFERS_FAILING', message: /^2 of 11 / }] });
+  for (const n of [1, 2, 3]) await failure(n);
+  t.match(await healthOf(db), { issues: [], checks: { transfers: { observedValue: 0.1 } } }, '3 of 30 are not over');
+  await failure(4);
+  t.match(await healthOf(db), { issues: [{ code: 'HEALTH_TRANSFERS_FAILING', message: /^4 of 31 / }] });
   await db.execute('UPDATE transfer_stats SET Date = ?', [ago(1 * DAY_MS).slice(0, 10)]);
   t.same(codes(await healthOf(db)), ['HEALTH_TRANSFERS_FAILING'], 'yesterday counts');
   await db.execute('UPDATE transfer_stats SET Date = ?', [ago(2 * DAY_MS).slice(0, 10)]);
   t.same(codes(await healthOf(db)), [], 'the day before does not');
 
   const quota = (quotaBytes: number | null) => db.quotas.set(clientId, { quotaBytes });
-  await quota(113);
-  t.same(codes(await healthOf(db)), [], '90 of 113 bytes are used, below 0.8');
-  await quota(112);
+  await quota(338);
+  t.same(codes(await healthOf(db)), [], '270 of 338 bytes are used, below 0.8');
+  await quota(337);
   t.match(await healthOf(db), { issues: [{ code: 'HEALTH_QUOTA_WARNING' }], checks: { quotas: { observedValue: 1 } } });
   await quota(50);
   t.same(codes(await healthOf(db)), ['HEALTH_QUOTA_WARNING'], 'over the limit as well');
@@ -226,7 +238,8 @@ t.test('transfers, quotas and free pages', async (t) => {
 });
 
 t.test('growth is a rate, from the last day that was measured', async (t) => {
-  const { db, database, clientId } = await filled(t, { thresholds: { growthFromBytes: 100_000 } }, 2_000);
+  const { db, database, clientId } = await filled(t);
+  await save(db, clientId, 2_000, 'many');
   await db.close();
   const again = await open(t, { database, thresholds: { growthFromBytes: 100_000 } });
   const bytes = Number((await healthOf(again.db)).databaseBytes);
@@ -250,7 +263,6 @@ t.test('growth is a rate, from the last day that was measured', async (t) => {
   const small = await healthOf(usual.db);
   t.same(codes(small), [], 'a small one may grow as it likes');
   t.ok(Number(small.checks.growth.observedValue) > 1);
-  t.ok(clientId);
 });
 
 t.test('disk, log, readers and queue: each over its bound and within', async (t) => {
@@ -329,12 +341,12 @@ t.test('audits: what the last one found stays until it is mended', async (t) => 
 });
 
 t.test('file modes and migrations', async (t) => {
-  const { db, database } = await filled(t);
+  const { db, database } = await filled(t, { migrationBackup: false, migrationValidation: false });
   chmodSync(database, 0o640);
   t.match(await healthOf(db), { issues: [{ code: 'HEALTH_FILE_MODE', message: /catalogue\.db \(640\)/ }] });
   chmodSync(database, 0o600);
   t.same(codes(await healthOf(db)), []);
-  for (const to of [LATEST_VERSION - 1, 12, 6, 3, 0]) {
+  for (const to of [LATEST_VERSION - 1, 12, 5, 0]) {
     await db.migrations.down({ to });
     const report = await healthOf(db);
     t.match(report, { status: 'warn', checks: { migrations: { observedValue: LATEST_VERSION - to } } }, `at ${to}`);
@@ -358,8 +370,7 @@ t.test('the search index: behind, emptied, gone; doctor and repair make it anew'
   const found = async (opened: DatabaseManager) => (await opened.files.search({ term: 'srv' })).total;
   const spoil = {
     emptied: "INSERT INTO search_index (search_index) VALUES ('delete-all'); DELETE FROM search_todo",
-    'without its table': 'DROP TABLE search_index',
-    'without its vocabulary': 'DROP TABLE search_vocabulary',
+    'without its tables': 'DROP TABLE search_vocabulary; DROP TABLE search_index',
     'in pieces': 'UPDATE search_index_data SET block = randomblob(60); DELETE FROM search_todo',
   };
   const issue = { code: 'HEALTH_SEARCH_INDEX', severity: 'warn', message: /of no use/ } as const;
@@ -489,7 +500,6 @@ t.test('rows that name nothing are told until they are mended', async (t) => {
 
 t.test('an index that lacks rows is found by the routine check; what the complete one found stays', async (t) => {
   const { db, database } = await filled(t);
-  await db.backups.create();
   const { path } = await db.backups.create();
   await db.close();
   behindItsBack(database, (raw) => {
@@ -521,7 +531,6 @@ t.test('an index that lacks rows is found by the routine check; what the complet
   t.match(await healthOf(again.db), { status: 'fail', integrityCheck: false, issues: [found] }, 'it survives a reopen');
   await again.db.backups.restore(path);
   t.match(await healthOf(again.db), { status: 'pass', integrityCheck: true }, 'a restore is checked completely');
-  t.match(await healthOf(again.db, { full: true }), { status: 'pass', integrityCheck: true });
 });
 
 t.test('a locked file', async (t) => {
@@ -584,7 +593,7 @@ t.test('an exhausted pool, and a writer that is held', async (t) => {
 });
 
 t.test('calls that were refused are told, and not for ever', async (t) => {
-  const { db } = await filled(t, { poolSize: 2, queueLimit: 12 }, 5);
+  const { db } = await filled(t, { queueLimit: 12 });
   const asked = await Promise.allSettled(Array.from({ length: 40 }, () => db.query('SELECT 1')));
   const refused = asked.filter(({ status }) => status === 'rejected').length;
   t.ok(refused > 0);
@@ -876,26 +885,17 @@ t.test('check, health and doctor on the command line', async (t) => {
   const { db, database } = await filled(t);
   await db.close();
   const ask = (...args: string[]) => cli([...args, '--database', database]);
-  t.match(await ask('check'), { code: 0, stdout: /^File +sound\n/, stderr: '' });
+  const logged = await ask('check', '--log-level', 'debug');
+  t.match(logged, { code: 0, stdout: /^File +sound\n/ });
+  t.match(logged.stderr, /"step":"index idx_files_filename","done":\d+,"total":\d+/, 'no bar without a terminal');
   const json = await ask('check', '--full', '--json');
   t.match(JSON.parse(json.stdout), { ok: true, full: true, foreignKeyViolations: 0 });
-  const logged = await ask('check', '--log-level', 'debug');
-  t.match(
-    logged.stderr,
-    /"step":"index idx_files_filename","done":\d+,"total":\d+/,
-    'no bar where there is no terminal',
-  );
-  const health = await ask('health', '--full');
-  t.match(health, {
-    code: 0,
-    stdout: /^Status +pass\n[\s\S]*\nintegrity +pass +\d+ s\n[\s\S]*\nfileModes +pass +0600\n$/,
-  });
   chmodSync(database, 0o644);
-  t.match(await ask('health'), { code: 0, stdout: /^Status +warn\n[\s\S]*\nwarn: others may read or write/ });
-  chmodSync(database, 0o600);
+  const health = await ask('health', '--full');
+  t.match(health, { code: 0, stdout: /^Status +warn\n[\s\S]*\nintegrity +pass +\d+ s\n[\s\S]*\nfileModes +warn / });
+  t.match(health.stdout, /\nwarn: others may read or write .*catalogue\.db \(644\).*chmod 600/);
   behindItsBack(database, (raw) => raw.exec('DELETE FROM clients'));
   t.match(await ask('check'), { code: 0, stdout: /missing row +[1-9]/, stderr: /doctor --fix/ });
-  behindItsBack(database, (raw) => raw.pragma('wal_checkpoint(TRUNCATE)'));
   await peer(t, 'damage', database, '2', '3', '4').ended;
   t.match(await ask('check'), { code: 1 });
 });
