@@ -301,20 +301,6 @@ t.test('the writer answers the first reads, unless it is busy or they may take l
   t.equal(await engine.run(q.readerThread, null), reader, 'and the writer is left alone');
 });
 
-t.test('half of the callers ask again before the others hear, and their batch is under way then', async (t) => {
-  const engine = await withTables(t, { poolSize: 2 });
-  await engine.run(q.loneReaderThread, null);
-  const { rounds } = engine.stats().reads;
-  const told: string[] = [];
-  const caller = async (name: string) => {
-    await engine.run(p.counted, name);
-    told.push(`${name} hears in batch ${engine.stats().reads.rounds - rounds}`);
-    await engine.run(p.counted, name);
-  };
-  await Promise.all(['a', 'b', 'c', 'd'].map(caller));
-  t.same(told, ['a hears in batch 1', 'b hears in batch 1', 'c hears in batch 2', 'd hears in batch 2']);
-});
-
 t.test('reads that take long keep none of the others waiting, as long as there are readers', async (t) => {
   const engine = await withTables(t, { poolSize: 4 });
   await engine.run(q.loneReaderThread, null);

@@ -182,13 +182,17 @@ t.test('a restore goes back whichever part fails, before or after it has done it
   );
   const between = 'saved by another between the swap and the going back';
   const failure = new Error('not healthy');
-  const health = async () => {
+  let swaps = 0;
+  const swap: RestoreParts['swap'] = async (source, whileLocked) => {
+    await parts.swap(source, whileLocked);
+    swaps += 1;
+    if (swaps > 1) return;
     const other = new Database(database);
     other.prepare('UPDATE files SET PathName = ? WHERE rowid = (SELECT min(rowid) FROM files)').run(between);
     other.close();
     throw failure;
   };
-  await t.rejects(restoreLive(host, path, {}, { ...parts, health }), failure);
+  await t.rejects(restoreLive(host, path, {}, { ...parts, swap }), failure);
   t.same(content(), expected, 'the catalogue is as it was');
   const aside = readdirSync(backups).filter((name) => /failed-restore.*\.db$/.test(name) && !made.includes(name));
   t.equal(aside.length, 1);

@@ -124,7 +124,8 @@ export class Dispatcher {
     const answers = await this.#send(thread, tickets);
     await pool.release(thread);
     this.#atWork -= 1;
-    await this.#settle(tickets, answers);
+    this.#pump();
+    this.#settle(tickets, answers);
     this.#pump();
   }
 
@@ -172,30 +173,17 @@ export class Dispatcher {
     return answers;
   }
 
-  /**
-   * Tells the callers. Where nobody else waits, half of them hear first, so that what those ask for next is worked on
-   * while the others hear; where somebody does, that is on its way already.
-   */
-  async #settle(tickets: readonly Ticket[], answers: readonly Answer[]): Promise<void> {
-    const half = this.#kind === 'batch' && this.#queue.length === 0 ? Math.ceil(tickets.length / 2) : tickets.length;
-    this.#pump();
-    this.#tell(tickets, answers, 0, half);
-    if (half === tickets.length) return;
-    await new Promise(setImmediate);
-    this.#tell(tickets, answers, half, tickets.length);
-  }
-
-  #tell(tickets: readonly Ticket[], answers: readonly Answer[], from: number, to: number): void {
+  #settle(tickets: readonly Ticket[], answers: readonly Answer[]): void {
     const now = performance.now(); // once for all: asking costs more than counting
-    for (let position = from; position < to; position += 1) {
-      const { call, since, resolve, reject } = tickets[position] as Ticket;
+    for (const [position, { call, since, resolve, reject }] of tickets.entries()) {
       const answer = answers[position] as Answer;
-      if ('lost' in answer) reject(answer.lost);
-      else {
-        this.#log.answered(call[0], INTENT[this.#kind], answer.ok, now - since);
-        if (answer.ok) resolve(answer.value);
-        else reject(reviveError(answer.error));
+      if ('lost' in answer) {
+        reject(answer.lost);
+        continue;
       }
+      this.#log.answered(call[0], INTENT[this.#kind], answer.ok, now - since);
+      if (answer.ok) resolve(answer.value);
+      else reject(reviveError(answer.error));
     }
   }
 }
