@@ -72,6 +72,12 @@ export class DatabaseError extends Error {
     this.retryable = options.retryable ?? ERROR_CODES[code].retryable;
     this.hint = options.hint ?? ERROR_CODES[code].hint;
   }
+
+  /** What `JSON.stringify` shows: code, message, retryable, hint and the error's own fields; no stack and no cause. */
+  toJSON(): Record<string, unknown> {
+    const { code, message, retryable, hint } = this;
+    return { code, message, retryable, hint, ...plainFields(this) };
+  }
 }
 
 /** What was wrong with an input: the field's name, what came (never the content of a key) and what is accepted. */
@@ -128,6 +134,17 @@ export interface QuotaFigures {
   readonly requestedBytes: number;
 }
 
+const QUOTA_HINTS = {
+  tooLarge: "More than the client's whole quota: raise it.",
+  reserved: "Wait for the uploads under way, whose reservations hold the room, or raise the client's quota.",
+};
+
+/** What helps: it may be that no pruning ever makes room, or that none is needed. */
+function quotaHint({ quotaBytes, usedBytes, requestedBytes }: QuotaFigures): string {
+  if (requestedBytes > quotaBytes) return QUOTA_HINTS.tooLarge;
+  return usedBytes + requestedBytes <= quotaBytes ? QUOTA_HINTS.reserved : ERROR_CODES.CATALOG_QUOTA_EXCEEDED.hint;
+}
+
 /** A save that would exceed the client's quota; nothing was written. */
 export class QuotaExceededError extends DatabaseError {
   override name = 'QuotaExceededError';
@@ -142,7 +159,7 @@ export class QuotaExceededError extends DatabaseError {
     super(
       'CATALOG_QUOTA_EXCEEDED',
       `${requestedBytes} bytes do not fit: ${usedBytes} of ${quotaBytes} bytes are used${reserved}`,
-      options,
+      { hint: quotaHint(figures), ...options },
     );
     this.quotaBytes = quotaBytes;
     this.usedBytes = usedBytes;

@@ -4,7 +4,7 @@ import { now } from './core/dates.ts';
 import { auditRecord, recordMaintenance } from './core/maintenance-history.ts';
 import { Health } from './health/health.ts';
 import { Integrity } from './health/integrity.ts';
-import { statusOf } from './migrations/journal.ts';
+import { standingOf } from './migrations/journal.ts';
 import { schemaState } from './migrations/schema-state.ts';
 import type { ModuleContext } from './modules.ts';
 import type { OpenedFile } from './opening.ts';
@@ -27,7 +27,7 @@ export function createHealth({ engine, options, logger }: OpenedFile, integrity:
     thresholds,
     integrity,
     logger: logger.child({ module: 'health' }),
-    pendingMigrations: async (call) => statusOf((await engine.run(schemaState, null, call)).journal).pending.length,
+    standing: async (call) => standingOf(await engine.run(schemaState, null, call)),
     recordSizes: async (sizes) => {
       const measuredAt = now();
       const day = { date: measuredAt.slice(0, 10), measuredAt, storageBytes: null };

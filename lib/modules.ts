@@ -8,6 +8,9 @@ import type { AuditOutcome } from './core/maintenance-history.ts';
 import { createRawSql, type RawSql } from './core/raw-sql.ts';
 import type { Stored } from './core/save-file.ts';
 import { createVersions, type Versions } from './core/versions.ts';
+import { DatabaseError } from './errors.ts';
+import { standingOf } from './migrations/journal.ts';
+import { schemaState } from './migrations/schema-state.ts';
 import { createQuotas, type Quotas } from './quota/quotas.ts';
 import { createSearch, type Search } from './search/search.ts';
 import type { CallOptions, Executor } from './sql/engine.ts';
@@ -51,20 +54,41 @@ async function audited<Result>(
   return result;
 }
 
+/** The error itself, or that the schema was changed under an open catalogue, where that is why. */
+async function explained(error: unknown, executor: Executor): Promise<unknown> {
+  if (!(error instanceof DatabaseError) || error.code !== 'CATALOG_SQL') return error;
+  const state = await executor.run(schemaState, null).catch(() => undefined); // then the error itself says most
+  const problem = state === undefined ? undefined : standingOf(state).problem;
+  if (problem === undefined) return error;
+  return new DatabaseError(problem.code, problem.message, { hint: problem.hint, cause: error });
+}
+
+/** Runs procedures of this library: no statement of theirs is wrong on the schema they were written for. */
+const explaining = (executor: Executor): Executor => ({
+  run: async (procedure, input, options) => {
+    try {
+      return await executor.run(procedure, input, options);
+    } catch (error) {
+      throw await explained(error, executor);
+    }
+  },
+});
+
 /** Every module over one executor; each call's options are checked before anything is queued. */
 export function createModules(executor: Executor, context: ModuleContext): CatalogModules {
   const checked: Executor = {
     run: async (procedure, input, options) => executor.run(procedure, input, checkCallOptions(options)),
   };
-  const quotas = createQuotas(checked, context.onSaved);
-  const analytics = createAnalytics(checked, context);
+  const ours = explaining(checked);
+  const quotas = createQuotas(ours, context.onSaved);
+  const analytics = createAnalytics(ours, context);
   const keep = (outcome: AuditOutcome) => context.onAudited(executor, outcome);
   return {
     ...createRawSql(checked),
-    clients: createClients(checked, context.defaultQuotaBytes),
-    files: { ...createFiles(checked, context.onSaved), ...createSearch(checked) },
-    versions: createVersions(checked),
-    categories: createCategories(checked),
+    clients: createClients(ours, context.defaultQuotaBytes),
+    files: { ...createFiles(ours, context.onSaved), ...createSearch(ours) },
+    versions: createVersions(ours),
+    categories: createCategories(ours),
     quotas: {
       ...quotas,
       audit: (options) =>

@@ -19,6 +19,9 @@ export interface OptionRow {
   readonly acceptedText?: string;
   readonly description: string;
   readonly accepts: (value: unknown) => boolean;
+  /** Of an array of things: what each has to be, and how that is told. */
+  readonly acceptsElement?: (value: unknown) => boolean;
+  readonly acceptedElement?: string;
   /** Reads the text of an environment variable or flag. */
   readonly parse: (text: string) => unknown;
   /** Makes what is used of what was given, where that is more than a check. @throws {ValidationError} naming the part */
@@ -256,6 +259,8 @@ export const OPTIONS: readonly OptionRow[] = [
     description: 'modules whose exported procedures the catalogue can run',
     accepted: 'an array of absolute URLs, such as new URL("./sessions.js", import.meta.url)',
     accepts: (value) => Array.isArray(value) && value.every(isUrl),
+    acceptsElement: isUrl,
+    acceptedElement: 'an absolute URL, such as new URL("./sessions.js", import.meta.url)',
     parse: asText,
   },
   {

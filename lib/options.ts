@@ -13,7 +13,16 @@ function resolveOne(row: OptionRow, given: unknown, environment: NodeJS.ProcessE
   if (given === undefined && variable !== undefined && variable !== '') return fromVariable(row, variable);
   const value = given === undefined ? row.default : given;
   if (row.accepts(value)) return row.complete === undefined ? value : row.complete(value);
+  refuseElement(row, value);
   throw new ValidationError({ field: row.option, received: describe(value), accepted: row.accepted });
+}
+
+/** @throws {ValidationError} for the first element of an array that is not accepted, naming its place */
+function refuseElement({ option, acceptsElement, acceptedElement = '' }: OptionRow, value: unknown): void {
+  if (acceptsElement === undefined || !Array.isArray(value)) return;
+  const place = value.findIndex((element) => !acceptsElement(element));
+  const received = describe(value[place]);
+  throw new ValidationError({ field: `${option}[${place}]`, received, accepted: acceptedElement });
 }
 
 function fromVariable(
@@ -43,9 +52,12 @@ export function resolveOptions(
   return Object.freeze(Object.fromEntries(values));
 }
 
+/** What other libraries, and the Python server, call the path of the database. */
+const NAMES_OF_DATABASE: ReadonlySet<string> = new Set(['path', 'file', 'filename', 'db', 'db_name', 'dbname']);
+
 function refuseUnknown(key: string, names: readonly string[]): void {
   if (names.includes(key)) return;
-  const meant = nearest(key, names);
+  const meant = NAMES_OF_DATABASE.has(key.toLowerCase()) ? 'database' : nearest(key, names);
   const hint = meant === undefined ? {} : { hint: `Did you mean ${meant}?` };
   throw new ValidationError(
     { field: key, received: 'an unknown option', accepted: `one of ${names.join(', ')}` },

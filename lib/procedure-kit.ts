@@ -1,5 +1,5 @@
 /** What a module of own procedures needs: the entry point `backup-catalog/procedure`, light enough for every thread. */
-export { checkId, idBytes, newId } from './core/ids.ts';
+export { checkedIdBytes as idBytes, checkId, newId } from './core/ids.ts';
 export * from './errors.ts';
 export type { Dialect } from './sql/dialect.ts';
 export {

@@ -79,7 +79,7 @@ async function inPlaceOf(
     try {
       await file.engine.lend('write', async (connection) => {
         await assertHealthy(connection, ready);
-        const durationMs = performance.now() - start;
+        const durationMs = Math.round(performance.now() - start);
         await connection.run(recordMaintenance, { kind: 'restore', startedAt, durationMs, ok: true, detail: from });
       });
     } finally {
@@ -90,7 +90,7 @@ async function inPlaceOf(
     throw error;
   }
   const { databaseId, schemaVersion, counts } = ready;
-  const durationMs = performance.now() - start;
+  const durationMs = Math.round(performance.now() - start);
   return { path: from, manifest, databaseId, schemaVersion, counts, safetyCopy: null, damaged, durationMs };
 }
 

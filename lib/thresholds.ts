@@ -180,7 +180,7 @@ function readOne({ threshold, default: usual, nullable }: ThresholdRow, value: u
  * @throws {ValidationError} for a name that is not in the table (naming the nearest that is) or a value not accepted
  */
 export function resolveThresholds(given: unknown): Thresholds {
-  const values = checkObject(given, 'thresholds', NAMES);
+  const values = checkObject(given, 'thresholds', NAMES, 'thresholds.');
   const rows = THRESHOLDS.map((row) => [row.threshold, readOne(row, values[row.threshold])]);
   return Object.freeze(Object.fromEntries(rows));
 }

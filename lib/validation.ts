@@ -44,17 +44,36 @@ export function refuseSecret(field: string, value: unknown, accepted: string): n
 /** Whether an optional value was left out; null counts as left out. */
 export const isAbsent = (value: unknown): value is null | undefined => value === undefined || value === null;
 
-/** The key a person probably meant. */
-export function nearest(key: string, known: readonly string[]): string | undefined {
-  const ranked = known.map((name) => ({ name, far: distance(key.toLowerCase(), name.toLowerCase()) }));
-  return ranked.filter(({ far }) => far <= 3).sort((a, b) => a.far - b.far)[0]?.name;
+const LEAST_PART = 3; // letters of a name that say something: `id` is in half of all words
+
+/** Whether one may have been meant by the other: a third of the letters differ at most, or one is a part of the other. */
+function isNear(given: string, name: string, far: number): boolean {
+  const [short, long] = given.length < name.length ? [given, name] : [name, given];
+  return far * 3 <= long.length || (short.length >= LEAST_PART && long.includes(short));
 }
 
-/** @throws {ValidationError} when the value is no plain object, or has a key that is not known */
-export function checkObject(value: unknown, field: string, known: ReadonlySet<string>): Record<string, unknown> {
+/** The key a person probably meant. */
+export function nearest(key: string, known: readonly string[]): string | undefined {
+  const given = key.toLowerCase();
+  const ranked = known.map((name) => ({ name, far: distance(given, name.toLowerCase()) }));
+  return ranked.filter(({ name, far }) => isNear(given, name.toLowerCase(), far)).sort((a, b) => a.far - b.far)[0]
+    ?.name;
+}
+
+/**
+ * An object with known keys only. The `field` of an error is a key as the caller wrote it, known or not; of objects inside
+ * others with `prefix` in front.
+ * @throws {ValidationError} when the value is no plain object, or has a key that is not known
+ */
+export function checkObject(
+  value: unknown,
+  field: string,
+  known: ReadonlySet<string>,
+  prefix = '',
+): Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return refuse(field, value, 'an object');
   for (const key of Object.keys(value)) {
-    if (!known.has(key)) throw unknownKey(`${field}.${key}`, key, [...known]);
+    if (!known.has(key)) throw unknownKey(`${prefix}${key}`, key, [...known]);
   }
   return value as Record<string, unknown>;
 }

@@ -224,11 +224,12 @@ t.test('a file that cannot be opened is a typed failure at once, and nothing run
   await t.rejects(open('empty.db', { procedureModules: ['file:///nowhere.ts'] }), {
     code: 'CATALOG_VALIDATION',
     field: 'procedureModules',
+    received: /^the module file:\/\/\/nowhere\.ts, which cannot be imported: Cannot find module/,
   });
   const thrower = 'data:text/javascript,throw "a bare text"';
   await t.rejects(open('empty.db', { procedureModules: [thrower] }), {
     name: 'ValidationError',
-    received: 'a bare text',
+    received: `the module ${thrower}, which cannot be imported: a bare text`,
   });
   const function_ = (() => 1) as unknown as string;
   await t.rejects(open('empty.db', { procedureModules: [function_] }), { name: 'DataCloneError' });

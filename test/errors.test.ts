@@ -73,11 +73,32 @@ t.test('every class is the same on the other side of a thread, and a real error 
   }
 });
 
+t.test('as JSON an error shows what it says of itself, and neither stack nor cause', async (t) => {
+  const cause = new Error('inner');
+  const error = new errors.ValidationError({ field: 'size', received: 'number -1', accepted: 'bytes' }, { cause });
+  const json = {
+    code: 'CATALOG_VALIDATION',
+    message: 'size: got number -1; accepted: bytes',
+    retryable: false,
+    hint: ERROR_CODES.CATALOG_VALIDATION.hint,
+    field: 'size',
+    received: 'number -1',
+    accepted: 'bytes',
+  };
+  t.same(JSON.parse(JSON.stringify(error)), json);
+  t.same(JSON.parse(JSON.stringify(thereAndBack(error))), json, 'on the other side of a thread as well');
+});
+
 t.test('messages say what happened, with the figures', async (t) => {
   const quota = (reservedBytes: number) =>
     new errors.QuotaExceededError({ quotaBytes: 10, usedBytes: 7, reservedBytes, requestedBytes: 4 }).message;
   t.equal(quota(0), '4 bytes do not fit: 7 of 10 bytes are used');
   t.equal(quota(2), '4 bytes do not fit: 7 of 10 bytes are used and 2 reserved');
+  const hint = (usedBytes: number, requestedBytes: number) =>
+    new errors.QuotaExceededError({ quotaBytes: 10, usedBytes, reservedBytes: 5, requestedBytes }).hint;
+  t.match(hint(0, 11), /^More than the client's whole quota/);
+  t.match(hint(2, 8), /^Wait for the uploads under way/);
+  t.equal(hint(2, 9), ERROR_CODES.CATALOG_QUOTA_EXCEEDED.hint);
   t.equal(EXAMPLES['ValidationError']?.message, 'size: got number -1; accepted: bytes');
   t.equal(EXAMPLES['DuplicateClientError']?.message, 'the client name "näme \\"quoted\\"" is taken');
   t.equal(EXAMPLES['NotFoundError']?.message, 'client ab does not exist');

@@ -121,17 +121,17 @@ t.test('a misspelt key is refused, and the nearest named', async (t) => {
   const check = (file: object, options: object = {}) => checkFile(file as FileInput, options);
   t.throws(() => check({ ...SMALLEST, filename: 'x' }), {
     ...refused,
-    field: 'file.filename',
+    field: 'filename',
     hint: 'Did you mean fileName?',
   });
   t.throws(() => check({ ...SMALLEST, colour: 'x' }), {
     ...refused,
-    field: 'file.colour',
+    field: 'colour',
     accepted: /^one of id, clientId, /,
   });
   t.throws(() => check(SMALLEST, { operationID: 'x' }), {
     ...refused,
-    field: 'options.operationID',
+    field: 'operationID',
     hint: 'Did you mean operationId?',
   });
   for (const file of [undefined, null, [], 'x', () => SMALLEST])
@@ -200,7 +200,7 @@ t.test('a page has 1 to 1000 rows, and begins where its cursor says', async (t) 
   for (const limit of [0, 1_001, -1, 1.5, '10', null]) {
     t.throws(() => checkPage({ limit } as PageOptions, 'list', 1), { ...refused, field: 'limit' });
   }
-  t.throws(() => checkPage({ offset: 5 } as PageOptions, 'list', 1), { ...refused, field: 'page.offset' });
+  t.throws(() => checkPage({ offset: 5 } as PageOptions, 'list', 1), { ...refused, field: 'offset' });
   t.throws(() => checkPage({ signal: {} } as PageOptions, 'list', 1), { ...refused, field: 'signal' });
   t.throws(() => checkPage(null as unknown as PageOptions, 'list', 1), { ...refused, field: 'page' });
 });

@@ -353,7 +353,23 @@ t.test('file modes and migrations', async (t) => {
     // What went leaves its pages behind.
     const others = codes(report).filter((code) => code !== 'HEALTH_FREE_PAGES');
     t.same(others, ['CATALOG_MIGRATION_PENDING'], `at ${to} nothing else is wrong`);
+    t.match(report.issues[0], {
+      message: new RegExp(`at version ${to} of ${LATEST_VERSION}`),
+      hint: /close the catalogue/,
+    });
   }
+  const pending = { code: 'CATALOG_MIGRATION_PENDING', cause: { code: 'CATALOG_SQL' }, hint: /open it again/ };
+  await t.rejects(db.files.count(), pending, 'no statement of ours is wrong');
+  await t.rejects(
+    db.transaction((tx) => tx.quotas.list()),
+    pending,
+  );
+  await t.rejects(db.query('SELECT * FROM none'), { code: 'CATALOG_SQL', hint: /^Correct the statement/ });
+  const short = await healthCheck(db);
+  t.match(short, { status: 'warn', totalFiles: null, issues: [{ code: 'CATALOG_MIGRATION_PENDING' }] });
+  behindItsBack(database, (raw) => raw.exec('ALTER TABLE files RENAME TO elsewhere'));
+  t.match(await healthOf(db), { status: 'fail', issues: [{ code: 'CATALOG_CORRUPT', message: /own tables/ }] });
+  behindItsBack(database, (raw) => raw.exec('ALTER TABLE elsewhere RENAME TO files'));
   await db.migrations.up();
   t.match((await healthOf(db)).checks, { migrations: { status: 'pass' }, quotas: { status: 'pass' } });
 });
@@ -458,7 +474,7 @@ t.test('a check that is given up, late, or asked wrongly leaves no verdict', asy
   await t.rejects(db.maintenance.checkIntegrity({ onProgress: thrown }), { message: 'the listener' });
   await t.rejects(db.maintenance.checkIntegrity({ ful: true } as never), {
     code: 'CATALOG_VALIDATION',
-    field: 'options.ful',
+    field: 'ful',
   });
   await t.rejects(db.maintenance.checkIntegrity({ onProgress: 5 } as never), {
     code: 'CATALOG_VALIDATION',
@@ -788,7 +804,13 @@ t.test('every key is there in every state, and only what the contract names fail
     schema: known(fc.record({ tables: count, indexes: count, bytes: count, pages: count, freePages: count })),
     writer: known(fc.constant(null)),
     history: known(fc.option(fc.record({ succeeded: each, latest: each, createdAt: fc.option(date) }))),
-    pending: known(count),
+    standing: known(
+      fc.record({
+        pending: count,
+        problem: fc.constantFrom(undefined, new DatabaseError('CATALOG_MIGRATION_PENDING', 'words')),
+        isReadable: fc.boolean(),
+      }),
+    ),
     quotas: known(fc.option(count)),
     transfers: known(fc.option(fc.record({ attempts: count, failed: count }))),
     sizes: known(

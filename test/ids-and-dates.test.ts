@@ -3,7 +3,7 @@ import { deepStrictEqual, strictEqual } from 'node:assert/strict';
 import fc from 'fast-check';
 import t from 'tap';
 import { checkDate, dateOut, dayOf, now } from '../lib/core/dates.ts';
-import { checkId, idBytes, newId } from '../lib/core/ids.ts';
+import { checkedIdBytes, checkId, idBytes, newId } from '../lib/core/ids.ts';
 import { ValidationError } from '../lib/errors.ts';
 import { holds } from './fixtures/property.ts';
 
@@ -32,8 +32,16 @@ t.test('an id is 32 lower-case hex digits, in whichever form it came', async (t)
   for (const form of bad) t.throws(() => checkId(form, 'clientId'), { ...refused, field: 'clientId' });
   const property = fc.property(fc.uint8Array({ minLength: 16, maxLength: 16 }), (bytes) => {
     deepStrictEqual(Uint8Array.from(idBytes(checkId(bytes, 'id'))), bytes);
+    deepStrictEqual(Uint8Array.from(checkedIdBytes(bytes)), bytes);
   });
   await holds(t, property);
+});
+
+t.test('what is no id is never bound as one', async (t) => {
+  for (const none of ['', 'ab', `${ID}0`, ID.replace('0', 'x'), null, undefined, 5, new Uint8Array(15)]) {
+    t.throws(() => checkedIdBytes(none as string), { ...refused, field: 'id' }, String(none));
+  }
+  t.equal(checkedIdBytes(ID).toString('hex'), ID);
 });
 
 t.test('a new id is always greater than the one before, and tells its time', async (t) => {

@@ -76,7 +76,7 @@ const EXPECTED: Readonly<Record<keyof CatalogOptions, Expected>> = {
   procedureModules: {
     default: [],
     good: [[], [new URL('file:///a.js')], ['file:///a.js', 'data:text/javascript,']],
-    bad: ['file:///a.js', ['./a.js'], [5], null, {}],
+    bad: ['file:///a.js', null, {}],
   },
   thresholds: {
     default: Object.fromEntries(THRESHOLDS.map(({ threshold, default: usual }) => [threshold, usual])),
@@ -233,6 +233,22 @@ t.test('each kind of text is read as its option needs it', async (t) => {
   t.same(parsed('database', ' a ', ''), [' a ', '']);
 });
 
+t.test('a module that is no URL is named by its place', async (t) => {
+  const accepted = /^an absolute URL, such as /;
+  for (const [bad, received] of [
+    ['./a.js', '"./a.js"'],
+    [5, 'number 5'],
+  ]) {
+    const modules = ['file:///a.js', bad];
+    t.throws(() => resolveAny({ procedureModules: modules }), {
+      ...problem,
+      field: 'procedureModules[1]',
+      received,
+      accepted,
+    });
+  }
+});
+
 t.test('a key that is no option is refused, and the nearest option named', async (t) => {
   const meant = { poolsize: 'poolSize', databse: 'database', durabilty: 'durability', readonly: 'readOnly' };
   for (const [key, option] of Object.entries(meant)) {
@@ -241,8 +257,18 @@ t.test('a key that is no option is refused, and the nearest option named', async
   for (const option of Object.keys(EXPECTED)) {
     t.throws(() => resolveAny({ [`${option}x`]: 1 }), { ...problem, hint: `Did you mean ${option}?` });
   }
-  const far = { ...problem, field: 'db_name', accepted: /^one of database, create, /, hint: /^Correct the value/ };
-  t.throws(() => resolveAny({ db_name: 'x' }), far);
+  for (const [key, hint] of [
+    ['db_name', 'Did you mean database?'],
+    ['quota', 'Did you mean defaultQuotaBytes?'],
+    ['wal', /^Correct the value/],
+  ] as const) {
+    t.throws(() => resolveAny({ [key]: 'x' }), {
+      ...problem,
+      field: key,
+      accepted: /^one of database, create, /,
+      hint,
+    });
+  }
   t.throws(() => resolveAny({ database: 'x', use_pool: true }), { ...problem, field: 'use_pool' });
 });
 
@@ -270,7 +296,7 @@ t.test(
         deepStrictEqual(resolveAny({ [name]: value })[name as 'database'], completed);
       } catch (error) {
         if (!(error instanceof ValidationError)) throw error;
-        strictEqual(error.field.split('.')[0], name);
+        strictEqual(error.field.split(/[.[]/)[0], name);
         strictEqual(error.received.length < 100, true);
       }
     });

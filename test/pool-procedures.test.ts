@@ -114,6 +114,12 @@ t.test('an engine loads procedures that are seldom called at the first call of o
   await engine.run(p.createTables, null);
   t.match(await engine.run(q.execute, "INSERT INTO notes VALUES (1, 'late')"), { changes: 1 });
   t.match(await engine.run(q.query, { text: 'SELECT text FROM notes' }), { rows: [['late']] });
+  await t.rejects(engine.run(p.changeNotes, undefined as unknown as string), {
+    code: 'CATALOG_VALIDATION',
+    field: 'sql',
+    received: 'undefined as value 1 of 1 in UPDATE notes SET text = ?',
+  });
+  t.same(await engine.run(p.listNotes, null), [{ id: 1, text: 'late' }], 'nothing that nobody wrote is stored');
   await t.rejects(engine.run(p.unknownTo('read'), null), { code: 'CATALOG_SQL', message: /is not registered/ });
   t.equal(new LateRegistry(createRegistry([p])).get(q.execute.name), undefined, 'nothing more is known');
 });

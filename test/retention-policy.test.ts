@@ -165,8 +165,8 @@ t.test('a policy that is empty, misspelt or out of bounds is refused by name', (
   for (const empty of [{}, { keepLast: 0 }, { keepLast: null, keepWithin: '0d' }, { keepWithin: 0, keepDaily: 0 }]) {
     refused(empty, { field: 'policy', received: /empty/, accepted: /keepLast.*keepWithin/ });
   }
-  refused({ keepLasts: 1 }, { field: 'policy.keepLasts', hint: 'Did you mean keepLast?' });
-  refused({ keepTags: 1, keepLast: 1 }, { field: 'policy.keepTags' });
+  refused({ keepLasts: 1 }, { field: 'keepLasts', hint: 'Did you mean keepLast?' });
+  refused({ keepTags: 1, keepLast: 1 }, { field: 'keepTags' });
   for (const count of [-2, 0.5, '7', Number.NaN, 2 ** 31, true]) refused({ keepDaily: count }, { field: 'keepDaily' });
   for (const span of [
     '',

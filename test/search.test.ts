@@ -369,11 +369,13 @@ t.test('what no filter can be is refused by name', async (t) => {
     [{ limit: 0 }, 'limit'],
     [{ limit: 1_001 }, 'limit'],
     [{ cursor: 'x' }, 'cursor'],
-    [{ terms: 'x' }, 'filter.terms'],
+    [{ terms: 'x' }, 'terms'],
   ];
   for (const [filter, field] of refused) {
     await t.rejects(db.files.search(filter as never), { code: 'CATALOG_VALIDATION', field }, JSON.stringify(filter));
   }
+  await t.rejects(db.files.search({ dateTo: '2026-02-30' }), { received: '"2026-02-30"' }, 'as it came');
+  await t.rejects(db.files.search({ size: 5 } as never), { hint: 'Did you mean minSize?' });
   const { nextCursor: cursor } = await db.files.search({ sort: 'size', limit: 1 });
   await t.rejects(
     db.files.search({ sort: 'size', order: 'desc', cursor }),

@@ -44,8 +44,13 @@ const WORDS: Readonly<Record<keyof RepairCounts, readonly [one: string, many: st
   staleIndexRows: ['entry of the search index names no file', 'entries of the search index name no file'],
 };
 
+/** What is nobody's fault, and goes by itself. */
+const NOTES: Readonly<Partial<Record<string, string>>> = { expiredReservations: 'The next reservation removes them.' };
+
+const isFault = ([kind, rows]: readonly [string, number]) => rows > 0 && NOTES[kind] === undefined;
+
 const isSound = ({ schema, health, repair, fixed }: Findings) =>
-  schema.ok && health.status !== 'fail' && (fixed || Object.values(repair).every((rows) => rows === 0));
+  schema.ok && health.status !== 'fail' && (fixed || !Object.entries(repair).some(isFault));
 
 function describeAdoption({ adoptedAt, timeZone, counts }: AdoptionReport): string[] {
   const kinds = Object.entries(counts).map(([kind, rows]) => `${kind} ${rows}`);
@@ -60,7 +65,10 @@ function describe(findings: Findings): string {
     .filter(([, count]) => count > 0)
     .map(([kind, count]) => {
       const [one, many] = WORDS[kind as keyof RepairCounts] ?? [kind, kind];
-      return `${fixed ? styled('green', 'mended:') : styled('yellow', 'found:')} ${formatNumberOf(count, one, many)}.`;
+      const text = `${formatNumberOf(count, one, many)}.`;
+      if (fixed) return `${styled('green', 'mended:')} ${text}`;
+      const note = NOTES[kind];
+      return note === undefined ? `${styled('yellow', 'found:')} ${text}` : `note: ${text} ${note}`;
     });
   const found = [...problems, ...issues, ...rows];
   return [...schema.adoptions.flatMap(describeAdoption), ...(found.length === 0 ? ['Nothing is wrong.'] : found)].join(

@@ -50,7 +50,7 @@ export async function drillBackup(
     path,
     ...outcome,
     startedAt,
-    durationMs: performance.now() - start,
+    durationMs: Math.round(performance.now() - start),
   });
   try {
     await mkdir(folder, { mode: 0o700 });

@@ -127,7 +127,7 @@ class Restore {
       const { signal } = this.#options;
       const safety = await engine.suspendWrites((lend) => this.#exchange(stage, from, ready, lend), { signal });
       const { databaseId, schemaVersion, counts } = ready;
-      const durationMs = performance.now() - this.#start;
+      const durationMs = Math.round(performance.now() - this.#start);
       return { path: from, manifest, databaseId, schemaVersion, counts, safetyCopy: safety, damaged: [], durationMs };
     } finally {
       await removeDatabase(stage);
@@ -159,7 +159,7 @@ class Restore {
       this.#tell('health');
       await lend(async (connection) => {
         await this.#parts.health(connection, ready);
-        const durationMs = performance.now() - this.#start;
+        const durationMs = Math.round(performance.now() - this.#start);
         await connection.run(recordMaintenance, {
           kind: 'restore',
           startedAt: this.#startedAt,

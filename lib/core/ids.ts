@@ -24,8 +24,11 @@ export function checkId(value: unknown, field: string): string {
   return isBinary ? Buffer.from(value).toString('hex') : refuse(field, value, ACCEPTED);
 }
 
-/** An id as a statement binds it. */
+/** An id that was checked, or read from a table, as a statement binds it: other programs store ids of any length. */
 export const idBytes = (id: string): Buffer => Buffer.from(id, 'hex');
+
+/** Any accepted form of an id as a statement binds it. @throws {ValidationError} for anything that is none */
+export const checkedIdBytes = (id: IdInput): Buffer => idBytes(checkId(id, 'id'));
 
 const RANDOM_IDS = 256; // asking the system for 16 random bytes at a time is most of what an id costs
 

@@ -4,7 +4,7 @@
  */
 import type { Case } from './case.ts';
 import { dayAt } from './facts.ts';
-import { exceeds, found, inWords, judge, pass, percent, UNKNOWN, type Verdict, warning } from './judging.ts';
+import { exceeds, failure, found, inWords, judge, pass, percent, UNKNOWN, type Verdict, warning } from './judging.ts';
 import { checkDatabase, checkPool, checkWriter } from './liveness.ts';
 import type { HealthCheckName } from './report.ts';
 import { checkAudit, checkBackup, checkForeignKeys, checkIntegrity, checkRestore } from './upkeep-checks.ts';
@@ -43,11 +43,14 @@ function checkDisk({ facts, thresholds }: Case): Verdict {
 }
 
 function checkMigrations({ facts }: Case): Verdict {
-  return judge(facts.pending, (pending) => {
-    if (pending === 0) return pass(0);
-    const message = `${pending} migrations are pending`;
-    const hint = 'Run them (CLI: `migrate`), or open the catalogue again.';
-    return found(pending, warning('CATALOG_MIGRATION_PENDING', message, hint));
+  return judge(facts.standing, ({ pending, problem, isReadable }) => {
+    if (!isReadable) {
+      const hint = 'Another program took them away: restore the newest verified backup.';
+      return found(pending, failure('CATALOG_CORRUPT', "the catalogue's own tables are not there", hint));
+    }
+    if (problem === undefined) return pass(pending);
+    const { code, message, hint } = problem;
+    return found(pending, warning(code, message, hint));
   });
 }
 

@@ -5,6 +5,7 @@
 import { stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type MaintenanceState, maintenanceState } from '../core/maintenance-history.ts';
+import type { DatabaseError } from '../errors.ts';
 import type { CallOptions, Engine, EngineStats } from '../sql/engine.ts';
 import {
   probeWriter,
@@ -36,6 +37,16 @@ export interface FileFigures {
   readonly open: string[];
 }
 
+/** Where the schema stands. */
+export interface SchemaStanding {
+  /** Migrations of this release that are not applied. */
+  readonly pending: number;
+  /** What is wrong with that; undefined where nothing is. */
+  readonly problem: DatabaseError | undefined;
+  /** Whether the tables are there without which nothing of the catalogue can be read. */
+  readonly isReadable: boolean;
+}
+
 /** Everything health judges. */
 export interface Facts {
   /** When it was asked, in milliseconds since the epoch. */
@@ -44,7 +55,7 @@ export interface Facts {
   readonly schema: Known<SchemaFigures>;
   readonly writer: Known<null>;
   readonly history: Known<MaintenanceState | null>;
-  readonly pending: Known<number>;
+  readonly standing: Known<SchemaStanding>;
   readonly quotas: Known<number | null>;
   readonly transfers: Known<TransferFigures | null>;
   readonly sizes: Known<SizeFigures | null>;
@@ -58,8 +69,8 @@ export interface FactSource {
   readonly engine: Engine;
   readonly database: string;
   readonly readOnly: boolean;
-  /** Asks for the number of migrations that are pending. */
-  readonly pendingMigrations: (options: CallOptions) => Promise<number>;
+  /** Asks where the schema stands. */
+  readonly standing: (options: CallOptions) => Promise<SchemaStanding>;
 }
 
 const DAY_MS = 86_400_000;
@@ -108,15 +119,15 @@ class Asking {
   }
 }
 
-/** Asks one question until a deadline; null where no answer came. Never throws. */
+/** Asks one question until a deadline. Never throws. */
 export async function askWithin<Value>(
   deadlineMs: number,
   question: (options: CallOptions) => Promise<Value>,
-): Promise<Value | null> {
+): Promise<Known<Value>> {
   const asking = new Asking(deadlineMs, undefined);
   const known = await asking.ask(question);
   asking.stop();
-  return 'value' in known ? known.value : null;
+  return known;
 }
 
 const isMissing = (error: unknown) => error instanceof Error && 'code' in error && error.code === 'ENOENT';
@@ -153,18 +164,18 @@ async function freeBytesOf(database: string): Promise<number> {
 
 /** Everything at once; answers at the deadline, or when the signal fires, with what is known by then. */
 export async function gatherFacts(
-  { engine, database, readOnly, pendingMigrations }: FactSource,
+  { engine, database, readOnly, standing: askStanding }: FactSource,
   { deadlineMs, searchBacklog }: { readonly deadlineMs: number; readonly searchBacklog: number },
   signal?: AbortSignal,
 ): Promise<Facts> {
   const at = Date.now();
   const stats = engine.stats();
   const asking = new Asking(deadlineMs, signal);
-  const [schema, writer, history, pending, quotas, transfers, sizes, search, files, freeBytes] = await Promise.all([
+  const [schema, writer, history, standing, quotas, transfers, sizes, search, files, freeBytes] = await Promise.all([
     asking.ask((options) => engine.run(schemaFigures, null, options)),
     asking.ask(async (options) => (readOnly ? null : engine.run(probeWriter, null, options))),
     asking.ask((options) => engine.run(maintenanceState, null, options)),
-    asking.ask(pendingMigrations),
+    asking.ask(askStanding),
     asking.ask((options) => engine.run(warnedClients, null, options)),
     asking.ask((options) => engine.run(transfersSince, dayAt(at - DAY_MS), options)),
     asking.ask((options) => engine.run(sizesBefore, dayAt(at), options)),
@@ -173,5 +184,5 @@ export async function gatherFacts(
     asking.ask(() => freeBytesOf(database)),
   ]);
   asking.stop();
-  return { at, stats, schema, writer, history, pending, quotas, transfers, sizes, search, files, freeBytes };
+  return { at, stats, schema, writer, history, standing, quotas, transfers, sizes, search, files, freeBytes };
 }

@@ -1,8 +1,15 @@
 /** `healthCheck(db)`: the short report that monitoring asks for, with every key in every state. */
 import type { CallOptions } from '../sql/engine.ts';
-import { askWithin } from './facts.ts';
+import { askWithin, type Known } from './facts.ts';
 import { HEALTH_DEADLINE_MS } from './health.ts';
-import type { HealthIssue, HealthOptions, HealthReport, HealthStatus } from './report.ts';
+import {
+  type HealthIssue,
+  type HealthOptions,
+  type HealthReport,
+  type HealthStatus,
+  issueOf,
+  worst,
+} from './report.ts';
 
 /** What {@link healthCheck} needs of a catalogue. */
 export interface Examinable {
@@ -24,20 +31,48 @@ export interface HealthCheck {
 
 const BYTES_PER_MB = 1024 * 1024;
 
+const answerOf = (known: Known<number>): number | null => ('value' in known ? known.value : null);
+
+/** Why a total is not known; undefined where it is. */
+function issueOfTotal(what: string, known: Known<number>): HealthIssue | undefined {
+  if ('value' in known) return undefined;
+  if ('error' in known) {
+    const issue = issueOf(known.error);
+    return { ...issue, message: `the ${what} could not be counted: ${issue.message}` };
+  }
+  const message = `the ${what} could not be counted within ${HEALTH_DEADLINE_MS} ms`;
+  return { code: 'CATALOG_TIMEOUT', severity: 'warn', message, hint: 'Look again: the catalogue is very busy.' };
+}
+
+/** Codes of calls that did not come to their turn: one of them is enough. */
+const BUSY: ReadonlySet<string> = new Set(['CATALOG_TIMEOUT', 'CATALOG_POOL_EXHAUSTED', 'CATALOG_BUSY']);
+
+const tellsSame = (told: string, code: string) => told === code || (BUSY.has(told) && BUSY.has(code));
+
 /** Never throws, and answers as soon as `health` does; what cannot be found out is null. */
 export async function healthCheck(db: Examinable, options?: HealthOptions): Promise<HealthCheck> {
-  const [report, totalClients, totalFiles] = await Promise.all([
+  const [report, clients, files] = await Promise.all([
     db.health(options),
     askWithin(HEALTH_DEADLINE_MS, (call) => db.clients.count(call)),
     askWithin(HEALTH_DEADLINE_MS, (call) => db.files.count(call)),
   ]);
+  const issues = [...report.issues];
+  for (const [what, total] of [
+    ['clients', clients],
+    ['files', files],
+  ] as const) {
+    const issue = issueOfTotal(what, total);
+    // What the report tells already says why the total is not known.
+    if (issue !== undefined && !issues.some(({ code }) => tellsSame(code, issue.code))) issues.push(issue);
+  }
+  const status = worst(issues);
   return {
-    status: report.status,
-    databaseHealthy: report.status !== 'fail',
+    status,
+    databaseHealthy: status !== 'fail',
     connectionPoolOk: report.connectionPoolHealthy,
     databaseSizeMb: report.databaseBytes === null ? null : report.databaseBytes / BYTES_PER_MB,
-    totalClients,
-    totalFiles,
-    issues: report.issues,
+    totalClients: answerOf(clients),
+    totalFiles: answerOf(files),
+    issues,
   };
 }

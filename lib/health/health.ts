@@ -69,9 +69,14 @@ function readOptions(options: unknown): Wanted {
     const full = optional(given['full'], (value) => checkBoolean(value, 'full')) ?? false;
     return { full, signal: checkSignal(given['signal']), issues: [] };
   } catch (error) {
-    return { full: false, signal: undefined, issues: [issueOf(error)] };
+    return { full: false, signal: undefined, issues: [ofTheCall(issueOf(error))] };
   }
 }
+
+const ofTheCall = (issue: HealthIssue): HealthIssue => ({
+  ...issue,
+  hint: `${issue.hint} The call is at fault, not the catalogue.`,
+});
 
 const isFailure = ({ severity }: HealthIssue) => severity === 'fail';
 

@@ -155,7 +155,7 @@ export class Integrity {
     const [startedAt, start] = [now(), performance.now()];
     const order: IntegrityOrder = { database, kind: full ? 'full' : 'routine' };
     const { problems, foreignKeyViolations } = await runProcess(order, { deadlineMs, onProgress, signal });
-    const durationMs = performance.now() - start;
+    const durationMs = Math.round(performance.now() - start);
     const ok = problems.length === 0;
     const record = { startedAt, durationMs };
     await this.#record({ ...record, kind: full ? 'integrity' : 'check', ok, detail: problems.join('; ') || null });

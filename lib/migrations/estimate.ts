@@ -63,7 +63,7 @@ function planOne(migration: Migration, direction: Direction, measured: Measured,
   const { version, name, cost, loses } = migration;
   const rows = cost === undefined ? 0 : (measured.rows[cost.table] ?? 0);
   const each = direction === 'up' ? cost?.upMicroseconds : cost?.downMicroseconds;
-  const estimatedMs = (rows * (each ?? 0) * factor) / MICROSECONDS_PER_MS;
+  const estimatedMs = Math.round((rows * (each ?? 0) * factor) / MICROSECONDS_PER_MS);
   return { version, name, rows, estimatedMs, loses: direction === 'down' ? (loses ?? null) : null };
 }
 
@@ -80,7 +80,7 @@ export function estimate(migrations: readonly Migration[], direction: Direction,
   const touches = planned.some(({ rows }) => rows > 0);
   return {
     migrations: planned,
-    estimatedMs: planned.reduce((sum, { estimatedMs }) => sum + estimatedMs, 0) + megabytes * around * factor,
+    estimatedMs: planned.reduce((sum, { estimatedMs }) => sum + estimatedMs, Math.round(megabytes * around * factor)),
     growthBytes: touches ? Math.ceil(measured.databaseBytes * LOG_FACTOR + added) : 0,
   };
 }

@@ -1,5 +1,12 @@
 /** How a file's schema stands to this release, by its journal. */
-import { type JournalRow, type KnownChecksums, lacksJournal, type SchemaState } from './journal-check.ts';
+import { DatabaseError } from '../errors.ts';
+import {
+  type JournalRow,
+  journalProblems,
+  type KnownChecksums,
+  lacksJournal,
+  type SchemaState,
+} from './journal-check.ts';
 import { checksumOf } from './migration.ts';
 import { LATEST_VERSION, MIGRATIONS } from './migration-list.ts';
 
@@ -35,6 +42,34 @@ export function statusOf(journal: readonly JournalRow[]): MigrationStatus {
     latest: LATEST_VERSION,
     pending: MIGRATIONS.filter(({ version }) => version > current).map(({ version, name }) => ({ version, name })),
     applied: journal.map(({ version, name, appliedAt }) => ({ version, name, appliedAt })),
+  };
+}
+
+/** Where the schema of an open catalogue stands. */
+export interface Standing {
+  /** Migrations of this release that are not applied. */
+  readonly pending: number;
+  /** Why statements of this release may fail on it; undefined where they do not. */
+  readonly problem: DatabaseError | undefined;
+  /** Whether the tables are there without which nothing of the catalogue can be read. */
+  readonly isReadable: boolean;
+}
+
+/** It was up to date when it was opened, so somebody has changed it since. */
+function movedTo({ current, latest, pending }: MigrationStatus): DatabaseError {
+  const message = `the schema is at version ${current} of ${latest}, ${pending.length} of its migrations were taken back`;
+  const hint = `Another process took it to version ${current} meanwhile: close the catalogue and open it again.`;
+  return new DatabaseError('CATALOG_MIGRATION_PENDING', message, { hint });
+}
+
+/** Where the schema of an open catalogue stands. */
+export function standingOf({ tables, journal }: SchemaState): Standing {
+  const status = statusOf(journal);
+  const newer = journalProblems(journal, KNOWN).find(({ code }) => code === 'CATALOG_SCHEMA_NEWER');
+  return {
+    pending: status.pending.length,
+    problem: status.pending.length > 0 ? movedTo(status) : newer,
+    isReadable: ['clients', 'files'].every((table) => tables.includes(table)),
   };
 }
 

@@ -120,7 +120,7 @@ export class MigrationRun {
   }
 
   #tell(progress: Omit<MigrationProgress, 'elapsedMs'>): void {
-    this.#settings.onProgress?.({ ...progress, elapsedMs: performance.now() - this.#start });
+    this.#settings.onProgress?.({ ...progress, elapsedMs: Math.round(performance.now() - this.#start) });
   }
 }
 

@@ -65,7 +65,7 @@ async function measure(host: MigratorHost, copy: string, options: ChangeOptions)
     const schema = new SchemaChange({ ...host, engine, database: copy, rules });
     const start = performance.now();
     const { from, to, migrations, counts } = await schema.change('up', options.to ?? LATEST_VERSION, options);
-    const migrationMs = performance.now() - start;
+    const migrationMs = Math.round(performance.now() - start);
     await watch.look();
     const { problems } = await verifySchema(engine);
     return { from, to, migrations, counts, migrationMs, bytesBefore, problems, peakWalBytes: watch.peak };
@@ -86,7 +86,7 @@ export async function rehearse(host: MigratorHost, options: ChangeOptions): Prom
   try {
     const start = performance.now();
     await takeSnapshot(database, copy, { free });
-    const copyMs = performance.now() - start;
+    const copyMs = Math.round(performance.now() - start);
     const measured = await measure(host, copy, options);
     return { ...measured, copyMs, bytesAfter: await databaseBytes(copy) };
   } finally {

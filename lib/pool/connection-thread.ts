@@ -78,14 +78,31 @@ function closeThread(): void {
   port?.close();
 }
 
+function refuseModules(received: string, accepted: string, cause: unknown): never {
+  throw new ValidationError({ field: 'procedureModules', received, accepted }, { cause });
+}
+
+const reasonOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
+
+const MAX_SHOWN = 200; // characters: a data: URL holds the whole module
+
+/** @throws {ValidationError} for a module that cannot be imported */
+async function load(url: string): Promise<object> {
+  try {
+    return (await import(url)) as object;
+  } catch (error) {
+    const received = `the module ${url.slice(0, MAX_SHOWN)}, which cannot be imported: ${reasonOf(error)}`;
+    return refuseModules(received, 'URLs of modules that can be imported', error);
+  }
+}
+
 /** @throws {ValidationError} for a module that cannot be imported, or a name that two procedures have */
 async function loadProcedures(): Promise<Registry> {
+  const modules = await Promise.all(settings.procedureModules.map(load));
   try {
-    return createRegistry(await Promise.all(settings.procedureModules.map((url): Promise<object> => import(url))));
+    return createRegistry(modules);
   } catch (error) {
-    const accepted = 'URLs of modules that can be imported, each procedure with a name of its own';
-    const received = error instanceof Error ? error.message : String(error);
-    throw new ValidationError({ field: 'procedureModules', received, accepted }, { cause: error });
+    return refuseModules(reasonOf(error), 'procedures with a name of their own each', error);
   }
 }
 

@@ -37,7 +37,7 @@ export async function prepareDatabaseFile(
   if (!rules.allowRollbackJournal) await refuseNetwork(path, fileSystemOf);
   if (!rules.readOnly) await refuseLeftLog(path, rules.create);
   const created = rules.create && !rules.readOnly && (await createPrivate(path));
-  if (!created) await assertRegularFile(path);
+  if (!created) await assertRegularFile(path, rules);
   return { path, created };
 }
 
@@ -105,7 +105,7 @@ async function createPrivate(path: string): Promise<boolean> {
   }
 }
 
-async function assertRegularFile(path: string): Promise<void> {
+async function assertRegularFile(path: string, { readOnly }: FileRules): Promise<void> {
   let isFile: boolean;
   try {
     isFile = (await stat(path)).isFile();
@@ -113,7 +113,7 @@ async function assertRegularFile(path: string): Promise<void> {
     if (!hasCode(error, 'ENOENT')) throw new DatabaseError('CATALOG_IO', `${path} cannot be read`, { cause: error });
     throw new DatabaseError('CATALOG_NOT_FOUND', `${path} does not exist`, {
       cause: error,
-      hint: 'Check the path, or open with create: true.',
+      hint: readOnly ? 'Check the path: with readOnly no file is made.' : 'Check the path, or open with create: true.',
     });
   }
   if (!isFile) throw new ValidationError({ field: 'database', received: path, accepted: 'a regular file' });

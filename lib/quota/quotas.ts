@@ -5,7 +5,7 @@ import { checkPage, cutPage, everyItem, type PageOptions } from '../core/pages.t
 import type { Quota } from '../core/quota-rows.ts';
 import type { Stored } from '../core/save-file.ts';
 import type { CallOptions, Executor } from '../sql/engine.ts';
-import { checkBoolean, checkInteger, checkNumber, checkObject, checkSignal, optional } from '../validation.ts';
+import { checkBoolean, checkNumber, checkObject, checkSignal, optional, refuse } from '../validation.ts';
 import { auditUse, type QuotaAudit } from './audit.ts';
 import { getQuota, listQuotas, setQuota } from './quota-procedures.ts';
 import { createReservations } from './reservations.ts';
@@ -34,8 +34,11 @@ const LIST = 'quotas.list';
 const AUDIT_KEYS = new Set(['repair', 'signal']);
 const QUOTA_KEYS = new Set(['quotaBytes', 'warningThreshold']);
 
-const checkQuotaBytes = (value: unknown) =>
-  value === null ? UNLIMITED_BYTES : checkInteger(value, 'quotaBytes', 0, UNLIMITED_BYTES - 1);
+function checkQuotaBytes(value: unknown): number {
+  if (value === null) return UNLIMITED_BYTES;
+  const isGood = typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < UNLIMITED_BYTES;
+  return isGood ? value + 0 : refuse('quotaBytes', value, 'whole bytes, 0 to 2^53-2, or null for no limit'); // -0 is 0
+}
 
 /** The calls of `db.quotas`; `onSaved` hears of each commit of a reservation. */
 export function createQuotas(executor: Executor, onSaved: (stored: Stored) => void) {

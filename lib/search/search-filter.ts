@@ -1,5 +1,5 @@
 /** What may be asked of `db.files.search`, checked and brought into the form the procedures take. */
-import { checkDate, type DateInput } from '../core/dates.ts';
+import { checkDate, type DateInput, dayOf } from '../core/dates.ts';
 import { extensionOf } from '../core/file-category.ts';
 import { checkSize, MAX_PATH } from '../core/file-input.ts';
 import { checkId, type IdInput } from '../core/ids.ts';
@@ -122,7 +122,7 @@ function checkFileType(value: unknown): string {
 
 /** A day stands for its first or last instant, whichever includes all of it. */
 const checkBound = (value: unknown, field: string, time: string) =>
-  checkDate(typeof value === 'string' && DAY.test(value) ? `${value}${time}` : value, field);
+  typeof value === 'string' && DAY.test(value) ? `${dayOf(checkDate(value, field))}${time}` : checkDate(value, field);
 
 /** The name of the list that a cursor belongs to: one of another order leads nowhere. */
 export const listName = ({ sort, descending }: Pick<SearchRequest, 'sort' | 'descending'>): string =>
