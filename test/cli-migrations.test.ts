@@ -1,5 +1,5 @@
 /** `migrate`, `rollback` and `doctor` as their users run them. */
-import { existsSync, readdirSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import t from 'tap';
@@ -14,6 +14,7 @@ t.test('a legacy file is planned, rehearsed, migrated, taken back and examined',
   const folder = t.testdir();
   const database = join(folder, 'defensive.db');
   makeLegacyFile(database, { version: 3, ...someRows() });
+  chmodSync(database, 0o600); // wider modes are told, and depend on who runs this
   const run = (...args: string[]) => cli([...args, '--database', database]);
   const json = async (...args: string[]) => JSON.parse((await run(...args, '--json')).stdout);
 
@@ -42,7 +43,10 @@ t.test('a legacy file is planned, rehearsed, migrated, taken back and examined',
     stderr: /doctor --fix/,
   });
   t.match(await json('doctor', '--fix'), { fixed: true, repair: { orphanFiles: 1 } });
-  t.match(await run('doctor'), { code: 0, stdout: /Nothing is wrong/ });
+  const later = new Database(database);
+  later.exec("INSERT INTO quota_reservations SELECT ID, ID, 5, '2000-01-01T00:00:00.000Z' FROM clients LIMIT 1");
+  later.close();
+  t.match(await run('doctor'), { code: 0, stdout: /\nnote: 1 reservation has expired\. / });
 
   t.match(await run('rollback', '--to', '4', '--plan'), {
     code: 0,
