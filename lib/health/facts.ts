@@ -38,7 +38,7 @@ export interface FileFigures {
 }
 
 /** Where the schema stands. */
-export interface SchemaStanding {
+interface SchemaStanding {
   /** Migrations of this release that are not applied. */
   readonly pending: number;
   /** What is wrong with that; undefined where nothing is. */
