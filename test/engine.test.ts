@@ -282,7 +282,7 @@ t.test('the procedure that ends transactions may fail; the calls do not, and the
   t.same(await texts(engine), ['stored']);
 });
 
-t.test('the writer answers the first reads, unless it is busy or they may take long', async (t) => {
+t.test('the writer answers the first reads that are brief, unless it is busy', async (t) => {
   const onThreadOf = async (read: typeof q.readerThread) => {
     const engine = await openEngineOn(join(t.testdir(), 'catalogue.db'), { poolSize: 2 });
     const writer = await engine.run(q.writerThread, null);

@@ -141,7 +141,7 @@ t.test('a queue gives calls away in order, in rounds of a size, and those that r
   const calls = fc.array(fc.boolean(), { maxLength: 40 });
   const property = fc.property(calls, fc.integer({ min: 1, max: 9 }), (alone, most) => {
     const queue = new WaitQueue({ limit: 100, timeoutMs: 60_000 });
-    for (const [i, isAlone] of alone.entries()) void queue.add([`${i}`, null], isAlone, {});
+    for (const [i, isAlone] of alone.entries()) void queue.add([`${i}`, null], { alone: isAlone, brief: false }, {});
     const rounds: Ticket[][] = [];
     while (queue.length > 0) rounds.push(queue.take(most));
     deepStrictEqual(
@@ -171,7 +171,9 @@ t.test('whoever gives up leaves the queue, and the others keep their order, howe
     const queue = new WaitQueue({ limit: 100, timeoutMs: 60_000 });
     const controllers = [new AbortController(), new AbortController()];
     const outcomes = kinds.map((kind, i) =>
-      queue.add([`${i}`, null], false, { signal: controllers[kind]?.signal }).catch((reason: unknown) => reason),
+      queue
+        .add([`${i}`, null], { alone: false, brief: false }, { signal: controllers[kind]?.signal })
+        .catch((reason: unknown) => reason),
     );
     controllers[0]?.abort('enough');
     const left = kinds.map((kind, i) => ({ kind, i })).filter(({ kind }) => kind !== 0);

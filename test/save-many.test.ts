@@ -2,6 +2,8 @@
 import { deepStrictEqual } from 'node:assert/strict';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
+import { saveEach } from '../lib/core/save-many.ts';
+import { DatabaseError } from '../lib/errors.ts';
 import { type CatalogOptions, DatabaseManager, type FileInput, type QuotaWarning } from '../lib/index.ts';
 import { holds } from './fixtures/property.ts';
 
@@ -147,3 +149,35 @@ t.test('others save between the batches of a stream, in a transaction the stream
   await t.rejects(thrown, { message: 'never mind' });
   t.equal(await db.files.count(), 2_002);
 });
+
+t.test(
+  'after a failure for good no later row is stored, whenever it arrives; a row that never comes is not waited for',
+  async (t) => {
+    const full = new DatabaseError('CATALOG_FULL', 'the disk is full');
+    const stored: number[] = [];
+    const work = (rows: Iterable<unknown>, signal?: AbortSignal) =>
+      saveEach({
+        rows,
+        signal,
+        onProgress: undefined,
+        check: (row) => row as never,
+        saveOne: () => Promise.reject(full),
+        saveBatch: async (files) => {
+          if (stored.push(...(files as unknown as number[])) === 1) throw full;
+          return { versions: 1, unchanged: 0, bytes: 0, failed: [], warnings: [] };
+        },
+      });
+    for (const turns of [0, 1, 2, 3, 5, 8, 13]) {
+      const late = async () => {
+        for (let turn = 0; turn < turns; turn += 1) await undefined;
+        return 2;
+      };
+      await t.rejects(work([1, late(), 3]), full, `${turns} turns later`);
+      t.same(stored.splice(0), [1], 'nothing after it was given on');
+    }
+    const stop = new AbortController();
+    const owed = work([new Promise(() => undefined)], stop.signal);
+    stop.abort(new Error('enough'));
+    await t.rejects(owed, { message: 'enough' });
+  },
+);

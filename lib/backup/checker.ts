@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { DatabaseError, reviveError, type WireError } from '../errors.ts';
+import { DatabaseError, reviveError, toWireError, type WireError } from '../errors.ts';
 import { scriptUrl } from '../scripts.ts';
 import type { CatalogCounts, Manifest } from './manifest.ts';
 
@@ -69,6 +69,18 @@ export async function check(order: CheckOrder, { signal, deadlineMs }: CheckOpti
   return answer;
 }
 
+/** The last line is the answer: what a preload of the process prints stands before it. */
+function answerOf(stdout: string): CheckAnswer | undefined {
+  try {
+    return JSON.parse(stdout.trim().split('\n').at(-1) ?? '');
+  } catch {
+    return undefined;
+  }
+}
+
+const unread = (path: string) =>
+  toWireError(new DatabaseError('CATALOG_IO', `the process that checks ${path} gave no answer that can be read`));
+
 function run(order: CheckOrder, timeout: number, signal: AbortSignal | undefined): Promise<CheckAnswer> {
   const options = { timeout, killSignal: 'SIGKILL', windowsHide: true, ...(signal ? { signal } : {}) } as const;
   return new Promise((resolve, reject) => {
@@ -78,7 +90,7 @@ function run(order: CheckOrder, timeout: number, signal: AbortSignal | undefined
       options,
       (error, stdout) => {
         if (signal?.aborted) reject(signal.reason);
-        else if (error === null) resolve(JSON.parse(stdout));
+        else if (error === null) resolve(answerOf(stdout) ?? { error: unread(order.path) });
         else reject(child.killed ? late(order.path, timeout) : failure(error, order.path));
       },
     );

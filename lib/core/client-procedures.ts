@@ -99,7 +99,7 @@ export const getClient = procedure(
   function* (id: string, dialect) {
     return yield* clientBy(sql`ID = ${idBytes(id)}`, dialect);
   },
-  { decode: toClientOrNull },
+  { decode: toClientOrNull, brief: true },
 );
 
 export const getClientByName = procedure(
@@ -108,7 +108,7 @@ export const getClientByName = procedure(
   function* (name: string, dialect) {
     return yield* clientBy(sql`Name = ${name}`, dialect);
   },
-  { decode: toClientOrNull },
+  { decode: toClientOrNull, brief: true },
 );
 
 /** A page of clients by name, one row more than asked for. */
@@ -120,13 +120,18 @@ export const listClients = procedure(
     return yield* rows<ClientRow>(sql`SELECT ${clientColumns(dialect)} FROM clients WHERE ${condition}
       ORDER BY Name LIMIT ${unplanned(limit + 1)}`);
   },
-  { decode: (found) => found.map(toClient) },
+  { decode: (found) => found.map(toClient), brief: true },
 );
 
-export const countClients = procedure('clients.count', 'read', function* (_: null): Steps<number> {
-  const counted = yield* one<{ count: number }>(sql`SELECT count(*) AS "count" FROM clients`);
-  return counted?.count ?? 0;
-});
+export const countClients = procedure(
+  'clients.count',
+  'read',
+  function* (_: null): Steps<number> {
+    const counted = yield* one<{ count: number }>(sql`SELECT count(*) AS "count" FROM clients`);
+    return counted?.count ?? 0;
+  },
+  { brief: true },
+);
 
 /** Both keys of a client. */
 export interface ClientKeys {

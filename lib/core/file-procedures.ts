@@ -27,7 +27,7 @@ export const getFile = procedure(
   function* (id: string, dialect) {
     return yield* fileBy(sql`f.ID = ${idBytes(id)}`, dialect);
   },
-  { decode: toFileOrNull },
+  { decode: toFileOrNull, brief: true },
 );
 
 export const findFile = procedure(
@@ -37,7 +37,7 @@ export const findFile = procedure(
     const path = sql`coalesce(f.OriginalPath, '') = ${originalPath ?? ''}`;
     return yield* fileBy(sql`f.ClientID = ${idBytes(clientId)} AND f.FileName = ${fileName} AND ${path}`, dialect);
   },
-  { decode: toFileOrNull },
+  { decode: toFileOrNull, brief: true },
 );
 
 /** A page of every file by id, oldest first, one row more than asked for. */
@@ -49,7 +49,7 @@ export const listFiles = procedure(
     return yield* rows<FileRow>(sql`SELECT ${fileColumns(dialect)} FROM files f WHERE ${condition}
       ORDER BY f.ID LIMIT ${unplanned(limit + 1)}`);
   },
-  { decode: toFiles },
+  { decode: toFiles, brief: true },
 );
 
 /** Where a page of a client's files goes on. */
@@ -81,7 +81,7 @@ export const listFilesOfClient = procedure(
     if (room === 0) return sameName;
     return [...sameName, ...(yield* ofClient(clientId, sql`f.FileName > ${name}`, room, dialect))];
   },
-  { decode: toFiles },
+  { decode: toFiles, brief: true },
 );
 
 const figure = function* (text: Sql): Steps<number> {
@@ -89,9 +89,14 @@ const figure = function* (text: Sql): Steps<number> {
   return found?.figure ?? 0;
 };
 
-export const countFiles = procedure('files.count', 'read', function* (_: null): Steps<number> {
-  return yield* figure(sql`SELECT coalesce(sum(Files), 0) AS "figure" FROM file_totals`);
-});
+export const countFiles = procedure(
+  'files.count',
+  'read',
+  function* (_: null): Steps<number> {
+    return yield* figure(sql`SELECT coalesce(sum(Files), 0) AS "figure" FROM file_totals`);
+  },
+  { brief: true },
+);
 
 /** The bytes of every file's current version. */
 export const totalFileBytes = procedure('files.totalBytes', 'read', function* (_: null): Steps<number> {

@@ -140,10 +140,15 @@ export const maintenanceState = procedure(
 );
 
 /** The identity of the database: made with its schema, the same in every backup of it, and kept by a restore. */
-export const databaseIdentity = procedure('maintenance.identity', 'read', function* (_: null): Steps<string | null> {
-  // A catalogue that was taken back to an older schema has none.
-  const exists = yield* one(sql`SELECT 1 AS "found" FROM sqlite_schema WHERE name = 'catalog_identity'`);
-  if (exists === undefined) return null;
-  const found = yield* one<{ id: string }>(sql`SELECT DatabaseID AS "id" FROM catalog_identity`);
-  return found?.id ?? null;
-});
+export const databaseIdentity = procedure(
+  'maintenance.identity',
+  'read',
+  function* (_: null): Steps<string | null> {
+    // A catalogue that was taken back to an older schema has none.
+    const exists = yield* one(sql`SELECT 1 AS "found" FROM sqlite_schema WHERE name = 'catalog_identity'`);
+    if (exists === undefined) return null;
+    const found = yield* one<{ id: string }>(sql`SELECT DatabaseID AS "id" FROM catalog_identity`);
+    return found?.id ?? null;
+  },
+  { brief: true },
+);

@@ -278,6 +278,8 @@ export const saveBatch = procedure(
     return { versions, bytes, unchanged: files.length - versions - failed.length, failed, warnings };
   },
   {
+    // Several streams would otherwise share one commit of thousands of rows, which other processes wait for.
+    alone: true,
     decode: ({ failed, ...counts }): BatchOutcome => ({
       ...counts,
       failed: failed.map(([place, error]) => ({ place, error: reviveError(error) })),

@@ -68,13 +68,24 @@ class Source<Row> {
 
   /** @throws what the source throws, or why it was stopped */
   async next(): Promise<IteratorResult<Row>> {
-    if (this.#stopped !== undefined) throw this.#stopped.reason;
+    this.#throwIfStopped();
     const next = await new Promise<IteratorResult<Row>>((resolve, reject) => {
       this.#wake = reject;
-      Promise.resolve(this.#iterator.next()).then(resolve, reject);
+      Promise.resolve(this.#iterator.next())
+        // An ordinary iterable may hold promises of rows.
+        .then(
+          async (found): Promise<IteratorResult<Row>> =>
+            found.done ? found : { done: false, value: await found.value },
+        )
+        .then(resolve, reject);
     });
     this.#wake = undefined;
-    return next.done ? next : { done: false, value: await next.value };
+    this.#throwIfStopped(); // a stop that was asked for while the row was on its way
+    return next;
+  }
+
+  #throwIfStopped(): void {
+    if (this.#stopped !== undefined) throw this.#stopped.reason;
   }
 
   /** Lets the source clean up; one that still owes a row does so when it has come to it. */
@@ -96,6 +107,7 @@ class Batches {
   readonly #failed: { index: number; error: DatabaseError }[] = [];
   readonly #counts = { saved: 0, unchanged: 0 };
   #waiting: Waiting[] = [];
+  #hasFailed = false;
   #underWay: Promise<void> | undefined;
   #reported = 0;
 
@@ -113,6 +125,7 @@ class Batches {
 
   /** Takes a row; resolves once there is room for another. */
   async add(waiting: Waiting): Promise<void> {
+    if (this.#hasFailed) return;
     this.#waiting.push(waiting);
     this.#underWay ??= this.#saveWaiting();
     if (this.#waiting.length >= BATCH) await this.#underWay;
@@ -135,7 +148,9 @@ class Batches {
     try {
       await this.#save(batch);
     } catch (error) {
-      this.#waiting = []; // what comes later in the stream must not be stored without it
+      // What comes later in the stream must not be stored without it.
+      this.#hasFailed = true;
+      this.#waiting = [];
       this.#onFault(error);
     }
     try {

@@ -83,6 +83,8 @@ class Asking {
   readonly #controller = new AbortController();
   readonly #over: Promise<'over'>;
   readonly #timer: NodeJS.Timeout;
+  readonly #signal: AbortSignal | undefined;
+  readonly #giveUp: () => void;
   #isGivenUp = false;
 
   constructor(deadlineMs: number, signal: AbortSignal | undefined) {
@@ -92,6 +94,8 @@ class Asking {
       end();
     };
     this.#timer = setTimeout(end, deadlineMs);
+    this.#signal = signal;
+    this.#giveUp = giveUp;
     signal?.addEventListener('abort', giveUp, { once: true });
     this.#over = new Promise((resolve) => {
       // A turn later: a call whose turn has not come leaves its queue first, which tells it from one that has begun.
@@ -116,6 +120,7 @@ class Asking {
 
   stop(): void {
     clearTimeout(this.#timer);
+    this.#signal?.removeEventListener('abort', this.#giveUp);
   }
 }
 

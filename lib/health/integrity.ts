@@ -84,6 +84,18 @@ const late = ({ database }: IntegrityOrder, deadlineMs: number) =>
 
 type Answer = Exclude<IntegrityLine, IntegrityProgress>;
 
+/** A line of ours; nothing for one that the end of the process cut off, or that somebody else's preload printed. */
+function lineOf(text: string): IntegrityLine | undefined {
+  try {
+    const line: unknown = JSON.parse(text);
+    const isOurs =
+      typeof line === 'object' && line !== null && ['step', 'findings', 'error'].some((key) => key in line);
+    return isOurs ? (line as IntegrityLine) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 interface Run {
   readonly deadlineMs: number;
   readonly onProgress: (progress: IntegrityProgress) => void;
@@ -113,7 +125,8 @@ async function runProcess(order: IntegrityOrder, { deadlineMs, onProgress, signa
   };
   const answers: Answer[] = [];
   createInterface({ input: child.stdout }).on('line', (text) => {
-    const line: IntegrityLine = JSON.parse(text);
+    const line = lineOf(text);
+    if (line === undefined) return;
     if ('step' in line) tell(line);
     else answers.push(line);
   });

@@ -62,7 +62,7 @@ export class Dispatcher {
 
   /** Queues a call and resolves with what its procedure returned, decoded. */
   async run<Input, Output>(wanted: Procedure<Input, Output>, input: Input, options: CallOptions): Promise<Output> {
-    const result = this.#queue.add([wanted.name, input], wanted.alone, options);
+    const result = this.#queue.add([wanted.name, input], wanted, options);
     this.#pump();
     try {
       return wanted.decode(await result);
@@ -119,7 +119,8 @@ export class Dispatcher {
     }
     this.#acquiring = false;
     this.#atWork += 1;
-    const tickets = this.#queue.take(this.#share());
+    // What waits behind it may take long, and the writer has other work.
+    const tickets = this.#queue.take(pool === this.#pool ? this.#share() : 1);
     this.#pump();
     const answers = await this.#send(thread, tickets);
     await pool.release(thread);
@@ -132,7 +133,7 @@ export class Dispatcher {
   // The one connection of a catalogue that was just opened answers its first reads, while the first reader is opened.
   #poolNow(): ConnectionPool {
     const standIn = this.#standIn;
-    if (standIn === undefined || standIn.idle === 0 || this.#pool.isOpen || this.#queue.startsAlone) return this.#pool;
+    if (standIn === undefined || standIn.idle === 0 || this.#pool.isOpen || !this.#queue.startsBrief) return this.#pool;
     this.#pool.openFirst();
     return standIn;
   }

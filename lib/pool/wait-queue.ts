@@ -11,6 +11,7 @@ import type { Call } from './protocol.ts';
 export interface Ticket {
   readonly call: Call;
   readonly alone: boolean;
+  readonly brief: boolean;
   readonly since: number;
   readonly resolve: (wire: unknown) => void;
   readonly reject: (error: unknown) => void;
@@ -43,17 +44,17 @@ export class WaitQueue {
     return this.#tickets.size;
   }
 
-  /** Whether the next call is one that runs alone. */
-  get startsAlone(): boolean {
+  /** Whether the next call is one that takes no time. */
+  get startsBrief(): boolean {
     const [next] = this.#tickets;
-    return next?.alone === true;
+    return next?.brief === true;
   }
 
   /**
    * Queues a call; the promise settles with what it yields.
    * @throws {DatabaseError} CATALOG_POOL_EXHAUSTED when the queue is full, CATALOG_TIMEOUT when the wait was too long
    */
-  add(call: Call, alone: boolean, { signal }: CallOptions): Promise<unknown> {
+  add(call: Call, { alone, brief }: Pick<Ticket, 'alone' | 'brief'>, { signal }: CallOptions): Promise<unknown> {
     if (signal?.aborted) return Promise.reject(signal.reason);
     if (this.#tickets.size >= this.#bounds.limit) {
       this.figures.refused += 1;
@@ -63,7 +64,7 @@ export class WaitQueue {
     return new Promise((resolve, reject) => {
       const onAbort = () => this.#giveUp(ticket, signal?.reason); // the signal has let go of it by then
       const forget = () => signal?.removeEventListener('abort', onAbort);
-      const ticket: Ticket = { call, alone, since: performance.now(), resolve, reject, forget };
+      const ticket: Ticket = { call, alone, brief, since: performance.now(), resolve, reject, forget };
       signal?.addEventListener('abort', onAbort, { once: true });
       this.#tickets.add(ticket);
       this.figures.calls += 1;

@@ -22,7 +22,7 @@ export const getQuota = procedure(
   function* (clientId: string, dialect) {
     return yield* row<QuotaRow>(sql`${selectQuotas(dialect, now())} WHERE c.ID = ${unplanned(idBytes(clientId))}`);
   },
-  { decode: (found): Quota | null => (found === undefined ? null : toQuota(found)) },
+  { decode: (found): Quota | null => (found === undefined ? null : toQuota(found)), brief: true },
 );
 
 /** A page of quotas by client id, one row more than asked for. */

@@ -46,6 +46,8 @@ export interface Procedure<in Input, out Output> {
   readonly intent: Intent;
   /** Runs in a batch of its own, so that short neighbours do not wait for it. */
   readonly alone: boolean;
+  /** Reads a few rows at most, so that the writer may answer it while no reader is open. */
+  readonly brief: boolean;
   readonly steps: (input: Input, dialect: Dialect) => Steps<unknown>;
   readonly decode: (wire: unknown) => Output;
 }
@@ -55,6 +57,7 @@ export interface ProcedureOptions<Wire, Output> {
   /** Turns what crossed the thread (tuples, flags) into the caller's result, on the caller's side. */
   readonly decode?: (wire: Wire) => Output;
   readonly alone?: boolean;
+  readonly brief?: boolean;
 }
 
 /**
@@ -65,10 +68,10 @@ export function procedure<Input, Wire, Output = Wire>(
   name: string,
   intent: Intent,
   steps: (input: Input, dialect: Dialect) => Steps<Wire>,
-  { decode, alone = false }: ProcedureOptions<Wire, Output> = {},
+  { decode, alone = false, brief = false }: ProcedureOptions<Wire, Output> = {},
 ): Procedure<Input, Output> {
   const identity = (wire: unknown) => wire as Output;
-  const declared = { name, intent, alone, steps, decode: (decode ?? identity) as (wire: unknown) => Output };
+  const declared = { name, intent, alone, brief, steps, decode: (decode ?? identity) as (wire: unknown) => Output };
   return Object.freeze(Object.assign(declared, { [PROCEDURE]: true }));
 }
 
