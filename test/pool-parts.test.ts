@@ -30,7 +30,10 @@ t.test('a file that is missing is only made where it may be', async (t) => {
   const path = join(t.testdir(), 'missing.db');
   const missing = { code: 'CATALOG_NOT_FOUND', message: `${path} does not exist`, hint: /create: true/ };
   await t.rejects(prepareDatabaseFile(path, { ...RULES, create: false }), missing);
-  await t.rejects(prepareDatabaseFile(path, { ...RULES, readOnly: true }), missing);
+  await t.rejects(prepareDatabaseFile(path, { ...RULES, readOnly: true }), {
+    ...missing,
+    hint: /readOnly no file is made/,
+  });
   await t.rejects(prepareDatabaseFile(join(path, 'in.db'), RULES), { code: 'CATALOG_IO', hint: /the folder exists/ });
 });
 
