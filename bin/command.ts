@@ -6,6 +6,13 @@ import type { DatabaseManager, OpenMigrations, RestoreOptions, RestoreResult } f
 /** 0: done, warnings included; 1: failed or unhealthy; 2: asked wrongly; above 128: stopped by a signal. */
 export type ExitCode = number;
 
+/**
+ * What a command does with the catalogue. `read`: nothing may change, and a file that may not be written will do; `write`:
+ * an existing catalogue is changed; `create`: an empty file becomes a catalogue, and `withCatalog` also makes the file and
+ * brings its schema up to date.
+ */
+export type Access = 'read' | 'write' | 'create';
+
 /** What was typed, and what a command may do with it. */
 export interface Call<Options = unknown> {
   /** Arguments in the order of the usage; those left out are undefined. */
@@ -19,16 +26,17 @@ export interface Call<Options = unknown> {
   /** The whole program, for commands that tell of it. */
   readonly program: Command;
   /**
-   * Opens the catalogue for `use` and closes it again. The file must exist, with no migrations pending, unless it may be
-   * created.
+   * Opens the catalogue for `use` and closes it again; to read it, if nothing else is said. The file must exist, with no
+   * migrations pending, unless it may be created.
    * @throws {DatabaseError} why it cannot be opened
    */
-  withCatalog<Result>(use: (db: DatabaseManager) => Promise<Result>, how?: { create: boolean }): Promise<Result>;
+  withCatalog<Result>(use: (db: DatabaseManager) => Promise<Result>, access?: Access): Promise<Result>;
   /**
-   * Opens the migrations of a file that exists, without running any, and closes it again.
+   * Opens the migrations of a file that exists, without running any, and closes it again; to read them, if nothing
+   * else is said.
    * @throws {DatabaseError} why it cannot be opened
    */
-  withMigrations<Result>(use: (migrations: OpenMigrations) => Promise<Result>): Promise<Result>;
+  withMigrations<Result>(use: (migrations: OpenMigrations) => Promise<Result>, access?: Access): Promise<Result>;
   /** Restores the catalogue from a backup, whatever state it is in. @throws {DatabaseError} why that cannot be */
   restoreCatalog(from: string, how: RestoreOptions): Promise<RestoreResult>;
 }

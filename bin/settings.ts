@@ -2,11 +2,12 @@
  * The settings that every command takes: those of the library's own table that have a flag, and the CLI's. A flag wins
  * over the environment, the environment over the default.
  */
+import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { pino } from 'pino';
 import { type CatalogOptions, DatabaseError, DatabaseManager, OPTIONS, type OptionRow } from '../lib/index.ts';
-import type { Call } from './command.ts';
+import type { Access, Call } from './command.ts';
 import { systemCode } from './system-error.ts';
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
@@ -64,18 +65,20 @@ export function surroundings(
   const options = libraryOptions(settings);
   const database = databaseOf(options);
   const logger = pino({ level: settings.logLevel }, pino.destination({ fd: 2, sync: true }));
-  const withCatalog: Call['withCatalog'] = async (use, { create } = { create: false }) => {
+  const withCatalog: Call['withCatalog'] = async (use, access = 'read') => {
     // A command that looks at a catalogue, of a server that is older perhaps, must not change its schema by the way.
-    const db = await openCatalog({ ...options, create, migrate: create ? 'auto' : 'off', logger });
+    const migrate = access === 'create' ? 'auto' : 'off';
+    const given = { ...options, create: access === 'create', migrate, logger } as const;
+    const db = await opened(given, { database, access }, (wanted) => DatabaseManager.open(wanted));
     try {
       return await use(db);
     } finally {
       await db.close();
     }
   };
-  const withMigrations: Call['withMigrations'] = async (use) => {
+  const withMigrations: Call['withMigrations'] = async (use, access = 'read') => {
     const given = { ...options, create: false, logger };
-    const migrations = await explained(DatabaseManager.openMigrations(given), given);
+    const migrations = await opened(given, { database, access }, (wanted) => DatabaseManager.openMigrations(wanted));
     try {
       return await use(migrations);
     } finally {
@@ -87,16 +90,49 @@ export function surroundings(
   return { json: settings.json === true, database, logger, withCatalog, withMigrations, restoreCatalog };
 }
 
-const openCatalog = (options: CatalogOptions) => explained(DatabaseManager.open(options), options);
+type Open<Opened> = (options: CatalogOptions) => Promise<Opened>;
+
+interface Wanted {
+  readonly database: string;
+  readonly access: Access;
+}
+
+/** Opens a file as a command may; what only reads makes do with a file that may not be written. */
+async function opened<Opened>(
+  given: CatalogOptions,
+  { database, access }: Wanted,
+  open: Open<Opened>,
+): Promise<Opened> {
+  if (access !== 'create') await refuseEmpty(database);
+  try {
+    return await open(given);
+  } catch (error) {
+    if (access === 'read' && isUnwritable(error)) return open({ ...given, readOnly: true });
+    throw explained(error, given);
+  }
+}
+
+/** SQLite would make a database of an empty file by the way. @throws {DatabaseError} CATALOG_MIGRATION_PENDING */
+async function refuseEmpty(database: string): Promise<void> {
+  const sizeOf = async (path: string) => (await stat(path).catch(() => undefined))?.size;
+  // An empty file whose log is not is another matter, which the library tells of.
+  if ((await sizeOf(database)) !== 0 || (await sizeOf(`${database}-wal`))) return;
+  const hint = '`ingest` or `migrate` makes a catalogue of it.';
+  throw new DatabaseError('CATALOG_MIGRATION_PENDING', `${database} is an empty file`, { hint });
+}
+
+const UNWRITABLE = /^SQLITE_(?:READONLY|CANTOPEN|PERM)/;
+
+/** Whether a file could not be opened because it, or its folder, may not be written. */
+const isUnwritable = (error: unknown) =>
+  error instanceof DatabaseError && (error.code === 'CATALOG_READ_ONLY' || UNWRITABLE.test(codeOf(error.cause)));
+
+const codeOf = (error: unknown) => (error instanceof Error && 'code' in error ? String(error.code) : '');
 
 /** Tells what to do where a file is missing. */
-async function explained<Opened>(opening: Promise<Opened>, options: CatalogOptions): Promise<Opened> {
-  try {
-    return await opening;
-  } catch (error) {
-    const isMissing = error instanceof DatabaseError && systemCode(error.cause) === 'ENOENT';
-    if (!isMissing || options.create) throw error;
-    const hint = 'Check --database; `backup-catalog ingest DIR --client NAME` makes a new catalogue.';
-    throw new DatabaseError(error.code, error.message, { cause: error, hint });
-  }
+function explained(error: unknown, options: CatalogOptions): unknown {
+  const isMissing = error instanceof DatabaseError && systemCode(error.cause) === 'ENOENT';
+  if (!isMissing || options.create) return error;
+  const hint = 'Check --database; `backup-catalog ingest DIR --client NAME` makes a new catalogue.';
+  return new DatabaseError(error.code, error.message, { cause: error, hint });
 }

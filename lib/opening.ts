@@ -13,7 +13,7 @@ import { KNOWN, statusOf } from './migrations/journal.ts';
 import { Migrator } from './migrations/migrator.ts';
 import { lookAtFile, schemaState } from './migrations/schema-state.ts';
 import { resolveOptions } from './options.ts';
-import { prepareDatabaseFile } from './pool/database-file.ts';
+import { placed, prepareDatabaseFile, removeUnused } from './pool/database-file.ts';
 import { SqliteEngine } from './pool/sqlite-engine.ts';
 import { scriptUrl } from './scripts.ts';
 import { keepIndex } from './search/search-index.ts';
@@ -100,6 +100,17 @@ async function tidy({ database, backupDir }: FileOptions, logger: Logger): Promi
   }
 }
 
+/** Opens the engine, and has this process know that the file is open. */
+async function openRemembered(path: string, options: FileOptions) {
+  const engine = await openEngine(path, options);
+  try {
+    return { engine, forget: await rememberOpen(path) };
+  } catch (error) {
+    await engine.close(); // the file was taken away meanwhile
+    throw error;
+  }
+}
+
 /**
  * Opens a file without migrating it.
  * @throws {ValidationError} for an option that is unknown or not accepted
@@ -110,8 +121,10 @@ export async function openFile(given: CatalogOptions): Promise<OpenedFile> {
   const { path, created } = await prepareDatabaseFile(resolveOptions(given).database, wanted);
   const { options, logger } = resolveFile(given, path);
   if (!options.readOnly) await tidy(options, logger.child({ module: 'backups' }));
-  const engine = await openEngine(path, options);
-  const forget = await rememberOpen(path);
+  const { engine, forget } = await openRemembered(path, options).catch(async (error: unknown) => {
+    if (created) await removeUnused(path);
+    throw await placed(error, path);
+  });
   const openCopy = (copy: string) => openEngine(copy, { ...options, readOnly: false, poolSize: 2 });
   const log = logger.child({ module: 'migrations' });
   const migrator = new Migrator({ engine, database: path, rules: options, logger: log, openCopy });
@@ -123,6 +136,16 @@ export async function openFile(given: CatalogOptions): Promise<OpenedFile> {
   return { engine, options, logger, migrator, migrateCopy: copyMigrator(options, logger), close };
 }
 
+const MOST_NAMED = 3; // migrations an error names before it gives their range
+
+function named(pending: readonly { readonly version: number; readonly name: string }[]): string {
+  if (pending.length > MOST_NAMED) {
+    return `${pending.length} migrations, ${pending[0]?.version} to ${pending.at(-1)?.version}`;
+  }
+  const names = pending.map(({ version, name }) => `${version} (${name})`).join(', ');
+  return `${pending.length} ${pending.length === 1 ? 'migration' : 'migrations'}: ${names}`;
+}
+
 /**
  * Brings the schema of an open file up to date.
  * @throws {DatabaseError} CATALOG_MIGRATION_PENDING where that is not allowed; what a failing migration throws
@@ -131,8 +154,7 @@ export async function bringUpToDate({ engine, options, migrator }: OpenedFile): 
   const { pending } = statusOf((await engine.run(schemaState, null)).journal);
   if (pending.length === 0) return;
   if (options.migrate === 'off' || options.readOnly) {
-    const names = pending.map(({ version, name }) => `${version} (${name})`).join(', ');
-    throw new DatabaseError('CATALOG_MIGRATION_PENDING', `the schema lacks ${pending.length} migrations: ${names}`);
+    throw new DatabaseError('CATALOG_MIGRATION_PENDING', `the schema lacks ${named(pending)}`);
   }
   await migrator.up({ onProgress: options.onMigrationProgress });
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import t from 'tap';
 import { LATEST_VERSION } from '../lib/migrations/migration-list.ts';
-import { cli } from './cli-run.ts';
+import { cli, cliOnTerminal, NO_TERMINAL } from './cli-run.ts';
 import { makeLegacyFile } from './fixtures/legacy-file.ts';
 import { someRows } from './fixtures/legacy-rows.ts';
 
@@ -52,6 +52,18 @@ t.test('a legacy file is planned, rehearsed, migrated, taken back and examined',
     code: 0,
     stdout: /every version of a file but the current one/,
   });
+  const older = {
+    code: 2,
+    stdout: '',
+    stderr: new RegExp(`version 3 is older than ${LATEST_VERSION}: use .rollback --to 3.`),
+  };
+  t.match(await run('migrate', '--to', '3'), older);
+  t.match(await run('migrate', '--to', '3', '--plan'), older);
+  if (NO_TERMINAL === false) {
+    const asked = await cliOnTerminal(['rollback', '--to', '4', '--database', database], {}, 'n\n');
+    t.match(asked, { code: 0, stdout: /the older schema has none[\s\S]*\[y\/N\][\s\S]*nothing was changed/ });
+    t.match(await json('status'), { current: LATEST_VERSION }, 'nobody said yes');
+  }
   t.match(await run('rollback', '--to', '4'), { code: 0, stdout: /To +4/, stderr: /the older schema has none/ });
   t.match(await json('migrate', '--to', '6'), { from: 4, to: 6 });
   t.match(await json('migrate'), { from: 6, to: LATEST_VERSION });
@@ -65,6 +77,7 @@ t.test('what was asked wrongly', async (t) => {
     ['rollback', '--to', 'four'],
     ['migrate', '--plan', '--rehearse'],
     ['migrate', '--to', '99'],
+    ['rollback', '--to', '4'],
   ]) {
     t.match(await cli([...args, '--database', database]), { code: 2, stdout: '', stderr: /^error: / }, args.join(' '));
   }

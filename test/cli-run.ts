@@ -43,8 +43,16 @@ export const cli = (args: readonly string[], options: SpawnOptions = {}): Promis
 /** Why nothing can be run on a terminal here; false where it can. */
 export const NO_TERMINAL = !existsSync('/usr/bin/script') && 'script(1), which makes a terminal, is not here';
 
-/** Runs the command line on a terminal, whose lines end in CR LF; arguments must need no quoting. */
-export const cliOnTerminal = (args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Finished> => {
+/** Runs the command line on a terminal, whose lines end in CR LF, with `typed` on its keyboard; arguments must need no quoting. */
+export const cliOnTerminal = (
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  typed?: string,
+): Promise<Finished> => {
   const command = [process.execPath, ENTRY, ...args].join(' ');
-  return execute('script', ['--quiet', '--return', '--command', command, '/dev/null'], { env });
+  const stdio = [typed === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'] as const;
+  const program = ['--quiet', '--return', '--command', command, '/dev/null'];
+  const child = spawn('script', program, { stdio: [...stdio], env: environment(env) });
+  child.stdin?.write(typed ?? '');
+  return finished(child).finally(() => child.stdin?.destroy());
 };

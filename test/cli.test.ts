@@ -1,6 +1,6 @@
 /** The commands that look into a catalogue: what they print, where, and the exit codes scripts rely on. */
 import { existsSync } from 'node:fs';
-import { mkdir, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { cli, cliOnTerminal, NO_TERMINAL } from './cli-run.ts';
@@ -254,4 +254,51 @@ t.test('a reading command leaves nothing behind', async (t) => {
   await mkdir(join(dir, 'folder'));
   t.match(await cli(['status', '--database', join(dir, 'folder')]), { code: 2, stderr: /accepted: a regular file/ });
   await rm(join(dir, 'folder'), { recursive: true });
+});
+
+t.test('an empty file is told, and stays empty', async (t) => {
+  const empty = join(t.testdir({ 'empty.db': '' }), 'empty.db');
+  const commands = [
+    ...[
+      ['status'],
+      ['stats'],
+      ['health'],
+      ['search', 'a'],
+      ['doctor'],
+      ['backups'],
+      ['clients'],
+      ['query', 'SELECT 1'],
+    ],
+    ...[['versions', '0'.repeat(32)], ['check'], ['migrate', '--plan']],
+  ];
+  const stderr = `error: ${empty} is an empty file. \`ingest\` or \`migrate\` makes a catalogue of it.\n`;
+  const results = await Promise.all(commands.map((args) => cli([...args, '--database', empty])));
+  for (const [place, result] of results.entries()) {
+    t.same(result, { code: 1, stdout: '', stderr }, `${commands[place]?.join(' ')}`);
+  }
+  t.equal((await stat(empty)).size, 0);
+  t.match(await cli(['migrate', '--database', empty]), { code: 0 });
+});
+
+t.test('what may not be written is read, what may not be read is told with its path', async (t) => {
+  // Modes mean nothing to root.
+  const as = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+  const folder = t.testdir();
+  const path = join(folder, 'copy.db');
+  t.match(await asked('backup', '--output', path), { code: 0 });
+  // Whom they mean something to cannot write what the test runner's own hook would.
+  const ask = (...args: string[]) => cli([...args, '--database', path], { ...as, env: { NODE_OPTIONS: '' } });
+  await chmod(path, 0o444);
+  await chmod(folder, 0o555);
+  t.match(await ask('status'), { code: 0, stdout: /\nFiles {5}4\n/, stderr: '' });
+  const { code, stderr } = await ask('quota', 'laptop', '--set', '1G');
+  t.equal(code, 1);
+  t.match(stderr, `error: ${path} cannot be opened: the folder ${folder} cannot be written`);
+  await chmod(path, 0o000);
+  t.match(await ask('stats'), {
+    code: 1,
+    stdout: '',
+    stderr: `error: ${path} cannot be opened: the file cannot be read`,
+  });
+  await chmod(folder, 0o755);
 });

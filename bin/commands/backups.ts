@@ -127,9 +127,12 @@ export const backups: CommandSpec<BackupsSettings> = {
     if (modes > 1) throw new UsageError('--verify, --drill and --prune are asked for one at a time');
     const hasRule = Object.values(policyOf(options)).some((value) => value !== undefined);
     if ((hasRule || options.dryRun) && !options.prune) throw new UsageError('rules and --dry-run go with --prune');
-    return withCatalog((db) => {
-      if (options.prune) return prune(db, options, json);
-      return options.drill ? drill(db, json) : list(db, json, options.verify === true);
-    });
+    return withCatalog(
+      (db) => {
+        if (options.prune) return prune(db, options, json);
+        return options.drill ? drill(db, json) : list(db, json, options.verify === true);
+      },
+      options.prune && !options.dryRun ? 'write' : 'read',
+    );
   },
 };

@@ -49,19 +49,16 @@ export const ingestFolder = (
   options: IngestOptions,
 ): Promise<Interruptible<IngestResult>> =>
   interruptible((signal) =>
-    withCatalog(
-      async (db) => {
-        const clientId = await clientFor(db, options);
-        const progress = showProgress(folder, logger);
-        try {
-          const { update: onProgress } = progress;
-          return await ingestFiles(db, { clientId, folder, database, signal, onProgress });
-        } finally {
-          await progress.stop();
-        }
-      },
-      { create: true },
-    ),
+    withCatalog(async (db) => {
+      const clientId = await clientFor(db, options);
+      const progress = showProgress(folder, logger);
+      try {
+        const { update: onProgress } = progress;
+        return await ingestFiles(db, { clientId, folder, database, signal, onProgress });
+      } finally {
+        await progress.stop();
+      }
+    }, 'create'),
   );
 
 function leftOut({ symlinks, special, catalogue }: IngestResult['skipped']): string[] {

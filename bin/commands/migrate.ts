@@ -97,8 +97,16 @@ export async function withProgress<Result>(
   }
 }
 
+/** @throws {UsageError} for a version that this release has not, or that is below the present one */
+async function checkVersion(migrations: OpenMigrations, to: number): Promise<void> {
+  const { current, latest } = await migrations.status();
+  if (to > latest) throw new UsageError(`--to ${to}: the newest version of this release is ${latest}`);
+  if (to < current) throw new UsageError(`version ${to} is older than ${current}: use \`rollback --to ${to}\``);
+}
+
 async function run(call: Call<MigrateSettings>, migrations: OpenMigrations, to: number | undefined): Promise<void> {
   const { json, options } = call;
+  if (to !== undefined) await checkVersion(migrations, to);
   if (options.plan) {
     const plan = await migrations.plan({ to });
     if (json) printJson(plan);
@@ -130,7 +138,8 @@ export const migrate: CommandSpec<MigrateSettings> = {
     const { to, plan, rehearse } = call.options;
     if (plan && rehearse) throw new UsageError('--plan and --rehearse exclude each other.');
     const version = to === undefined ? undefined : parseVersion(to);
-    await call.withMigrations((migrations) => run(call, migrations, version));
+    const access = plan || rehearse ? 'read' : 'create';
+    await call.withMigrations((migrations) => run(call, migrations, version), access);
     return 0;
   },
 };

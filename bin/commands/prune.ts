@@ -130,10 +130,13 @@ export const prune: CommandSpec<PruneSettings> = {
       .option('--client <name>', 'only files of this client')
       .option('--dry-run', 'show what would go and why the rest stays, change nothing'),
   run: ({ options, json, withCatalog }) =>
-    withCatalog(async (db) => {
-      const policy = policyOf(options);
-      const clientId = options.client === undefined ? undefined : (await requireClient(db, options.client)).id;
-      const work = options.dryRun ? planned : pruned;
-      return work(db, policy, { clientId, json });
-    }),
+    withCatalog(
+      async (db) => {
+        const policy = policyOf(options);
+        const clientId = options.client === undefined ? undefined : (await requireClient(db, options.client)).id;
+        const work = options.dryRun ? planned : pruned;
+        return work(db, policy, { clientId, json });
+      },
+      options.dryRun ? 'read' : 'write',
+    ),
 };

@@ -126,14 +126,17 @@ export const quota: CommandSpec<QuotaSettings> = {
     if (set !== undefined && name === undefined) throw new UsageError('--set goes with the name of a client');
     if (repair && !audit) throw new UsageError('--repair goes with --audit');
     if (audit && name !== undefined) throw new UsageError('--audit counts every client; leave the name out');
-    return withCatalog(async (db) => {
-      if (audit) {
-        const found = await db.quotas.audit({ repair });
-        if (json) printJson(found);
-        else showAudit(found);
-      } else if (name === undefined) await showAll(db, options, json);
-      else await showOne(db, name, options, json);
-      return 0;
-    });
+    return withCatalog(
+      async (db) => {
+        if (audit) {
+          const found = await db.quotas.audit({ repair });
+          if (json) printJson(found);
+          else showAudit(found);
+        } else if (name === undefined) await showAll(db, options, json);
+        else await showOne(db, name, options, json);
+        return 0;
+      },
+      set !== undefined || repair ? 'write' : 'read',
+    );
   },
 };

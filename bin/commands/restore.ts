@@ -1,7 +1,7 @@
 /** `restore`: puts a backup in the place of the catalogue, whatever state that is in, once somebody has said yes. */
-import { createInterface } from 'node:readline/promises';
 import { tellRestore } from '../backup-progress.ts';
 import type { CommandSpec } from '../command.ts';
+import { canAsk, confirmed } from '../confirm.ts';
 import { UsageError } from '../errors.ts';
 import { formatCount, formatDate, formatDuration, printable } from '../format.ts';
 import { printJson, printLine, tell } from '../output.ts';
@@ -10,17 +10,6 @@ import { fields } from '../table.ts';
 interface RestoreSettings {
   readonly yes?: boolean;
   readonly allowMissingManifest?: boolean;
-}
-
-/** Asks the person at the terminal. */
-async function confirmed(question: string): Promise<boolean> {
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    const answer = await terminal.question(`${question} [y/N] `);
-    return /^y(?:es)?$/i.test(answer.trim());
-  } finally {
-    terminal.close();
-  }
 }
 
 export const restore: CommandSpec<RestoreSettings> = {
@@ -34,7 +23,7 @@ export const restore: CommandSpec<RestoreSettings> = {
       .option('--allow-missing-manifest', 'take a file that has no manifest, if it is sound by itself'),
   async run({ args: [file = ''], options, json, database, restoreCatalog }) {
     if (!options.yes) {
-      if (!process.stdin.isTTY) throw new UsageError('restoring needs --yes where nobody can be asked');
+      if (!canAsk()) throw new UsageError('restoring needs --yes where nobody can be asked');
       const question = `Replace the catalogue ${printable(database)} by ${printable(file)}?`;
       if (!(await confirmed(question))) {
         tell('nothing was changed');

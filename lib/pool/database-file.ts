@@ -3,9 +3,10 @@
  * The file is never opened here when it exists: closing any descriptor of it would drop the locks of this process
  * (https://sqlite.org/howtocorrupt.html, section 2.2).
  */
-import { open, stat, statfs } from 'node:fs/promises';
+import { access, constants, open, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { DatabaseError, ValidationError } from '../errors.ts';
+import { sqliteCode } from './sqlite-errors.ts';
 
 /** statfs(2) magic numbers of file systems whose locks do not hold across machines. */
 const NETWORK_FILE_SYSTEMS: ReadonlyMap<number, string> = new Map([
@@ -120,3 +121,51 @@ async function assertRegularFile(path: string, { readOnly }: FileRules): Promise
 }
 
 const hasCode = (error: unknown, code: string) => error instanceof Error && 'code' in error && error.code === code;
+
+/**
+ * Removes a file that was made for an open which failed, if nobody has written to it. Nobody can begin to meanwhile: the
+ * lock is held, and another process that is about to open finds the file gone and fails.
+ */
+export async function removeUnused(path: string): Promise<void> {
+  const { default: Database } = await import('better-sqlite3');
+  let database: InstanceType<typeof Database> | undefined;
+  try {
+    database = new Database(path, { fileMustExist: true, timeout: 0 });
+    database.exec('BEGIN EXCLUSIVE');
+    const written = await Promise.all(['', '-wal', '-journal'].map((suffix) => sizeOf(`${path}${suffix}`)));
+    if (written.every((bytes = 0) => bytes === 0)) await rm(path, { force: true });
+  } catch (error) {
+    // Somebody has it, or it is gone: then it is not ours to remove, and why the open failed is what matters.
+    if (sqliteCode(error) === '') throw error;
+  } finally {
+    database?.close();
+  }
+}
+
+const UNPLACED = /^SQLITE_(?:CANTOPEN|READONLY|PERM)/;
+
+const may = (path: string, mode: number) =>
+  access(path, mode).then(
+    () => true,
+    () => false,
+  );
+
+/** What is not allowed of a file and its folder, in words; undefined where all of it is. */
+async function forbidden(path: string): Promise<string | undefined> {
+  const folder = dirname(path);
+  const { R_OK, W_OK, X_OK } = constants;
+  if (!(await may(folder, X_OK))) return `the folder ${folder} cannot be entered`;
+  if (!(await may(path, R_OK))) return 'the file cannot be read';
+  if (!(await may(folder, W_OK))) return `the folder ${folder} cannot be written, and SQLite keeps its log there`;
+  return (await may(path, W_OK)) ? undefined : 'the file cannot be written';
+}
+
+/** An error of SQLite's that it cannot open or write a file, with the file's path and what is not allowed of it. */
+export async function placed(error: unknown, path: string): Promise<unknown> {
+  if (!(error instanceof DatabaseError) || !UNPLACED.test(sqliteCode(error.cause))) return error;
+  const why = (await forbidden(path)) ?? error.message;
+  return new DatabaseError(error.code, `${path} cannot be opened: ${why}`, {
+    cause: error.cause,
+    hint: 'Check the owner and the mode of the file and its folder, and how the disk is mounted.',
+  });
+}
