@@ -32,9 +32,19 @@ export async function finished(child: ChildProcess): Promise<Finished> {
   return { code, stdout, stderr };
 }
 
-/** Runs any program. */
-export const execute = (program: string, args: readonly string[], options: SpawnOptions = {}): Promise<Finished> =>
-  finished(spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options, env: environment(options.env) }));
+/** Runs any program, with `typed` on its input. */
+export function execute(
+  program: string,
+  args: readonly string[],
+  options: SpawnOptions = {},
+  typed?: string,
+): Promise<Finished> {
+  const input = typed === undefined ? 'ignore' : 'pipe';
+  const env = environment(options.env);
+  const child = spawn(program, args, { stdio: [input, 'pipe', 'pipe'], ...options, env });
+  child.stdin?.write(typed ?? '');
+  return finished(child).finally(() => child.stdin?.destroy());
+}
 
 /** Runs the command line. */
 export const cli = (args: readonly string[], options: SpawnOptions = {}): Promise<Finished> =>
@@ -50,9 +60,5 @@ export const cliOnTerminal = (
   typed?: string,
 ): Promise<Finished> => {
   const command = [process.execPath, ENTRY, ...args].join(' ');
-  const stdio = [typed === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'] as const;
-  const program = ['--quiet', '--return', '--command', command, '/dev/null'];
-  const child = spawn('script', program, { stdio: [...stdio], env: environment(env) });
-  child.stdin?.write(typed ?? '');
-  return finished(child).finally(() => child.stdin?.destroy());
+  return execute('script', ['--quiet', '--return', '--command', command, '/dev/null'], { env }, typed);
 };

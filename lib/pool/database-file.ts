@@ -132,7 +132,8 @@ export async function removeUnused(path: string): Promise<void> {
   try {
     database = new Database(path, { fileMustExist: true, timeout: 0 });
     database.exec('BEGIN EXCLUSIVE');
-    const written = await Promise.all(['', '-wal', '-journal'].map((suffix) => sizeOf(`${path}${suffix}`)));
+    // A rollback journal is this lock's own: another one's was rolled back by taking it.
+    const written = await Promise.all(['', '-wal'].map((suffix) => sizeOf(`${path}${suffix}`)));
     if (written.every((bytes = 0) => bytes === 0)) await rm(path, { force: true });
   } catch (error) {
     // Somebody has it, or it is gone: then it is not ours to remove, and why the open failed is what matters.
