@@ -13,7 +13,7 @@ import { KNOWN, statusOf } from './migrations/journal.ts';
 import { Migrator } from './migrations/migrator.ts';
 import { lookAtFile, schemaState } from './migrations/schema-state.ts';
 import { resolveOptions } from './options.ts';
-import { placed, prepareDatabaseFile, removeUnused } from './pool/database-file.ts';
+import { placed, prepareDatabaseFile } from './pool/database-file.ts';
 import { SqliteEngine } from './pool/sqlite-engine.ts';
 import { scriptUrl } from './scripts.ts';
 import { keepIndex } from './search/search-index.ts';
@@ -122,7 +122,6 @@ export async function openFile(given: CatalogOptions): Promise<OpenedFile> {
   const { options, logger } = resolveFile(given, path);
   if (!options.readOnly) await tidy(options, logger.child({ module: 'backups' }));
   const { engine, forget } = await openRemembered(path, options).catch(async (error: unknown) => {
-    if (created) await removeUnused(path);
     throw await placed(error, path);
   });
   const openCopy = (copy: string) => openEngine(copy, { ...options, readOnly: false, poolSize: 2 });

@@ -1,13 +1,9 @@
 /** The table of options: defaults, environment, what is accepted, and how a mistake is told. */
 import { deepStrictEqual, strictEqual } from 'node:assert/strict';
-import { readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import fc from 'fast-check';
 import { pino } from 'pino';
 import t from 'tap';
 import type { CatalogOptions } from '../lib/catalog-options.ts';
-import { DatabaseManager } from '../lib/database-manager.ts';
 import { ValidationError } from '../lib/errors.ts';
 import { OPTIONS } from '../lib/option-table.ts';
 import { resolveOptions } from '../lib/options.ts';
@@ -307,13 +303,3 @@ t.test(
     await holds(t, property, { numRuns: 1_000 });
   },
 );
-
-t.test('an open that fails leaves no new file behind, and a file that was there as it was', async (t) => {
-  const folder = t.testdir({ 'there.db': '' });
-  const procedureModules = [new URL('none.js', pathToFileURL(`${folder}/`))];
-  for (const name of ['new.db', 'there.db']) {
-    await t.rejects(DatabaseManager.open({ database: join(folder, name), procedureModules }), { message: /none\.js/ });
-  }
-  t.same(readdirSync(folder), ['there.db']);
-  t.equal(statSync(join(folder, 'there.db')).size, 0);
-});

@@ -3,7 +3,7 @@
  * The file is never opened here when it exists: closing any descriptor of it would drop the locks of this process
  * (https://sqlite.org/howtocorrupt.html, section 2.2).
  */
-import { access, constants, open, rm, stat, statfs } from 'node:fs/promises';
+import { access, constants, open, stat, statfs } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { DatabaseError, ValidationError } from '../errors.ts';
 import { sqliteCode } from './sqlite-errors.ts';
@@ -121,27 +121,6 @@ async function assertRegularFile(path: string, { readOnly }: FileRules): Promise
 }
 
 const hasCode = (error: unknown, code: string) => error instanceof Error && 'code' in error && error.code === code;
-
-/**
- * Removes a file that was made for an open which failed, if nobody has written to it. Nobody can begin to meanwhile: the
- * lock is held, and another process that is about to open finds the file gone and fails.
- */
-export async function removeUnused(path: string): Promise<void> {
-  const { default: Database } = await import('better-sqlite3');
-  let database: InstanceType<typeof Database> | undefined;
-  try {
-    database = new Database(path, { fileMustExist: true, timeout: 0 });
-    database.exec('BEGIN EXCLUSIVE');
-    // A rollback journal is this lock's own: another one's was rolled back by taking it.
-    const written = await Promise.all(['', '-wal'].map((suffix) => sizeOf(`${path}${suffix}`)));
-    if (written.every((bytes = 0) => bytes === 0)) await rm(path, { force: true });
-  } catch (error) {
-    // Somebody has it, or it is gone: then it is not ours to remove, and why the open failed is what matters.
-    if (sqliteCode(error) === '') throw error;
-  } finally {
-    database?.close();
-  }
-}
 
 const UNPLACED = /^SQLITE_(?:CANTOPEN|READONLY|PERM)/;
 
