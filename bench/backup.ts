@@ -18,7 +18,8 @@ export async function backup(sizes: BenchSizes, workplace: Workplace): Promise<F
   const catalogue = await workplace.filled(sizes.files);
   const path = await workplace.copy(catalogue);
   const backupDir = `${path}-backups`;
-  const db = await openCatalogue(path, { backupDir });
+  // A restore keeps writers waiting until the state before it is copied and proven: at a million files longer than 30 s.
+  const db = await openCatalogue(path, { backupDir, acquireTimeoutMs: 600_000 });
   let next = catalogue.files;
 
   /** Does some work while others save and look up. */
@@ -51,6 +52,7 @@ export async function backup(sizes: BenchSizes, workplace: Workplace): Promise<F
     'create, compressed': () => beside(() => db.backups.create({ compress: true })),
     verify: () => beside(async () => db.backups.verify(await last())),
     drill: () => beside(() => db.backups.drill()),
+    'integrity check': () => beside(() => db.maintenance.checkIntegrity({ full: true })),
     restore: () => beside(async () => db.backups.restore(await last())),
   };
   const { figures } = await takeTurns(rounds, sizes.rounds);
