@@ -46,6 +46,8 @@ export interface CommandSpec<Options = unknown> {
   readonly summary: string;
   /** What follows the program's name, for the help. */
   readonly example: string;
+  /** Names of the library whose option is called otherwise, and that option: `dateFrom` is `--from`. */
+  readonly flags?: Readonly<Record<string, string>>;
   /** Declares arguments and options. */
   configure?(command: Command): void;
   run(call: Call<Options>): Promise<ExitCode>;

@@ -1,7 +1,7 @@
 /** How a failure is told: one sentence and what to do now, with the exit code that scripts see. */
 import { CommanderError } from 'commander';
 import type { Logger } from 'pino';
-import { DatabaseError } from '../lib/index.ts';
+import { DatabaseError, ValidationError } from '../lib/index.ts';
 import type { ExitCode } from './command.ts';
 import { styled, tell } from './output.ts';
 import { reasonOf, systemCode } from './system-error.ts';
@@ -30,11 +30,26 @@ export const tellError = (text: string): void => tell(`${styled('red', 'error:',
 const isUsage = (error: unknown) =>
   error instanceof UsageError || (error instanceof DatabaseError && error.code === 'CATALOG_VALIDATION');
 
+/** What was typed for a name of the library: `--keep-last` for `keepLast`. */
+export type TypedNames = ReadonlyMap<string, string>;
+
+const CAMEL_CASE = /\b[a-z]+(?:[A-Z][a-z]*)+\b/g;
+
+/** A refused value, told by what was typed. */
+function asTyped(error: unknown, names: TypedNames): unknown {
+  if (!(error instanceof ValidationError)) return error;
+  const { cause, hint, received } = error;
+  const field = names.get(error.field) ?? error.field;
+  // Words such as `from` are names as well; in a sentence they are words.
+  const accepted = error.accepted.replace(CAMEL_CASE, (name) => names.get(name) ?? name);
+  return new ValidationError({ field, received, accepted }, { cause, hint });
+}
+
 /** Tells the error and returns the exit code. The stack is for those who log at `debug`. */
-export function report(error: unknown, logger: Logger | undefined): ExitCode {
+export function report(error: unknown, logger: Logger | undefined, names: TypedNames = new Map()): ExitCode {
   // Commander has told it already; help and version that were asked for are no errors.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE;
-  tellError(describe(error));
+  tellError(describe(asTyped(error, names)));
   logger?.debug({ err: error }, 'the command failed');
   return isUsage(error) ? USAGE : FAILED;
 }

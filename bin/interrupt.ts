@@ -31,3 +31,16 @@ export async function interruptible<Result>(
     forget();
   }
 }
+
+/** Does work that gives up when a signal comes: its result, undefined when it was stopped. */
+export const unlessStopped = <Result>(
+  work: (signal: AbortSignal) => Promise<Result>,
+): Promise<Interruptible<Result | undefined>> =>
+  interruptible(async (signal) => {
+    try {
+      return await work(signal);
+    } catch (error) {
+      if (signal.aborted) return undefined;
+      throw error;
+    }
+  });

@@ -7,7 +7,7 @@ import { Command } from 'commander';
 import type { Logger } from 'pino';
 import type { CommandSpec, ExitCode } from './command.ts';
 import { COMMANDS } from './commands.ts';
-import { report } from './errors.ts';
+import { report, type TypedNames } from './errors.ts';
 import { guardOutput, styled } from './output.ts';
 import { addSettings, type Settings, surroundings } from './settings.ts';
 
@@ -18,7 +18,15 @@ interface Outcome {
   exitCode: ExitCode;
   /** The logger of the command, once it is known. */
   logger?: Logger;
+  /** What its options are called. */
+  names?: TypedNames;
 }
+
+const namesOf = ({ options }: Command, { flags = {} }: CommandSpec): TypedNames =>
+  new Map([
+    ...options.map((option) => [option.attributeName(), option.long ?? option.flags] as const),
+    ...Object.entries(flags),
+  ]);
 
 function addCommand(program: Command, spec: CommandSpec, outcome: Outcome): void {
   const command = program.command(spec.name).description(spec.summary);
@@ -28,6 +36,7 @@ function addCommand(program: Command, spec: CommandSpec, outcome: Outcome): void
     const settings: Settings = command.optsWithGlobals();
     const around = surroundings(settings);
     outcome.logger = around.logger;
+    outcome.names = namesOf(command, spec);
     outcome.exitCode = await spec.run({ args: command.processedArgs, options: settings, program, ...around });
   });
 }
@@ -39,6 +48,7 @@ export function buildProgram(outcome: Outcome): Command {
     .version(version)
     .usage('<command> [options]')
     .configureHelp({ showGlobalOptions: true })
+    .showHelpAfterError('See --help.')
     .configureOutput({
       outputError: (text, write) => write(text.replace(/^error:/, styled('red', 'error:', process.stderr))),
     })
@@ -56,6 +66,6 @@ export async function run(args: readonly string[]): Promise<ExitCode> {
     await buildProgram(outcome).parseAsync(args, { from: 'user' });
     return outcome.exitCode;
   } catch (error) {
-    return report(error, outcome.logger);
+    return report(error, outcome.logger, outcome.names);
   }
 }

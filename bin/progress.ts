@@ -1,68 +1,52 @@
-/**
- * How far an ingest has come: a bar on a terminal, lines of the log elsewhere. The total grows while a second walk counts
- * ahead, so that nobody waits for the counting.
- */
+/** How far a long piece of work has come: a bar on a terminal, lines of the log elsewhere. */
 import { SingleBar } from 'cli-progress';
-import type { Logger } from 'pino';
-import { formatBytes, formatCount, formatDuration } from './format.ts';
-import type { IngestProgress } from './ingest.ts';
-import { countFiles } from './walk.ts';
 
-export interface Progress {
-  update(progress: IngestProgress): void;
+/** What a bar shows: how far it is filled, and the words beside it. */
+export interface Position {
+  readonly done: number;
+  readonly total: number;
+  readonly words: string;
+}
+
+export interface ProgressBar {
+  show(position: Position): void;
   /** Takes the bar away. */
-  stop(): Promise<void>;
+  stop(): void;
 }
 
-const FORMAT = '{bar} {percentage}%  {value} of {total} files  {read} read  {left}';
+/** Whether messages go to a terminal that can redraw a line. */
+export const hasBars = (): boolean => process.stderr.isTTY && process.env['TERM'] !== 'dumb';
 
-/** How long it will still take, from the time the files so far took. */
-function timeLeft(startedAt: number, done: number, total: number): string {
-  if (done === 0) return '';
-  return `${formatDuration(((Date.now() - startedAt) / done) * Math.max(0, total - done))} left`;
-}
-
-function bar(folder: string): Progress {
-  const shown = new SingleBar({
-    format: FORMAT,
+export function progressBar(): ProgressBar {
+  const bar = new SingleBar({
+    format: '{bar} {percentage}%  {words}',
     stream: process.stderr,
     barCompleteChar: '█',
     barIncompleteChar: '░',
     barsize: 30,
     emptyOnZero: true,
     clearOnComplete: true,
-    formatValue: (value, _options, type) => (type === 'percentage' ? String(value) : formatCount(value)),
   });
-  const counting = new AbortController();
-  const startedAt = Date.now();
-  shown.start(0, 0, { read: formatBytes(0), left: '' });
-  const counted = countFiles(folder, counting.signal, (files) => shown.setTotal(files));
+  bar.start(0, 0, { words: '' });
   return {
-    update({ files, bytes }) {
-      if (files > shown.getTotal()) shown.setTotal(files); // it overtook the counting
-      shown.update(files, { read: formatBytes(bytes), left: timeLeft(startedAt, files, shown.getTotal()) });
+    show({ done, total, words }) {
+      bar.setTotal(total);
+      bar.update(done, { words });
     },
-    async stop() {
-      counting.abort();
-      await counted;
-      shown.stop();
-    },
+    stop: () => bar.stop(),
   };
 }
 
-function lines(logger: Logger): Progress {
-  let told = 0;
-  return {
-    update({ files, bytes }) {
-      if (files === told) return;
-      told = files;
-      logger.debug({ files, bytes }, 'progress');
-    },
-    stop: async () => undefined,
-  };
+/** Runs work whose steps are shown on a terminal, and logged elsewhere. */
+export async function withProgress<Step, Result>(
+  as: { readonly shown: (step: Step) => Position; readonly logged: (step: Step) => void },
+  work: (onProgress: (step: Step) => void) => Promise<Result>,
+): Promise<Result> {
+  if (!hasBars()) return work(as.logged);
+  const bar = progressBar();
+  try {
+    return await work((step) => bar.show(as.shown(step)));
+  } finally {
+    bar.stop();
+  }
 }
-
-const isTerminal = () => process.stderr.isTTY && process.env['TERM'] !== 'dumb';
-
-/** Shows the progress of cataloguing a folder. */
-export const showProgress = (folder: string, logger: Logger): Progress => (isTerminal() ? bar(folder) : lines(logger));

@@ -16,7 +16,7 @@ t.test('backup, backups and restore: what they print, their exit codes, and what
     await db.files.save({ clientId: id, fileName: 'a.txt', pathName: '/a', fileSize: 1 });
   }
   const made = await cli(['backup', '--reason', 'before the move'], { cwd });
-  t.match(made, { code: 0, stderr: /verified: 1 clients, 1 files, 1 versions/ });
+  t.match(made, { code: 0, stderr: /verified: 1 client, 1 file, 1 version;/ });
   const path = made.stdout.trim();
   t.ok(existsSync(path), 'stdout is the path and nothing else');
   const small = JSON.parse((await cli(['backup', '--compress', '--json'], { cwd })).stdout);
@@ -39,15 +39,28 @@ t.test('backup, backups and restore: what they print, their exit codes, and what
   rmSync(database);
   t.match(await cli(['restore', path], { cwd }), { code: 2, stderr: /--yes/ }, 'nobody can be asked');
   t.notOk(existsSync(database));
-  t.match(await cli(['restore', join(cwd, 'none.db'), '--yes'], { cwd }), { code: 1, stderr: /does not exist/ });
+  t.match(await cli(['restore', join(cwd, 'none.db'), '--yes'], { cwd }), {
+    code: 1,
+    stderr: /does not exist.* Check the path/,
+  });
   t.match(await cli(['restore', path, '--yes'], { cwd }), { code: 0, stdout: /Files +1/, stderr: /verifying/ });
   t.match(await cli(['stats'], { cwd }), { code: 0 });
+
+  t.match(await cli(['backups'], { cwd }), { code: 0, stdout: /PATH\n/ });
+  t.match(await cli(['backups', '--verify'], { cwd }), { code: 0, stdout: /VERDICT\n.* sound\n.* sound\n$/ });
+  t.match(await cli(['backup', '--output', path], { cwd }), {
+    code: 1,
+    stderr: /exists already\. Choose another name/,
+  });
 
   const bytes = readFileSync(path);
   bytes[9_000]! ^= 1;
   writeFileSync(path, bytes);
   t.match(await cli(['backups', '--verify'], { cwd }), { code: 1, stdout: /checksum/ });
   t.match(await cli(['restore', path, '--yes'], { cwd }), { code: 1, stderr: /checksum/ });
+  rmSync(`${path}.manifest.json`);
+  t.match(await cli(['backups', '--verify'], { cwd }), { code: 1, stdout: /no manifest/ }, 'whose it is, nobody knows');
+  t.match(await cli(['restore', path, '--yes'], { cwd }), { code: 1, stderr: /--allow-missing-manifest/ });
   t.same(
     readdirSync(cwd).filter((name) => name.includes('damaged') || name.includes('partial')),
     [],

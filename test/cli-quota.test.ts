@@ -112,7 +112,11 @@ t.test('prune: a plan, then the contents that nothing names any more, a line eac
 
 t.test('prune: what is asked wrongly changes nothing', async (t) => {
   const { asked, json } = await prepare(t);
-  t.match(await asked('prune'), { code: 2, stdout: '', stderr: /an empty policy; accepted: at least one of keepLast/ });
+  t.match(await asked('prune'), {
+    code: 2,
+    stdout: '',
+    stderr: /rules: got an empty policy; accepted: at least one of --keep-last, --keep-h/,
+  });
   t.match(await asked('prune', '--keep-daily', '-1'), { code: 2, stderr: /whole number/ });
   t.match(await asked('prune', '--keep-within', '3 days'), { code: 2, stdout: '', stderr: /1y5m7d2h/ });
   t.match(await asked('prune', '--keep-last', '1', '--client', 'nobody'), { code: 1, stdout: '', stderr: /nobody/ });

@@ -41,19 +41,18 @@ t.test('help is data, a missing command is a mistake', async (t) => {
 
 t.test('a mistake in what was typed is told in one sentence, with exit code 2', async (t) => {
   const mistakes: [args: string[], message: RegExp][] = [
-    [['serch', 'x'], /unknown command 'serch'\n\(Did you mean search\?\)/],
+    [['serch', 'x'], /unknown command 'serch'\n\(Did you mean search\?\)\nSee --help\./],
     [['search', 'x', '--limits', '3'], /unknown option '--limits'\n\(Did you mean --limit\?\)/],
     [['search'], /missing required argument 'term'/],
     [['search', 'x', 'y'], /too many arguments/],
     [['search', 'x', '--limit', 'ten'], /'--limit <rows>' argument 'ten' is invalid\. Accepted: a whole number/],
-    [['search', 'x', '--limit', '1001'], /limit: got number 1001; accepted: a whole number from 1 to 1000\./],
+    [['search', 'x', '--limit', '1001'], /error: --limit: got number 1001; accepted: a whole number from 1 to 1000\./],
     [['search', 'x', '--min-size', 'big'], /Accepted: bytes, or a size such as 10MiB/],
-    [['search', 'x', '--from', 'May'], /dateFrom: got "May"; accepted: a valid Date or an ISO 8601 text/],
-    [['clients', '--cursor', 'nonsense'], /cursor: got "nonsense"; accepted: a nextCursor of clients\.list\./],
-    [
-      ['versions', 'report.pdf'],
-      /accepted: 32 hex digits.* Give the id that `search` shows, or a name with --client\./,
-    ],
+    [['search', 'x', '--from', 'May'], /error: --from: got "May"; accepted: a valid Date or an ISO 8601 text/],
+    [['clients', '--cursor', 'nonsense'], /--cursor: got "nonsense"; accepted: a nextCursor of clients\.list\./],
+    [['versions', 'report.pdf'], /report\.pdf is no id; give the one that `search` shows, or --client with a name\./],
+    [['query', 'DELETE FROM files'], /`query` only reads, and this would write; nothing was changed\./],
+    [['backups', '--prune'], /rules: got an empty policy; accepted: at least one of --keep-last, --keep-daily, /],
     [['versions', 'report.pdf', '--path', 'x'], /--path goes with --client/],
     [['query', 'BEGIN'], /sql: got "BEGIN"; accepted: a statement that reads or changes rows/],
     [

@@ -1,10 +1,10 @@
 /** `backup`: makes a verified backup of the catalogue while it is in use, and prints where it is. */
-
-import { showBackup } from '../backup-progress.ts';
+import type { Backup, SnapshotProgress } from '../../lib/index.ts';
 import type { CommandSpec } from '../command.ts';
-import { formatBytes, formatCount, printable } from '../format.ts';
-import { interruptible } from '../interrupt.ts';
+import { formatBytes, formatNumberOf, printable } from '../format.ts';
+import { unlessStopped } from '../interrupt.ts';
 import { printJson, printLine, tell } from '../output.ts';
+import { withProgress } from '../progress.ts';
 
 interface BackupSettings {
   readonly output?: string;
@@ -12,10 +12,24 @@ interface BackupSettings {
   readonly reason?: string;
 }
 
+const LABELS = { copy: 'copying', check: 'checking' } as const;
+
+function describe({ path, counts, bytes }: Backup): void {
+  printLine(printable(path));
+  const { clients, files, versions } = counts;
+  const held = [
+    formatNumberOf(clients, 'client'),
+    formatNumberOf(files, 'file'),
+    formatNumberOf(versions, 'version'),
+  ].join(', ');
+  tell(`verified: ${held}; ${formatBytes(bytes)}`);
+}
+
 export const backup: CommandSpec<BackupSettings> = {
   name: 'backup',
   summary: 'Make a verified backup of the catalogue, also while it is in use; prints its path',
   example: 'backup --compress',
+  flags: { path: '--output' },
   configure: (command) =>
     command
       .option('--output <file>', 'where to (default: a file of its own in the folder of backups)')
@@ -23,33 +37,20 @@ export const backup: CommandSpec<BackupSettings> = {
       .option('--reason <text>', 'kept in its manifest (default: manual)'),
   run: ({ options: { output: path, compress, reason }, json, logger, withCatalog }) =>
     withCatalog(async (db) => {
-      const shown = showBackup(logger);
-      const { onProgress } = shown;
-      let stopped: number | undefined;
-      try {
-        const { result, stoppedBy } = await interruptible(async (signal) => {
-          try {
-            return await db.backups.create({ path, compress, reason, onProgress, signal });
-          } catch (error) {
-            if (signal.aborted) return undefined;
-            throw error;
-          }
-        });
-        stopped = stoppedBy;
-        shown.stop();
-        if (result === undefined) {
-          tell('stopped: no backup was made');
-        } else if (json) {
-          printJson(result);
-        } else {
-          printLine(printable(result.path));
-          const { clients, files, versions } = result.counts;
-          const held = `${formatCount(clients)} clients, ${formatCount(files)} files, ${formatCount(versions)} versions`;
-          tell(`verified: ${held}; ${formatBytes(result.bytes)}`);
-        }
-      } finally {
-        shown.stop();
-      }
-      return stopped ?? 0;
+      const { result, stoppedBy } = await withProgress(
+        {
+          shown: ({ step, done, total }: SnapshotProgress) => ({
+            done,
+            total,
+            words: `${LABELS[step]}  ${formatBytes(done)} of ${formatBytes(total)}`,
+          }),
+          logged: (progress) => logger.debug({ ...progress }, 'backup'),
+        },
+        (onProgress) => unlessStopped((signal) => db.backups.create({ path, compress, reason, onProgress, signal })),
+      );
+      if (result === undefined) tell('stopped: no backup was made');
+      else if (json) printJson(result);
+      else describe(result);
+      return stoppedBy ?? 0;
     }),
 };

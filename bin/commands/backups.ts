@@ -34,7 +34,7 @@ function parseCount(text: string): number {
 
 function configure(command: Command): Command {
   command
-    .option('--verify', 'verify each one in full; exit code 1 when one of this catalogue does not')
+    .option('--verify', "verify each one in full; exit code 1 when one does not, another database's left aside")
     .option('--drill', 'restore the newest one into a temporary place and check it; exit code 1 when that fails')
     .option('--prune', 'remove what no rule keeps; the newest that verifies always stays')
     .option('--dry-run', 'with --prune: show what would go and why the rest stays, change nothing');
@@ -49,12 +49,16 @@ const policyOf = (settings: BackupsSettings): BackupPolicy => {
   return { keepLast, keepDaily, keepWeekly, keepMonthly, maxAgeDays };
 };
 
-const stateOf = ({ own, problems }: BackupEntry) => {
-  if (problems.length > 0) return problems.join('; ');
-  return own ? '' : 'of another database';
+/** What the manifest says of it does not make it another database's. */
+const isForeign = ({ own, databaseId }: BackupEntry) => !own && databaseId !== null;
+
+const verdictOn = (entry: BackupEntry, isThorough: boolean) => {
+  if (entry.problems.length > 0) return entry.problems.join('; ');
+  const found = isThorough ? ['sound'] : [];
+  return [...found, ...(isForeign(entry) ? ['of another database'] : [])].join(', ');
 };
 
-function show(entries: readonly BackupEntry[]): void {
+function show(entries: readonly BackupEntry[], isThorough: boolean): void {
   const rows = entries.map((entry) => [
     formatDate(entry.createdAt),
     formatBytes(entry.bytes),
@@ -62,7 +66,7 @@ function show(entries: readonly BackupEntry[]): void {
     entry.schemaVersion === null ? '-' : String(entry.schemaVersion),
     entry.reason ?? '-',
     entry.path,
-    stateOf(entry),
+    verdictOn(entry, isThorough),
   ]);
   const columns = [
     { title: 'MADE' },
@@ -71,7 +75,7 @@ function show(entries: readonly BackupEntry[]): void {
     { title: 'SCHEMA', align: 'right' },
     { title: 'REASON' },
     { title: 'PATH' },
-    { title: '' },
+    { title: isThorough ? 'VERDICT' : '' },
   ] as const;
   if (entries.length > 0) printLine(table(columns, rows));
   tell(formatNumberOf(entries.length, 'backup'));
@@ -85,8 +89,8 @@ async function list(db: DatabaseManager, json: boolean, isThorough: boolean): Pr
     }
   }
   if (json) printJson(entries);
-  else show(entries);
-  const isBad = isThorough && entries.some(({ own, problems }) => own && problems.length > 0);
+  else show(entries, isThorough);
+  const isBad = isThorough && entries.some((entry) => entry.problems.length > 0 && !isForeign(entry));
   return isBad ? FAILED : 0;
 }
 
@@ -120,6 +124,7 @@ async function prune(db: DatabaseManager, settings: BackupsSettings, json: boole
 export const backups: CommandSpec<BackupsSettings> = {
   name: 'backups',
   summary: 'List the backups; verify them, prove the newest by restoring it, remove old ones by rules',
+  flags: { policy: 'rules' },
   example: 'backups --prune --keep-last 3 --keep-daily 7 --keep-weekly 5 --dry-run',
   configure,
   run({ options, json, withCatalog }) {

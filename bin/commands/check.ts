@@ -1,11 +1,11 @@
 /** `check`: looks at the whole file while it is in use; the exit code says whether it is sound. */
-import type { DatabaseManager, IntegrityReport } from '../../lib/index.ts';
-import { showCheck } from '../check-progress.ts';
+import type { DatabaseManager, IntegrityProgress, IntegrityReport } from '../../lib/index.ts';
 import type { Call, CommandSpec } from '../command.ts';
 import { FAILED } from '../errors.ts';
 import { formatCount, formatDuration } from '../format.ts';
-import { interruptible } from '../interrupt.ts';
+import { type Interruptible, unlessStopped } from '../interrupt.ts';
 import { printJson, printLine, styled, tell } from '../output.ts';
+import { withProgress } from '../progress.ts';
 import { fields } from '../table.ts';
 
 interface CheckSettings {
@@ -29,25 +29,15 @@ function advise({ ok, foreignKeyViolations }: IntegrityReport): void {
 }
 
 /** Checks until a signal stops it; undefined when one did. */
-async function check(db: DatabaseManager, { options, logger }: Call<CheckSettings>) {
-  const shown = showCheck(logger);
-  try {
-    return await interruptible(async (signal) => {
-      try {
-        return await db.maintenance.checkIntegrity({
-          full: options.full === true,
-          onProgress: shown.onProgress,
-          signal,
-        });
-      } catch (error) {
-        if (signal.aborted) return undefined;
-        throw error;
-      }
-    });
-  } finally {
-    shown.stop();
-  }
-}
+const check = (db: DatabaseManager, { options, logger }: Call<CheckSettings>) =>
+  withProgress<IntegrityProgress, Interruptible<IntegrityReport | undefined>>(
+    {
+      shown: ({ step, done, total }) => ({ done, total, words: `${done} of ${total}  ${step}` }),
+      logged: (progress) => logger.debug({ ...progress }, 'checking'),
+    },
+    (onProgress) =>
+      unlessStopped((signal) => db.maintenance.checkIntegrity({ full: options.full === true, onProgress, signal })),
+  );
 
 export const checkCommand: CommandSpec<CheckSettings> = {
   name: 'check',

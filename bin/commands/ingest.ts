@@ -7,9 +7,9 @@ import type { Call, CommandSpec, ExitCode } from '../command.ts';
 import { FAILED, tellError, UsageError } from '../errors.ts';
 import { formatBytes, formatCount, formatNumberOf, printable } from '../format.ts';
 import { type IngestResult, ingest as ingestFiles } from '../ingest.ts';
+import { showIngest } from '../ingest-progress.ts';
 import { type Interruptible, interruptible } from '../interrupt.ts';
 import { printJson, printLine, tell } from '../output.ts';
-import { showProgress } from '../progress.ts';
 import { type Limit, limitBytes, parseLimit } from './limit.ts';
 
 interface IngestOptions {
@@ -51,12 +51,12 @@ export const ingestFolder = (
   interruptible((signal) =>
     withCatalog(async (db) => {
       const clientId = await clientFor(db, options);
-      const progress = showProgress(folder, logger);
+      const shown = showIngest(folder, logger);
       try {
-        const { update: onProgress } = progress;
+        const { onProgress } = shown;
         return await ingestFiles(db, { clientId, folder, database, signal, onProgress });
       } finally {
-        await progress.stop();
+        await shown.stop();
       }
     }, 'create'),
   );

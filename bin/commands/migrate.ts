@@ -1,11 +1,11 @@
 /** `migrate`: brings the schema up to date, or tells what that would do, or tries it on a copy. */
 import type { Command } from 'commander';
-import type { MigrationOutcome, MigrationPlan, OpenMigrations, Rehearsal } from '../../lib/index.ts';
+import type { MigrationOutcome, MigrationPlan, MigrationProgress, OpenMigrations, Rehearsal } from '../../lib/index.ts';
 import type { Call, CommandSpec } from '../command.ts';
 import { UsageError } from '../errors.ts';
 import { formatBytes, formatCount, formatDuration, formatNumberOf } from '../format.ts';
-import { showMigration } from '../migration-progress.ts';
 import { printJson, printLine, tell } from '../output.ts';
+import { withProgress } from '../progress.ts';
 import { fields, table } from '../table.ts';
 
 interface MigrateSettings {
@@ -84,17 +84,30 @@ export function describeOutcome(outcome: MigrationOutcome): string {
   ]);
 }
 
-/** Does something to the schema with its progress shown. */
-export async function withProgress<Result>(
+const labelOf = ({ version, name, step }: MigrationProgress) =>
+  step === 'statements' ? `${version} ${name}` : `${version} ${name}: ${step.replace(/^.*\./, '')}`;
+
+/** Changes the schema with its progress shown. */
+export function changeSchema<Result>(
   { logger }: Call,
-  change: (onProgress: ReturnType<typeof showMigration>['onProgress']) => Promise<Result>,
+  change: (onProgress: (progress: MigrationProgress) => void) => Promise<Result>,
 ): Promise<Result> {
-  const shown = showMigration(logger);
-  try {
-    return await change(shown.onProgress);
-  } finally {
-    shown.stop();
-  }
+  let last = '';
+  return withProgress(
+    {
+      shown: (progress) => {
+        const { done, total } = progress;
+        return { done, total, words: `${labelOf(progress)}  ${formatCount(done)} of ${formatCount(total)}` };
+      },
+      // A line of the log for each step, not for each batch of rows.
+      logged: (progress) => {
+        const label = labelOf(progress);
+        if (label !== last) logger.info({ ...progress }, 'migrating');
+        last = label;
+      },
+    },
+    change,
+  );
 }
 
 /** @throws {UsageError} for a version that this release has not, or that is below the present one */
@@ -114,12 +127,12 @@ async function run(call: Call<MigrateSettings>, migrations: OpenMigrations, to: 
     return;
   }
   if (options.rehearse) {
-    const rehearsal = await withProgress(call, (onProgress) => migrations.rehearse({ to, onProgress }));
+    const rehearsal = await changeSchema(call, (onProgress) => migrations.rehearse({ to, onProgress }));
     if (json) printJson(rehearsal);
     else printLine(describeRehearsal(rehearsal));
     return;
   }
-  const outcome = await withProgress(call, (onProgress) => migrations.up({ to, onProgress }));
+  const outcome = await changeSchema(call, (onProgress) => migrations.up({ to, onProgress }));
   if (json) printJson(outcome);
   else printLine(describeOutcome(outcome));
   if (outcome.backup !== null) tell('The copy can be removed once you are content.');

@@ -124,6 +124,7 @@ async function pruned(db: DatabaseManager, policy: RetentionPolicy, { clientId, 
 export const prune: CommandSpec<PruneSettings> = {
   name: 'prune',
   summary: 'Remove old versions by rules like those of restic forget; prints the contents that nothing names any more',
+  flags: { policy: 'rules' },
   example: 'prune --keep-last 3 --keep-daily 7 --keep-weekly 5 --keep-monthly 12 --dry-run',
   configure: (command) =>
     addRules(command)

@@ -1,6 +1,7 @@
 /** `query`: a reading statement of the user's own. */
-import type { DatabaseManager } from '../../lib/index.ts';
+import { DatabaseError, type DatabaseManager } from '../../lib/index.ts';
 import type { CommandSpec } from '../command.ts';
+import { UsageError } from '../errors.ts';
 import { formatNumberOf } from '../format.ts';
 import { printJson, printLine, tell, toHex } from '../output.ts';
 import { type Column, table } from '../table.ts';
@@ -27,6 +28,16 @@ function toTable(rows: readonly SqlRow[]): string {
   return table(columns, cells);
 }
 
+/** @throws {UsageError} for SQL that writes */
+async function readRows(db: DatabaseManager, sql: string): Promise<SqlRow[]> {
+  try {
+    return await db.query(sql);
+  } catch (error) {
+    if (!(error instanceof DatabaseError && error.code === 'CATALOG_READ_ONLY')) throw error;
+    throw new UsageError('`query` only reads, and this would write; nothing was changed');
+  }
+}
+
 export const query: CommandSpec = {
   name: 'query',
   summary: 'Run a reading SQL statement; binary values are shown in hex',
@@ -34,7 +45,7 @@ export const query: CommandSpec = {
   configure: (command) => command.argument('<sql>', 'one statement; it cannot change anything'),
   run: ({ args: [sql = ''], json, withCatalog }) =>
     withCatalog(async (db) => {
-      const rows = await db.query(sql);
+      const rows = await readRows(db, sql);
       if (json) {
         printJson(rows);
         return 0;

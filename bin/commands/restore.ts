@@ -1,5 +1,5 @@
 /** `restore`: puts a backup in the place of the catalogue, whatever state that is in, once somebody has said yes. */
-import { tellRestore } from '../backup-progress.ts';
+import type { RestoreStep } from '../../lib/index.ts';
 import type { CommandSpec } from '../command.ts';
 import { canAsk, confirmed } from '../confirm.ts';
 import { UsageError } from '../errors.ts';
@@ -11,6 +11,18 @@ interface RestoreSettings {
   readonly yes?: boolean;
   readonly allowMissingManifest?: boolean;
 }
+
+const STEPS: Readonly<Record<RestoreStep, string>> = {
+  read: 'reading and verifying the backup',
+  migrate: 'bringing it up to date',
+  check: 'checking the result',
+  safety: 'keeping the present state as a backup',
+  swap: 'putting it in place',
+  health: 'checking the restored catalogue',
+};
+
+/** Tells which part of a restore begins. */
+const tellStep = ({ step }: { readonly step: RestoreStep }): void => tell(`${STEPS[step]} …`);
 
 export const restore: CommandSpec<RestoreSettings> = {
   name: 'restore',
@@ -32,7 +44,7 @@ export const restore: CommandSpec<RestoreSettings> = {
     }
     const result = await restoreCatalog(file, {
       allowMissingManifest: options.allowMissingManifest === true,
-      onProgress: tellRestore,
+      onProgress: tellStep,
     });
     if (json) {
       printJson(result);

@@ -5,7 +5,7 @@ import { canAsk, confirmed } from '../confirm.ts';
 import { UsageError } from '../errors.ts';
 import { printable } from '../format.ts';
 import { printJson, printLine, tell } from '../output.ts';
-import { describeOutcome, describePlan, parseVersion, withProgress } from './migrate.ts';
+import { changeSchema, describeOutcome, describePlan, parseVersion } from './migrate.ts';
 
 interface RollbackSettings {
   readonly to?: string;
@@ -43,7 +43,7 @@ async function run(call: Call<RollbackSettings>, migrations: OpenMigrations, to:
     tell('nothing was changed');
     return;
   }
-  const outcome = await withProgress(call, (onProgress) => migrations.down({ to, onProgress }));
+  const outcome = await changeSchema(call, (onProgress) => migrations.down({ to, onProgress }));
   if (json) printJson(outcome);
   else printLine(describeOutcome(outcome));
 }

@@ -23,14 +23,14 @@ interface VersionSettings {
 const MOST_NAMED = 5; // files an error names before it says "and others"
 
 async function requireFile(db: DatabaseManager, id: string): Promise<CatalogFile> {
-  const hint = 'Give the id that `search` shows, or a name with --client.';
   try {
     const found = await db.files.get(id);
     if (found !== null) return found;
   } catch (error) {
-    throw error instanceof ValidationError ? new ValidationError(error, { hint }) : error;
+    if (!(error instanceof ValidationError)) throw error;
+    throw new UsageError(`${printable(id)} is no id; give the one that \`search\` shows, or --client with a name`);
   }
-  throw new NotFoundError(`file ${id}`, { hint });
+  throw new NotFoundError(`file ${id}`, { hint: 'Give the id that `search` shows, or a name with --client.' });
 }
 
 /** The only file of this name that the client has. */

@@ -76,7 +76,10 @@ export async function checkSource(value: unknown, field: string, backupDir: stri
     await assertStays(path, folder, field, backupDir);
     if (!(await stat(real)).isFile()) refuse(field, value, 'a regular file');
   } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ENOTDIR')) throw new NotFoundError(`the backup ${path}`, { cause: error });
+    if (hasCode(error, 'ENOENT', 'ENOTDIR')) {
+      const hint = 'Check the path; the list of backups names those that exist.';
+      throw new NotFoundError(`the backup ${path}`, { cause: error, hint });
+    }
     if (error instanceof DatabaseError) throw error;
     throw new DatabaseError('CATALOG_IO', `${path} cannot be read`, { cause: error });
   }

@@ -3,7 +3,8 @@
  * newest of each day, ISO week or month (UTC) that has one, as restic's `forget` does. Only sound backups of this
  * database are counted or removed, and the newest one that verifies stays whatever the policy says.
  */
-import { checkInteger, checkNumber, checkObject, isAbsent, refuse } from '../validation.ts';
+import { ValidationError } from '../errors.ts';
+import { checkInteger, checkNumber, checkObject, isAbsent } from '../validation.ts';
 import type { BackupEntry } from './list.ts';
 
 /** Which backups to keep; at least one rule must be given. */
@@ -66,7 +67,8 @@ export function checkBackupPolicy(policy: unknown): CheckedBackupPolicy {
   const age = given['maxAgeDays'];
   const maxAgeDays = isAbsent(age) ? null : checkNumber(age, 'maxAgeDays', 0, MAX_COUNT);
   if (maxAgeDays !== null || counts.some((count) => count > 0)) return { counts, maxAgeDays };
-  return refuse('policy', 'an empty policy', `at least one of ${[...KEYS].join(', ')}`);
+  const accepted = `at least one of ${[...KEYS].join(', ')}`;
+  throw new ValidationError({ field: 'policy', received: 'an empty policy', accepted });
 }
 
 function keptBy(rule: Rule, count: number, sound: readonly BackupEntry[]): BackupEntry[] {

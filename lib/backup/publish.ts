@@ -56,7 +56,10 @@ export async function syncFolder(folder: string): Promise<void> {
 const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
 
 const taken = (path: string, cause?: unknown) =>
-  new DatabaseError('CATALOG_CONFLICT', `${path} exists already`, { cause });
+  new DatabaseError('CATALOG_CONFLICT', `${path} exists already`, {
+    cause,
+    hint: 'Choose another name: a backup never replaces a file.',
+  });
 
 /** @throws {DatabaseError} CATALOG_CONFLICT when the name is taken */
 export async function assertFree(path: string): Promise<void> {

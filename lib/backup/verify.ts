@@ -58,8 +58,8 @@ export async function verifyBackup(path: string, options: CheckOptions = {}): Pr
   return 'problem' in found ? verdict(manifest, found.problem) : verdict(manifest);
 }
 
-export const invalid = (path: string, problem: string): DatabaseError =>
-  new DatabaseError('CATALOG_BACKUP_INVALID', `${path}: ${problem}`);
+export const invalid = (path: string, problem: string, hint?: string): DatabaseError =>
+  new DatabaseError('CATALOG_BACKUP_INVALID', `${path}: ${problem}`, hint === undefined ? {} : { hint });
 
 /** A backup that was read, and proven, into a stage. */
 export interface Staged {
@@ -80,7 +80,10 @@ export interface StageOptions extends CheckOptions {
 export async function stageBackup(path: string, stage: string, options: StageOptions): Promise<Staged> {
   const { allowMissingManifest, free = freeBytes, ...rest } = options;
   const { manifest, problem } = await readManifest(path);
-  if (manifest === null && !allowMissingManifest) throw invalid(path, problem);
+  if (manifest === null && !allowMissingManifest) {
+    const hint = 'Choose another backup; only if there is none, allow a missing manifest (--allow-missing-manifest).';
+    throw invalid(path, problem, hint);
+  }
   const bytes = await sizeOf(path);
   if (manifest !== null && manifest.bytes !== bytes) {
     throw invalid(path, `it has ${bytes} bytes, the manifest says ${manifest.bytes}`);
