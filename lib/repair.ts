@@ -5,6 +5,7 @@
 import { basename, extname, join } from 'node:path';
 import { repairTotals } from './analytics/audit-procedures.ts';
 import { takeSnapshot } from './backup/snapshot.ts';
+import { isBeyondMemory } from './core/search-index-table.ts';
 import type { Integrity, IntegrityOptions, IntegrityReport } from './health/integrity.ts';
 import type { WorkContext } from './migrations/migration.ts';
 import {
@@ -17,7 +18,7 @@ import {
   reportRepair,
 } from './migrations/repair-procedures.ts';
 import type { OpenedFile } from './opening.ts';
-import { catchUpIndex, mendIndex } from './search/search-index.ts';
+import { catchUpIndex, isIndexSound, renewIndex } from './search/search-index.ts';
 import type { CallOptions, Executor } from './sql/engine.ts';
 import { checkBoolean, checkListener, checkObject, checkSignal, isAbsent } from './validation.ts';
 
@@ -102,7 +103,14 @@ class DryRun extends Error {
   }
 }
 
-async function mend(tx: Executor, context: WorkContext, signal: AbortSignal | undefined): Promise<RepairCounts> {
+/** What is mended, and how. */
+interface Work extends CallOptions {
+  readonly context: WorkContext;
+  /** Whether the search index is made anew as well. */
+  readonly renewsIndex: boolean;
+}
+
+async function mend(tx: Executor, { context, renewsIndex, signal }: Work): Promise<RepairCounts> {
   const steps = [
     () => tx.run(repairOrphans, null),
     () => tx.run(repairClients, context),
@@ -111,7 +119,10 @@ async function mend(tx: Executor, context: WorkContext, signal: AbortSignal | un
     () => tx.run(repairQuotas, context),
     async () => ({ totals: (await tx.run(repairTotals, null)).repaired }),
     // First the index, if it has to be made anew: what it holds cannot be asked for before.
-    () => tx.run(mendIndex, null),
+    async () => {
+      if (renewsIndex) await tx.run(renewIndex, null);
+      return { searchIndexes: renewsIndex ? 1 : 0 };
+    },
     () => tx.run(repairSearch, null),
   ];
   const counts: Record<string, number> = { ...NONE };
@@ -120,6 +131,16 @@ async function mend(tx: Executor, context: WorkContext, signal: AbortSignal | un
     for (const [kind, rows] of Object.entries(await step())) counts[kind] = (counts[kind] ?? 0) + rows;
   }
   return counts as unknown as RepairCounts;
+}
+
+/** Whether the search index can be relied on. It is asked by itself: some damage of it ends the transaction that meets it. */
+async function isReliable(engine: Executor, signal: AbortSignal | undefined): Promise<boolean> {
+  try {
+    return await engine.run(isIndexSound, null, { signal });
+  } catch (error) {
+    if (isBeyondMemory(error)) return false;
+    throw error;
+  }
 }
 
 const isWhole = (counts: RepairCounts) => Object.values(counts).every((rows) => rows === 0);
@@ -132,12 +153,13 @@ export function createMaintenance({ engine, options, logger }: OpenedFile, integ
     legacy: false,
   };
 
-  const count = (signal: AbortSignal | undefined): Promise<RepairCounts> =>
-    engine
+  const count = async (signal: AbortSignal | undefined): Promise<RepairCounts> => {
+    const renewsIndex = !(await isReliable(engine, signal));
+    return engine
       .lend(
         'write',
         async (tx): Promise<never> => {
-          throw new DryRun(await mend(tx, context, signal));
+          throw new DryRun(await mend(tx, { context, renewsIndex, signal }));
         },
         { ...LOAN, signal },
       )
@@ -145,6 +167,7 @@ export function createMaintenance({ engine, options, logger }: OpenedFile, integ
         if (error instanceof DryRun) return error.counts;
         throw error;
       });
+  };
 
   const copy = async (): Promise<string> => {
     const { database, backupDir } = options;
@@ -188,10 +211,11 @@ export function createMaintenance({ engine, options, logger }: OpenedFile, integ
       const expected = await count(signal);
       if (dryRun || isWhole(expected)) return expected;
       // Made of the files alone, so nothing of it can be lost; a copy with a damaged one would not verify.
-      const searchIndexes = expected.searchIndexes > 0 ? (await engine.run(mendIndex, null)).searchIndexes : 0;
+      const { searchIndexes } = expected;
+      if (searchIndexes > 0) await engine.run(renewIndex, null);
       const backup = await copy();
       const use = async (tx: Executor) => {
-        const counts = { ...(await mend(tx, context, signal)), searchIndexes };
+        const counts = { ...(await mend(tx, { context, renewsIndex: false, signal })), searchIndexes };
         if (!isWhole(counts)) await tx.run(reportRepair, { counts: { ...counts }, backup });
         return counts;
       };

@@ -387,7 +387,10 @@ t.test('the search index: behind, emptied, gone; doctor and repair make it anew'
   const spoil = {
     emptied: "INSERT INTO search_index (search_index) VALUES ('delete-all'); DELETE FROM search_todo",
     'without its tables': 'DROP TABLE search_vocabulary; DROP TABLE search_index',
-    'in pieces': 'UPDATE search_index_data SET block = randomblob(60); DELETE FROM search_todo',
+    'in pieces': "UPDATE search_index_data SET block = x'ffffffffffffffffffffffff'; DELETE FROM search_todo",
+    // Its structure claims a level of two thousand million segments: SQLite calls that a lack of memory.
+    'beyond any memory': `UPDATE search_index_data SET block = x'00000000010100008fffffff7f' WHERE id = 10;
+      DELETE FROM search_todo`,
   };
   const issue = { code: 'HEALTH_SEARCH_INDEX', severity: 'warn', message: /of no use/ } as const;
   for (const [state, statements] of Object.entries(spoil)) {

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { type CatalogFile, DatabaseError, DatabaseManager, type SearchFilter } from '../lib/index.ts';
 import { checkFilter, type SearchBounds } from '../lib/search/search-filter.ts';
-import { catchUpIndex, emptyIndex, indexState } from '../lib/search/search-index.ts';
+import { catchUpIndex, indexState, renewIndex } from '../lib/search/search-index.ts';
 import { searchFiles } from '../lib/search/search-procedures.ts';
 import { holds } from './fixtures/property.ts';
 import { type ModelFile, searchModel } from './search-model.ts';
@@ -142,7 +142,7 @@ class History {
   async perform(step: Operation): Promise<void> {
     const { db } = this;
     if (step.kind === 'index') return indexAll(db);
-    if (step.kind === 'empty index') return db.run(emptyIndex, null);
+    if (step.kind === 'empty index') return db.run(renewIndex, null);
     if (step.kind === 'forget client') {
       const id = this.clientIds[step.client] ?? '';
       if ((await db.clients.get(id)) === null) return;
@@ -445,6 +445,8 @@ t.test('an index that is damaged or gone fails no save and no search, and is mad
     'DELETE FROM search_index_data WHERE id > 10',
     'DROP TABLE search_index_data',
     'DROP TABLE search_index',
+    // A level of two thousand million segments: SQLite calls that a lack of memory, and rolls back the transaction.
+    "UPDATE search_index_data SET block = x'00000000010100008fffffff7f' WHERE id = 10",
   ];
   for (const damage of damages) {
     const { db, database, clientId } = await withFiles(t, ['one.txt', 'two.txt']);
@@ -461,7 +463,8 @@ t.test('an index that is damaged or gone fails no save and no search, and is mad
       fileSize: 1,
     }));
     t.match(await db.files.saveMany(more), { saved: 520, failed: [] }, damage);
-    const failures = damage.startsWith('DROP') ? 1 : 0; // damaged pages are met when they are merged or read
+    // Damaged pages are met when they are merged or read, tables and structure at once.
+    const failures = /^DROP|id = 10$/.test(damage) ? 1 : 0;
     t.equal(db.stats().upkeep.failures, failures, 'an index that cannot be kept rests');
     const found = async () => ({
       one: (await db.files.search({ term: 'ONE' })).total,
@@ -469,7 +472,7 @@ t.test('an index that is damaged or gone fails no save and no search, and is mad
       short: (await db.files.search({ term: 'x' })).total,
     });
     t.same(await found(), { one: 1, more: 31, short: 2 });
-    await db.run(emptyIndex, null);
+    await db.run(renewIndex, null);
     t.same(await found(), { one: 1, more: 31, short: 2 });
     await indexAll(db);
     t.same(await found(), { one: 1, more: 31, short: 2 });
@@ -500,7 +503,7 @@ t.test('a backlog is worked off after opening, and searches are exact before', a
   const { db, database, clientId } = await withFiles(t, []);
   const files = Array.from({ length: 3_000 }, (_, i) => ({ clientId, fileName: `f${i}`, pathName: 'p', fileSize: 1 }));
   await db.files.saveMany(files);
-  await db.run(emptyIndex, null);
+  await db.run(renewIndex, null);
   await db.close();
   const again = await DatabaseManager.open({ database, poolSize: 2 });
   t.teardown(() => again.close());

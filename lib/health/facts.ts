@@ -5,6 +5,7 @@
 import { stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type MaintenanceState, maintenanceState } from '../core/maintenance-history.ts';
+import { isBeyondMemory } from '../core/search-index-table.ts';
 import type { DatabaseError } from '../errors.ts';
 import type { CallOptions, Engine, EngineStats } from '../sql/engine.ts';
 import {
@@ -167,6 +168,16 @@ async function freeBytesOf(database: string): Promise<number> {
   return bavail * bsize;
 }
 
+/** The state of the search index. Some damage of it fails a call as a whole, so it is asked again without a look inside. */
+async function askIndex(engine: Engine, most: number, options: CallOptions): Promise<SearchFigures | null> {
+  try {
+    return await engine.run(searchFigures, { most, met: null }, options);
+  } catch (error) {
+    if (!isBeyondMemory(error)) throw error;
+    return engine.run(searchFigures, { most, met: error.message }, options);
+  }
+}
+
 /** Everything at once; answers at the deadline, or when the signal fires, with what is known by then. */
 export async function gatherFacts(
   { engine, database, readOnly, standing: askStanding }: FactSource,
@@ -184,7 +195,7 @@ export async function gatherFacts(
     asking.ask((options) => engine.run(warnedClients, null, options)),
     asking.ask((options) => engine.run(transfersSince, dayAt(at - DAY_MS), options)),
     asking.ask((options) => engine.run(sizesBefore, dayAt(at), options)),
-    asking.ask((options) => engine.run(searchFigures, searchBacklog + 1, options)),
+    asking.ask((options) => askIndex(engine, searchBacklog + 1, options)),
     asking.ask(() => filesOf(database)),
     asking.ask(() => freeBytesOf(database)),
   ]);

@@ -4,7 +4,7 @@
  * is too old for a question the answer is null.
  */
 import { QUOTA_WARNED } from '../core/quota-warnings.ts';
-import { DatabaseError } from '../errors.ts';
+import { isIndexDamage } from '../core/search-index-table.ts';
 import { all, one, procedure, type Steps } from '../sql/procedure.ts';
 import { raw, sql } from '../sql/template.ts';
 
@@ -110,15 +110,27 @@ function* searchProblem(): Steps<string | null> {
     }
     return null;
   } catch (error) {
-    if (!(error instanceof DatabaseError) || !['CATALOG_CORRUPT', 'CATALOG_SQL'].includes(error.code)) throw error;
+    if (!isIndexDamage(error)) throw error;
     return `it cannot be read: ${error.message}`;
   }
 }
 
-/** Looks at the search index; rows that wait are counted up to `most`. */
-export const searchFigures = procedure('health.search', 'read', function* (most: number): Steps<SearchFigures | null> {
-  if (!(yield* has('search_todo'))) return null;
-  const found = yield* one<{ waiting: number }>(sql`SELECT count(*) AS "waiting"
-    FROM (SELECT 1 FROM search_todo LIMIT CAST(${most} AS INTEGER))`);
-  return { waiting: found?.waiting ?? 0, problem: yield* searchProblem() };
-});
+interface IndexQuestion {
+  /** Rows that wait are counted up to this. */
+  readonly most: number;
+  /** What an earlier call met in the index, which is not asked again then. */
+  readonly met: string | null;
+}
+
+/** Looks at the search index. */
+export const searchFigures = procedure(
+  'health.search',
+  'read',
+  function* ({ most, met }: IndexQuestion): Steps<SearchFigures | null> {
+    if (!(yield* has('search_todo'))) return null;
+    const found = yield* one<{ waiting: number }>(sql`SELECT count(*) AS "waiting"
+      FROM (SELECT 1 FROM search_todo LIMIT CAST(${most} AS INTEGER))`);
+    const problem = met === null ? yield* searchProblem() : `it cannot be read: ${met}`;
+    return { waiting: found?.waiting ?? 0, problem };
+  },
+);

@@ -81,6 +81,8 @@ export interface SearchRequest {
   /** Matches in all, where the page before told; null to count them. */
   readonly knownTotal: number | null;
   readonly bounds: SearchBounds;
+  /** Looks at each file, because the index cannot be asked. */
+  readonly withoutIndex?: boolean;
 }
 
 /** What a file is sorted by, the most important key first; the last is its id. Null comes last in both directions. */

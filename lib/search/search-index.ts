@@ -4,7 +4,7 @@
  * meanwhile: it looks at the rows that wait themselves. The statements are SQLite's own (FTS5).
  */
 
-import { SEARCH_INDEX_TABLE } from '../core/search-index-table.ts';
+import { isIndexDamage, SEARCH_INDEX_TABLE } from '../core/search-index-table.ts';
 import { DatabaseError } from '../errors.ts';
 import { one, procedure, rows, run, type Steps } from '../sql/procedure.ts';
 import { raw, sql, unplanned } from '../sql/template.ts';
@@ -105,47 +105,32 @@ export const indexState = procedure('search.indexState', 'read', function* (_: n
   return { waiting: found?.waiting ?? 0 };
 });
 
-function* empty(): Steps<void> {
-  try {
-    yield* run(sql`INSERT INTO search_index (search_index) VALUES ('delete-all')`);
-  } catch (error) {
-    if (!isDamage(error)) throw error;
-    yield* makeAgain();
-  }
-  yield* run(sql`CREATE VIRTUAL TABLE IF NOT EXISTS search_vocabulary USING fts5vocab(search_index, row)`);
-  yield* run(sql`INSERT INTO search_todo (FileRow) SELECT rowid FROM files
-    WHERE rowid NOT IN (SELECT FileRow FROM search_todo)`);
-}
+/** Whether the index can be relied on; what a schema without one has cannot be wrong. */
+export const isIndexSound = procedure(
+  'search.isSound',
+  'write', // the statement that checks is an INSERT, though it changes nothing
+  function* (_: null): Steps<boolean> {
+    if (!(yield* hasIndex())) return true;
+    try {
+      yield* one(sql`SELECT rowid FROM search_index WHERE search_index MATCH '"any"' LIMIT 1`);
+      yield* one(sql`SELECT term FROM search_vocabulary LIMIT 1`);
+      // Reads the whole index, and throws where its parts contradict each other.
+      yield* run(sql`INSERT INTO search_index (search_index) VALUES ('integrity-check')`);
+      return true;
+    } catch (error) {
+      if (isIndexDamage(error)) return false;
+      throw error;
+    }
+  },
+  { alone: true },
+);
 
-/** Empties the index, whatever state it is in, and notes every file for it; searches look at the files until then. */
-export const emptyIndex = procedure('search.emptyIndex', 'write', function* (_: null): Steps<void> {
-  yield* empty();
-});
-
-const isDamage = (error: unknown) =>
-  error instanceof DatabaseError && ['CATALOG_CORRUPT', 'CATALOG_SQL'].includes(error.code);
-
-function* isSound(): Steps<boolean> {
-  try {
-    yield* one(sql`SELECT rowid FROM search_index WHERE search_index MATCH '"any"' LIMIT 1`);
-    yield* one(sql`SELECT term FROM search_vocabulary LIMIT 1`);
-    // Reads the whole index, and throws where its parts contradict each other.
-    yield* run(sql`INSERT INTO search_index (search_index) VALUES ('integrity-check')`);
-    return true;
-  } catch (error) {
-    if (isDamage(error)) return false;
-    throw error;
-  }
-}
-
-/** Empties the index if it cannot be relied on; how many were. A schema without one has none to mend. */
-export const mendIndex = procedure('search.mend', 'write', function* (_: null): Steps<{ searchIndexes: number }> {
-  if (!(yield* hasIndex()) || (yield* isSound())) return { searchIndexes: 0 };
-  yield* empty();
-  return { searchIndexes: 1 };
-});
-
-function* makeAgain(): Steps<void> {
+/** Makes the index anew, whatever state it is in, and notes every file for it; searches look at the files until then. */
+export const renewIndex = procedure('search.renew', 'write', function* (_: null): Steps<void> {
+  yield* run(sql`DROP TABLE IF EXISTS search_vocabulary`);
   yield* run(sql`DROP TABLE IF EXISTS search_index`);
   yield* run(raw(SEARCH_INDEX_TABLE));
-}
+  yield* run(sql`CREATE VIRTUAL TABLE search_vocabulary USING fts5vocab(search_index, row)`);
+  yield* run(sql`INSERT INTO search_todo (FileRow) SELECT rowid FROM files
+    WHERE rowid NOT IN (SELECT FileRow FROM search_todo)`);
+});

@@ -113,6 +113,7 @@ function* isUnreadable(error: unknown): Steps<boolean> {
 
 /** Counts every match and keeps a page of them. */
 function* findMatches(search: Search): Steps<MatchList> {
+  if (search.request.withoutIndex) return yield* lookAtEach(search, everyFile);
   try {
     return yield* choosePlan(search);
   } catch (error) {

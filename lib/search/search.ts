@@ -1,6 +1,7 @@
 /** `db.files.search`: files by a part of their name or path, and by what is known of them. */
 import type { CatalogFile } from '../core/file-rows.ts';
 import { encodeCursor } from '../core/pages.ts';
+import { isBeyondMemory } from '../core/search-index-table.ts';
 import type { CallOptions, Executor } from '../sql/engine.ts';
 import { checkCallOptions, checkSignal } from '../validation.ts';
 import { checkFilter, listName, type SearchFilter, type SearchRequest, toCursorKeys } from './search-filter.ts';
@@ -19,7 +20,10 @@ const PAGE = 1_000; // matches in a message
 /** The searching calls of `db.files`. */
 export function createSearch(executor: Executor) {
   const find = async (request: SearchRequest, signal: AbortSignal | undefined) => {
-    const { files, keys, total } = await executor.run(searchFiles, request, { signal });
+    const { files, keys, total } = await executor.run(searchFiles, request, { signal }).catch((error: unknown) => {
+      if (!isBeyondMemory(error)) throw error;
+      return executor.run(searchFiles, { ...request, withoutIndex: true }, { signal });
+    });
     const after = files.length > request.limit ? (keys[request.limit - 1] ?? null) : null;
     return { files: files.slice(0, request.limit), total, after };
   };
