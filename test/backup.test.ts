@@ -23,6 +23,7 @@ import t, { type Test } from 'tap';
 import type { BackupEntry } from '../lib/backup/list.ts';
 import { checkBackupPolicy, planBackupPrune } from '../lib/backup/prune.ts';
 import { type CatalogOptions, DatabaseManager, type Manifest } from '../lib/index.ts';
+import { inLanes } from './fixtures/lanes.ts';
 import { runToEnd } from './fixtures/process.ts';
 import { holds } from './fixtures/property.ts';
 
@@ -66,14 +67,7 @@ function commitsIn(path: string): string[] {
   return commits;
 }
 
-/** Runs some work on many items, a few at once: each starts a process. */
-async function few<Item>(items: readonly Item[], work: (item: Item) => Promise<void>, width = 3): Promise<void> {
-  const left = [...items];
-  const worker = async () => {
-    for (let item = left.shift(); item !== undefined; item = left.shift()) await work(item);
-  };
-  await Promise.all(Array.from({ length: width }, worker));
-}
+const LANES = 3; // each item starts a process
 
 t.test(
   'backups made one after another while 16 callers write: each verifies and holds exactly a prefix of the commits',
@@ -314,7 +308,7 @@ t.test(
     await holds(
       t,
       fc.asyncProperty(damages, async (list) => {
-        await few(list, attempt);
+        await inLanes(LANES, list, attempt);
         t.same(wrong, []);
       }),
       { numRuns: 1, endOnFailure: true },
@@ -325,7 +319,7 @@ t.test(
     t.equal(await db.files.count(), before.length);
 
     const sound = Array.from({ length: 50 }, (_, i) => ({ i, origin: i % 5 === 0 ? small : plain }));
-    await few(sound, async ({ i, origin }) => {
+    await inLanes(LANES, sound, async ({ i, origin }) => {
       const copy = join(place, `sound-${i}.db${origin.compressed ? '.zst' : ''}`);
       copyFileSync(origin.path, copy);
       copyFileSync(`${origin.path}${MANIFEST}`, `${copy}${MANIFEST}`);

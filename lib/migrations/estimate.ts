@@ -20,14 +20,20 @@ const VALIDATION_MS_PER_MB = 5;
 // The log holds every page that was changed, and pages that move are in it as well as in the file.
 const LOG_FACTOR = 2;
 
+const PROBES = 5; // a single one may be half as long again: a core that slept, a neighbour's turn
+
 /** How long a fixed piece of work takes on a connection's thread, in milliseconds: arithmetic, sorting, a b-tree. */
 export const speedProbe = procedure('migrations.speedProbe', 'read', function* (_: null): Steps<number> {
-  const start = performance.now();
-  yield* one(
-    raw(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60000)
-    SELECT count(*) AS "count" FROM (SELECT hex(i * 7919 % 104729) AS h FROM n ORDER BY h)`),
-  );
-  return performance.now() - start;
+  const took: number[] = [];
+  while (took.length < PROBES) {
+    const start = performance.now();
+    yield* one(
+      raw(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60000)
+      SELECT count(*) AS "count" FROM (SELECT hex(i * 7919 % 104729) AS h FROM n ORDER BY h)`),
+    );
+    took.push(performance.now() - start);
+  }
+  return took.sort((a, b) => a - b)[Math.floor(PROBES / 2)] ?? 0;
 });
 
 /** What one migration is expected to take. */
