@@ -32,19 +32,20 @@ interface Turn {
 }
 
 /**
- * Runs one warm-up turn, then turns until `rounds` of them were quiet, or three times as many; the quietest count.
+ * Runs one turn to warm up, unless told not to, then turns until `rounds` of them were quiet, or three times as many; the quietest count.
  * Others' use of the processors is told on stderr when it was more than a little.
  */
 export async function takeTurns<Contestants extends Readonly<Record<string, Round<RoundFigures>>>>(
   contestants: Contestants,
   rounds: number,
+  { warmsUp = true }: { readonly warmsUp?: boolean } = {},
 ): Promise<Turns<Contestants>> {
   const turns: Turn[] = [];
   const isQuiet = ({ others }: Turn) => others <= QUIET;
   let ran = 0;
   while (turns.length < rounds * MOST_ATTEMPTS && turns.filter(isQuiet).length < rounds) {
     const turn = await takeTurn(contestants, ran);
-    if (ran > 0) turns.push(turn);
+    if (ran > 0 || !warmsUp) turns.push(turn);
     ran += 1;
   }
   const counting = turns.sort((a, b) => a.others - b.others).slice(0, rounds);
