@@ -1,7 +1,6 @@
 /** `query`: a reading statement of the user's own. */
 import { DatabaseError, type DatabaseManager } from '../../lib/index.ts';
 import type { CommandSpec } from '../command.ts';
-import { UsageError } from '../errors.ts';
 import { formatNumberOf } from '../format.ts';
 import { printJson, printLine, tell, toHex } from '../output.ts';
 import { type Column, table } from '../table.ts';
@@ -28,13 +27,14 @@ function toTable(rows: readonly SqlRow[]): string {
   return table(columns, cells);
 }
 
-/** @throws {UsageError} for SQL that writes */
+/** @throws {DatabaseError} CATALOG_READ_ONLY for SQL that writes, told as it concerns whoever typed it */
 async function readRows(db: DatabaseManager, sql: string): Promise<SqlRow[]> {
   try {
     return await db.query(sql);
   } catch (error) {
     if (!(error instanceof DatabaseError && error.code === 'CATALOG_READ_ONLY')) throw error;
-    throw new UsageError('`query` only reads, and this would write; nothing was changed');
+    const hint = 'Nothing was changed.';
+    throw new DatabaseError('CATALOG_READ_ONLY', '`query` only reads, and this would write', { cause: error, hint });
   }
 }
 
