@@ -10,6 +10,7 @@ import {
   DatabaseError,
   DatabaseManager,
   type FileInput,
+  type Transaction,
   type ValidationError,
 } from '../lib/index.ts';
 
@@ -320,19 +321,31 @@ t.test('transactions are whole or nothing, and never wait for themselves', async
   await db.transaction(async (tx) => {
     await t.rejects(db.files.save(fileOf(id, 1)), { code: 'CATALOG_CONFLICT' });
     await t.rejects(
+      db.files.saveMany([fileOf(id, 1)]),
+      { code: 'CATALOG_CONFLICT' },
+      'a stream is no row to pass over',
+    );
+    await t.rejects(
       db.transaction(async () => undefined),
       { code: 'CATALOG_CONFLICT' },
+    );
+    await t.rejects(tx.query('UPDATE clients SET Name = ? RETURNING Name', ['other']), { code: 'CATALOG_READ_ONLY' });
+    t.match(
+      await tx.query('SELECT Name FROM clients'),
+      [{ Name: 'alpha' }],
+      'SQL of a query changes nothing here either',
     );
     await t.rejects(db.close(), { code: 'CATALOG_CONFLICT' });
     await t.rejects(tx.files.save({ ...fileOf(id, 1), fileSize: 2 ** 40 }), { code: 'CATALOG_QUOTA_EXCEEDED' });
     await tx.files.save(fileOf(id, 2));
   });
   t.equal(await db.files.count(), 1, 'a refused call inside leaves the rest of the transaction alone');
-  let kept: { files: { count(): Promise<number> } } | undefined;
+  let kept: Transaction | undefined;
   await db.transaction(async (tx) => {
     kept = tx;
   });
   await t.rejects(async () => kept?.files.count(), { code: 'CATALOG_CONFLICT' }, 'a tx is over when it is over');
+  await t.rejects(async () => kept?.files.saveMany([fileOf(id, 1)]), { code: 'CATALOG_CONFLICT' });
   const never = new Promise<void>(() => undefined);
   await t.rejects(
     db.transaction(() => never, { timeoutMs: 20 }),
@@ -546,11 +559,14 @@ t.test('a catalogue opens again with everything in it, and closes itself', async
   t.match(await db.migrations.status(), { pending: [] });
   await db.close();
   await db.close();
-  await t.rejects(db.clients.count(), { code: 'CATALOG_CLOSED' });
+  const closed = { code: 'CATALOG_CLOSED' };
+  await t.rejects(db.clients.count(), closed);
   await t.rejects(
     db.transaction(async () => undefined),
-    { code: 'CATALOG_CLOSED' },
+    closed,
   );
+  await t.rejects(db.backups.create(), closed, 'nor by what reads the file without the catalogue’s connections');
+  await t.rejects(db.migrations.rehearse(), closed);
   t.match(await db.health(), { status: 'fail', connectionPoolHealthy: false }, 'health answers when closed');
 
   await t.rejects(DatabaseManager.open({ database: `${database}.not`, create: false }), { code: 'CATALOG_NOT_FOUND' });

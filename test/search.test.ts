@@ -396,10 +396,12 @@ t.test('what no filter can be is refused by name', async (t) => {
     code: 'CATALOG_VALIDATION',
     field: 'cursor',
   });
-  await t.rejects(db.files.search({ signal: AbortSignal.abort(new Error('enough')) }), { message: 'enough' });
-  await t.rejects(db.files.searchAll({}, { signal: AbortSignal.abort(new Error('enough')) }).next(), {
-    message: 'enough',
-  });
+  const signal = AbortSignal.abort(new Error('enough'));
+  const enough = { message: 'enough' };
+  await t.rejects(db.files.searchAll({}, { signal }).next(), enough);
+  await t.rejects(db.files.search({ signal }), enough);
+  await t.rejects(db.files.search({}, { signal }), enough, 'where every other call takes it');
+  await t.rejects(db.files.search({}, { sinal: signal } as never), { code: 'CATALOG_VALIDATION', field: 'sinal' });
 });
 
 t.test('a transaction finds what it wrote, and nothing of it once it is rolled back', async (t) => {

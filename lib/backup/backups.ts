@@ -7,7 +7,7 @@ import { dirname } from 'node:path';
 import { now } from '../core/dates.ts';
 import { databaseIdentity, type MaintenanceRecord, recordMaintenance } from '../core/maintenance-history.ts';
 import { DatabaseError, NotFoundError } from '../errors.ts';
-import type { CallOptions } from '../sql/engine.ts';
+import { assertOpen, type CallOptions } from '../sql/engine.ts';
 import {
   checkBoolean,
   checkCallOptions,
@@ -92,6 +92,7 @@ export class Backups {
       signal: checkSignal(given['signal']),
       free,
     };
+    assertOpen(this.#host.engine);
     const path = isAbsent(given['path'])
       ? backupPath(database, backupDir, '', compress)
       : await checkTarget(given['path'], 'path', backupDir);
@@ -125,6 +126,7 @@ export class Backups {
    */
   async restore(path: string, options: RestoreOptions = {}): Promise<RestoreResult> {
     const checked = checkRestoreOptions(options);
+    assertOpen(this.#host.engine);
     const from = await checkSource(path, 'path', this.#host.backupDir);
     if (this.#host.readOnly)
       throw new DatabaseError('CATALOG_READ_ONLY', 'a catalogue opened read-only is not restored');

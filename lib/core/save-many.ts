@@ -2,7 +2,7 @@
  * Saving a stream of files: rows are taken as fast as the writer commits them, so that a source of any length needs
  * little memory, and a bad row costs only itself.
  */
-import { DatabaseError } from '../errors.ts';
+import { ConflictError, DatabaseError } from '../errors.ts';
 import type { FileToSave } from './file-input.ts';
 import type { BatchOutcome, SaveOutcome } from './save-file.ts';
 
@@ -37,6 +37,12 @@ const HOPELESS: ReadonlySet<string> = new Set([
 
 const endsTheStream = (error: unknown): boolean =>
   !(error instanceof DatabaseError) || (HOPELESS.has(error.code) && !error.retryable);
+
+/**
+ * What a whole batch met that concerns every later one as well. A conflict of one row is told in the outcome of its batch;
+ * one that the batch itself meets is with a transaction: it would wait for the caller's own, or that has ended.
+ */
+const endsTheBatches = (error: unknown): boolean => endsTheStream(error) || error instanceof ConflictError;
 
 /** After these another try of each row by itself would fare no better, or could store a row twice. */
 const concernsEveryRow = (error: DatabaseError) => error.retryable || error.code === 'CATALOG_INDETERMINATE';
@@ -168,7 +174,7 @@ class Batches {
       this.#counts.unchanged += unchanged;
       for (const { place, error } of failed) this.#refuse(batch[place], error);
     } catch (error) {
-      if (endsTheStream(error)) throw error;
+      if (endsTheBatches(error)) throw error;
       if (batch.length > 1 && !concernsEveryRow(error as DatabaseError)) return this.#saveEach(batch);
       for (const row of batch) this.#refuse(row, error);
     }

@@ -12,7 +12,7 @@ import { now } from '../core/dates.ts';
 import { type MaintenanceKind, type MaintenanceRecord, recordMaintenance } from '../core/maintenance-history.ts';
 import { DatabaseError, NotFoundError, reviveError, type WireError } from '../errors.ts';
 import { scriptUrl } from '../scripts.ts';
-import type { CallOptions, Engine } from '../sql/engine.ts';
+import { assertOpen, type CallOptions, type Engine } from '../sql/engine.ts';
 
 /** Which check; plain data for the process. */
 export interface IntegrityOrder {
@@ -163,7 +163,7 @@ export class Integrity {
   async check({ full = false, onProgress = () => undefined, signal }: IntegrityOptions): Promise<IntegrityReport> {
     const { engine, database, deadlineMs, logger } = this.#host;
     signal?.throwIfAborted();
-    if (engine.stats().state !== 'open') throw new DatabaseError('CATALOG_CLOSED', 'the database is closed');
+    assertOpen(engine);
     await assertThere(database);
     const [startedAt, start] = [now(), performance.now()];
     const order: IntegrityOrder = { database, kind: full ? 'full' : 'routine' };

@@ -5,6 +5,7 @@
 import { rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { databaseBytes, removeDeadPartials, takeSnapshot } from '../backup/snapshot.ts';
+import { assertOpen } from '../sql/engine.ts';
 import { LATEST_VERSION } from './migration-list.ts';
 import type { RanMigration } from './migration-run.ts';
 import { type ChangeOptions, type MigratorHost, SchemaChange } from './schema-change.ts';
@@ -80,7 +81,8 @@ async function measure(host: MigratorHost, copy: string, options: ChangeOptions)
  * @throws as a real migration would; the copy is removed either way
  */
 export async function rehearse(host: MigratorHost, options: ChangeOptions): Promise<Rehearsal> {
-  const { database, rules, free } = host;
+  const { engine, database, rules, free } = host;
+  assertOpen(engine);
   await removeDeadPartials(rules.backupDir);
   const copy = join(rules.backupDir, `${basename(database)}-rehearsal.${process.pid}.partial`);
   try {

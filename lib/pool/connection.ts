@@ -139,7 +139,7 @@ export class Connection {
     const found = this.#registry.get(name);
     if (found === undefined) throw notRegistered(name);
     if (intent === 'read' && found.intent === 'write') throw readsOnly(`the procedure ${name}`);
-    this.#intent = intent;
+    this.#intent = found.intent === 'read' ? 'read' : intent; // a read inside a writing transaction is a read all the same
     this.#rolledBackBy = undefined;
     const result = driveSync(found.steps(input as never, sqliteDialect), this.#execute);
     if (this.#rolledBackBy !== undefined) throw this.#rolledBackBy;

@@ -5,7 +5,15 @@
 import { DatabaseError } from '../errors.ts';
 import { CallLog, type CallLogFigures } from '../sql/call-log.ts';
 import { sqliteDialect } from '../sql/dialect.ts';
-import type { CallOptions, Engine, EngineStats, Executor, LendOptions, LendWriter } from '../sql/engine.ts';
+import {
+  type CallOptions,
+  closedError,
+  type Engine,
+  type EngineStats,
+  type Executor,
+  type LendOptions,
+  type LendWriter,
+} from '../sql/engine.ts';
 import type { Intent, Procedure } from '../sql/procedure.ts';
 import { isTraced, traceCall } from '../sql/tracing.ts';
 import { addStatements, ConnectionPool } from './connection-pool.ts';
@@ -38,8 +46,6 @@ async function openFirst(pool: ConnectionPool): Promise<void> {
     }
   }
 }
-
-const closedError = () => new DatabaseError('CATALOG_CLOSED', 'the database is closed');
 
 /** The SQLite engine. */
 export class SqliteEngine implements Engine {

@@ -28,9 +28,12 @@ export function createSearch(executor: Executor) {
     return { files: files.slice(0, request.limit), total, after };
   };
 
-  const search = async (filter: SearchFilter = {}): Promise<SearchResult> => {
+  const signalOf = (filter: SearchFilter, options: CallOptions | undefined) =>
+    checkCallOptions(options).signal ?? checkSignal(filter.signal);
+
+  const search = async (filter: SearchFilter = {}, options?: CallOptions): Promise<SearchResult> => {
     const request = checkFilter(filter);
-    const { files, total, after } = await find(request, checkSignal(filter.signal));
+    const { files, total, after } = await find(request, signalOf(filter, options));
     const nextCursor = after === null ? null : encodeCursor(listName(request), toCursorKeys(after));
     return { files, total, nextCursor };
   };
@@ -45,7 +48,7 @@ export function createSearch(executor: Executor) {
     /** Every match, a page at a time; a `cursor` says where to begin. */
     async *searchAll(filter: SearchFilter = {}, options?: CallOptions): AsyncGenerator<CatalogFile, void, undefined> {
       let request: SearchRequest = { ...checkFilter(filter), limit: PAGE };
-      const signal = checkCallOptions(options).signal ?? checkSignal(filter.signal);
+      const signal = signalOf(filter, options);
       for (;;) {
         const { files, total, after } = await find(request, signal);
         yield* files;

@@ -2,6 +2,7 @@
  * The narrow contract between domain code and a database engine. An engine runs procedures, lends a connection to a
  * callback and closes; it knows nothing of clients or files. Every engine passes the suite in test/engine-conformance.ts.
  */
+import { DatabaseError } from '../errors.ts';
 import type { CallLogFigures } from './call-log.ts';
 import type { Dialect } from './dialect.ts';
 import type { Intent, Procedure } from './procedure.ts';
@@ -115,4 +116,12 @@ export interface Engine extends Executor, AsyncDisposable {
   callLog(): CallLogFigures;
   /** Waits for what was accepted, then closes. Idempotent, and never hangs. */
   close(): Promise<void>;
+}
+
+/** What every call on a closed engine throws. */
+export const closedError = () => new DatabaseError('CATALOG_CLOSED', 'the database is closed');
+
+/** For work that reads the file by other means than the engine's connections. @throws {DatabaseError} CATALOG_CLOSED */
+export function assertOpen(engine: Pick<Engine, 'stats'>): void {
+  if (engine.stats().state !== 'open') throw closedError();
 }
