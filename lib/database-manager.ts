@@ -132,8 +132,8 @@ export class DatabaseManager implements AsyncDisposable {
    * `*.damaged-TIME`. One that works is restored as {@link Backups.restore} does, and may be open meanwhile; one that is
    * damaged must be open nowhere.
    * @throws {DatabaseError} CATALOG_BACKUP_INVALID when the backup does not verify, CATALOG_SCHEMA_NEWER, CATALOG_KEY,
-   *   CATALOG_FOREIGN_DATABASE when the file is another program's, CATALOG_CONFLICT when a damaged one is open in this
-   *   process, CATALOG_FULL, CATALOG_BUSY, CATALOG_IO; everything is as it was then
+   *   CATALOG_FOREIGN_DATABASE when the file is another program's database, CATALOG_CONFLICT when a damaged one is open
+   *   in this process, CATALOG_FULL, CATALOG_BUSY, CATALOG_IO; everything is as it was then
    */
   static restore(given: RestoreFileOptions): Promise<RestoreResult> {
     return restoreFile(given);

@@ -2,7 +2,7 @@
  * Restoring a catalogue that nobody has open here: into the live file where there is one that works, else in the place of
  * the one that is damaged or gone.
  */
-import { realpath } from 'node:fs/promises';
+import { open, realpath } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type BackupHost, checkRestoreOptions } from './backup/backups.ts';
 import { checkSource, isOpenHere } from './backup/paths.ts';
@@ -36,17 +36,33 @@ const BEYOND_REPAIR = new Set(['CATALOG_NOT_FOUND', 'CATALOG_CORRUPT']);
 
 const isBeyondRepair = (error: unknown) => error instanceof DatabaseError && BEYOND_REPAIR.has(error.code);
 
-/** Another program's file is not ours to put aside. */
+const isForeign = (error: unknown) => error instanceof DatabaseError && error.code === 'CATALOG_FOREIGN_DATABASE';
+
+const MAGIC = Buffer.from('SQLite format 3\0');
+
+/** Whether a file says of itself that it is a database; it must not be open in this process. */
+async function saysDatabase(path: string): Promise<boolean> {
+  const file = await open(path, 'r');
+  try {
+    const { buffer } = await file.read({ buffer: Buffer.alloc(MAGIC.length), position: 0 });
+    return buffer.equals(MAGIC);
+  } finally {
+    await file.close();
+  }
+}
+
+/** Another program's database is not ours to put aside. */
 function refused(error: unknown): unknown {
-  if (!(error instanceof DatabaseError) || error.code !== 'CATALOG_FOREIGN_DATABASE') return error;
+  if (!(error instanceof DatabaseError) || !isForeign(error)) return error;
   return new DatabaseError(error.code, error.message, {
     cause: error,
-    hint: 'Check the path. If the file is a catalogue damaged beyond recognition, move it away and restore again.',
+    hint: 'Check the path: the file is the database of another program. Move it away to restore here all the same.',
   });
 }
 
 /** Restores into a file that can be opened; undefined where it cannot, or is too damaged to be kept as a backup. */
 async function intoLiveFile(
+  database: string,
   options: CatalogOptions,
   from: string,
   how: RestoreOptions,
@@ -60,6 +76,8 @@ async function intoLiveFile(
     }
   } catch (error) {
     if (isBeyondRepair(error)) return undefined;
+    // Not even a header is left: whatever it was, it is kept like any damaged file.
+    if (isForeign(error) && !(await isOpenHere(database)) && !(await saysDatabase(database))) return undefined;
     throw refused(error);
   }
 }
@@ -108,7 +126,7 @@ export async function restoreFile(given: RestoreFileOptions): Promise<RestoreRes
   const database = await realDatabase(resolved.database);
   const backupDir = resolved.backupDir ?? join(dirname(resolved.database), 'backups');
   const source = await checkSource(from, 'from', backupDir);
-  const restored = await intoLiveFile(options, source, how);
+  const restored = await intoLiveFile(database, options, source, how);
   if (restored !== undefined) return restored;
   if (await isOpenHere(database).catch(() => false)) {
     throw new ConflictError(`${database} is open in this process, and damaged`, {

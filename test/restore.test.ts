@@ -296,6 +296,7 @@ t.test('a catalogue that is gone, or damaged, is restored; what was there is kep
     ['cut off', (bytes) => bytes.subarray(0, bytes.length - 40_000)],
     ['pages overwritten', (bytes) => Buffer.from(bytes).fill(0xaa, 8_192, bytes.length - 8_192)],
     ['header overwritten', (bytes) => Buffer.from(bytes).fill(0, 0, 512)],
+    ['not a trace left', () => Buffer.from('not a database at all')],
   ];
   for (const [way, damage] of ways) {
     const bytes = damage(readFileSync(database));
