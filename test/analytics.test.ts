@@ -1,6 +1,6 @@
 /** `db.analytics` beyond what the random histories compare: series without gaps, growth, forecast, measuring, audit. */
 import { deepStrictEqual } from 'node:assert/strict';
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { daysUntil, fitLine } from '../lib/analytics/forecast.ts';
@@ -170,6 +170,12 @@ t.test('forecast() draws a line through the days and tells when the quota is ful
   t.match(forecast, { limitBytes: 1_000, presentBytes: 500, days: 5, fullAt: addDays(today(), 5) });
   t.ok(Math.abs((forecast.bytesPerDay ?? 0) - 100) < 1e-6 && Math.abs((forecast.daysLeft ?? 0) - 5) < 1e-6);
   t.ok((forecast.bytesPerDayError ?? 1) < 1e-6 && (forecast.residualBytes ?? 1) < 1e-6, 'a straight line has no error');
+  const full = { limitBytes: 500, daysLeft: 0, fullAt: today() };
+  await db.quotas.set(id, { quotaBytes: 500 });
+  await db.execute('UPDATE daily_totals SET UsedBytes = 1 WHERE Date < ?', [today()]);
+  t.match(await db.analytics.forecast(id), { days: 5, ...full }, 'full, though the line is below the limit');
+  await db.execute('DELETE FROM daily_totals WHERE Date < ?', [today()]);
+  t.match(await db.analytics.forecast(id), { days: 1, bytesPerDay: null, ...full }, 'full on the first day');
   await db.quotas.set(id, { quotaBytes: null });
   t.match(await db.analytics.forecast(id), { limitBytes: null, fullAt: null, daysLeft: null });
   await t.rejects(db.analytics.forecast('f'.repeat(32)), { code: 'CATALOG_NOT_FOUND' });
@@ -229,6 +235,33 @@ t.test('storage({ measure: true }) measures the folder of contents once, and say
   writeFileSync(`${storageDir}/c`, 'x');
   t.match((await db.analytics.storage()).storageInfo, { bytes: 77, measuredAt: measured.measuredAt });
   t.match((await db.analytics.growth({ days: 1 }))[0], { databaseBytes: Number, freeDiskBytes: Number });
+  // Put back, so that an instant that moved is seen whatever the clock says.
+  await db.execute("UPDATE daily_sizes SET MeasuredAt = '2025-01-01T00:00:00.000Z'");
+  const known = { bytes: 77, measuredAt: '2025-01-01T00:00:00.000Z' };
+  rmSync(storageDir, { recursive: true });
+  t.match((await db.analytics.storage({ measure: true })).storageInfo, { exists: false, ...known }, 'gone');
+  writeFileSync(storageDir, 'x');
+  t.match((await db.analytics.storage({ measure: true })).storageInfo, { exists: false, ...known }, 'a file');
+  rmSync(storageDir);
+  symlinkSync(storageDir, storageDir);
+  await t.rejects(db.analytics.storage({ measure: true }), { code: 'CATALOG_IO' }, 'a link to itself');
+  t.match((await db.analytics.storage()).storageInfo, { exists: false, ...known });
+  rmSync(storageDir);
+  symlinkSync(`${t.testdirName}/nowhere`, storageDir);
+  t.match(
+    (await db.analytics.storage({ measure: true })).storageInfo,
+    { exists: false, ...known },
+    'a link to nothing',
+  );
+  rmSync(storageDir);
+  mkdirSync(`${t.testdirName}/elsewhere`);
+  writeFileSync(`${t.testdirName}/elsewhere/a`, 'xx');
+  symlinkSync(`${t.testdirName}/elsewhere`, storageDir);
+  t.match(
+    (await db.analytics.storage({ measure: true })).storageInfo,
+    { exists: true, bytes: 2 },
+    'a link to a folder',
+  );
 });
 
 t.test('audit() finds what a server without our triggers changed, and repair makes it right', async (t) => {

@@ -1,9 +1,11 @@
-/** The size of a folder of contents: every regular file below it, links not followed. */
+/** The size of a folder of contents: every regular file below it; links below it are not followed. */
 import type { Dirent } from 'node:fs';
-import { lstat, opendir } from 'node:fs/promises';
+import { lstat, opendir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
-const isMissing = (error: unknown) => error instanceof Error && 'code' in error && error.code === 'ENOENT';
+const MISSING = new Set<unknown>(['ENOENT', 'ENOTDIR']);
+
+const isMissing = (error: unknown) => error instanceof Error && 'code' in error && MISSING.has(error.code);
 
 /** What vanished while it was looked at counts as `otherwise`. */
 const unlessMissing =
@@ -18,12 +20,16 @@ async function* entriesOf(folder: string): AsyncGenerator<Dirent, void, undefine
   if (opened !== null) yield* opened;
 }
 
+/** Whether there is a folder of this name, or a link to one. */
+export const isFolder = async (path: string): Promise<boolean> =>
+  (await stat(path).catch(unlessMissing(null)))?.isDirectory() ?? false;
+
 /**
  * Bytes of the regular files below a folder; null when it does not exist. What vanishes meanwhile is not counted.
  * @throws the signal's reason, or what the file system says of a folder that may not be read
  */
 export async function folderBytes(path: string, signal?: AbortSignal): Promise<number | null> {
-  if ((await lstat(path).catch(unlessMissing(null))) === null) return null;
+  if (!(await isFolder(path))) return null;
   const waiting = [path];
   let bytes = 0;
   for (let folder = waiting.pop(); folder !== undefined; folder = waiting.pop()) {

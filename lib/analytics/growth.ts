@@ -1,6 +1,6 @@
 /** How the catalogue grew from day to day, and when a limit will be reached. Days are UTC, and none is left out. */
 import type { ClientTotals } from './client-totals.ts';
-import { daysUntil, fitLine, type Point } from './forecast.ts';
+import { daysUntil, fitLine, type Line, type Point } from './forecast.ts';
 import type { DaySizes, DayTotals } from './series-procedures.ts';
 
 const DAY_MS = 86_400_000;
@@ -76,10 +76,17 @@ interface Target {
   readonly presentBytes: number | null;
 }
 
+/** What is full is full, wherever the line is. */
+function daysToLimit(points: readonly Point[], line: Line | null, limit: number, today: string): number | null {
+  const last = points.at(-1);
+  if (last !== undefined && last.value >= limit) return 0;
+  return line === null ? null : daysUntil(line, limit, Date.parse(today) / DAY_MS);
+}
+
 /** @param points what is used, by day; `limit` is in the same unit, null for none */
 function forecast(target: Target, points: readonly Point[], limit: number | null, today: string): Forecast {
   const line = fitLine(points);
-  const daysLeft = line === null || limit === null ? null : daysUntil(line, limit, Date.parse(today) / DAY_MS);
+  const daysLeft = limit === null ? null : daysToLimit(points, line, limit, today);
   const isFar = daysLeft !== null && daysLeft > MAX_DAYS;
   return {
     ...target,

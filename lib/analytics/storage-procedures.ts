@@ -118,10 +118,14 @@ export interface SizesToRecord {
   readonly storageBytes: number | null;
 }
 
-/** Keeps the day's sizes of the database, the disk and the folder of contents. */
+/**
+ * Keeps the day's sizes of the database, the disk and the folder of contents; all are of one instant, so that a day on
+ * which the folder was measured is not made younger by a look that has not measured it.
+ */
 export const recordSizes = procedure('analytics.recordSizes', 'write', function* (sizes: SizesToRecord): Steps<void> {
   yield* run(sql`INSERT INTO daily_sizes (Date, DatabaseBytes, FreeDiskBytes, StorageBytes, MeasuredAt)
     VALUES (${sizes.date}, ${sizes.databaseBytes}, ${sizes.freeDiskBytes}, ${sizes.storageBytes}, ${sizes.measuredAt})
     ON CONFLICT (Date) DO UPDATE SET DatabaseBytes = excluded.DatabaseBytes, FreeDiskBytes = excluded.FreeDiskBytes,
-    StorageBytes = coalesce(excluded.StorageBytes, daily_sizes.StorageBytes), MeasuredAt = excluded.MeasuredAt`);
+    StorageBytes = excluded.StorageBytes, MeasuredAt = excluded.MeasuredAt
+    WHERE excluded.StorageBytes IS NOT NULL OR daily_sizes.StorageBytes IS NULL`);
 });

@@ -2,10 +2,11 @@
 import { stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { now } from '../core/dates.ts';
+import { DatabaseError } from '../errors.ts';
 import type { CallFigures } from '../sql/call-log.ts';
 import type { EngineStats } from '../sql/engine.ts';
 import { type Distribution, distribution } from '../sql/histogram.ts';
-import { folderBytes } from './folder-size.ts';
+import { folderBytes, isFolder } from './folder-size.ts';
 import type { GroupTotal, SizeBand, SizesToRecord, StorageFigures, TopClient } from './storage-procedures.ts';
 
 /** Sizes in bytes; the database's files and the state of its connections. */
@@ -89,12 +90,6 @@ const sizeOf = (path: string): Promise<number> =>
     () => 0,
   );
 
-const exists = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  );
-
 const ratio = (part: number, whole: number) => (whole === 0 ? 0 : part / whole);
 
 /** Where the catalogue and the contents are. */
@@ -103,9 +98,18 @@ export interface Places {
   readonly storageDir: string;
 }
 
-/** Measures what only the file system knows. @throws what it says of a folder that may not be read */
+async function contentBytes(storageDir: string, signal?: AbortSignal): Promise<number | null> {
+  try {
+    return await folderBytes(storageDir, signal);
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw new DatabaseError('CATALOG_IO', `${storageDir} cannot be measured`, { cause: error });
+  }
+}
+
+/** Measures what only the file system knows. @throws {DatabaseError} CATALOG_IO for a folder that may not be read */
 export async function measureSizes({ database, storageDir }: Places, signal?: AbortSignal): Promise<SizesToRecord> {
-  const storageBytes = await folderBytes(storageDir, signal);
+  const storageBytes = await contentBytes(storageDir, signal);
   const { bavail, bsize } = await statfs(dirname(database));
   const measuredAt = now();
   return {
@@ -121,7 +125,7 @@ async function storageInfo(path: string, { measured }: StorageFigures): Promise<
   const known = measured === null || measured.storageBytes === null ? null : measured;
   return {
     path,
-    exists: await exists(path),
+    exists: await isFolder(path).catch(() => false),
     bytes: known?.storageBytes ?? null,
     measuredAt: known?.measuredAt ?? null,
     ageMs: known === null ? null : Math.max(0, Date.now() - Date.parse(known.measuredAt)),
