@@ -203,6 +203,18 @@ t.test('what is asked for wrongly, called off or not possible leaves nothing', a
   await t.rejects(db.backups.verify(join(folder, 'catalogue.db')), { code: 'CATALOG_VALIDATION' }, 'the live file');
   const failed = await db.query('SELECT count(*) AS "n" FROM maintenance_history WHERE Succeeded = 0');
   t.ok(Number(failed[0]?.['n']) > 0, 'failures are in the history');
+  const before = names(backups);
+  await db.close();
+  const calls: (() => Promise<unknown>)[] = [
+    () => db.backups.create(),
+    () => db.backups.list(),
+    () => db.backups.verify(path),
+    () => db.backups.restore(path),
+    () => db.backups.drill(),
+    () => db.backups.prune({ keepLast: 1 }),
+  ];
+  for (const call of calls) await t.rejects(call(), { code: 'CATALOG_CLOSED' }, String(call));
+  t.same(names(backups), before, 'a catalogue that is closed makes none');
 });
 
 interface Damage {

@@ -114,6 +114,7 @@ export class Backups {
    */
   async verify(path: string, options?: CallOptions): Promise<BackupVerdict> {
     const { signal } = checkCallOptions(options);
+    assertOpen(this.#host.engine);
     return verifyBackup(await checkSource(path, 'path', this.#host.backupDir), { signal });
   }
 
