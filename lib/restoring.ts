@@ -56,7 +56,7 @@ function refused(error: unknown): unknown {
   if (!(error instanceof DatabaseError) || !isForeign(error)) return error;
   return new DatabaseError(error.code, error.message, {
     cause: error,
-    hint: 'Check the path: the file is the database of another program. Move it away to restore here all the same.',
+    hint: "Check the path: the file is another program's database. To restore here all the same, move it away.",
   });
 }
 
