@@ -50,8 +50,10 @@ t.test('a mistake in what was typed is told in one sentence, with exit code 2', 
     [['search', 'x', '--min-size', 'big'], /Accepted: bytes, or a size such as 10MiB/],
     [['search', 'x', '--from', 'May'], /error: --from: got "May"; accepted: a valid Date or an ISO 8601 text/],
     [['clients', '--cursor', 'nonsense'], /--cursor: got "nonsense"; accepted: a nextCursor of clients\.list\./],
-    [['versions', 'report.pdf'], /report\.pdf is no id; give the one that `search` shows, or --client with a name\./],
-    [['backups', '--prune'], /rules: got an empty policy; accepted: at least one of --keep-last, --keep-daily, /],
+    [
+      ['backups', '--prune', '--keep-last', '0'],
+      /rules: got an empty policy; accepted: at least one of --keep-last, --keep-daily, /,
+    ],
     [['versions', 'report.pdf', '--path', 'x'], /--path goes with --client/],
     [['query', 'BEGIN'], /sql: got "BEGIN"; accepted: a statement that reads or changes rows/],
     [

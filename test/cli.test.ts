@@ -170,6 +170,8 @@ t.test('versions: by id, by name, by path, and never by guess', async (t) => {
   t.same(await askedJson('versions', 'photo.jpg', '--client', 'laptop'), byId);
   t.same(await askedJson('versions', 'photo.jpg', '--client', 'laptop', '--path', 'sub/photo.jpg'), byId);
   t.same(await askedJson('versions', 'sub/photo.jpg', '--client', 'laptop'), byId);
+  const [{ pathName }] = byId;
+  for (const name of ['photo.jpg', 'sub/photo.jpg', pathName]) t.same(await askedJson('versions', name), byId, name);
   t.match((await asked('versions', id)).stdout, /^VERSION {5}SIZE .*\n {6}1 {2}\* {3}8 B .* [0-9a-f]{8} {2}no /);
   const several = await asked('versions', 'a.txt', '--client', 'laptop');
   t.match(several, {
@@ -177,10 +179,13 @@ t.test('versions: by id, by name, by path, and never by guess', async (t) => {
     stderr: /several files are called a\.txt: (a\.txt, sub\/a\.txt|sub\/a\.txt, a\.txt)\. Say/,
   });
   const misses: [string[], RegExp][] = [
+    [['a.txt'], /several files are called a\.txt: .*a\.txt of laptop.* Say which one with --client and --path\./],
+    [['photo'], /a file called photo does not exist/],
+    [['nowhere/photo.jpg', '--client', 'laptop'], /a file called nowhere\/photo\.jpg of this client does not exist/],
     [['photo.jpg', '--client', 'nobody'], /client nobody does not exist/],
     [['photo', '--client', 'laptop'], /a file called photo of this client does not exist/],
     [['photo.jpg', '--client', 'laptop', '--path', 'x'], /with the original path x does not exist/],
-    [['0'.repeat(32)], /file 0{32} does not exist/],
+    [['0'.repeat(32)], /a file called 0{32} does not exist/],
   ];
   for (const [args, stderr] of misses) t.match(await asked('versions', ...args), { code: 1, stdout: '', stderr });
 });

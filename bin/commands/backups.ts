@@ -36,7 +36,10 @@ function configure(command: Command): Command {
   command
     .option('--verify', "verify each one in full; exit code 1 when one does not, another database's left aside")
     .option('--drill', 'restore the newest one into a temporary place and check it; exit code 1 when that fails')
-    .option('--prune', 'remove what no rule keeps; the newest that verifies always stays')
+    .option(
+      '--prune',
+      'remove what no rule keeps (without rules: 7 daily, 4 weekly, 12 monthly); the newest that verifies always stays',
+    )
     .option('--dry-run', 'with --prune: show what would go and why the rest stays, change nothing');
   for (const [rule, what] of Object.entries(RULES)) {
     command.addOption(new Option(`--${rule} <n>`, what).argParser(parseCount));
@@ -44,10 +47,15 @@ function configure(command: Command): Command {
   return command;
 }
 
+/** What `--prune` keeps where no rule is given. */
+const USUAL: BackupPolicy = { keepDaily: 7, keepWeekly: 4, keepMonthly: 12 };
+
 const policyOf = (settings: BackupsSettings): BackupPolicy => {
   const { keepLast, keepDaily, keepWeekly, keepMonthly, maxAgeDays } = settings;
   return { keepLast, keepDaily, keepWeekly, keepMonthly, maxAgeDays };
 };
+
+const hasRule = (policy: BackupPolicy) => Object.values(policy).some((value) => value !== undefined);
 
 /** What the manifest says of it does not make it another database's. */
 const isForeign = ({ own, databaseId }: BackupEntry) => !own && databaseId !== null;
@@ -107,7 +115,8 @@ async function drill(db: DatabaseManager, json: boolean): Promise<ExitCode> {
 
 async function prune(db: DatabaseManager, settings: BackupsSettings, json: boolean): Promise<ExitCode> {
   const dryRun = settings.dryRun === true;
-  const result = await db.backups.prune(policyOf(settings), { dryRun });
+  const given = policyOf(settings);
+  const result = await db.backups.prune(hasRule(given) ? given : USUAL, { dryRun });
   if (json) {
     printJson(result);
     return 0;
@@ -130,8 +139,8 @@ export const backups: CommandSpec<BackupsSettings> = {
   run({ options, json, withCatalog }) {
     const modes = [options.verify, options.drill, options.prune].filter(Boolean).length;
     if (modes > 1) throw new UsageError('--verify, --drill and --prune are asked for one at a time');
-    const hasRule = Object.values(policyOf(options)).some((value) => value !== undefined);
-    if ((hasRule || options.dryRun) && !options.prune) throw new UsageError('rules and --dry-run go with --prune');
+    if ((hasRule(policyOf(options)) || options.dryRun) && !options.prune)
+      throw new UsageError('rules and --dry-run go with --prune');
     return withCatalog(
       (db) => {
         if (options.prune) return prune(db, options, json);

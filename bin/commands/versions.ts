@@ -1,7 +1,8 @@
-/** `versions`: every version of one file, named by its id or by client, name and original path. */
+/** `versions`: every version of one file, named by its id, its name or its path, and its client where several have such a one. */
 import { basename } from 'node:path';
 import {
   type CatalogFile,
+  type Client,
   ConflictError,
   type DatabaseManager,
   fold,
@@ -22,48 +23,60 @@ interface VersionSettings {
 
 const MOST_NAMED = 5; // files an error names before it says "and others"
 
-async function requireFile(db: DatabaseManager, id: string): Promise<CatalogFile> {
+/** The file with this id; null where the text is none, or nobody has it. */
+async function byId(db: DatabaseManager, text: string): Promise<CatalogFile | null> {
   try {
-    const found = await db.files.get(id);
-    if (found !== null) return found;
+    return await db.files.get(text);
   } catch (error) {
-    if (!(error instanceof ValidationError)) throw error;
-    throw new UsageError(`${printable(id)} is no id; give the one that \`search\` shows, or --client with a name`);
+    if (error instanceof ValidationError) return null;
+    throw error;
   }
-  throw new NotFoundError(`file ${id}`, { hint: 'Give the id that `search` shows, or a name with --client.' });
 }
 
-/** The only file of this name that the client has. */
-async function onlyOne(db: DatabaseManager, clientId: string, fileName: string): Promise<CatalogFile> {
+/** Where one of several files of a name is; of which client, where nobody has said. */
+async function placeOf(db: DatabaseManager, file: CatalogFile, client: Client | null): Promise<string> {
+  const path = printable(file.originalPath ?? '(none)');
+  if (client !== null) return path;
+  const owner = await db.clients.get(file.clientId);
+  return `${path} of ${printable(owner?.name ?? file.clientId)}`;
+}
+
+/** The only file of this name, or with this path, that the client has; that there is, where none is given. */
+async function onlyOne(db: DatabaseManager, client: Client | null, name: string): Promise<CatalogFile> {
+  const fileName = basename(name);
+  // No name has a slash in it: this is a path.
+  const isMeant = (file: CatalogFile) =>
+    name.includes('/') ? [file.originalPath, file.pathName].includes(name) : file.fileName === name;
   const same: CatalogFile[] = [];
   // The most relevant come first: those of this name, in any case.
-  for await (const file of db.files.searchAll({ term: fileName, clientId })) {
-    if (file.fileName === fileName) same.push(file);
+  for await (const file of db.files.searchAll({ term: fileName, clientId: client?.id })) {
+    if (isMeant(file)) same.push(file);
     if (same.length > MOST_NAMED || fold(file.fileName) !== fold(fileName)) break;
   }
   const [first, ...others] = same;
+  const whose = client === null ? '' : ' of this client';
   if (first === undefined)
-    throw new NotFoundError(`a file called ${printable(fileName)} of this client`, { hint: 'See `search`.' });
+    throw new NotFoundError(`a file called ${printable(name)}${whose}`, {
+      hint: 'Give the id or the name that `search` shows.',
+    });
   if (others.length === 0) return first;
-  const paths = same.slice(0, MOST_NAMED).map(({ originalPath }) => printable(originalPath ?? '(none)'));
+  const places = await Promise.all(same.slice(0, MOST_NAMED).map((file) => placeOf(db, file, client)));
   const rest = same.length > MOST_NAMED ? ' and others' : '';
-  throw new ConflictError(`several files are called ${printable(fileName)}: ${paths.join(', ')}${rest}`, {
-    hint: 'Say which one with --path.',
+  throw new ConflictError(`several files are called ${printable(name)}: ${places.join(', ')}${rest}`, {
+    hint: `Say which one with ${client === null ? '--client and ' : ''}--path.`,
   });
 }
 
 async function findFile(db: DatabaseManager, name: string, settings: VersionSettings): Promise<CatalogFile> {
-  // No name has a slash in it: this is a path.
   const { client, path = name.includes('/') ? name : undefined } = settings;
-  if (client === undefined) return requireFile(db, name);
+  if (client === undefined) return (await byId(db, name)) ?? onlyOne(db, null, name);
   const owner = await requireClient(db, client);
-  if (path === undefined) return onlyOne(db, owner.id, name);
-  const found = await db.files.find(owner.id, basename(name), path);
-  if (found === null)
-    throw new NotFoundError(`a file of this client with the original path ${printable(path)}`, {
-      hint: 'See `search`.',
-    });
-  return found;
+  const found = path === undefined ? null : await db.files.find(owner.id, basename(name), path);
+  if (found !== null) return found;
+  if (settings.path === undefined) return onlyOne(db, owner, name);
+  throw new NotFoundError(`a file of this client with the original path ${printable(settings.path)}`, {
+    hint: 'See `search`.',
+  });
 }
 
 const COLUMNS = [
@@ -83,8 +96,8 @@ export const versions: CommandSpec<VersionSettings> = {
   example: 'versions report.pdf --client laptop --path work/report.pdf',
   configure: (command) =>
     command
-      .argument('<file>', 'the id of a file, or with --client its name or original path')
-      .option('--client <name>', 'whose file it is, when it is given by its name')
+      .argument('<file>', 'the id of a file, its name, or its path')
+      .option('--client <name>', 'whose file it is, when several clients have one of this name')
       .option('--path <original>', 'its original path, when the client has several files of this name'),
   async run({ args: [name = ''], options, json, withCatalog }) {
     if (options.path !== undefined && options.client === undefined) {
