@@ -11,6 +11,7 @@ import t, { type Test } from 'tap';
 import { DatabaseManager } from '../lib/index.ts';
 import { inspectFile } from '../lib/migrations/inspection.ts';
 import { LATEST_VERSION } from '../lib/migrations/migration-list.ts';
+import { LIBRARY_VERSION } from '../lib/version.ts';
 import { brokenRules, lostFacts } from './adoption-facts.ts';
 import { inLanes, numbersBelow } from './fixtures/lanes.ts';
 import { makeLegacyFile } from './fixtures/legacy-file.ts';
@@ -270,17 +271,33 @@ for (const [name, { code, make }] of Object.entries(REFUSED)) {
   });
 }
 
-t.test('a newer file whose journal allows this release is opened', async (t) => {
+t.test('a newer file is opened if its journal allows this release, and only then', async (t) => {
   const path = join(t.testdir(), 'defensive.db');
   await (await DatabaseManager.open({ database: path })).close();
-  const database = new Database(path);
-  database.exec(`INSERT INTO catalog_migrations SELECT ${LATEST_VERSION + 1}, 'later', checksum, applied_at, applied_by,
-    '9.0.0', 1, '5' FROM catalog_migrations WHERE version = 0`);
-  database.close();
-  const db = await DatabaseManager.open({ database: path });
-  t.match(await db.migrations.status(), { current: LATEST_VERSION + 1, latest: LATEST_VERSION, pending: [] });
-  await db.clients.save({ name: 'works' });
-  await db.close();
+  const next = LATEST_VERSION + 1;
+  const mark = (version: number, safeVersion: string | null) => {
+    const database = new Database(path);
+    database.prepare('DELETE FROM catalog_migrations WHERE version >= ?').run(next);
+    database
+      .prepare(`INSERT INTO catalog_migrations SELECT ?, 'later', checksum, applied_at, applied_by, '9.0.0', 1, ?
+        FROM catalog_migrations WHERE version = 0`)
+      .run(version, safeVersion);
+    database.close();
+  };
+  const safe = [String(LATEST_VERSION), '0', '0.0.1', LIBRARY_VERSION];
+  for (const [version, safeVersion] of [...safe.map((text) => [next, text] as const), [next + 80, '5'] as const]) {
+    mark(version, safeVersion);
+    const db = await DatabaseManager.open({ database: path });
+    t.match(await db.migrations.status(), { current: version, latest: LATEST_VERSION, pending: [] }, safeVersion);
+    await db.clients.save({ name: `works with ${safeVersion} and ${version}` });
+    await t.rejects(db.migrations.down({ to: 5 }), { code: 'CATALOG_SCHEMA_NEWER', hint: /release that applied it/ });
+    t.match(await db.migrations.verify(), { ok: true });
+    await db.close();
+  }
+  for (const safeVersion of [null, '', ' ', '-1', 'x', String(next), '99.0.0', '0.10.0']) {
+    mark(next, safeVersion);
+    await t.rejects(DatabaseManager.open({ database: path }), { code: 'CATALOG_SCHEMA_NEWER' }, `${safeVersion}`);
+  }
 });
 
 t.test('a missing file is not made unless it may be', async (t) => {

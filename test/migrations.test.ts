@@ -1,6 +1,7 @@
 /** The schema's way up and down, plans, rehearsals, the gate against losses, and the rules for new migrations. */
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { Writable } from 'node:stream';
 import Database from 'better-sqlite3';
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
@@ -265,6 +266,19 @@ t.test('only new violations of foreign keys fail a migration', async (t) => {
       message: /client_activity/,
     });
   });
+  const warnings: unknown[] = [];
+  const heard = new Writable({
+    write: (line, _, done) => {
+      warnings.push(JSON.parse(line));
+      done();
+    },
+  });
+  await using migrations = await DatabaseManager.openMigrations({
+    database: path,
+    logger: pino({ level: 'warn' }, heard),
+  });
+  await migrations.down({ to: LATEST_VERSION - 1 });
+  t.match(warnings, [{ module: 'migrations', rows: { 'client_activity → clients': 1 } }], 'the old one is a warning');
 });
 
 t.test('opening without migrating', async (t) => {

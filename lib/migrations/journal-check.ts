@@ -3,6 +3,7 @@
  * check a file without loading what the migrations do.
  */
 import { DatabaseError } from '../errors.ts';
+import { LIBRARY_VERSION } from '../version.ts';
 
 /** A row of the journal. */
 export interface JournalRow {
@@ -30,8 +31,21 @@ export const lacksJournal = ({ tables, journal }: SchemaState): boolean =>
 
 const failed = (message: string, hint: string) => new DatabaseError('CATALOG_MIGRATION_FAILED', message, { hint });
 
+const SCHEMA_VERSION = /^\d+$/;
+const RELEASE = /^\d+\.\d+\.\d+$/;
+
+const isAtLeast = (release: string, other: string) =>
+  release.localeCompare(other, 'en', { numeric: true, sensitivity: 'base' }) >= 0;
+
+/** Whether a migration that this release does not know lets it go on: by the oldest schema, or release, that still may. */
+function allowsUs(safeVersion: string | null, known: KnownChecksums): boolean {
+  if (safeVersion === null) return false;
+  if (SCHEMA_VERSION.test(safeVersion)) return Number(safeVersion) < known.length;
+  return RELEASE.test(safeVersion) && isAtLeast(LIBRARY_VERSION, safeVersion);
+}
+
 function unknownVersion({ version, name, safeVersion }: JournalRow, known: KnownChecksums): DatabaseError | undefined {
-  if (safeVersion !== null && Number(safeVersion) < known.length) return undefined;
+  if (allowsUs(safeVersion, known)) return undefined;
   return new DatabaseError('CATALOG_SCHEMA_NEWER', `the file has migration ${version} (${name}), unknown here`);
 }
 
@@ -43,11 +57,14 @@ function changedChecksum({ version, name, checksum }: JournalRow, known: KnownCh
   );
 }
 
-function gap(journal: readonly JournalRow[]): DatabaseError | undefined {
-  const position = journal.findIndex(({ version }, expected) => version !== expected);
-  if (position === -1) return undefined;
+/** Of this release's own migrations; how a newer one numbers its own is not for this one to judge. */
+function gap(journal: readonly JournalRow[], known: KnownChecksums): DatabaseError | undefined {
+  const applied = new Set(journal.map(({ version }) => version));
+  const newest = journal.at(-1)?.version ?? -1;
+  const missing = known.findIndex((_, version) => version < newest && !applied.has(version));
+  if (missing === -1) return undefined;
   return failed(
-    `the journal lacks migration ${position}, though later ones are in it`,
+    `the journal lacks migration ${missing}, though later ones are in it`,
     'Its rows were changed by hand: restore a backup made before that, or put the row back.',
   );
 }
@@ -57,7 +74,7 @@ export function journalProblems(journal: readonly JournalRow[], known: KnownChec
   const rows = journal.map((row) =>
     known[row.version] === undefined ? unknownVersion(row, known) : changedChecksum(row, known),
   );
-  return [...rows, gap(journal)].filter((problem) => problem !== undefined);
+  return [...rows, gap(journal, known)].filter((problem) => problem !== undefined);
 }
 
 /**
@@ -70,6 +87,17 @@ export function assertFits(journal: readonly JournalRow[], known: KnownChecksums
   const newer = problems.find(({ code }) => code === 'CATALOG_SCHEMA_NEWER');
   const [worst] = newer === undefined ? problems : [newer];
   if (worst !== undefined) throw worst;
+}
+
+/**
+ * Refuses to take a schema back from under migrations that only a newer release knows.
+ * @throws {DatabaseError} CATALOG_SCHEMA_NEWER
+ */
+export function assertAllKnown(journal: readonly JournalRow[], known: KnownChecksums): void {
+  const unknown = journal.find(({ version }) => known[version] === undefined);
+  if (unknown === undefined) return;
+  const message = `the file has migration ${unknown.version} (${unknown.name}), unknown here: it has to be taken back first`;
+  throw new DatabaseError('CATALOG_SCHEMA_NEWER', message, { hint: 'Use the release that applied it.' });
 }
 
 /**

@@ -16,7 +16,7 @@ import { describe } from '../validation.ts';
 import { assertDeclared } from './dangerous-operations.ts';
 import { type Estimate, estimate, REFERENCE_PROBE_MS, speedProbe } from './estimate.ts';
 import { isLegacy, KNOWN, statusOf } from './journal.ts';
-import { assertFits, type SchemaState } from './journal-check.ts';
+import { assertAllKnown, assertFits, type SchemaState } from './journal-check.ts';
 import { type Direction, type Migration, orderedName, type WorkContext } from './migration.ts';
 import { LATEST_VERSION, MIGRATIONS } from './migration-list.ts';
 import { tableRows } from './migration-procedures.ts';
@@ -178,6 +178,7 @@ export class SchemaChange {
     const to = direction === 'up' ? checkVersion(wanted, 0, LATEST_VERSION) : checkVersion(wanted, 0, from);
     const migrations = direction === 'up' && to <= from ? [] : chosen(direction, from, to);
     if (migrations.length === 0) return { from, to: from, migrations: [], backup: null, counts: {} };
+    if (direction === 'down') assertAllKnown(state.journal, KNOWN);
     this.#assertHarmless(migrations, direction);
     const isNew = state.tables.length === 0;
     const before = isNew ? null : await this.#before(connection);
@@ -196,7 +197,11 @@ export class SchemaChange {
   }
 
   async #before(connection: Executor): Promise<Findings | null> {
-    return this.#host.rules.migrationValidation ? findingsBefore(connection) : null;
+    if (!this.#host.rules.migrationValidation) return null;
+    const found = await findingsBefore(connection);
+    const rows = Object.fromEntries(found);
+    if (found.size > 0) this.#host.logger.warn({ rows }, 'rows name one that does not exist, before the migration');
+    return found;
   }
 
   /** Makes sure that everything fits on the disk, then copies the file as it is: nothing was changed yet. */
