@@ -32,19 +32,21 @@ t.test('backup, backups and restore: what they print, their exit codes, and what
   t.match(await cli(['backups', '--verify', '--drill'], { cwd }), { code: 2 });
   t.match(await cli(['backups', '--keep-last', '1'], { cwd }), { code: 2 });
   t.match(await cli(['backups', '--prune', '--keep-last', '0'], { cwd }), { code: 2 }, 'a policy that keeps nothing');
-  const usual = await cli(['backups', '--prune', '--dry-run'], { cwd });
+  const usual = await cli(['backups', '--prune'], { cwd });
   t.match(usual, { code: 0, stdout: /would go.*\nkept.*daily, weekly, monthly\n$/ }, 'without rules the usual ones');
+  t.match(usual.stderr, /nothing was changed\nthese were usual rules; give your own: --keep-daily 7/);
   const dry = await cli(['backups', '--prune', '--keep-last', '1', '--dry-run'], { cwd });
   t.match(dry, { code: 0, stdout: /would go[\s\S]*newest verified/, stderr: /nothing was changed/ });
   t.ok(existsSync(path));
 
   rmSync(database);
+  t.match(await cli(['restore', path], { cwd }), { code: 2, stderr: /--yes/ }, 'nobody can be asked');
+  t.notOk(existsSync(database));
   t.match(await cli(['restore', join(cwd, 'none.db'), '--yes'], { cwd }), {
     code: 1,
     stderr: /does not exist.* Check the path/,
   });
-  const restored = await cli(['restore', path], { cwd });
-  t.match(restored, { code: 0, stdout: /Files +1/, stderr: /verifying/ }, 'nobody can be asked');
+  t.match(await cli(['restore', path, '--yes'], { cwd }), { code: 0, stdout: /Files +1/, stderr: /verifying/ });
   t.match(await cli(['stats'], { cwd }), { code: 0 });
 
   t.match(await cli(['backups'], { cwd }), { code: 0, stdout: /PATH\n/ });

@@ -38,7 +38,7 @@ function configure(command: Command): Command {
     .option('--drill', 'restore the newest one into a temporary place and check it; exit code 1 when that fails')
     .option(
       '--prune',
-      'remove what no rule keeps (without rules: 7 daily, 4 weekly, 12 monthly); the newest that verifies always stays',
+      'remove what no rule keeps; the newest that verifies always stays. Without rules: show what usual ones would do',
     )
     .option('--dry-run', 'with --prune: show what would go and why the rest stays, change nothing');
   for (const [rule, what] of Object.entries(RULES)) {
@@ -47,7 +47,7 @@ function configure(command: Command): Command {
   return command;
 }
 
-/** What `--prune` keeps where no rule is given. */
+/** What `--prune` would keep, where no rule is given: nothing is removed by rules that nobody gave. */
 const USUAL: BackupPolicy = { keepDaily: 7, keepWeekly: 4, keepMonthly: 12 };
 
 const policyOf = (settings: BackupsSettings): BackupPolicy => {
@@ -114,8 +114,8 @@ async function drill(db: DatabaseManager, json: boolean): Promise<ExitCode> {
 }
 
 async function prune(db: DatabaseManager, settings: BackupsSettings, json: boolean): Promise<ExitCode> {
-  const dryRun = settings.dryRun === true;
   const given = policyOf(settings);
+  const dryRun = settings.dryRun === true || !hasRule(given);
   const result = await db.backups.prune(hasRule(given) ? given : USUAL, { dryRun });
   if (json) {
     printJson(result);
@@ -127,6 +127,7 @@ async function prune(db: DatabaseManager, settings: BackupsSettings, json: boole
   tell(
     `${formatNumberOf(result.removed.length, 'backup')}, ${formatBytes(result.bytes)}${dryRun ? '; nothing was changed' : ' removed'}`,
   );
+  if (!hasRule(given)) tell('these were usual rules; give your own: --keep-daily 7 --keep-weekly 4 --keep-monthly 12');
   return 0;
 }
 
@@ -146,7 +147,7 @@ export const backups: CommandSpec<BackupsSettings> = {
         if (options.prune) return prune(db, options, json);
         return options.drill ? drill(db, json) : list(db, json, options.verify === true);
       },
-      options.prune && !options.dryRun ? 'write' : 'read',
+      options.prune && !options.dryRun && hasRule(policyOf(options)) ? 'write' : 'read',
     );
   },
 };

@@ -1,7 +1,8 @@
-/** `restore`: puts a backup in the place of the catalogue, whatever state that is in; on a terminal once somebody has said yes. */
+/** `restore`: puts a backup in the place of the catalogue, whatever state that is in, once somebody has said yes. */
 import type { RestoreStep } from '../../lib/index.ts';
 import type { CommandSpec } from '../command.ts';
 import { canAsk, confirmed } from '../confirm.ts';
+import { UsageError } from '../errors.ts';
 import { formatCount, formatDate, formatDuration, printable } from '../format.ts';
 import { printJson, printLine, tell } from '../output.ts';
 import { fields } from '../table.ts';
@@ -25,20 +26,21 @@ const tellStep = ({ step }: { readonly step: RestoreStep }): void => tell(`${STE
 
 export const restore: CommandSpec<RestoreSettings> = {
   name: 'restore',
-  summary:
-    'Restore a backup: in place of a catalogue that is in use, damaged or gone; what was there is kept. On a terminal it asks, elsewhere it goes on',
+  summary: 'Restore a backup: in place of a catalogue that is in use, damaged or gone; what was there is kept',
   example: 'restore backups/defensive-20251120T101500123Z.db',
   configure: (command) =>
     command
       .argument('<file>', 'the backup; it is verified before anything is changed')
-      .option('--yes', 'do not ask, also on a terminal')
+      .option('--yes', 'do not ask')
       .option('--allow-missing-manifest', 'take a file that has no manifest, if it is sound by itself'),
   async run({ args: [file = ''], options, json, database, restoreCatalog }) {
-    const question = `Replace the catalogue ${printable(database)} by ${printable(file)}?`;
-    // Where nobody can be asked, the command itself is the answer; what was there is kept.
-    if (!options.yes && canAsk() && !(await confirmed(question))) {
-      tell('nothing was changed');
-      return 0;
+    if (!options.yes) {
+      if (!canAsk()) throw new UsageError('restoring needs --yes where nobody can be asked');
+      const question = `Replace the catalogue ${printable(database)} by ${printable(file)}?`;
+      if (!(await confirmed(question))) {
+        tell('nothing was changed');
+        return 0;
+      }
     }
     const result = await restoreCatalog(file, {
       allowMissingManifest: options.allowMissingManifest === true,
