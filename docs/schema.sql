@@ -1,4 +1,4 @@
--- The schema of version 20. Written by `npm run schema:dump`; compared by the tests.
+-- The schema of version 19. Written by `npm run schema:dump`; compared by the tests.
 
 CREATE TABLE adopted_rows (
   ID INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -20,7 +20,7 @@ CREATE TABLE adoption_notes (
 CREATE TABLE catalog_identity (
   ID INTEGER PRIMARY KEY CHECK (ID = 1),
   DatabaseID VARCHAR(32) NOT NULL
-  , DefaultQuotaBytes INTEGER NOT NULL DEFAULT 1073741824);
+  );
 
 CREATE TABLE catalog_reports (
   ID INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -72,11 +72,6 @@ CREATE TABLE clients (
 CREATE INDEX idx_clients_lastseen ON clients(LastSeen);
 
 CREATE INDEX idx_clients_name ON clients(Name);
-
-CREATE TRIGGER catalog_client_inserted AFTER INSERT ON clients WHEN NEW.ID IS NOT NULL BEGIN
-  INSERT INTO client_quotas (ClientID, QuotaBytes, UsedBytes, LastUpdated)
-  SELECT NEW.ID, DefaultQuotaBytes, 0, strftime('%Y-%m-%dT%H:%M:%fZ', 'now') FROM catalog_identity
-  WHERE NOT EXISTS (SELECT 1 FROM client_quotas WHERE ClientID = NEW.ID); END;
 
 CREATE TABLE daily_sizes (
   Date TEXT PRIMARY KEY,

@@ -17,7 +17,7 @@ import type { HealthOptions, HealthReport } from './health/report.ts';
 import { SaveCounter } from './health/save-counter.ts';
 import type { Migrator } from './migrations/migrator.ts';
 import { type CatalogModules, createModules, type ModuleContext } from './modules.ts';
-import { bringUpToDate, keepDefaultQuota, type OpenedFile, openFile } from './opening.ts';
+import { bringUpToDate, type OpenedFile, openFile } from './opening.ts';
 import { createMaintenance, type Maintenance } from './repair.ts';
 import { backupHost, type RestoreFileOptions, restoreFile } from './restoring.ts';
 import { workOffBacklog } from './search/index-backlog.ts';
@@ -106,7 +106,6 @@ export class DatabaseManager implements AsyncDisposable {
     const file = await openFile(given);
     try {
       await bringUpToDate(file);
-      await keepDefaultQuota(file, given);
     } catch (error) {
       await file.close();
       throw error;

@@ -7,7 +7,6 @@ import type { Logger } from 'pino';
 import { rememberOpen } from './backup/paths.ts';
 import { removeDeadPartials, removeDeadStages } from './backup/publish.ts';
 import type { CatalogOptions, ResolvedOptions } from './catalog-options.ts';
-import { UNLIMITED_BYTES } from './core/client-procedures.ts';
 import { DatabaseError } from './errors.ts';
 import { inspectFile } from './migrations/inspection.ts';
 import { KNOWN, statusOf } from './migrations/journal.ts';
@@ -16,7 +15,6 @@ import { lookAtFile, schemaState } from './migrations/schema-state.ts';
 import { resolveOptions } from './options.ts';
 import { placed, prepareDatabaseFile } from './pool/database-file.ts';
 import { SqliteEngine } from './pool/sqlite-engine.ts';
-import { keepDefault, storedDefault } from './quota/quota-procedures.ts';
 import { scriptUrl } from './scripts.ts';
 import { keepIndex } from './search/search-index.ts';
 import { silentLogger } from './silent-logger.ts';
@@ -158,19 +156,4 @@ export async function bringUpToDate({ engine, options, migrator }: OpenedFile): 
     throw new DatabaseError('CATALOG_MIGRATION_PENDING', `the schema lacks ${named(pending)}`);
   }
   await migrator.up({ onProgress: options.onMigrationProgress });
-}
-
-/**
- * Keeps what new clients may store where the trigger finds it that makes a quota for those of other programs; only what
- * was given, so that a command of an operator does not take back what the server said.
- */
-export async function keepDefaultQuota({ engine, options, logger }: OpenedFile, given: CatalogOptions): Promise<void> {
-  if (given.defaultQuotaBytes === undefined || options.readOnly) return;
-  const bytes = options.defaultQuotaBytes ?? UNLIMITED_BYTES;
-  try {
-    if ((await engine.run(storedDefault, null)) !== bytes) await engine.run(keepDefault, bytes);
-  } catch (error) {
-    // Nothing of this library's own needs it: a full disk, or a writer that takes long, must not keep it from opening.
-    logger.child({ module: 'quotas' }).warn({ err: error }, 'the quota of clients of other programs was not kept');
-  }
 }

@@ -1,7 +1,6 @@
 /** Quotas: what fits, room held for uploads, warnings told once, and the audit that finds what raw SQL did. */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import Database from 'better-sqlite3';
 import t, { type Test } from 'tap';
 import {
   type CatalogOptions,
@@ -10,7 +9,6 @@ import {
   type QuotaExceededError,
   type Reservation,
 } from '../lib/index.ts';
-import { LATEST_VERSION } from '../lib/migrations/migration-list.ts';
 
 async function openFresh(t: Test, options: CatalogOptions = {}): Promise<DatabaseManager> {
   const db = await DatabaseManager.open({
@@ -305,55 +303,6 @@ t.test('quotas.audit() finds what raw SQL did to the record, and repair mends ex
   await t.rejects(db.quotas.audit({ fix: true } as never), { code: 'CATALOG_VALIDATION' });
   await t.rejects(db.quotas.audit({ repair: 1 } as never), { code: 'CATALOG_VALIDATION', field: 'repair' });
   await t.rejects(db.quotas.audit({ signal: AbortSignal.abort() }), { name: 'AbortError' });
-});
-
-t.test('clients that another program inserts have a quota, and are counted from their first file on', async (t) => {
-  const folder = t.testdir();
-  const open = (options: CatalogOptions = {}) => DatabaseManager.open({ database: `${folder}/a.db`, ...options });
-  const of = async (db: DatabaseManager, id: string) => {
-    const { quotaBytes, usedBytes } = (await db.quotas.get(id)) ?? {};
-    return [quotaBytes, usedBytes];
-  };
-  const [first, second, third] = ['1', '2', '3'].map((digit) => digit.repeat(32)) as [string, string, string];
-  const insert = (id: string, verb = 'INSERT') => {
-    const other = new Database(`${folder}/a.db`);
-    other.prepare(`${verb} INTO clients (ID, Name, LastSeen) VALUES (unhex(?), ?, '2025-01-01T00:00:00')`).run(id, id);
-    other.close();
-  };
-  let db = await open();
-  insert(first);
-  t.same(await of(db, first), [1_073_741_824, 0]);
-  const saved = [await db.files.save(fileOf(first, 'a', 40)), await db.files.save(fileOf(first, 'b', 2))];
-  t.same(saved.map(({ quota }) => quota.usedBytes), [40, 42]); // biome-ignore format: one line
-  t.match((await db.analytics.clients()).clients, [{ files: 2, bytes: 42, usedBytes: 42, quotaBytes: 1_073_741_824 }]);
-  t.match(await db.analytics.growth({ days: 1 }), [{ files: 2, bytes: 42, usedBytes: 42 }]);
-  await db.quotas.set(first, { quotaBytes: 50 });
-  insert(first, 'INSERT OR IGNORE');
-  t.same(await of(db, first), [50, 42], 'one that is there keeps its own');
-  await t.rejects(db.files.save(fileOf(first, 'c', 9)), { code: 'CATALOG_QUOTA_EXCEEDED' });
-  await db.close();
-
-  db = await open({ defaultQuotaBytes: null });
-  insert(second);
-  t.same(await of(db, second), [null, 0], 'the default of the catalogue');
-  await db.close();
-  await (await open()).close();
-  db = await open({ readOnly: true, defaultQuotaBytes: 7 });
-  insert(third, 'INSERT OR REPLACE');
-  t.same(await of(db, third), [null, 0], 'only what was given is kept, and nothing where nothing may be written');
-  await db.close();
-
-  db = await open({ defaultQuotaBytes: 7 });
-  t.same(await of(db, (await db.clients.save({ name: 'own' })).id), [7, 0]);
-  await db.migrations.down({ to: LATEST_VERSION - 1 });
-  await db.close();
-  const older = new Database(`${folder}/a.db`);
-  older.exec('DELETE FROM client_quotas');
-  older.close();
-  db = await open();
-  t.same(await of(db, first), [1_073_741_824, 42], 'those that had none are given one');
-  t.match((await db.analytics.clients({ limit: 1 })).clients, [{ files: 2, bytes: 42, usedBytes: 42 }]);
-  await db.close();
 });
 
 t.test('audits that repair side by side, with saves under way, leave the record exact', async (t) => {

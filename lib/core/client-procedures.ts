@@ -58,10 +58,8 @@ function* insertClient(id: string, client: ClientToSave): Steps<void> {
   const seen = now();
   yield* run(sql`INSERT INTO clients (ID, Name, PublicKey, LastSeen, AESKey)
     VALUES (${idBytes(id)}, ${name}, ${publicKey}, ${seen}, ${aesKey})`);
-  // A trigger has made the row, for whoever inserts a client.
   yield* run(sql`INSERT INTO client_quotas (ClientID, QuotaBytes, UsedBytes, LastUpdated)
-    VALUES (${idBytes(id)}, ${quotaBytes}, 0, ${seen})
-    ON CONFLICT (ClientID) DO UPDATE SET QuotaBytes = excluded.QuotaBytes`);
+    VALUES (${idBytes(id)}, ${quotaBytes}, 0, ${seen})`);
 }
 
 function* updateClient(id: string, { name, publicKey, aesKey }: ClientToSave): Steps<void> {

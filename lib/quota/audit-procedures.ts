@@ -53,7 +53,7 @@ export const repairUse = procedure(
   function* (clientId: string): Steps<MeasuredUse | null> {
     const found = yield* measure(clientId);
     if (found === null || found.recordedBytes === found.actualBytes) return found;
-    // Only a client whose row raw SQL took away has none; without one it had no limit.
+    // Only a client that an old server left without a quota has no row; without one it had no limit.
     yield* run(sql`INSERT INTO client_quotas (ClientID, QuotaBytes, UsedBytes, LastUpdated)
     VALUES (${idBytes(clientId)}, ${UNLIMITED_BYTES}, ${found.actualBytes}, ${now()})
     ON CONFLICT (ClientID) DO UPDATE SET UsedBytes = excluded.UsedBytes, LastUpdated = excluded.LastUpdated`);

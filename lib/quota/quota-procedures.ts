@@ -38,7 +38,7 @@ export const listQuotas = procedure(
   { decode: (found): Quota[] => found.map(toQuota) },
 );
 
-// Only a client whose row raw SQL took away comes here; its use is counted once.
+// Only a client that an old server left without a quota comes here; its use is counted once.
 function* insertQuota({ clientId, quotaBytes, warningThreshold }: QuotaToSet): Steps<void> {
   const id = idBytes(clientId);
   yield* run(sql`INSERT INTO client_quotas (ClientID, QuotaBytes, UsedBytes, LastUpdated, WarningThreshold)
@@ -62,18 +62,3 @@ export const setQuota = procedure(
   },
   { decode: toQuota },
 );
-
-/** What the clients get that another program inserts. Bytes; 2^53-1 for no limit. */
-export const storedDefault = procedure(
-  'quotas.storedDefault',
-  'read',
-  function* (_: null): Steps<number | null> {
-    const found = yield* one<{ bytes: number }>(sql`SELECT DefaultQuotaBytes AS "bytes" FROM catalog_identity`);
-    return found?.bytes ?? null;
-  },
-  { brief: true },
-);
-
-export const keepDefault = procedure('quotas.keepDefault', 'write', function* (bytes: number): Steps<void> {
-  yield* run(sql`UPDATE catalog_identity SET DefaultQuotaBytes = ${bytes}`);
-});
