@@ -1,4 +1,4 @@
--- The schema of version 19. Written by `npm run schema:dump`; compared by the tests.
+-- The schema of version 20. Written by `npm run schema:dump`; compared by the tests.
 
 CREATE TABLE adopted_rows (
   ID INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -118,7 +118,7 @@ CREATE TABLE file_versions (
   IsActive BOOLEAN DEFAULT 1,
   VersionHash VARCHAR(64),
   ParentVersionID INTEGER
-  , ModificationDate TEXT, CRC INTEGER, Verified BOOLEAN DEFAULT 0, MimeType VARCHAR(100), FileCategory VARCHAR(50), TransferDuration INTEGER, TransferSpeed INTEGER, CompressionRatio REAL, OperationID VARCHAR(128));
+  , ModificationDate TEXT, CRC INTEGER, Verified BOOLEAN DEFAULT 0, MimeType VARCHAR(100), FileCategory VARCHAR(50), TransferDuration INTEGER, TransferSpeed INTEGER, CompressionRatio REAL, OperationID VARCHAR(128), OperationQuota TEXT);
 
 CREATE UNIQUE INDEX idx_file_versions_number ON file_versions(FileID, VersionNumber);
 
@@ -280,6 +280,6 @@ CREATE TABLE unchanged_operations (
   OperationID VARCHAR(128) PRIMARY KEY,
   FileID BLOB(16) NOT NULL REFERENCES files(ID) ON DELETE CASCADE,
   VersionNumber INTEGER NOT NULL
-  );
+  , OperationQuota TEXT);
 
 CREATE INDEX idx_unchanged_operations_file ON unchanged_operations(FileID);

@@ -87,6 +87,8 @@ export class CatalogModel {
     ]),
   );
   #unchanged = new Map<string, { fileId: string; version: number }>();
+  /** The quota each operation answered with. */
+  #answered = new Map<string, unknown>();
   #attempts = { files: 0, bytes: 0, successes: 0, failures: 0 };
   readonly #defaultQuota: number | null;
 
@@ -101,6 +103,7 @@ export class CatalogModel {
       files: this.#files,
       categories: this.#categories,
       unchanged: this.#unchanged,
+      answered: this.#answered,
       attempts: this.#attempts,
     });
     return () => {
@@ -108,6 +111,7 @@ export class CatalogModel {
       this.#files = saved.files;
       this.#categories = saved.categories;
       this.#unchanged = saved.unchanged;
+      this.#answered = saved.answered;
       this.#attempts = saved.attempts;
     };
   }
@@ -226,18 +230,20 @@ export class CatalogModel {
         const earlier = file.versions.find((version) => operationId !== null && version.operationId === operationId);
         if (earlier === undefined) continue;
         if (!isSame(file)) fail('CONFLICT');
-        return this.#saved({ ...file, current: earlier.number }, earlier.number === 1, true);
+        return this.#again(operationId, { ...file, current: earlier.number }, earlier.number === 1, true);
       }
       const unchanged = this.#unchanged.get(operationId ?? '');
       const known = this.#files.get(unchanged?.fileId ?? '');
       if (unchanged !== undefined && known !== undefined) {
         if (!isSame(known)) fail('CONFLICT');
-        return this.#saved({ ...known, current: unchanged.version }, false, false);
+        return this.#again(operationId, { ...known, current: unchanged.version }, false, false);
       }
       const client = this.#client(clientId);
       const stored = [...this.#files.values()].find(isSame);
-      if (stored !== undefined && ifChanged && this.#isUnchanged(stored, given))
-        return this.#saved(stored, false, false);
+      if (stored !== undefined && ifChanged && this.#isUnchanged(stored, given)) {
+        if (operationId !== null) this.#unchanged.set(operationId, { fileId: stored.id, version: stored.current });
+        return this.#first(operationId, this.#saved(stored, false, false));
+      }
       if (client.quotaBytes !== null && this.#used(clientId) + given.fileSize > client.quotaBytes)
         fail('QUOTA_EXCEEDED');
       if (stored === undefined && this.#files.has(id)) fail('CONFLICT');
@@ -250,7 +256,7 @@ export class CatalogModel {
       this.#attempts.files += 1;
       this.#attempts.successes += 1;
       this.#attempts.bytes += given.fileSize;
-      return this.#saved(file, stored === undefined, true);
+      return this.#first(operationId, this.#saved(file, stored === undefined, true));
     },
     get: (id: string) => {
       const file = this.#files.get(id);
@@ -320,6 +326,17 @@ export class CatalogModel {
       quota: { quotaBytes, usedBytes, warning },
     };
   };
+
+  readonly #first = (operationId: string | null, result: { quota: unknown }) => {
+    if (operationId !== null) this.#answered.set(operationId, result.quota);
+    return result;
+  };
+
+  /** A repeated operation answers with the quota of the first time. */
+  readonly #again = (operationId: string | null, file: ModelFile, created: boolean, changed: boolean) => ({
+    ...this.#saved(file, created, changed),
+    quota: this.#answered.get(operationId ?? ''),
+  });
 
   readonly versions = {
     list: (fileId: string) => {

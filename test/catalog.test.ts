@@ -232,7 +232,7 @@ t.test('files.save() with an operationId saves once, whatever happens in between
   const second = await db.files.save({ ...fileOf(id, 1), fileSize: 999 });
   t.equal(second.version, 2);
   const repeated = await db.files.save(fileOf(id, 1), { operationId: 'upload-1' });
-  t.same({ ...repeated, quota: null }, { ...first, quota: null }, 'the first result comes back');
+  t.same(repeated, first, 'the first result comes back, the quota as it was then');
   t.equal((await db.versions.list(first.file.id)).length, 2, 'and no version is added');
   await t.rejects(db.files.save(fileOf(id, 2), { operationId: 'upload-1' }), { code: 'CATALOG_CONFLICT' });
 });
@@ -242,9 +242,10 @@ t.test('an operation that found nothing new answers so again, even after the fil
   const { id } = await db.clients.save({ name: 'alpha' });
   await db.files.save(fileOf(id, 1));
   const save = () => db.files.save(fileOf(id, 1), { ifChanged: true, operationId: 'check-1' });
-  t.match(await save(), { changed: false, version: 1 });
+  const first = await save();
+  t.match(first, { changed: false, version: 1 });
   await db.files.save({ ...fileOf(id, 1), fileSize: 999 });
-  t.match(await save(), { changed: false, version: 1 });
+  t.same(await save(), first);
   t.equal((await db.files.find(id, 'file-0001.txt', 'docs/1'))?.fileSize, 999);
 });
 

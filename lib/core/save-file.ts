@@ -12,12 +12,13 @@ import {
 } from '../errors.ts';
 import { type Dialect, perDialect } from '../sql/dialect.ts';
 import { one, procedure, row, run, type Steps } from '../sql/procedure.ts';
-import { sql, unplanned } from '../sql/template.ts';
+import { sql } from '../sql/template.ts';
 import { dateOut } from './dates.ts';
 import type { FileToSave } from './file-input.ts';
 import { type CatalogFile, type FileRow, fileColumns, toFile } from './file-rows.ts';
 import { idBytes, newId } from './ids.ts';
 import { type QuotaState, SaveLedger } from './save-ledger.ts';
+import { earlierResult, quotaOut, type RowOutcome, recordUnchanged } from './save-operations.ts';
 
 /** What a save did. */
 export interface SaveResult {
@@ -52,8 +53,6 @@ export interface Stored {
 export interface SaveOutcome extends Stored {
   readonly result: SaveResult;
 }
-
-type RowOutcome = readonly [file: FileRow, created: boolean, changed: boolean, quota: QuotaState, crossed: boolean];
 
 const warningOf = ([file, , , quota, crossed]: RowOutcome): QuotaWarning[] =>
   crossed ? [{ clientId: file[1], ...quota }] : [];
@@ -143,51 +142,21 @@ interface NewVersion {
   readonly parent: number;
   readonly category: string;
   readonly seen: string;
+  readonly operationQuota: string | null;
 }
 
-function* insertVersion({ id, version, parent, category, seen }: NewVersion, file: FileToSave): Steps<void> {
+function* insertVersion(
+  { id, version, parent, category, seen, operationQuota }: NewVersion,
+  file: FileToSave,
+): Steps<void> {
   yield* run(sql`INSERT INTO file_versions (FileID, VersionNumber, PathName, FileSize, CreatedDate, IsActive,
     VersionHash, ParentVersionID, ModificationDate, CRC, Verified, MimeType, FileCategory, TransferDuration,
-    TransferSpeed, CompressionRatio, OperationID)
+    TransferSpeed, CompressionRatio, OperationID, OperationQuota)
     VALUES (${idBytes(id)}, ${version}, ${file.pathName}, ${file.fileSize}, ${seen}, 1, ${file.fileHash},
     (SELECT ID FROM file_versions WHERE FileID = ${idBytes(id)} AND VersionNumber = ${parent}),
     ${file.modificationDate}, ${file.crc}, ${file.verified}, ${file.mimeType}, ${category}, ${file.transferDuration},
-    ${file.transferSpeed}, ${file.compressionRatio}, ${file.operationId})`);
+    ${file.transferSpeed}, ${file.compressionRatio}, ${file.operationId}, ${operationQuota})`);
 }
-
-/** What the call that first had this operation id returned. */
-function* earlierResult(file: FileToSave, ledger: SaveLedger, dialect: Dialect): Steps<RowOutcome | undefined> {
-  const columns = operationColumns(dialect);
-  const saved = yield* row<FileRow>(sql`SELECT ${columns} FROM file_versions v
-    JOIN files f ON f.ID = v.FileID WHERE v.OperationID = ${unplanned(file.operationId)}`);
-  const found =
-    saved ??
-    (yield* row<FileRow>(sql`SELECT ${columns} FROM unchanged_operations o
-      JOIN file_versions v ON v.FileID = o.FileID AND v.VersionNumber = o.VersionNumber
-      JOIN files f ON f.ID = v.FileID WHERE o.OperationID = ${unplanned(file.operationId)}`));
-  if (found === undefined) return undefined;
-  const [, clientId, fileName, , originalPath] = found;
-  if (clientId !== file.clientId || fileName !== file.fileName || (originalPath ?? '') !== (file.originalPath ?? '')) {
-    throw new ConflictError(`the operationId ${JSON.stringify(file.operationId)} was used for another file`);
-  }
-  yield* ledger.userCategory(file);
-  const changed = saved !== undefined;
-  return [found, changed && found[CURRENT_VERSION] === 1, changed, ledger.quota(file.clientId), false];
-}
-
-/** Keeps the operation id of a save that found nothing new; the version it is kept with may be pruned meanwhile. */
-function* recordUnchanged(fileId: string, version: number, operationId: string): Steps<void> {
-  yield* run(sql`INSERT INTO unchanged_operations (OperationID, FileID, VersionNumber)
-    VALUES (${operationId}, ${idBytes(fileId)}, ${version})
-    ON CONFLICT (OperationID) DO UPDATE SET FileID = excluded.FileID, VersionNumber = excluded.VersionNumber`);
-}
-
-/** The columns of a FileRow as they were in version `v`. */
-const operationColumns = perDialect(
-  (dialect) => sql`${dialect.hex('f.ID')}, ${dialect.hex('f.ClientID')}, f.FileName, v.PathName, f.OriginalPath,
-    v.FileSize, v.ModificationDate, v.CRC, v.Verified, v.FileCategory, v.MimeType, f.FileExtension, v.VersionHash,
-    v.TransferDuration, v.TransferSpeed, v.CompressionRatio, v.VersionNumber`,
-);
 
 function* assertIdFree(id: string): Steps<void> {
   const taken = yield* one(sql`SELECT 1 AS "taken" FROM files WHERE ID = ${idBytes(id)}`);
@@ -200,12 +169,14 @@ function* storeVersion(
   stored: StoredFile | undefined,
   category: string,
   seen: string,
+  quota: QuotaState,
 ): Steps<FileRow> {
   const id = stored?.[0] ?? file.id ?? newId();
   const version = (stored?.[HIGHEST_VERSION] ?? 0) + 1;
   if (stored === undefined) yield* insertFile(id, category, file);
   else yield* updateFile(id, version, category, file);
-  yield* insertVersion({ id, version, parent: stored?.[CURRENT_VERSION] ?? 0, category, seen }, file);
+  const operationQuota = file.operationId === null ? null : quotaOut(quota);
+  yield* insertVersion({ id, version, parent: stored?.[CURRENT_VERSION] ?? 0, category, seen, operationQuota }, file);
   return rowAfter(id, version, category, file);
 }
 
@@ -217,15 +188,17 @@ function* saveRow(file: FileToSave, ledger: SaveLedger, dialect: Dialect): Steps
   const stored = yield* findStored(file, dialect);
   if (stored !== undefined && file.ifChanged && isUnchanged(stored, file)) {
     const unchanged = stored.slice(0, HIGHEST_VERSION) as unknown as FileRow;
-    if (file.operationId !== null) yield* recordUnchanged(stored[0], stored[CURRENT_VERSION], file.operationId);
-    return [unchanged, false, false, ledger.quota(file.clientId), false];
+    const quota = ledger.quota(file.clientId);
+    if (file.operationId !== null) yield* recordUnchanged(stored[0], stored[CURRENT_VERSION], file.operationId, quota);
+    return [unchanged, false, false, quota, false];
   }
   ledger.assertFits(file);
   if (stored === undefined && file.id !== null) yield* assertIdFree(file.id);
   const category = file.category ?? userCategory ?? file.derivedCategory;
-  const row = yield* storeVersion(file, stored, category, ledger.at);
   const crossed = ledger.stored(file);
-  return [row, stored === undefined, true, ledger.quota(file.clientId), crossed];
+  const quota = ledger.quota(file.clientId);
+  const row = yield* storeVersion(file, stored, category, ledger.at, quota);
+  return [row, stored === undefined, true, quota, crossed];
 }
 
 export const saveFile = procedure(

@@ -3,7 +3,7 @@ import { baseSchema } from './base-schema.ts';
 import { catalogSchema } from './catalog-schema.ts';
 import { maintenanceSchema } from './maintenance-schema.ts';
 import type { Migration, MigrationStep } from './migration.ts';
-import { operationSchema } from './operation-schema.ts';
+import { operationQuotaSchema, operationSchema } from './operation-schema.ts';
 import { quotaSchema } from './quota-schema.ts';
 import { reservationSchema } from './reservation-schema.ts';
 import { searchSchema } from './search-schema.ts';
@@ -18,6 +18,7 @@ const STEPS: readonly MigrationStep[] = [
   ...maintenanceSchema,
   ...operationSchema,
   ...quotaSchema,
+  ...operationQuotaSchema,
 ];
 
 export const MIGRATIONS: readonly Migration[] = STEPS.map((step, version) => ({ ...step, version }));

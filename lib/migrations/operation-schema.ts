@@ -1,4 +1,7 @@
-/** What closes two gaps: a path changed by raw SQL that no version named, and a repeated operation that stored nothing. */
+/**
+ * What closes gaps: a path changed by raw SQL that no version named, a repeated operation that stored nothing, and the
+ * quota that one answered with.
+ */
 import type { MigrationStep } from './migration.ts';
 
 // The paths a server may remove are those no version names. A server that moves contents by its own SQL changes only the
@@ -33,4 +36,23 @@ const unchangedOperations: MigrationStep = {
   safeVersion: 5,
 };
 
+// A repeated operation returns the first result, and what the client had used then cannot be told from anything else.
+const operationQuotas: MigrationStep = {
+  name: 'operation-quotas',
+  up: [
+    'ALTER TABLE file_versions ADD COLUMN OperationQuota TEXT',
+    'ALTER TABLE unchanged_operations ADD COLUMN OperationQuota TEXT',
+  ],
+  down: [
+    'ALTER TABLE unchanged_operations DROP COLUMN OperationQuota',
+    'ALTER TABLE file_versions DROP COLUMN OperationQuota',
+  ],
+  declares: { down: ['DROP COLUMN'] },
+  loses: 'what a client had used when an operation was first asked for: a repeated one tells the present use',
+  safeVersion: 5,
+};
+
 export const operationSchema: readonly MigrationStep[] = [carriedPaths, unchangedOperations];
+
+/** Came after the quota's own migration. */
+export const operationQuotaSchema: readonly MigrationStep[] = [operationQuotas];
