@@ -16,13 +16,11 @@ export interface Finished {
   readonly stderr: string;
 }
 
-// What the surroundings of a test run may set and the tests must not see.
-const REMOVED = ['NO_COLOR', 'FORCE_COLOR', 'DATABASE_NAME', 'FILE_STORAGE_DIR', 'CONNECTION_POOL_SIZE', 'SHELL'];
-
-export function environment(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
-  const kept = Object.entries(process.env).filter(([name]) => !REMOVED.includes(name));
-  return { ...Object.fromEntries(kept), NODE_COMPILE_CACHE: COMPILE_CACHE, ...extra };
-}
+export const environment = (extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => ({
+  ...process.env,
+  NODE_COMPILE_CACHE: COMPILE_CACHE,
+  ...extra,
+});
 
 /** Waits for a process and gathers what it says. */
 export async function finished(child: ChildProcess): Promise<Finished> {
