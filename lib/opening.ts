@@ -120,8 +120,10 @@ export async function openFile(given: CatalogOptions): Promise<OpenedFile> {
   const { options: wanted } = resolveFile(given);
   const { path, created } = await prepareDatabaseFile(resolveOptions(given).database, wanted);
   const { options, logger } = resolveFile(given, path);
-  if (!options.readOnly) await tidy(options, logger.child({ module: 'backups' }));
-  const { engine, forget } = await openRemembered(path, options).catch(async (error: unknown) => {
+  // A thread takes long to start, and what is tidied is nothing that it looks at.
+  const tidied = options.readOnly ? undefined : tidy(options, logger.child({ module: 'backups' }));
+  const opened = openRemembered(path, options).finally(() => tidied);
+  const { engine, forget } = await opened.catch(async (error: unknown) => {
     throw await placed(error, path);
   });
   const openCopy = (copy: string) => openEngine(copy, { ...options, readOnly: false, poolSize: 2 });

@@ -1,5 +1,6 @@
 /** The SQLite engine: the suite every engine passes, in each of its settings, and what only SQLite has. */
 import { readdir, stat, writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import t, { type Test } from 'tap';
@@ -273,6 +274,8 @@ t.test('a reader that cannot be opened fails the reads, and only them', async (t
   });
   t.equal(await engine.run(p.appendNote, 'written'), 1);
   t.match(engine.stats().readers, { open: 0, busy: 0, idle: 0, created: 0, lost: 0 });
+  const brief = await Promise.all(Array.from({ length: 20 }, () => engine.run(q.readerThread, null)));
+  t.equal(new Set(brief).size, 1, 'brief ones side by side wait for the writer, which needs no reader');
 });
 
 t.test('the procedure that ends transactions may fail; the calls do not, and the figures tell', async (t) => {
@@ -302,6 +305,37 @@ t.test('the writer answers the first reads that are brief, unless it is busy', a
   t.equal(await engine.run(q.readerThread, null), reader, 'and the writer is left alone');
 });
 
+const open = (gate: SharedArrayBuffer) => {
+  Atomics.store(new Int32Array(gate), 0, 1);
+  Atomics.notify(new Int32Array(gate), 0);
+};
+
+const PROCESSORS = availableParallelism();
+
+const ALONE = PROCESSORS === 1 && 'one processor is never shared';
+
+t.test(
+  'many reads at once open readers and are split among them; the writer keeps a processor',
+  { skip: ALONE },
+  async (t) => {
+    const engine = await withTables(t, { poolSize: PROCESSORS + 2 });
+    const threadsOf = async (reads: number) =>
+      new Set(await Promise.all(Array.from({ length: reads }, () => engine.run(q.readerThread, null)))).size;
+    await engine.run(q.loneReaderThread, null);
+    do {
+      await threadsOf(64);
+    } while (engine.stats().readers.idle < PROCESSORS);
+    t.equal(await threadsOf(64), PROCESSORS);
+    t.equal(await threadsOf(7), 1, 'a few travel together');
+    const gate = new SharedArrayBuffer(4);
+    const write = engine.run(q.writeUntil, gate);
+    const beside = await threadsOf(64);
+    open(gate);
+    t.not(await write, 'timed-out', 'it was not waited for');
+    t.equal(beside, PROCESSORS - 1);
+  },
+);
+
 t.test('reads that take long keep none of the others waiting, as long as there are readers', async (t) => {
   const engine = await withTables(t, { poolSize: 4 });
   await engine.run(q.loneReaderThread, null);
@@ -311,8 +345,7 @@ t.test('reads that take long keep none of the others waiting, as long as there a
     long.push(engine.run(q.readUntil, gate));
     t.equal(await engine.run(p.counted, 'a'), 0, `beside ${long.length}`);
   }
-  for (const gate of gates) Atomics.store(new Int32Array(gate), 0, 1);
-  for (const gate of gates) Atomics.notify(new Int32Array(gate), 0);
+  gates.forEach(open);
   const ended = await Promise.all(long);
   t.notOk(ended.includes('timed-out'), 'it was not waited for');
 });

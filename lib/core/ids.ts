@@ -2,7 +2,6 @@
  * Ids: 32 lower-case hex digits outside, 16 bytes in the database. Those made here are time-ordered (UUID version 7,
  * RFC 9562), which keeps inserts at the end of every index and cost 72 us a save less than random ones at a million rows.
  */
-import { randomFillSync } from 'node:crypto';
 import { isBytes, refuse } from '../validation.ts';
 
 const HEX_ID = /^[0-9a-f]{32}$/;
@@ -47,7 +46,8 @@ function tick(start: number): void {
 /** A new time-ordered id; within one thread each is greater than the one before. */
 export function newId(): string {
   if (used === random.length) {
-    randomFillSync(random);
+    // Loaded here, because it takes a thread 3 ms and few threads make ids.
+    process.getBuiltinModule('node:crypto').randomFillSync(random);
     used = 0;
   }
   const part = random.subarray(used, used + ID_BYTES);

@@ -17,7 +17,9 @@ function* readState(dialect: Dialect): Steps<SchemaState> {
   return { tables, journal };
 }
 
-export const schemaState = procedure('migrations.schemaState', 'read', (_: null, dialect) => readState(dialect));
+export const schemaState = procedure('migrations.schemaState', 'read', (_: null, dialect) => readState(dialect), {
+  brief: true,
+});
 
 /**
  * Looks at a file before anything else does. A view in the place of a table counts as a table here: it is nothing of ours.

@@ -79,8 +79,9 @@ export class ConnectionPool {
     return false;
   }
 
-  /** Opens a connection, unless one is being opened so, for those who come later. */
-  openFirst(): void {
+  /** Opens one more connection for those who come later, if there may be more and none is being opened so. */
+  openOneMore(): void {
+    if (this.#pool.size === this.#bounds.size) return;
     this.#opening ??= this.acquire()
       .then((thread) => this.release(thread))
       // Whoever needs one meets the reason, if it is still there.

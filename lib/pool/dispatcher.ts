@@ -19,17 +19,30 @@ const MAX_ROUND = { batch: 256, group: 512 } as const;
 const INTENT = { batch: 'read', group: 'write' } as const;
 const QUEUE = { batch: 'reads', group: 'writes' } as const;
 
-/**
- * Readers at work that are not asked for twice: with the main thread they fill the processors, and one more would only
- * take its share from the writer.
- */
-const READERS_AT_ONCE = Math.max(1, availableParallelism() - 1);
+const PROCESSORS = availableParallelism();
+
+/** A batch that is worth a message of its own: from twice as many on, calls are split among readers. */
+const WORTH_SPLITTING = 4;
 
 /** Milliseconds after which waiting reads take a further reader all the same: what is at work may take long. */
 const PATIENCE_MS = 1;
 
+/** Milliseconds from the first answers to the start of a reader: to start a thread keeps the main thread for five. */
+const REST_AFTER_OPENING_MS = 10;
+
+/** Milliseconds for which a stream counts as active after its last answers. */
+const ACTIVE_MS = 5;
+
 /** What became of a call: its outcome, or what befell the connection that held it. */
 type Answer = Outcome | { readonly ok: false; readonly lost: unknown };
+
+/** Whom a stream of calls takes into account. */
+export interface Neighbours {
+  /** As long as the stream's own pool has no connection open, an idle one of this pool serves brief calls. */
+  readonly standIn?: ConnectionPool | undefined;
+  /** A stream that gets a processor of its own while it is active. */
+  readonly preferred?: Dispatcher | undefined;
+}
 
 /** One stream of calls over one pool. */
 export class Dispatcher {
@@ -37,27 +50,29 @@ export class Dispatcher {
   readonly #kind: 'batch' | 'group';
   readonly #queue: WaitQueue;
   readonly #log: CallLog;
-  readonly #standIn: ConnectionPool | undefined;
+  readonly #neighbours: Neighbours;
   readonly #underWay = new Set<Promise<void>>();
   #acquiring = false;
+  #isStoodInFor = false;
   #atWork = 0;
   #patience: NodeJS.Timeout | undefined;
+  #afterOpening: NodeJS.Timeout | undefined;
   #rounds = 0;
   #largestRound = 0;
+  #lastAnswer = Number.NEGATIVE_INFINITY;
 
-  /** As long as the pool has no connection open, an idle one of `standIn` serves in its place. */
   constructor(
     pool: ConnectionPool,
     kind: 'batch' | 'group',
     bounds: QueueBounds,
     log: CallLog,
-    standIn?: ConnectionPool,
+    neighbours: Neighbours = {},
   ) {
     this.#pool = pool;
     this.#kind = kind;
     this.#queue = new WaitQueue(bounds, log.waits[QUEUE[kind]]);
     this.#log = log;
-    this.#standIn = standIn;
+    this.#neighbours = neighbours;
   }
 
   /** Queues a call and resolves with what its procedure returned, decoded. */
@@ -77,6 +92,11 @@ export class Dispatcher {
     return { ...figures, waiting, rounds: this.#rounds, largestRound: this.#largestRound };
   }
 
+  /** Whether it has work, or had some a moment ago: those who were answered are likely to come back. */
+  get isActive(): boolean {
+    return this.#underWay.size > 0 || performance.now() - this.#lastAnswer < ACTIVE_MS;
+  }
+
   /** Resolves when nothing waits and nothing is under way. */
   async settled(): Promise<void> {
     while (this.#queue.length > 0 || this.#underWay.size > 0) {
@@ -87,8 +107,15 @@ export class Dispatcher {
 
   #pump(): void {
     if (this.#acquiring || this.#queue.length === 0) return;
-    if (this.#kind === 'batch' && this.#atWork >= READERS_AT_ONCE) this.#bePatient();
+    if (this.#isStoodInFor && this.#queue.startsBrief && !this.#pool.isOpen) return; // its turn comes at once
+    if (this.#kind === 'batch' && this.#atWork >= this.#readersAtOnce) this.#bePatient();
     else this.#start();
+  }
+
+  // Together with the main thread, which has much to do only when answers come in, readers fill the processors; one more
+  // would only take its share from the writer.
+  get #readersAtOnce(): number {
+    return Math.max(1, this.#neighbours.preferred?.isActive ? PROCESSORS - 1 : PROCESSORS);
   }
 
   #bePatient(): void {
@@ -118,23 +145,28 @@ export class Dispatcher {
       return;
     }
     this.#acquiring = false;
+    if (pool !== this.#pool) this.#isStoodInFor = true;
     this.#atWork += 1;
     // What waits behind it may take long, and the writer has other work.
     const tickets = this.#queue.take(pool === this.#pool ? this.#share() : 1);
     this.#pump();
     const answers = await this.#send(thread, tickets);
     await pool.release(thread);
+    if (pool !== this.#pool) this.#isStoodInFor = false;
     this.#atWork -= 1;
     this.#pump();
     this.#settle(tickets, answers);
     this.#pump();
   }
 
-  // The one connection of a catalogue that was just opened answers its first reads, while the first reader is opened.
+  // The one connection of a catalogue that was just opened answers its first reads; the first reader is opened after it.
   #poolNow(): ConnectionPool {
-    const standIn = this.#standIn;
+    const { standIn } = this.#neighbours;
     if (standIn === undefined || standIn.idle === 0 || this.#pool.isOpen || !this.#queue.startsBrief) return this.#pool;
-    this.#pool.openFirst();
+    this.#afterOpening ??= setTimeout(() => {
+      this.#afterOpening = undefined;
+      this.#pool.openOneMore();
+    }, REST_AFTER_OPENING_MS).unref();
     return standIn;
   }
 
@@ -148,8 +180,11 @@ export class Dispatcher {
   #share(): number {
     const most = MAX_ROUND[this.#kind];
     if (this.#kind === 'group') return most;
-    const others = Math.max(0, Math.min(this.#pool.idle, READERS_AT_ONCE - this.#atWork));
-    return Math.min(most, Math.ceil(this.#queue.length / (1 + others)));
+    const waiting = this.#queue.length;
+    const helpers = Math.min(this.#readersAtOnce - this.#atWork, Math.floor(waiting / WORTH_SPLITTING) - 1);
+    const idle = Math.max(0, Math.min(this.#pool.idle, helpers));
+    if (idle < helpers) this.#pool.openOneMore();
+    return Math.min(most, Math.ceil(waiting / (1 + idle)));
   }
 
   async #send(thread: ThreadHandle, tickets: readonly Ticket[]): Promise<readonly Answer[]> {
@@ -176,6 +211,7 @@ export class Dispatcher {
 
   #settle(tickets: readonly Ticket[], answers: readonly Answer[]): void {
     const now = performance.now(); // once for all: asking costs more than counting
+    this.#lastAnswer = now;
     for (const [position, { call, since, resolve, reject }] of tickets.entries()) {
       const answer = answers[position] as Answer;
       if ('lost' in answer) {

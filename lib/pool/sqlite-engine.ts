@@ -72,8 +72,9 @@ export class SqliteEngine implements Engine {
     const readers = { ...connectionSettings(options, true), ...(readOnly ? { look } : {}) };
     this.#readers = poolSize === 1 ? this.#writers : poolOf(poolSize - 1, readers);
     const standIn = this.#readers === this.#writers || readOnly ? undefined : this.#writers;
-    this.#reads = new Dispatcher(this.#readers, 'batch', bounds, this.#log, standIn);
     this.#writes = new Dispatcher(this.#writers, 'group', bounds, this.#log);
+    const neighbours = { standIn, preferred: this.#writes };
+    this.#reads = new Dispatcher(this.#readers, 'batch', bounds, this.#log, neighbours);
     this.#lending = new Lending(
       { read: this.#readers, write: this.#writers },
       { database: options.database, log: this.#log },

@@ -79,9 +79,14 @@ export const keepIndex = procedure('search.keep', 'write', function* (_: null): 
 });
 
 /** Whether more waits than a commit leaves waiting. */
-export const hasBacklog = procedure('search.hasBacklog', 'read', function* (_: null): Steps<boolean> {
-  return yield* isWaiting(BATCH);
-});
+export const hasBacklog = procedure(
+  'search.hasBacklog',
+  'read',
+  function* (_: null): Steps<boolean> {
+    return yield* isWaiting(BATCH);
+  },
+  { brief: true },
+);
 
 /** Takes in a portion of what waits; whether a backlog is left. */
 export const catchUpIndex = procedure(
