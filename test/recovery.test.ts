@@ -58,18 +58,35 @@ const RECIPES: Readonly<
     printed: [/Damaged, kept as[\s\S]*healthy[\s\S]*defensive\.db\.damaged-/],
     files: 1,
   },
+  // And the recipe is followed a second time: what the first one put aside, the empty catalogue of a server that was
+  // started too early, is the youngest file then.
   'The catalogue is gone': {
-    happen: (folder) => rmSync(join(folder, 'defensive.db')),
+    happen: async (folder) => {
+      const database = join(folder, 'defensive.db');
+      rmSync(database);
+      const db = await DatabaseManager.open({ database });
+      const [backup] = await db.backups.list();
+      await db.backups.restore(backup?.path ?? '');
+      await db.close();
+      rmSync(database);
+    },
     printed: [/Files +1/],
     files: 1,
   },
   'The catalogue holds wrong data': {
     happen: async (folder) => {
-      await using db = await DatabaseManager.open({ database: join(folder, 'defensive.db') });
+      const database = join(folder, 'defensive.db');
+      await using db = await DatabaseManager.open({ database });
+      const [first] = await db.backups.list();
+      // Somebody has looked at a backup before, and left it lying there: it is put aside by looking again.
+      await DatabaseManager.restore({ database: join(folder, 'look.db'), from: first?.path ?? '' });
+      const clientId = (await db.clients.getByName('laptop'))?.id ?? '';
+      await db.files.save({ clientId, fileName: 'report of today.txt', pathName: '/srv/2', fileSize: 1 });
+      await db.backups.create();
       await db.execute("UPDATE files SET FileName = 'gone'");
     },
-    printed: [/laptop[\s\S]*report\.txt/, /report\.txt/],
-    files: 1,
+    printed: [/laptop[\s\S]*report of today\.txt/, /report of today\.txt/],
+    files: 2,
   },
   "A client's key is lost": {
     happen: async (folder) => {
