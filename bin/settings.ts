@@ -85,8 +85,10 @@ export function surroundings(
       await migrations.close();
     }
   };
-  const restoreCatalog: Call['restoreCatalog'] = (from, how) =>
-    DatabaseManager.restore({ ...options, ...how, logger, from });
+  const restoreCatalog: Call['restoreCatalog'] = async (from, how) => {
+    if (await isBackup(database)) throw asBackup(database);
+    return DatabaseManager.restore({ ...options, ...how, logger, from });
+  };
   return { json: settings.json === true, database, logger, withCatalog, withMigrations, restoreCatalog };
 }
 
@@ -97,19 +99,32 @@ interface Wanted {
   readonly access: Access;
 }
 
-/** Opens a file as a command may; what only reads makes do with a file that may not be written. */
+/** Opens a file as a command may; what only reads makes do with a file that may not be written, and leaves a backup as it is. */
 async function opened<Opened>(
   given: CatalogOptions,
   { database, access }: Wanted,
   open: Open<Opened>,
 ): Promise<Opened> {
   if (access !== 'create') await refuseEmpty(database);
+  if (await isBackup(database)) {
+    if (access !== 'read') throw asBackup(database);
+    return open({ ...given, readOnly: true });
+  }
   try {
     return await open(given);
   } catch (error) {
     if (access === 'read' && isUnwritable(error)) return open({ ...given, readOnly: true });
     throw explained(error, given);
   }
+}
+
+/** Whether a file is a backup: what opens it as a catalogue to be written changes it, and it verifies no more. */
+const isBackup = async (path: string): Promise<boolean> =>
+  (await stat(`${path}.manifest.json`).catch(() => undefined))?.isFile() === true;
+
+function asBackup(path: string): DatabaseError {
+  const hint = 'Restore it into a file of its own, and work on that: `backup-catalog restore FILE --database look.db`.';
+  return new DatabaseError('CATALOG_READ_ONLY', `${path} is a backup, which this would make worthless`, { hint });
 }
 
 /** SQLite would make a database of an empty file by the way. @throws {DatabaseError} CATALOG_MIGRATION_PENDING */

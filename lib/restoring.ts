@@ -4,7 +4,7 @@
  */
 import { open, realpath } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type BackupHost, checkRestoreOptions } from './backup/backups.ts';
+import { type BackupHost, checkRestoreOptions, RESTORE_KEYS } from './backup/backups.ts';
 import { checkSource, isOpenHere } from './backup/paths.ts';
 import { replaceDatabase } from './backup/replace.ts';
 import { assertHealthy, type RestoreOptions, type RestoreResult, restoreLive } from './backup/restore.ts';
@@ -13,7 +13,8 @@ import { now } from './core/dates.ts';
 import { recordMaintenance } from './core/maintenance-history.ts';
 import { ConflictError, DatabaseError } from './errors.ts';
 import { copyMigrator, type OpenedFile, openFile, resolveFile } from './opening.ts';
-import { isAbsent, refuse } from './validation.ts';
+import { OPTIONS } from './option-table.ts';
+import { checkObject, refuse } from './validation.ts';
 
 /** What is restored, and from where. */
 export interface RestoreFileOptions extends Omit<CatalogOptions, 'create' | 'readOnly' | 'migrate'>, RestoreOptions {
@@ -30,6 +31,8 @@ export const backupHost = ({ engine, options, logger, migrateCopy }: OpenedFile)
   logger: logger.child({ module: 'backups' }),
   migrateCopy,
 });
+
+const KEYS: ReadonlySet<string> = new Set(['from', ...RESTORE_KEYS, ...OPTIONS.map(({ option }) => option)]);
 
 /** Codes that say there is nothing here which could be restored into. */
 const BEYOND_REPAIR = new Set(['CATALOG_NOT_FOUND', 'CATALOG_CORRUPT']);
@@ -117,15 +120,15 @@ const realDatabase = (path: string): Promise<string> => realpath(path).catch(() 
 
 /** Restores a catalogue, whatever state it is in. @throws as `DatabaseManager.restore` says */
 export async function restoreFile(given: RestoreFileOptions): Promise<RestoreResult> {
-  const { from, allowMissingManifest, onProgress, signal, ...rest } = isAbsent(given)
-    ? refuse('options', given, 'an object')
-    : given;
+  checkObject(given, 'options', KEYS);
+  const { from, allowMissingManifest, onProgress, signal, ...rest } = given;
   const how = checkRestoreOptions({ allowMissingManifest, onProgress, signal });
   const options: CatalogOptions = rest;
   const { options: resolved } = resolveFile(options);
   const database = await realDatabase(resolved.database);
   const backupDir = resolved.backupDir ?? join(dirname(resolved.database), 'backups');
   const source = await checkSource(from, 'from', backupDir);
+  if (source === database) refuse('from', from, 'another file than the catalogue that is to be restored');
   const restored = await intoLiveFile(database, options, source, how);
   if (restored !== undefined) return restored;
   if (await isOpenHere(database).catch(() => false)) {

@@ -39,9 +39,30 @@ t.test('backup, backups and restore: what they print, their exit codes, and what
   t.match(dry, { code: 0, stdout: /would go[\s\S]*newest verified/, stderr: /nothing was changed/ });
   t.ok(existsSync(path));
 
+  // Somebody looks into a backup itself.
+  for (const command of [['status'], ['search', 'a'], ['health', '--full'], ['migrate', '--plan']]) {
+    t.match(await cli([...command, '--database', path], { cwd }), { code: 0 }, command.join(' '));
+  }
+  for (const command of [['quota', 'laptop', '--set', '1G'], ['migrate'], ['doctor'], ['restore', path, '--yes']]) {
+    const refusal = {
+      code: 1,
+      stdout: '',
+      stderr: /is a backup, which this would make worthless\. Restore it into a file/,
+    };
+    t.match(await cli([...command, '--database', path], { cwd }), refusal, command.join(' '));
+  }
+  t.match(await cli(['backups', '--verify'], { cwd }), { code: 0 }, 'and it is worth what it was');
+
+  const folder = { code: 1, stderr: /backups exists already\. Choose another name/ };
+  t.match(
+    await cli(['backup', '--output', 'backups'], { cwd }),
+    folder,
+    'the folder of backups is no link out of itself',
+  );
   rmSync(database);
   t.match(await cli(['restore', path], { cwd }), { code: 2, stderr: /--yes/ }, 'nobody can be asked');
   t.notOk(existsSync(database));
+  t.match(await cli(['restore', 'backups', '--yes'], { cwd }), { code: 2, stderr: /^error: <file>: got "backups"; / });
   t.match(await cli(['restore', join(cwd, 'none.db'), '--yes'], { cwd }), {
     code: 1,
     stderr: /does not exist.* Check the path/,

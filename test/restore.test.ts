@@ -279,6 +279,12 @@ t.test('a backup of an older schema, or with other pages, is brought up to date 
 t.test('a catalogue that is gone, or damaged, is restored; what was there is kept', async (t) => {
   const { folder, database, db, path } = await twoEpochs(t);
   await t.rejects(DatabaseManager.restore({ database, from: path, allow: 1 } as never), { code: 'CATALOG_VALIDATION' });
+  await t.rejects(DatabaseManager.restore({ database: path, from: path }), {
+    message: /^from: got .* another file than/,
+  });
+  const misspelt = { message: /^form: got an unknown key; accepted: one of from, .*database/ };
+  await t.rejects(DatabaseManager.restore({ database, form: path } as never), misspelt);
+  await t.rejects(DatabaseManager.restore(path as never), { message: /^options: got .* accepted: an object$/ });
   const live = await DatabaseManager.restore({ database, from: path });
   t.match(
     live,

@@ -27,6 +27,7 @@ const tellStep = ({ step }: { readonly step: RestoreStep }): void => tell(`${STE
 export const restore: CommandSpec<RestoreSettings> = {
   name: 'restore',
   summary: 'Restore a backup: in place of a catalogue that is in use, damaged or gone; what was there is kept',
+  flags: { from: '<file>' },
   example: 'restore backups/defensive-20251120T101500123Z.db',
   configure: (command) =>
     command

@@ -52,7 +52,7 @@ export interface BackupPruneOptions extends CallOptions {
 }
 
 const CREATE_KEYS = new Set(['path', 'compress', 'reason', 'onProgress', 'signal']);
-const RESTORE_KEYS = new Set(['allowMissingManifest', 'onProgress', 'signal']);
+export const RESTORE_KEYS: ReadonlySet<string> = new Set(['allowMissingManifest', 'onProgress', 'signal']);
 const PRUNE_KEYS = new Set(['dryRun', 'signal']);
 const MAX_REASON = 1_000;
 

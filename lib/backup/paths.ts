@@ -46,6 +46,9 @@ const isInside = (path: string, folder: string) => {
   return way !== '..' && !way.startsWith(`..${sep}`);
 };
 
+/** As {@link isInside}, the folder itself apart. */
+const isBelow = (path: string, folder: string) => path !== folder && isInside(path, folder);
+
 function refuseLink(field: string, path: string): never {
   throw new ValidationError({
     field,
@@ -89,7 +92,7 @@ export async function checkSource(value: unknown, field: string, backupDir: stri
 
 /** A folder inside the folder of backups may not be a link that leads elsewhere. */
 async function assertStays(path: string, folder: string, field: string, backupDir: string): Promise<void> {
-  if (!isInside(path, backupDir)) return;
+  if (!isBelow(path, backupDir)) return;
   const home = await realpath(backupDir).catch(() => backupDir);
   if (!isInside(folder, home)) refuseLink(field, path);
 }
@@ -111,7 +114,7 @@ async function realAncestor(folder: string): Promise<string> {
 export async function checkTarget(value: unknown, field: string, backupDir: string): Promise<string> {
   const path = checkPath(value, field);
   try {
-    if (isInside(path, backupDir)) {
+    if (isBelow(path, backupDir)) {
       const [folder, home] = [await realAncestor(dirname(path)), await realAncestor(backupDir)];
       if (!isInside(folder, home)) refuseLink(field, path);
     }
