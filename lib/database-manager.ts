@@ -7,7 +7,6 @@ import type { Logger } from 'pino';
 import { ActivityRetention } from './analytics/activity-retention.ts';
 import { Backups } from './backup/backups.ts';
 import type { RestoreResult } from './backup/restore.ts';
-import type { CatalogOptions } from './catalog-options.ts';
 import type { QuotaWarning, Stored } from './core/save-file.ts';
 import { auditKeeper, createHealth, createIntegrity } from './examining.ts';
 import type { Health } from './health/health.ts';
@@ -17,7 +16,7 @@ import type { HealthOptions, HealthReport } from './health/report.ts';
 import { SaveCounter } from './health/save-counter.ts';
 import type { Migrator } from './migrations/migrator.ts';
 import { type CatalogModules, createModules, type ModuleContext } from './modules.ts';
-import { bringUpToDate, type OpenedFile, openFile } from './opening.ts';
+import { bringUpToDate, type OpenedFile, type OpenOptions, openFile } from './opening.ts';
 import { createMaintenance, type Maintenance } from './repair.ts';
 import { backupHost, type RestoreFileOptions, restoreFile } from './restoring.ts';
 import { workOffBacklog } from './search/index-backlog.ts';
@@ -98,14 +97,15 @@ export class DatabaseManager implements AsyncDisposable {
   }
 
   /**
-   * Opens a catalogue, makes it if it does not exist, and migrates it.
+   * Opens a catalogue, makes it if it does not exist, and migrates it, once another process that does so has ended.
    * @throws {ValidationError} for an option that is unknown or not accepted
-   * @throws {DatabaseError} why the file cannot be used; it is then as it was
+   * @throws {DatabaseError} why the file cannot be used; it is then as it was. The reason of the signal: what was there is
+   *   as it was
    */
-  static async open(given: CatalogOptions = {}): Promise<DatabaseManager> {
+  static async open(given: OpenOptions = {}): Promise<DatabaseManager> {
     const file = await openFile(given);
     try {
-      await bringUpToDate(file);
+      await bringUpToDate(file, given);
     } catch (error) {
       await file.close();
       throw error;
@@ -122,7 +122,7 @@ export class DatabaseManager implements AsyncDisposable {
    * catalogue could not, or should not yet, be opened on. Whoever opens it closes it.
    * @throws as {@link open}
    */
-  static async openMigrations(given: CatalogOptions = {}): Promise<OpenMigrations> {
+  static async openMigrations(given: OpenOptions = {}): Promise<OpenMigrations> {
     const { close, migrator } = await openFile(given);
     return Object.assign(migrator, { close, [Symbol.asyncDispose]: close });
   }

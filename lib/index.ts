@@ -77,6 +77,7 @@ export type {
   MigratorHost,
 } from './migrations/schema-change.ts';
 export type { AdoptionReport, SchemaVerdict } from './migrations/verification.ts';
+export type { OpenOptions } from './opening.ts';
 export { OPTIONS, type OptionRow } from './option-table.ts';
 export type { QuotaAudit, QuotaDrift } from './quota/audit.ts';
 export type { QuotaAuditOptions, QuotaInput, QuotaPage, Quotas } from './quota/quotas.ts';

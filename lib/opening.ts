@@ -18,7 +18,8 @@ import { SqliteEngine } from './pool/sqlite-engine.ts';
 import { scriptUrl } from './scripts.ts';
 import { keepIndex } from './search/search-index.ts';
 import { silentLogger } from './silent-logger.ts';
-import type { Engine } from './sql/engine.ts';
+import type { CallOptions, Engine } from './sql/engine.ts';
+import { checkSignal } from './validation.ts';
 
 const PROCEDURES = scriptUrl('procedures').href;
 
@@ -36,6 +37,9 @@ export interface OpenedFile {
   /** Closes the engine. */
   readonly close: () => Promise<void>;
 }
+
+/** The options of a catalogue, and the signal of the call that opens it. */
+export type OpenOptions = CatalogOptions & CallOptions;
 
 /** Options with the paths that follow from others. */
 type FileOptions = OpenedFile['options'];
@@ -111,13 +115,22 @@ async function openRemembered(path: string, options: FileOptions) {
   }
 }
 
+/** What concerns the call, apart from the options of the catalogue, which are not checked yet. @throws {ValidationError} */
+function callOf(given: OpenOptions): { readonly catalog: CatalogOptions; readonly signal: AbortSignal | undefined } {
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) return { catalog: given, signal: undefined };
+  const { signal, ...catalog } = given;
+  return { catalog, signal: checkSignal(signal) };
+}
+
 /**
  * Opens a file without migrating it.
  * @throws {ValidationError} for an option that is unknown or not accepted
  * @throws {DatabaseError} why the file cannot be used; it is then as it was
  */
-export async function openFile(given: CatalogOptions): Promise<OpenedFile> {
+export async function openFile(call: OpenOptions): Promise<OpenedFile> {
+  const { catalog: given, signal } = callOf(call);
   const { options: wanted } = resolveFile(given);
+  signal?.throwIfAborted();
   const { path, created } = await prepareDatabaseFile(resolveOptions(given).database, wanted);
   const { options, logger } = resolveFile(given, path);
   // A thread takes long to start, and what is tidied is nothing that it looks at.
@@ -149,13 +162,14 @@ function named(pending: readonly { readonly version: number; readonly name: stri
 
 /**
  * Brings the schema of an open file up to date.
- * @throws {DatabaseError} CATALOG_MIGRATION_PENDING where that is not allowed; what a failing migration throws
+ * @throws {DatabaseError} CATALOG_MIGRATION_PENDING where that is not allowed; what a failing migration throws; the reason
+ *   of the signal, the schema being as it was then
  */
-export async function bringUpToDate({ engine, options, migrator }: OpenedFile): Promise<void> {
-  const { pending } = statusOf((await engine.run(schemaState, null)).journal);
+export async function bringUpToDate({ engine, options, migrator }: OpenedFile, { signal }: CallOptions): Promise<void> {
+  const { pending } = statusOf((await engine.run(schemaState, null, { signal })).journal);
   if (pending.length === 0) return;
   if (options.migrate === 'off' || options.readOnly) {
     throw new DatabaseError('CATALOG_MIGRATION_PENDING', `the schema lacks ${named(pending)}`);
   }
-  await migrator.up({ onProgress: options.onMigrationProgress });
+  await migrator.up({ onProgress: options.onMigrationProgress, signal });
 }

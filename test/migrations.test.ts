@@ -1,5 +1,5 @@
 /** The schema's way up and down, plans, rehearsals, the gate against losses, and the rules for new migrations. */
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import Database from 'better-sqlite3';
@@ -292,6 +292,35 @@ t.test('opening without migrating', async (t) => {
   await t.rejects(DatabaseManager.open({ database: path, migrate: 'off' }), { code: 'CATALOG_MIGRATION_PENDING' });
   await (await DatabaseManager.open({ database: path })).close();
   await (await DatabaseManager.open({ database: path, migrate: 'off' })).close();
+});
+
+t.test('a signal ends the waiting for another process that migrates, with its own reason', async (t) => {
+  const path = join(t.testdir(), 'catalog.db');
+  const options = { database: path, migrationBackup: false, busyTimeoutMs: 1 };
+  const aborted = AbortSignal.abort(new Error('not wanted any more'));
+  await t.rejects(DatabaseManager.open({ ...options, signal: aborted }), aborted.reason);
+  t.notOk(existsSync(path), 'nothing was begun');
+  await t.rejects(DatabaseManager.open({ ...options, signal: 1 } as never), {
+    code: 'CATALOG_VALIDATION',
+    field: 'signal',
+  });
+  const migrations = await DatabaseManager.openMigrations(options);
+  await migrations.up({ to: LATEST_VERSION - 1 });
+  const other = new Database(path);
+  other.exec('BEGIN IMMEDIATE');
+  // Whenever it fires, it ends the call: the other holds the lock all the time.
+  const soon = () => AbortSignal.timeout(100);
+  for (const call of [
+    (signal: AbortSignal) => migrations.up({ signal }),
+    (signal: AbortSignal) => DatabaseManager.open({ ...options, signal }),
+  ]) {
+    const signal = soon();
+    t.equal(await call(signal).catch((error: unknown) => error), signal.reason);
+  }
+  other.close();
+  t.match(await migrations.status(), { current: LATEST_VERSION - 1 }, 'and nothing was changed');
+  await migrations.close();
+  await (await DatabaseManager.open({ ...options, signal: new AbortController().signal })).close();
 });
 
 t.test('umzug’s own command line works on the migrations', async (t) => {

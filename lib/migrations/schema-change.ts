@@ -160,7 +160,7 @@ export class SchemaChange {
         // Another starter migrates: its lock ends with it, whichever way it ends.
         const isBusy = error instanceof DatabaseError && error.code === 'CATALOG_BUSY';
         if (!isBusy || Date.now() > deadline) throw error;
-        await pause(LOCK_PAUSE_MS, undefined, { signal: options.signal });
+        await pause(LOCK_PAUSE_MS); // a signal that fires meanwhile is met by the next try, with its own reason
       }
     }
   }

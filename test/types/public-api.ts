@@ -38,6 +38,8 @@ declare const bytes: Uint8Array;
 
 export async function opening(): Promise<void> {
   await using first: DatabaseManager = await DatabaseManager.open();
+  await (await DatabaseManager.open({ database: 'a.db', signal })).close();
+  await (await DatabaseManager.openMigrations({ signal })).close();
   await DatabaseManager.open({ database: 'a.db', poolSize: 2, durability: 'normal', defaultQuotaBytes: null });
   await DatabaseManager.open({ procedureModules: [new URL('file:///a.js'), 'file:///b.js'], migrate: 'off' });
   exactly<Promise<void>>()(first.close(), true);
