@@ -34,6 +34,11 @@ export function refuse(field: string, value: unknown, accepted: string): never {
   throw new ValidationError({ field, received: describe(value), accepted });
 }
 
+/** As {@link refuse}, where what came is told in words instead of shown. */
+export function refuseAs(field: string, received: string, accepted: string): never {
+  throw new ValidationError({ field, received, accepted });
+}
+
 /** As {@link refuse}, where the value may be a key or a bound value: no text and no figure of it is shown. */
 export function refuseSecret(field: string, value: unknown, accepted: string): never {
   const isShown = isAbsent(value) || typeof value === 'object' || typeof value === 'function';
@@ -103,7 +108,7 @@ export function checkText(value: unknown, field: string, { min = 1, max }: TextR
   const accepted = `a text of ${min} to ${max} characters without NUL`;
   if (typeof value !== 'string' || value.length < min || isLongerThan(value, max))
     return refuse(field, value, accepted);
-  if (value.includes('\0')) return refuse(field, 'a text with NUL', accepted);
+  if (value.includes('\0')) return refuseAs(field, 'a text with NUL', accepted);
   return value.isWellFormed() ? value : refuse(field, value, `${accepted} and without lone surrogates`);
 }
 

@@ -74,9 +74,14 @@ t.test('quota --audit finds drift, and mends it when asked', async (t) => {
   await db.close();
   const clients = [{ clientId: laptop, recordedBytes: 5, actualBytes: 600, driftBytes: -595 }];
   t.same(await json('quota', '--audit'), { checked: 2, repaired: 0, driftBytes: 595, clients });
+  t.match(await asked('quota', '--audit'), {
+    code: 0,
+    stdout: /^laptop +5 +600 +-595$/m,
+    stderr: /, 0 mended\n`backup-catalog quota --audit --repair` mends what has drifted\n$/,
+  });
   t.match(await asked('quota', '--audit', '--repair'), {
     code: 0,
-    stdout: `${laptop}         5     600   -595\n`,
+    stdout: /^laptop +5 +600 +-595$/m,
     stderr: '2 clients counted, 595 B of drift, 1 mended\n',
   });
   t.same(await json('quota', '--audit'), { checked: 2, repaired: 0, driftBytes: 0, clients: [] });
@@ -118,7 +123,10 @@ t.test('prune: what is asked wrongly changes nothing', async (t) => {
     stderr: /rules: got an empty policy; accepted: at least one of --keep-last, --keep-h/,
   });
   t.match(await asked('prune', '--keep-daily', '-1'), { code: 2, stderr: /whole number/ });
-  t.match(await asked('prune', '--keep-within', '3 days'), { code: 2, stdout: '', stderr: /1y5m7d2h/ });
+  for (const span of ['3 days', '30', '86400000']) {
+    const accepted = /Accepted: a span such as 30d or 1y5m7d2h \(years, months, days, hours\)/;
+    t.match(await asked('prune', '--keep-within', span), { code: 2, stdout: '', stderr: accepted }, span);
+  }
   t.match(await asked('prune', '--keep-last', '1', '--client', 'nobody'), { code: 1, stdout: '', stderr: /nobody/ });
   t.equal((await json('prune', '--keep-last', 'unlimited', '--dry-run')).versions, 0);
 });

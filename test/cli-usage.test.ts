@@ -62,8 +62,12 @@ t.test('a mistake in what was typed is told in one sentence, with exit code 2', 
     ],
     [['status', '--log-level', 'loud'], /Allowed choices are trace, debug/],
     [['ingest', '.'], /required option '--client <name>' not specified/],
+    [['ingest', '.', '--cleint', 'a'], /unknown option '--cleint'\n\(Did you mean --client\?\)/],
     [['ingest', '.', '--client', 'a', '--quota', 'much'], /Accepted: bytes, a size such as 500GiB, or 'unlimited'/],
     [['ingest', ENTRY, '--client', 'a'], /backup-catalog\.ts is no folder/],
+    [['ingest', '', '--client', 'a'], /error: the folder has no name; `\.` is the one you are in\.\n$/],
+    [['search', 'x', '--client', ''], /^error: --client: got ""; accepted: a text of 1 to 255 characters/],
+    [['quota', ''], /^error: \[client\]: got ""; accepted: a text of 1 to 255 characters/],
     [['completion', 'tcsh'], /Allowed choices are bash, zsh, fish/],
   ];
   const results = await Promise.all(mistakes.map(([args]) => asked(...args)));

@@ -7,7 +7,7 @@ const COLUMNS = [{ title: 'NAME' }, { title: 'COLOUR' }, { title: 'EXTENSIONS' }
 
 export const categories: CommandSpec = {
   name: 'categories',
-  summary: 'List the categories of files and the extensions that belong to them',
+  summary: 'List the categories of files and the extensions given to them; the built-in ones have others besides',
   example: 'categories --json',
   run: ({ json, withCatalog }) =>
     withCatalog(async (db) => {

@@ -14,10 +14,12 @@ import { type Limit, limitBytes, parseLimit } from './limit.ts';
 
 interface IngestOptions {
   readonly client: string;
-  readonly quota?: Limit;
+  readonly quota?: Limit | undefined;
 }
 
 async function existingFolder(path: string): Promise<string> {
+  // A variable of a script that was never set would else be the folder it happens to run in.
+  if (path === '') throw new UsageError('the folder has no name; `.` is the one you are in');
   const folder = resolve(path);
   try {
     if ((await stat(folder)).isDirectory()) return folder;
@@ -86,23 +88,26 @@ export function concludeIngest({ result: { failed }, stoppedBy }: Interruptible<
   return stoppedBy ?? (failed.length > 0 ? FAILED : 0);
 }
 
-export const ingest: CommandSpec<IngestOptions> = {
+export const ingest: CommandSpec<Partial<IngestOptions>> = {
   name: 'ingest',
   summary: 'Catalogue a folder: sizes, dates and CRC-32 of every file; unchanged files add no version',
+  flags: { name: '--client' },
   example: 'ingest ~/documents --client laptop',
   configure: (command) =>
     command
-      .argument('<dir>', 'the folder; symbolic links in it are not followed')
-      .addOption(new Option('--client <name>', 'whose files they are; made if it does not exist').makeOptionMandatory())
+      .argument('<dir>', 'the folder; its files are known by their path in it, symbolic links are not followed')
+      .option('--client <name>', 'whose files they are; made if it does not exist')
       .addOption(
         new Option(
           '--quota <bytes>',
           "what the client may store if it is made now: bytes, a size such as 500GiB, or 'unlimited' (default: unlimited)",
         ).argParser(parseLimit),
       ),
-  async run({ args: [dir = ''], options, json, ...around }) {
+  async run({ args: [dir = ''], options: { client, quota }, json, ...around }) {
+    // Not by commander, which asks for it before it tells of a misspelt one.
+    if (client === undefined) throw new UsageError("required option '--client <name>' not specified");
     const folder = await existingFolder(dir);
-    const done = await ingestFolder(around, folder, options);
+    const done = await ingestFolder(around, folder, { client, quota });
     if (json) printJson(done.result);
     else printLine(describeIngest(done.result));
     return concludeIngest(done);

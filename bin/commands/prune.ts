@@ -28,6 +28,13 @@ function parseCount(text: string): number {
   return Number(text);
 }
 
+const SPAN = /^(?:\d+[ymdh])+$/; // the library takes milliseconds as well, which nobody types
+
+function parseSpan(text: string): string {
+  if (SPAN.test(text)) return text;
+  throw new InvalidArgumentError('Accepted: a span such as 30d or 1y5m7d2h (years, months, days, hours).');
+}
+
 const RULES = {
   last: 'the newest versions of each file',
   hourly: 'the newest version of each hour that has any',
@@ -41,10 +48,8 @@ function addRules(command: Command): Command {
   for (const [rule, what] of Object.entries(RULES)) {
     command.addOption(new Option(`--keep-${rule} <n>`, `keep ${what}: so many, or 'unlimited'`).argParser(parseCount));
   }
-  return command.option(
-    '--keep-within <span>',
-    "keep what is less old than this, such as 30d or 1y5m7d2h, than the file's newest version",
-  );
+  const within = "keep what is less old than this, such as 30d or 1y5m7d2h, than the file's newest version";
+  return command.addOption(new Option('--keep-within <span>', within).argParser(parseSpan));
 }
 
 const policyOf = (settings: PruneSettings): RetentionPolicy => {
@@ -124,7 +129,7 @@ async function pruned(db: DatabaseManager, policy: RetentionPolicy, { clientId, 
 export const prune: CommandSpec<PruneSettings> = {
   name: 'prune',
   summary: 'Remove old versions by rules like those of restic forget; prints the contents that nothing names any more',
-  flags: { policy: 'rules' },
+  flags: { policy: 'rules', name: '--client' },
   example: 'prune --keep-last 3 --keep-daily 7 --keep-weekly 5 --keep-monthly 12 --dry-run',
   configure: (command) =>
     addRules(command)

@@ -76,38 +76,38 @@ async function showOne(db: DatabaseManager, name: string, { set }: QuotaSettings
   else if (quota !== null) show([{ name: client.name, quota }]);
 }
 
+/** What people call a client; its id where nobody has it any more. */
+const nameOf = async (db: DatabaseManager, id: string): Promise<string> => (await db.clients.get(id))?.name ?? id;
+
 async function showAll(db: DatabaseManager, settings: QuotaSettings, json: boolean): Promise<void> {
   const page = await db.quotas.list(pageOf(settings));
   if (json) {
     printJson(page);
     return;
   }
-  const named = page.quotas.map(async (quota) => ({
-    name: (await db.clients.get(quota.clientId))?.name ?? '-',
-    quota,
-  }));
-  const rows = await Promise.all(named);
+  const rows = await Promise.all(page.quotas.map(async (quota) => ({ name: await nameOf(db, quota.clientId), quota })));
   if (rows.length > 0) show(rows);
   else tell('there are no clients');
   tellNext(page.nextCursor);
 }
 
-function showAudit({ checked, repaired, driftBytes, clients }: QuotaAudit): void {
-  const drifting = clients.map(({ clientId, recordedBytes, actualBytes, driftBytes: drift }) => [
-    clientId,
-    String(recordedBytes),
-    String(actualBytes),
-    String(drift),
-  ]);
+async function showAudit(db: DatabaseManager, audit: QuotaAudit): Promise<void> {
+  const { checked, repaired, driftBytes, clients } = audit;
+  const drifting: string[][] = [];
+  for (const { clientId, recordedBytes, actualBytes, driftBytes: drift } of clients) {
+    drifting.push([await nameOf(db, clientId), ...[recordedBytes, actualBytes, drift].map(String)]);
+  }
   if (drifting.length > 0) {
     printLine(table([{ title: 'CLIENT' }, right('RECORDED'), right('ACTUAL'), right('DRIFT')], drifting));
   }
   tell(`${formatNumberOf(checked, 'client')} counted, ${formatBytes(driftBytes)} of drift, ${repaired} mended`);
+  if (repaired < clients.length) tell('`backup-catalog quota --audit --repair` mends what has drifted');
 }
 
 export const quota: CommandSpec<QuotaSettings> = {
   name: 'quota',
   summary: 'Show what clients may store and what they do, or set it; in bytes where it is no terminal',
+  flags: { name: '[client]' },
   example: 'quota laptop --set 10GiB',
   configure: (command) =>
     addPageOptions(
@@ -131,7 +131,7 @@ export const quota: CommandSpec<QuotaSettings> = {
         if (audit) {
           const found = await db.quotas.audit({ repair });
           if (json) printJson(found);
-          else showAudit(found);
+          else await showAudit(db, found);
         } else if (name === undefined) await showAll(db, options, json);
         else await showOne(db, name, options, json);
         return 0;

@@ -86,7 +86,7 @@ const COLUMNS = [
 export const search: CommandSpec<SearchSettings> = {
   name: 'search',
   summary: 'Find files by a part of their name or path, in any case and any script',
-  flags: { dateFrom: '--from', dateTo: '--to', fileType: '--type', mimeType: '--mime' },
+  flags: { name: '--client', dateFrom: '--from', dateTo: '--to', fileType: '--type', mimeType: '--mime' },
   example: 'search invoice --client laptop --type pdf --from 2025-01-01',
   configure: (command) => addPageOptions(addFilters(command.argument('<term>', 'a literal part of the name or path'))),
   run: ({ args: [term], options, json, withCatalog }) =>

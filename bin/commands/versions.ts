@@ -93,6 +93,7 @@ const COLUMNS = [
 export const versions: CommandSpec<VersionSettings> = {
   name: 'versions',
   summary: 'List the versions of a file, the current one marked with *',
+  flags: { name: '--client' },
   example: 'versions report.pdf --client laptop --path work/report.pdf',
   configure: (command) =>
     command

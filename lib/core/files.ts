@@ -154,7 +154,7 @@ export function createFiles(executor: Executor, onSaved: (stored: Stored) => voi
     forClientAll: (clientId: IdInput, options?: CallOptions): AsyncGenerator<CatalogFile, void, undefined> =>
       everyFile((page) => forClient(clientId, page), options),
 
-    /** A page of all files, in the order they were first saved. */
+    /** A page of all files, ordered by id: those with an id made here in the order they were first saved. */
     list,
 
     /** Every file, a page at a time. */

@@ -7,7 +7,7 @@ import { ValidationError } from '../errors.ts';
 import type { CallOptions, Executor } from '../sql/engine.ts';
 import { procedure, type RunResult, type Steps, type Table, table } from '../sql/procedure.ts';
 import { written } from '../sql/template.ts';
-import { dateOf, isBytes, refuse, refuseSecret } from '../validation.ts';
+import { dateOf, isBytes, refuse, refuseAs, refuseSecret } from '../validation.ts';
 
 /** A value a statement can bind. */
 export type SqlValue = string | number | bigint | boolean | Date | Uint8Array | null;
@@ -93,7 +93,7 @@ const TEMPORARY = /^CREATE\s+(?:TEMP|TEMPORARY)\b|^CREATE\s[\w\s]*["'`[]?temp["'
 function checkText(sql: unknown): string {
   if (typeof sql !== 'string' || sql.trim() === '') return refuse('sql', sql, 'one SQL statement');
   if (sql.includes('\0') || !sql.isWellFormed())
-    return refuse('sql', 'a text with NUL or a lone surrogate', 'SQL text');
+    return refuseAs('sql', 'a text with NUL or a lone surrogate', 'SQL text');
   // Quotes need no care: no statement has any before the words that decide here.
   const body = sql
     .replace(COMMENT, ' ')

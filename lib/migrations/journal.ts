@@ -58,7 +58,7 @@ export interface Standing {
 /** It was up to date when it was opened, so somebody has changed it since. */
 function movedTo({ current, latest, pending }: MigrationStatus): DatabaseError {
   const message = `the schema is at version ${current} of ${latest}, ${pending.length} of its migrations were taken back`;
-  const hint = `Another process took it to version ${current} meanwhile: close the catalogue and open it again.`;
+  const hint = `It was taken to version ${current} while it was open: close the catalogue and open it again.`;
   return new DatabaseError('CATALOG_MIGRATION_PENDING', message, { hint });
 }
 

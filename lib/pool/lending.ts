@@ -19,7 +19,10 @@ interface Held {
   readonly outer: Held | undefined;
 }
 
-const alreadyEnded = () => new ConflictError('the transaction has ended');
+const alreadyEnded = () =>
+  new ConflictError('the transaction has ended', {
+    hint: 'Make the call on the catalogue itself; it finds a reservation made inside by its id.',
+  });
 
 const selfWait = (what: string) =>
   new ConflictError(`${what} inside a transaction would wait for that transaction itself`, {

@@ -4,7 +4,7 @@ import { extensionOf } from '../core/file-category.ts';
 import { checkSize, MAX_PATH } from '../core/file-input.ts';
 import { checkId, type IdInput } from '../core/ids.ts';
 import { checkPage, type Key, type PageOptions } from '../core/pages.ts';
-import { checkBoolean, checkObject, checkText, optional, refuse } from '../validation.ts';
+import { checkBoolean, checkObject, checkText, optional, refuse, refuseAs } from '../validation.ts';
 import { fold } from './fold.ts';
 
 const SORTS = ['name', 'size', 'date', 'relevance'] as const;
@@ -145,7 +145,8 @@ const KEYS: Readonly<Record<SearchSort, readonly ((key: unknown) => boolean)[]>>
 export const toCursorKeys = (keys: SortKeys): Key[] => keys.map((key) => key ?? '');
 
 function fromCursorKeys(after: readonly Key[], sort: SearchSort): SortKeys {
-  if (!after.every((key, place) => KEYS[sort][place]?.(key))) refuse('cursor', 'other keys', 'a nextCursor of search');
+  if (!after.every((key, place) => KEYS[sort][place]?.(key)))
+    refuseAs('cursor', 'other keys', 'a nextCursor of search');
   const isNullable = sort === 'size' || sort === 'date';
   return after.map((key, place) => (isNullable && place === 0 && key === '' ? null : key));
 }
