@@ -1,5 +1,5 @@
 /** Restoring: into a catalogue that is in use, in the place of one that is damaged or gone, and everything that goes wrong on the way. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   copyFileSync,
@@ -13,11 +13,14 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import Database from 'better-sqlite3';
 import t, { type Test } from 'tap';
+import { check } from '../lib/backup/checker.ts';
 import { type RestoreParts, restoreLive, restoreParts } from '../lib/backup/restore.ts';
 import { lastMaintenance } from '../lib/core/maintenance-history.ts';
 import { type CatalogOptions, type DatabaseError, DatabaseManager } from '../lib/index.ts';
@@ -28,6 +31,7 @@ import { makeLegacyFile } from './fixtures/legacy-file.ts';
 
 t.setTimeout(900_000); // a hundred processes, on a machine that may be busy
 
+const execute = promisify(execFile);
 const PEER = fileURLToPath(new URL('./fixtures/backup-peer.ts', import.meta.url));
 const [OLD, NEW] = WHOLE as [string, string];
 
@@ -274,6 +278,37 @@ t.test('a backup of an older schema, or with other pages, is brought up to date 
   t.match(await db.migrations.status(), { current: latest, pending: [] });
   t.equal(await db.files.count(), 0);
   t.same(await sound(db), OK);
+});
+
+t.test('a file that no backup made is read with its logs, and not while it is written', async (t) => {
+  const { folder, db, path } = await twoEpochs(t);
+  const used = join(folder, 'used.db');
+  const left = join(folder, 'left.db');
+  copyFileSync(path, used);
+  const raw = new Database(used);
+  raw.pragma('journal_mode = DELETE');
+  raw.exec(`CREATE TABLE bulk AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)
+    SELECT randomblob(2000) AS b FROM n`);
+  raw.pragma('cache_size = 10'); // so that a part of the transaction is in the file already
+  raw.exec("BEGIN; UPDATE files SET PathName = 'half'; UPDATE bulk SET b = randomblob(2000)");
+  for (const suffix of ['', '-journal']) copyFileSync(`${used}${suffix}`, `${left}${suffix}`);
+  raw.exec('ROLLBACK');
+  raw.close();
+  t.ok(readFileSync(left).includes('half'), 'what was not committed is in the file that a killed server left');
+  await db.backups.restore(left, { allowMissingManifest: true });
+  t.equal(await look(db), OLD, 'and is taken back by its journal');
+  t.same(await sound(db), OK);
+
+  // A pipe gives its content at the moment that the test chooses.
+  const [pipe, stage] = [join(folder, 'pipe.db'), join(folder, 'stage.db')];
+  await execute('mkfifo', [pipe]);
+  writeFileSync(stage, '');
+  const verdict = check({ kind: 'read', path: pipe, manifest: null, stage });
+  const content = await open(pipe, 'w'); // once it is read
+  writeFileSync(`${pipe}-journal`, '');
+  await content.writeFile(readFileSync(path));
+  await content.close();
+  t.match(await verdict, { problem: /was written while it was read/ });
 });
 
 t.test('a catalogue that is gone, or damaged, is restored; what was there is kept', async (t) => {

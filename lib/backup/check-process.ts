@@ -148,15 +148,31 @@ async function readBytes({ path, manifest, stage }: ReadOrder): Promise<Pick<Fin
   return { bytes, sha256 };
 }
 
+// What a file that no backup made may have beside it: its last changes, or the way back out of half a transaction.
+const LOGS = ['-wal', '-journal'] as const;
+
+/** Tells a file and its logs from what they are once somebody has written them. */
+const stateOf = (path: string): string =>
+  ['', ...LOGS]
+    .map((suffix) => statSync(`${path}${suffix}`, { bigint: true, throwIfNoEntry: false }))
+    .map((stats) => (stats === undefined ? 'none' : `${stats.ino} ${stats.size} ${stats.mtimeNs}`))
+    .join();
+
+/** Reads a file that no backup made, with its logs. @throws {Unsound} when it is written meanwhile: no two parts would fit */
+async function readWithLogs(order: ReadOrder, stage: string): Promise<Pick<Findings, 'bytes' | 'sha256'>> {
+  const { path } = order;
+  const before = stateOf(path);
+  const read = await readBytes(order);
+  for (const log of LOGS) if (existsSync(`${path}${log}`)) copyFileSync(`${path}${log}`, `${stage}${log}`);
+  if (stateOf(path) !== before) throw new Unsound('it was written while it was read: make a backup of it instead');
+  return read;
+}
+
 /** Reads a backup against its manifest. @throws {Unsound} */
 async function read(order: ReadOrder): Promise<Findings> {
   const { path, manifest, stage } = order;
-  const read = await readBytes(order);
-  if (stage !== null) {
-    // A file that no backup made may have its last changes in a log.
-    if (manifest === null && existsSync(`${path}-wal`)) copyFileSync(`${path}-wal`, `${stage}-wal`);
-    settle(stage, null);
-  }
+  const read = manifest === null && stage !== null ? await readWithLogs(order, stage) : await readBytes(order);
+  if (stage !== null) settle(stage, null);
   const found = withDatabase(stage ?? path, 'read', factsOf);
   if (manifest !== null) compare(found, manifest);
   return { ...found, ...read };
