@@ -290,7 +290,10 @@ t.test('a newer file is opened if its journal allows this release, and only then
     const db = await DatabaseManager.open({ database: path });
     t.match(await db.migrations.status(), { current: version, latest: LATEST_VERSION, pending: [] }, safeVersion);
     await db.clients.save({ name: `works with ${safeVersion} and ${version}` });
-    await t.rejects(db.migrations.down({ to: 5 }), { code: 'CATALOG_SCHEMA_NEWER', hint: /release that applied it/ });
+    const refused = { code: 'CATALOG_SCHEMA_NEWER', hint: /release that applied it/ };
+    for (const to of [5, LATEST_VERSION]) await t.rejects(db.migrations.down({ to }), refused, `to ${to}`);
+    const nothing = { from: version, to: version, direction: 'up', migrations: [], backupBytes: 0 };
+    t.match(await db.migrations.plan(), nothing, 'the plan is what up does: nothing');
     t.match(await db.migrations.verify(), { ok: true });
     await db.close();
   }

@@ -52,10 +52,14 @@ export class Migrator {
    * @throws {ValidationError} for a version that there is not
    */
   async plan(options: { readonly to?: number | undefined } & CallOptions = {}): Promise<MigrationPlan> {
-    const { to = LATEST_VERSION, signal: given } = checkObject(options, 'options', PLAN_KEYS);
+    const { to, signal: given } = checkObject(options, 'options', PLAN_KEYS);
     const { engine } = this.#host;
-    const [version, signal] = [checkVersion(to, 0, LATEST_VERSION), checkSignal(given)];
-    return this.#schema.plan(engine, await engine.run(schemaState, null, { signal }), version, { signal });
+    const wanted = to === undefined ? undefined : checkVersion(to, 0, LATEST_VERSION);
+    const signal = checkSignal(given);
+    const state = await engine.run(schemaState, null, { signal });
+    // `up` leaves a file with newer migrations as it is.
+    const version = wanted ?? Math.max(LATEST_VERSION, statusOf(state.journal).current);
+    return this.#schema.plan(engine, state, version, { signal });
   }
 
   /**

@@ -176,9 +176,9 @@ export class SchemaChange {
     assertFits(state.journal, KNOWN);
     const { current: from } = statusOf(state.journal);
     const to = direction === 'up' ? checkVersion(wanted, 0, LATEST_VERSION) : checkVersion(wanted, 0, from);
+    if (direction === 'down' && to < from) assertAllKnown(state.journal, KNOWN);
     const migrations = direction === 'up' && to <= from ? [] : chosen(direction, from, to);
     if (migrations.length === 0) return { from, to: from, migrations: [], backup: null, counts: {} };
-    if (direction === 'down') assertAllKnown(state.journal, KNOWN);
     this.#assertHarmless(migrations, direction);
     const isNew = state.tables.length === 0;
     const before = isNew ? null : await this.#before(connection);
