@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdir, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
+import { DatabaseManager } from '../lib/index.ts';
 import { cli, cliOnTerminal, NO_TERMINAL } from './cli-run.ts';
 import { makeLegacyFile } from './fixtures/legacy-file.ts';
 
@@ -188,6 +189,25 @@ t.test('versions: by id, by name, by path, and never by guess', async (t) => {
     [['0'.repeat(32)], /a file called 0{32} does not exist/],
   ];
   for (const [args, stderr] of misses) t.match(await asked('versions', ...args), { code: 1, stdout: '', stderr });
+});
+
+t.test('versions: by the path of a content that is called otherwise than its file', async (t) => {
+  const path = join(t.testdir(), 'server.db');
+  const db = await DatabaseManager.open({ database: path });
+  const { id: clientId } = await db.clients.save({ name: 'desk' });
+  const names = ['one.txt', 'two.txt', 'content.md', 'three.txt'];
+  const ids: string[] = [];
+  for (const [place, fileName] of names.entries()) {
+    const originalPath = `C:\\docs\\${fileName}`;
+    const pathName = `store/${Math.min(place, 2)}/content`;
+    ids.push((await db.files.save({ clientId, fileName, originalPath, pathName, fileSize: 1 })).file.id);
+  }
+  await db.close();
+  const ask = (name: string) => cli(['versions', name, '--json', '--database', path]);
+  for (const [place, name] of ['store/0/content', 'store/1/content', 'C:\\docs\\content.md'].entries()) {
+    t.match(JSON.parse((await ask(name)).stdout), [{ fileId: ids[place] }], name);
+  }
+  t.match(await ask('store/2/content'), { code: 1, stdout: '', stderr: /several files .* Give the id/ });
 });
 
 t.test('clients and categories', async (t) => {

@@ -1,5 +1,5 @@
 /** `versions`: every version of one file, named by its id, its name or its path, and its client where several have such a one. */
-import { basename } from 'node:path';
+import { basename, posix, win32 } from 'node:path';
 import {
   type CatalogFile,
   type Client,
@@ -41,18 +41,35 @@ async function placeOf(db: DatabaseManager, file: CatalogFile, client: Client | 
   return `${path} of ${printable(owner?.name ?? file.clientId)}`;
 }
 
+/** Hardly a name: a path, of Windows perhaps. */
+const isPath = (text: string) => /[\\/]/.test(text);
+
+const isMeant = ({ fileName, originalPath, pathName }: CatalogFile, text: string) =>
+  fileName === text || (isPath(text) && [originalPath, pathName].includes(text));
+
+/** Every file that can be meant, some twice. */
+async function* candidates(db: DatabaseManager, client: Client | null, text: string): AsyncGenerator<CatalogFile> {
+  const clientId = client?.id;
+  const names = isPath(text) ? [posix.basename(text), win32.basename(text)] : [text];
+  for (const term of new Set(names)) {
+    // The most relevant come first: those of this name, in any case.
+    for await (const file of db.files.searchAll({ term, clientId })) {
+      if (fold(file.fileName) !== fold(term)) break;
+      yield file;
+    }
+  }
+  // The content of a file may be called otherwise than the file.
+  if (isPath(text)) yield* db.files.searchAll({ term: text, clientId });
+}
+
 /** The only file of this name, or with this path, that the client has; that there is, where none is given. */
 async function onlyOne(db: DatabaseManager, client: Client | null, name: string): Promise<CatalogFile> {
-  const fileName = basename(name);
-  // No name has a slash in it: this is a path.
-  const isMeant = (file: CatalogFile) =>
-    name.includes('/') ? [file.originalPath, file.pathName].includes(name) : file.fileName === name;
-  const same: CatalogFile[] = [];
-  // The most relevant come first: those of this name, in any case.
-  for await (const file of db.files.searchAll({ term: fileName, clientId: client?.id })) {
-    if (isMeant(file)) same.push(file);
-    if (same.length > MOST_NAMED || fold(file.fileName) !== fold(fileName)) break;
+  const found = new Map<string, CatalogFile>();
+  for await (const file of candidates(db, client, name)) {
+    if (isMeant(file, name)) found.set(file.id, file);
+    if (found.size > MOST_NAMED) break;
   }
+  const same = [...found.values()];
   const [first, ...others] = same;
   const whose = client === null ? '' : ' of this client';
   if (first === undefined)
@@ -62,8 +79,9 @@ async function onlyOne(db: DatabaseManager, client: Client | null, name: string)
   if (others.length === 0) return first;
   const places = await Promise.all(same.slice(0, MOST_NAMED).map((file) => placeOf(db, file, client)));
   const rest = same.length > MOST_NAMED ? ' and others' : '';
+  const options = `Say which one with ${client === null ? '--client and ' : ''}--path.`;
   throw new ConflictError(`several files are called ${printable(name)}: ${places.join(', ')}${rest}`, {
-    hint: `Say which one with ${client === null ? '--client and ' : ''}--path.`,
+    hint: isPath(name) ? 'Give the id that `search` shows.' : options,
   });
 }
 
