@@ -12,6 +12,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -351,6 +352,42 @@ function isSameManifest(text: string, original: string): boolean {
 
 const peer = (work: string, database: string, path: string): ChildProcess =>
   spawn(process.execPath, [PEER, work, database, path], { stdio: ['pipe', 'pipe', 'inherit'] });
+
+t.test('two that make a backup of one name: one is made, and neither takes the file of the other away', async (t) => {
+  const { db, backups } = await filled(t, t.testdir());
+  const path = join(backups, 'one.db');
+  const made = await Promise.allSettled([db.backups.create({ path, compress: true }), db.backups.create({ path })]);
+  const [lost, ...others] = made.filter(({ status }) => status === 'rejected');
+  t.match(lost, { reason: { code: 'CATALOG_CONFLICT' } });
+  t.same(others, []);
+  t.match(await db.backups.verify(path), { ok: true });
+  const rehearsed = await Promise.all([db.migrations.rehearse(), db.migrations.rehearse()]);
+  t.match(rehearsed, [{ problems: [] }, { problems: [] }]);
+  t.same(names(backups), ['one.db', `one.db${MANIFEST}`]);
+});
+
+t.test(
+  'what a process of this id left before this one began is removed, as after a restart of a container',
+  async (t) => {
+    const folder = t.testdir();
+    const { db, database, backups } = await filled(t, folder);
+    const { path } = await db.backups.create();
+    await db.close();
+    const left = `${process.pid}.partial`;
+    const [stage, before, since] = [
+      `${database}.${left}`,
+      join(backups, `a.db.${left}`),
+      join(backups, `b.db.${left}`),
+    ];
+    for (const file of [stage, before, `${before}-wal`, since]) writeFileSync(file, 'half');
+    for (const file of [stage, before, `${before}-wal`]) utimesSync(file, 1, 1);
+    rmSync(database);
+    t.match(await DatabaseManager.restore({ database, from: path }), { damaged: [], counts: { files: 60 } });
+    t.equal(existsSync(stage), false);
+    await openCatalogue(t, database);
+    t.same(names(backups), [basename(path), `${basename(path)}${MANIFEST}`, basename(since)].toSorted());
+  },
+);
 
 t.test('a process that is killed leaves no half backup, and the next start removes what it left', async (t) => {
   const folder = t.testdir();

@@ -11,8 +11,17 @@ import { backupOfManifest, type Manifest, manifestPath, manifestText } from './m
 /** Files that SQLite keeps beside a database. */
 const COMPANIONS = ['-journal', '-wal', '-shm'] as const;
 
+/** The temporary names that were given here. */
+const begun = new Set<string>();
+
+const temporaryName = (of: string, pid: number) => `${of}.${pid}.partial`;
+
 /** The temporary name of a file while this process makes it. */
-export const partialPath = (path: string): string => `${path}.${process.pid}.partial`;
+export function partialPath(path: string): string {
+  const temporary = temporaryName(path, process.pid);
+  begun.add(temporary);
+  return temporary;
+}
 
 const PARTIAL = /^(.+)\.(\d+)\.partial(?:-journal|-wal|-shm)?$/;
 
@@ -32,9 +41,20 @@ export async function removeDatabase(path: string): Promise<void> {
   await Promise.all(all);
 }
 
-/** Makes an empty file that only its owner may read: SQLite would make it readable for everyone. */
+/**
+ * Makes an empty file that only its owner may read: SQLite would make it readable for everyone.
+ * @throws {DatabaseError} CATALOG_CONFLICT when there is one already, which is other work's then
+ */
 export async function createPrivate(path: string): Promise<void> {
-  await (await open(path, 'wx', 0o600)).close();
+  try {
+    await (await open(path, 'wx', 0o600)).close();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    throw new DatabaseError('CATALOG_CONFLICT', `${path} exists already`, {
+      cause: error,
+      hint: 'The same work is under way: wait for its end.',
+    });
+  }
 }
 
 async function sync(path: string, flags: number): Promise<void> {
@@ -130,15 +150,46 @@ const namesIn = (folder: string): Promise<string[]> =>
     throw error;
   });
 
-/** Whether the process that makes a file of this temporary name has died; undefined for any other name. */
-function maker(name: string): { readonly of: string; readonly dead: boolean } | undefined {
-  const [, of, pid] = PARTIAL.exec(name) ?? [];
-  return of === undefined ? undefined : { of, dead: !isAlive(Number(pid)) };
+/** When this process began, in milliseconds since 1970. */
+const BEGAN = Date.now() - process.uptime() * 1_000;
+
+/**
+ * Whether the process that made a file has died. In a container every process may have the id of the one before: what
+ * has this one's and is older than it was left by another.
+ */
+async function isLeft(path: string, of: string, pid: number): Promise<boolean> {
+  if (pid !== process.pid) return !isAlive(pid);
+  if (begun.has(temporaryName(of, pid))) return false; // whatever the clock of its disk says
+  const changed = await stat(path).catch(() => undefined);
+  return changed !== undefined && changed.mtimeMs < BEGAN;
+}
+
+/** A file of a temporary name. */
+interface Partial {
+  readonly name: string;
+  /** The name it was to get. */
+  readonly of: string;
+  /** Whether nobody makes it any more. */
+  readonly dead: boolean;
+}
+
+async function partialsAmong(folder: string, names: readonly string[]): Promise<Partial[]> {
+  const found = names.map(async (name) => {
+    const [, of, pid] = PARTIAL.exec(name) ?? [];
+    return of === undefined
+      ? []
+      : [{ name, of, dead: await isLeft(join(folder, name), join(folder, of), Number(pid)) }];
+  });
+  return (await Promise.all(found)).flat();
 }
 
 /** Manifests whose backup never came, because the process died between the two names. */
-async function orphanedManifests(folder: string, names: readonly string[]): Promise<string[]> {
-  const underWay = new Set(names.flatMap((name) => (maker(name)?.dead === false ? [maker(name)?.of] : [])));
+async function orphanedManifests(
+  folder: string,
+  names: readonly string[],
+  partials: readonly Partial[],
+): Promise<string[]> {
+  const underWay = new Set(partials.filter(({ dead }) => !dead).map(({ of }) => of));
   const alone = names.filter((name) => {
     const backup = backupOfManifest(name);
     return backup !== undefined && !names.includes(backup) && !underWay.has(backup);
@@ -153,19 +204,18 @@ async function orphanedManifests(folder: string, names: readonly string[]): Prom
 /** Removes what processes left behind in a folder of backups that died while they made one. */
 export async function removeDeadPartials(folder: string): Promise<void> {
   const names = await namesIn(folder);
-  const dead = names.filter((name) => maker(name)?.dead);
+  const partials = await partialsAmong(folder, names);
+  const dead = partials.filter((partial) => partial.dead).map(({ name }) => name);
   const remove = async (name: string) => rm(join(folder, name), { force: true, recursive: true });
-  await Promise.all([...dead, ...(await orphanedManifests(folder, names))].map(remove));
+  await Promise.all([...dead, ...(await orphanedManifests(folder, names, partials))].map(remove));
 }
 
 /** Removes what a process left beside a database that died while it restored it. */
 export async function removeDeadStages(database: string): Promise<void> {
   const folder = dirname(database);
-  const dead = (await namesIn(folder)).filter((name) => {
-    const made = maker(name);
-    return made?.of === basename(database) && made.dead;
-  });
-  await Promise.all(dead.map((name) => rm(join(folder, name), { force: true, recursive: true })));
+  const partials = await partialsAmong(folder, await namesIn(folder));
+  const dead = partials.filter((partial) => partial.dead && partial.of === basename(database));
+  await Promise.all(dead.map(({ name }) => rm(join(folder, name), { force: true, recursive: true })));
 }
 
 /** Bytes of a file; 0 when there is none. */

@@ -57,9 +57,9 @@ export async function replaceDatabase(
 ): Promise<Replaced> {
   await removeDeadStages(database);
   const stage = partialPath(database);
+  onProgress?.({ step: 'read' });
+  const staged = await stageBackup(from, stage, { allowMissingManifest, free, signal });
   try {
-    onProgress?.({ step: 'read' });
-    const staged = await stageBackup(from, stage, { allowMissingManifest, free, signal });
     onProgress?.({ step: 'migrate' });
     await migrateCopy(stage);
     onProgress?.({ step: 'check' });

@@ -130,13 +130,11 @@ interface Made {
   readonly takenAt: string;
 }
 
-/** Copies to a temporary name and proves the copy; `packed` gets the zstd stream. */
+/** Copies into an empty file and proves the copy; `packed`, an empty one too, gets the zstd stream. */
 async function make(source: string, plain: string, packed: string | null, options: SnapshotOptions): Promise<Made> {
-  await createPrivate(plain);
   const { counts, takenAt } = await onThread(source, plain, options);
   const total = await databaseBytes(plain);
   options.onProgress?.({ step: 'check', done: 0, total });
-  if (packed !== null) await createPrivate(packed);
   const verdict = await check({ kind: 'prove', path: plain, counts, compressTo: packed }, { signal: options.signal });
   if ('problem' in verdict) throw damaged(verdict.problem);
   options.onProgress?.({ step: 'check', done: total, total });
@@ -153,9 +151,7 @@ async function make(source: string, plain: string, packed: string | null, option
 export async function takeSnapshot(source: string, path: string, options: SnapshotOptions = {}): Promise<Snapshot> {
   const { signal, reason, compress = false, free = freeBytes } = options;
   const folder = dirname(path);
-  const last = partialPath(path);
-  const plain = compress ? partialPath(`${path}.plain`) : last;
-  let isOurs = false;
+  const ours: string[] = []; // another call may make a file of the same name
   try {
     signal?.throwIfAborted();
     await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -163,8 +159,12 @@ export async function takeSnapshot(source: string, path: string, options: Snapsh
     await assertFree(path);
     if (reason !== undefined) await assertFree(manifestPath(path));
     await assertRoom(folder, (await databaseBytes(source)) * ENOUGH * (compress ? 2 : 1), 'the copy', free);
-    await assertFree(plain);
-    isOurs = true;
+    const last = partialPath(path);
+    const plain = compress ? partialPath(`${path}.plain`) : last;
+    for (const temporary of new Set([plain, last])) {
+      await createPrivate(temporary);
+      ours.push(temporary);
+    }
     const { findings, takenAt } = await make(source, plain, compress ? last : null, options);
     const manifest = { ...findings, createdAt: takenAt, reason: reason ?? '', compressed: compress };
     if (reason === undefined) await publish(last, path);
@@ -173,6 +173,6 @@ export async function takeSnapshot(source: string, path: string, options: Snapsh
   } catch (error) {
     throw signal?.aborted ? error : explained(error, path);
   } finally {
-    if (isOurs) await Promise.all([removeDatabase(last), removeDatabase(plain)]);
+    await Promise.all(ours.map(removeDatabase));
   }
 }

@@ -4,6 +4,7 @@ import { DatabaseError } from '../errors.ts';
 import { type CheckOptions, type CheckVerdict, check, type Findings } from './checker.ts';
 import { assertRoom, type FreeBytes, freeBytes } from './disk-space.ts';
 import { type Manifest, readManifest } from './manifest.ts';
+import { workName } from './paths.ts';
 import { createPrivate, partialPath, removeDatabase, sizeOf } from './publish.ts';
 
 /** What verifying found. */
@@ -30,15 +31,13 @@ async function unpacked(
   scratch: string,
   options: CheckOptions,
 ): Promise<CheckVerdict> {
+  await createPrivate(scratch);
   try {
-    await createPrivate(scratch);
     return await check({ kind: 'read', path, manifest, stage: scratch }, options);
   } finally {
     await removeDatabase(scratch);
   }
 }
-
-let scratches = 0;
 
 /**
  * Verifies a backup in full: checksum, every page and index, row counts, schema version and identity. Never throws for
@@ -51,9 +50,8 @@ export async function verifyBackup(path: string, options: CheckOptions = {}): Pr
   const bytes = await sizeOf(path);
   // Told without another process: nothing of the file has to be read for it.
   if (bytes !== manifest.bytes) return verdict(manifest, `it has ${bytes} bytes, the manifest says ${manifest.bytes}`);
-  scratches += 1;
   const found = manifest.compressed
-    ? await unpacked(path, manifest, partialPath(`${path}.check-${scratches}`), options)
+    ? await unpacked(path, manifest, partialPath(`${path}.${workName('check')}`), options)
     : await check({ kind: 'read', path, manifest, stage: null }, options);
   return 'problem' in found ? verdict(manifest, found.problem) : verdict(manifest);
 }
@@ -89,8 +87,8 @@ export async function stageBackup(path: string, stage: string, options: StageOpt
     throw invalid(path, `it has ${bytes} bytes, the manifest says ${manifest.bytes}`);
   }
   await assertRoom(dirname(stage), manifest?.compressed ? bytes * COMPRESSION : bytes, 'reading the backup', free);
+  await createPrivate(stage);
   try {
-    await createPrivate(stage);
     const found = await check({ kind: 'read', path, manifest, stage }, rest);
     if ('problem' in found) throw invalid(path, found.problem);
     return { manifest, findings: found.findings };

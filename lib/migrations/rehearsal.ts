@@ -4,6 +4,8 @@
  */
 import { rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { workName } from '../backup/paths.ts';
+import { partialPath } from '../backup/publish.ts';
 import { databaseBytes, removeDeadPartials, takeSnapshot } from '../backup/snapshot.ts';
 import { assertOpen } from '../sql/engine.ts';
 import { LATEST_VERSION } from './migration-list.ts';
@@ -84,7 +86,7 @@ export async function rehearse(host: MigratorHost, options: ChangeOptions): Prom
   const { engine, database, rules, free } = host;
   assertOpen(engine);
   await removeDeadPartials(rules.backupDir);
-  const copy = join(rules.backupDir, `${basename(database)}-rehearsal.${process.pid}.partial`);
+  const copy = partialPath(join(rules.backupDir, workName(`${basename(database)}-rehearsal`)));
   try {
     const start = performance.now();
     await takeSnapshot(database, copy, { free });
