@@ -23,6 +23,7 @@ import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import type { BackupEntry } from '../lib/backup/list.ts';
 import { checkBackupPolicy, planBackupPrune } from '../lib/backup/prune.ts';
+import { partialPath } from '../lib/backup/publish.ts';
 import { type CatalogOptions, DatabaseManager, type Manifest } from '../lib/index.ts';
 import { inLanes } from './fixtures/lanes.ts';
 import { runToEnd } from './fixtures/process.ts';
@@ -366,28 +367,26 @@ t.test('two that make a backup of one name: one is made, and neither takes the f
   t.same(names(backups), ['one.db', `one.db${MANIFEST}`]);
 });
 
-t.test(
-  'what a process of this id left before this one began is removed, as after a restart of a container',
-  async (t) => {
-    const folder = t.testdir();
-    const { db, database, backups } = await filled(t, folder);
-    const { path } = await db.backups.create();
-    await db.close();
-    const left = `${process.pid}.partial`;
-    const [stage, before, since] = [
-      `${database}.${left}`,
-      join(backups, `a.db.${left}`),
-      join(backups, `b.db.${left}`),
-    ];
-    for (const file of [stage, before, `${before}-wal`, since]) writeFileSync(file, 'half');
-    for (const file of [stage, before, `${before}-wal`]) utimesSync(file, 1, 1);
-    rmSync(database);
-    t.match(await DatabaseManager.restore({ database, from: path }), { damaged: [], counts: { files: 60 } });
-    t.equal(existsSync(stage), false);
-    await openCatalogue(t, database);
-    t.same(names(backups), [basename(path), `${basename(path)}${MANIFEST}`, basename(since)].toSorted());
-  },
-);
+t.test('unfinished files are removed where nobody makes them: also of an id that came again', async (t) => {
+  const folder = t.testdir();
+  const { db, database, backups } = await filled(t, folder);
+  const { path } = await db.backups.create();
+  await db.close();
+  // After a restart of a container its process has the same id.
+  const unfinished = (place: string, name: string) => join(place, partialPath(name));
+  const [stage, before] = [unfinished(folder, 'catalogue.db'), unfinished(backups, 'a.db')];
+  const old = [stage, before, `${before}-wal`, join(backups, 'b.db.0123cafe-1.partial')];
+  // Another machine may use the folder: only its own processes know whether they make it.
+  const kept = [unfinished(backups, 'c.db'), join(backups, 'd.db.0123cafe-9999999.partial')];
+  for (const file of [...old, ...kept]) writeFileSync(file, 'half');
+  for (const file of old) utimesSync(file, 1, 1);
+  rmSync(database);
+  t.match(await DatabaseManager.restore({ database, from: path }), { damaged: [], counts: { files: 60 } });
+  t.equal(existsSync(stage), false, 'a restore that was killed is no obstacle to the next');
+  await openCatalogue(t, database);
+  const left = [path, `${path}${MANIFEST}`, ...kept].map((file) => basename(file));
+  t.same(names(backups), left.toSorted());
+});
 
 t.test('a process that is killed leaves no half backup, and the next start removes what it left', async (t) => {
   const folder = t.testdir();

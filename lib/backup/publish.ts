@@ -2,8 +2,10 @@
  * How a file gets its final name: whole, on the disk, and never over another one. Until then it has a temporary name that
  * tells which process makes it, so that what a killed one left is known for what it is.
  */
+import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { link, lstat, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { DatabaseError } from '../errors.ts';
 import { backupOfManifest, type Manifest, manifestPath, manifestText } from './manifest.ts';
@@ -11,19 +13,19 @@ import { backupOfManifest, type Manifest, manifestPath, manifestText } from './m
 /** Files that SQLite keeps beside a database. */
 const COMPANIONS = ['-journal', '-wal', '-shm'] as const;
 
-/** The temporary names that were given here. */
-const begun = new Set<string>();
+// The id of a process says nothing on another machine, or in another container, that has the same folder.
+const MACHINE = createHash('sha256').update(hostname()).digest('hex').slice(0, 8);
 
-const temporaryName = (of: string, pid: number) => `${of}.${pid}.partial`;
+/** The files that were begun here. */
+const begun = new Set<string>();
 
 /** The temporary name of a file while this process makes it. */
 export function partialPath(path: string): string {
-  const temporary = temporaryName(path, process.pid);
-  begun.add(temporary);
-  return temporary;
+  begun.add(path);
+  return `${path}.${MACHINE}-${process.pid}.partial`;
 }
 
-const PARTIAL = /^(.+)\.(\d+)\.partial(?:-journal|-wal|-shm)?$/;
+const PARTIAL = /^(.+)\.([0-9a-f]{8})-(\d+)\.partial(?:-journal|-wal|-shm)?$/;
 
 /** Whether something of this name exists; a link that leads nowhere does. */
 export const exists = (path: string): Promise<boolean> =>
@@ -153,15 +155,28 @@ const namesIn = (folder: string): Promise<string[]> =>
 /** When this process began, in milliseconds since 1970. */
 const BEGAN = Date.now() - process.uptime() * 1_000;
 
+const ABANDONED_MS = 86_400_000; // copying, checking and compressing leave a file unchanged for less
+
+const isOlder = async (path: string, instant: number): Promise<boolean> => {
+  const stats = await stat(path).catch(() => undefined);
+  return stats !== undefined && stats.mtimeMs < instant;
+};
+
+/** Who makes a file, and what it is to be called. */
+interface Maker {
+  readonly of: string;
+  readonly machine: string;
+  readonly pid: number;
+}
+
 /**
  * Whether the process that made a file has died. In a container every process may have the id of the one before: what
  * has this one's and is older than it was left by another.
  */
-async function isLeft(path: string, of: string, pid: number): Promise<boolean> {
+async function isLeft(path: string, { of, machine, pid }: Maker): Promise<boolean> {
+  if (machine !== MACHINE) return isOlder(path, Date.now() - ABANDONED_MS);
   if (pid !== process.pid) return !isAlive(pid);
-  if (begun.has(temporaryName(of, pid))) return false; // whatever the clock of its disk says
-  const changed = await stat(path).catch(() => undefined);
-  return changed !== undefined && changed.mtimeMs < BEGAN;
+  return !begun.has(join(dirname(path), of)) && isOlder(path, BEGAN);
 }
 
 /** A file of a temporary name. */
@@ -175,10 +190,9 @@ interface Partial {
 
 async function partialsAmong(folder: string, names: readonly string[]): Promise<Partial[]> {
   const found = names.map(async (name) => {
-    const [, of, pid] = PARTIAL.exec(name) ?? [];
-    return of === undefined
-      ? []
-      : [{ name, of, dead: await isLeft(join(folder, name), join(folder, of), Number(pid)) }];
+    const [, of, machine = '', pid] = PARTIAL.exec(name) ?? [];
+    if (of === undefined) return [];
+    return [{ name, of, dead: await isLeft(join(folder, name), { of, machine, pid: Number(pid) }) }];
   });
   return (await Promise.all(found)).flat();
 }
