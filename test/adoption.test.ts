@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
+import { LegacyDates } from '../lib/core/legacy-dates.ts';
 import { DatabaseManager } from '../lib/index.ts';
-import { LegacyDates } from '../lib/migrations/adoption/legacy-dates.ts';
 import { brokenRules, lostFacts } from './adoption-facts.ts';
 import { type LegacyFile, makeLegacyFile, ODD_STATES, type OddState } from './fixtures/legacy-file.ts';
 import { legacyRows, someRows } from './fixtures/legacy-rows.ts';
@@ -130,6 +130,158 @@ for (const [version, odd] of CASES) {
     database.close();
   });
 }
+
+t.test('a save is newer than what an old server has written of its file, which keeps a version each', async (t) => {
+  const path = join(t.testdir(), 'defensive.db');
+  const db = await DatabaseManager.open({ ...OPTIONS, database: path });
+  const { id: clientId } = await db.clients.save({ name: 'of both servers' });
+  const client = Buffer.from(clientId, 'hex');
+  const crossed: number[] = [];
+  db.on('quota-warning', ({ usedBytes }) => void crossed.push(usedBytes));
+  let ids = 0;
+  /** Rows of the old server: path, verified, size, CRC. */
+  const write = (name: string, ...rows: [string, number, unknown, number | null][]) =>
+    db.executeMany(
+      `INSERT INTO files (ID, FileName, PathName, Verified, FileSize, ModificationDate, CRC, ClientID)
+        VALUES (?, ?, ?, ?, ?, '2025-08-01T10:00:00.5', ?, ?)`,
+      rows.map(([pathName, verified, size, crc]) => {
+        const id = name === 'no id' ? null : Buffer.alloc(16, ++ids);
+        return [id, name, pathName, verified, size as number, crc, client];
+      }),
+    );
+  const save = (fileName: string, pathName: string, fileSize: number) =>
+    db.files.save({ clientId, fileName, pathName, fileSize }, { ifChanged: true });
+  const history = async (name: string) => {
+    const file = await db.files.find(clientId, name);
+    const versions = await db.versions.list(String(file?.id));
+    return versions.map(({ pathName, fileSize, crc, verified, isActive }) => [
+      pathName,
+      fileSize,
+      crc,
+      verified,
+      ...(isActive ? ['now'] : []),
+    ]);
+  };
+
+  await write('a', ['old/1', 0, 10, 77], ['old/1', 1, 10, null], ['old/2', 0, 20, 78]);
+  t.match(await save('a', 'new/3', 30), { created: false, changed: true, version: 3, quota: { usedBytes: 60 } });
+  await write('a', ['old/4', 1, 40, 79]);
+  t.match(await save('a', 'new/5', 50), { version: 5, file: { id: Buffer.alloc(16, 1).toString('hex') } });
+  const five = [
+    ['old/1', 10, 77, true],
+    ['old/2', 20, 78, false],
+    ['new/3', 30, null, false],
+    ['old/4', 40, 79, true],
+    ['new/5', 50, null, false, 'now'],
+  ];
+  t.same(await history('a'), five);
+
+  await write('no id', ['old/6', 1, -1, -1]);
+  const many = await db.files.saveMany([
+    { clientId, fileName: 'no id', pathName: 'new/7', fileSize: 70 },
+    { clientId, fileName: 'a', pathName: 'new/5', fileSize: 50, crc: 1 },
+  ]);
+  t.match(many, { saved: 2, failed: [] });
+  t.same(await history('no id'), [
+    ['old/6', null, null, true],
+    ['new/7', 70, null, false, 'now'],
+  ]);
+  await write('b', ['old/8', 1, 80, 80]);
+  t.match(await save('b', 'new/8', 80), { changed: false, version: 1, file: { pathName: 'old/8', extension: null } });
+  t.match(await db.query('SELECT Facts FROM adopted_rows WHERE Facts LIKE ?', ['%-1%']), { length: 1 });
+
+  const old = new Database(path); // as the old server is: deleting by REPLACE fires no trigger of its connection
+  old.pragma('foreign_keys = OFF');
+  old.exec(`INSERT OR REPLACE INTO files (ID, FileName, PathName, Verified, FileSize, ClientID)
+    SELECT ID, FileName, 'old/10', 1, 100, ClientID FROM files WHERE FileName = 'b'`);
+  old.close();
+  t.match(await save('b', 'new/11', 110), { version: 3, file: { id: Buffer.alloc(16, 5).toString('hex') } });
+  t.same(
+    (await history('b')).map(([pathName]) => pathName),
+    ['old/8', 'old/10', 'new/11'],
+  );
+  await db.files.delete(Buffer.alloc(16, 5).toString('hex'));
+  await db.analytics.audit({ repair: true }); // the row that was replaced was never uncounted
+  await write('b', ['old/8', 1, 80, 80]);
+  t.match(await save('b', 'new/8', 80), { changed: false, version: 1 });
+
+  const { usedBytes } = (await db.quotas.get(clientId)) ?? {};
+  t.equal(usedBytes, 10 + 20 + 30 + 40 + 50 + 70 + 50 + 80);
+  await db.quotas.set(clientId, { quotaBytes: 1_000, warningThreshold: 0.5 });
+  await write('c', ['old/9', 1, 300, 90]);
+  await t.rejects(save('c', 'new/9', 700), { code: 'CATALOG_QUOTA_EXCEEDED' });
+  t.match(await db.quotas.get(clientId), { usedBytes }, 'what is refused changes nothing');
+  t.match(await save('c', 'new/9', 1), { version: 2, quota: { warning: true } });
+  t.same(crossed, [651], 'told by the save, though the old row crossed it');
+
+  t.strictSame(brokenRules(path), []);
+  t.ok(Object.values(await db.maintenance.repair()).every((rows) => rows === 0));
+  t.equal((await history('a')).length, 6);
+  await db.close();
+});
+
+t.test('a save makes of an old server’s rows what repair would', { ...LONG }, async (t) => {
+  const NAMES = 40;
+  const one = fc.record({
+    id: fc.option(
+      fc.uint8Array({ minLength: 16, maxLength: 16 }).map((id) => Buffer.from(id)),
+      { freq: 12 },
+    ),
+    name: fc.nat({ max: NAMES - 1 }),
+    pathName: fc.constantFrom('old/0', 'old/1'),
+    verified: fc.constantFrom(0, 1, 1, 2, null),
+    size: fc.constantFrom(10, 10, 20, -1, null),
+    date: fc.constantFrom('2025-08-01T10:00:00.5', '2025-08-01T10:00:01', '2025-09-01T10:00:00', '', 'nonsense', null),
+    crc: fc.constantFrom(1, 1, 2, -1, null),
+  });
+  const names = Array.from({ length: NAMES }, (_, place) => `${place}.pdf`);
+  const histories = async (database: string, repairsFirst: boolean) => {
+    const db = await DatabaseManager.open({ ...OPTIONS, legacyTimeZone: 'Europe/Berlin', database });
+    if (repairsFirst) await db.maintenance.repair();
+    const [client] = (await db.clients.list()).clients;
+    const clientId = String(client?.id);
+    const files = names.map((fileName) => ({ clientId, fileName, pathName: `new/${fileName}`, fileSize: 7 }));
+    t.match(await db.files.saveMany(files), { saved: NAMES });
+    const found = [];
+    for (const fileName of names) {
+      const file = await db.files.find(clientId, fileName);
+      for (const { fileId, createdDate, ...facts } of await db.versions.list(String(file?.id))) found.push(facts);
+    }
+    const quota = await db.quotas.get(clientId);
+    t.ok(Object.values(await db.maintenance.repair()).every((rows) => rows === 0));
+    await db.close();
+    t.strictSame(brokenRules(database), []);
+    return { found, usedBytes: quota?.usedBytes };
+  };
+  await holds(
+    t,
+    fc.asyncProperty(
+      fc.array(one, { minLength: NAMES, maxLength: 4 * NAMES }),
+      fc.uniqueArray(fc.nat({ max: NAMES - 1 })),
+      async (rows, ours) => {
+        const folder = t.testdir();
+        const [database, copy] = [join(folder, 'a.db'), join(folder, 'b.db')];
+        const db = await DatabaseManager.open({ ...OPTIONS, database });
+        const { id: clientId } = await db.clients.save({ name: 'of both servers' });
+        const files = ours.map((place) => ({ clientId, fileName: `${place}.pdf`, pathName: 'ours', fileSize: 5 }));
+        await db.files.saveMany(files);
+        await db.executeMany(
+          `INSERT INTO files (ID, FileName, PathName, Verified, FileSize, ModificationDate, CRC, ClientID)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+          rows.map(({ id, name, pathName, verified, size, date, crc }) => {
+            return [id, `${name}.pdf`, pathName, verified, size, date, crc, Buffer.from(clientId, 'hex')];
+          }),
+        );
+        await db.execute(`INSERT INTO catalog_reports (Kind, CreatedAt, Report)
+          VALUES ('adoption', '', '{ "timeZone": "Europe/Berlin", "counts": {} }')`);
+        await db.backups.create({ path: copy });
+        await db.close();
+        t.strictSame(await histories(database, false), await histories(copy, true));
+      },
+    ),
+    { numRuns: 2, endOnFailure: true },
+  );
+});
 
 t.test('whatever an old server stored is still there', { ...LONG }, async (t) => {
   const root = t.testdir();

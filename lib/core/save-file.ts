@@ -11,7 +11,7 @@ import {
   type WireError,
 } from '../errors.ts';
 import { type Dialect, perDialect } from '../sql/dialect.ts';
-import { one, procedure, row, run, type Steps } from '../sql/procedure.ts';
+import { one, procedure, rows, run, type Steps } from '../sql/procedure.ts';
 import { sql } from '../sql/template.ts';
 import { dateOut } from './dates.ts';
 import type { FileToSave } from './file-input.ts';
@@ -19,6 +19,7 @@ import { type CatalogFile, type FileRow, fileColumns, toFile } from './file-rows
 import { idBytes, newId } from './ids.ts';
 import { type QuotaState, SaveLedger } from './save-ledger.ts';
 import { earlierResult, quotaOut, type RowOutcome, recordUnchanged } from './save-operations.ts';
+import { takeInRows } from './unversioned-rows.ts';
 
 /** What a save did. */
 export interface SaveResult {
@@ -75,9 +76,21 @@ type StoredFile = readonly [...FileRow, highestVersion: number];
 
 const storedColumns = perDialect((dialect) => sql`${fileColumns(dialect)}, f.HighestVersion AS "highestVersion"`);
 
-const findStored = ({ clientId, fileName, originalPath }: FileToSave, dialect: Dialect) =>
-  row<StoredFile>(sql`SELECT ${storedColumns(dialect)} FROM files f WHERE f.ClientID = ${idBytes(clientId)}
-    AND f.FileName = ${fileName} AND coalesce(f.OriginalPath, '') = ${originalPath ?? ''} LIMIT 1`);
+const rowsOfFile = ({ clientId, fileName, originalPath }: FileToSave, dialect: Dialect) =>
+  rows<StoredFile>(sql`SELECT ${storedColumns(dialect)} FROM files f WHERE f.ClientID = ${idBytes(clientId)}
+    AND f.FileName = ${fileName} AND coalesce(f.OriginalPath, '') = ${originalPath ?? ''}`);
+
+const hasVersion = (stored: StoredFile) => stored[HIGHEST_VERSION] > 0;
+
+/** The file as it is stored, once rows of it that an old server wrote have their versions. */
+function* findStored(file: FileToSave, ledger: SaveLedger, dialect: Dialect): Steps<StoredFile | undefined> {
+  const found = yield* rowsOfFile(file, dialect);
+  if (found.every(hasVersion)) return found[0];
+  yield* takeInRows(file, ledger.at);
+  yield* ledger.readAgain(file);
+  const now = yield* rowsOfFile(file, dialect);
+  return now.find(hasVersion) ?? now[0];
+}
 
 // Places in a StoredFile.
 const CURRENT_VERSION = 16;
@@ -180,12 +193,12 @@ function* storeVersion(
   return rowAfter(id, version, category, file);
 }
 
-/** Saves a file; what refuses it does so before anything of it is written. */
+/** Saves a file; what refuses it does so before anything of the save itself is written. */
 function* saveRow(file: FileToSave, ledger: SaveLedger, dialect: Dialect): Steps<RowOutcome> {
   const earlier = file.operationId === null ? undefined : yield* earlierResult(file, ledger, dialect);
   if (earlier !== undefined) return earlier;
   const userCategory = yield* ledger.userCategory(file);
-  const stored = yield* findStored(file, dialect);
+  const stored = yield* findStored(file, ledger, dialect);
   if (stored !== undefined && file.ifChanged && isUnchanged(stored, file)) {
     const unchanged = stored.slice(0, HIGHEST_VERSION) as unknown as FileRow;
     const quota = ledger.quota(file.clientId);

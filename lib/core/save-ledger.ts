@@ -66,6 +66,7 @@ export class SaveLedger {
   readonly #clients = new Map<string, ClientState>();
   readonly #userCategories = new Map<string | null, string | null>([[null, null]]);
   readonly #transfers = new Map<string, Transfers>();
+  readonly #unwarned = new Set<string>();
 
   /** The category the user gave the file's extension, or null. @throws {NotFoundError} for an unknown client */
   *userCategory({ clientId, extension, category }: FileToSave): Steps<string | null> {
@@ -78,6 +79,15 @@ export class SaveLedger {
     this.#userCategories.set(wanted, userCategory);
     if (!this.#clients.has(clientId)) this.#clients.set(clientId, client);
     return userCategory;
+  }
+
+  /** Reads a client's use again, which others than the saves of this transaction have changed. */
+  *readAgain(file: FileToSave): Steps<void> {
+    const before = this.#state(file.clientId);
+    this.#clients.delete(file.clientId);
+    yield* this.userCategory(file);
+    // That the threshold is crossed is told by the save that follows, also where use has reached it already.
+    if (!reachesWarning(before)) this.#unwarned.add(file.clientId);
   }
 
   /** The client's quota as it is now; {@link userCategory} has made the client known. */
@@ -97,7 +107,8 @@ export class SaveLedger {
     const after = { ...before, usedBytes: before.usedBytes + file.fileSize };
     this.#clients.set(file.clientId, after);
     this.#transfers.set(file.clientId, add(this.#transfers.get(file.clientId) ?? NONE, file));
-    return reachesWarning(after) && !reachesWarning(before);
+    const isNew = this.#unwarned.delete(file.clientId);
+    return reachesWarning(after) && (isNew || !reachesWarning(before));
   }
 
   #state(clientId: string): ClientState {

@@ -4,11 +4,11 @@
  */
 
 import { now } from '../core/dates.ts';
+import { legacyDatesOf } from '../core/legacy-dates.ts';
 import { all, one, procedure, run, type Steps } from '../sql/procedure.ts';
 import { type Sql, sql } from '../sql/template.ts';
 import { adoptChanged, adoptGroup, type Counts, count, type GroupRules } from './adoption/adopt-group.ts';
 import { adoptClient, giveQuotas, NO_CLIENT, NO_FILE, ORPHANS, type StoredClient } from './adoption/adopt-rows.ts';
-import { legacyDatesOf } from './adoption/legacy-dates.ts';
 import { quarantine, writeReport } from './adoption/quarantine.ts';
 import type { WorkContext } from './migration.ts';
 

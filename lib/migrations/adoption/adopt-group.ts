@@ -6,9 +6,9 @@
 
 import { now } from '../../core/dates.ts';
 import { idBytes, newId } from '../../core/ids.ts';
+import type { LegacyDates } from '../../core/legacy-dates.ts';
 import { all, run, type Steps } from '../../sql/procedure.ts';
 import { join, raw, sql } from '../../sql/template.ts';
-import type { LegacyDates } from './legacy-dates.ts';
 import {
   areTwins,
   FACT_COLUMNS,

@@ -6,11 +6,11 @@
 import { UNLIMITED_BYTES } from '../../core/client-procedures.ts';
 import { now } from '../../core/dates.ts';
 import { idBytes, newId } from '../../core/ids.ts';
+import { type LegacyDates, legacyDatesOf } from '../../core/legacy-dates.ts';
 import { all, one, procedure, run, type Steps } from '../../sql/procedure.ts';
 import { type Sql, sql } from '../../sql/template.ts';
 import { finished, migrationWork, type WorkContext, type WorkInput, type WorkResult } from '../migration.ts';
 import { adoptGroup, type Counts, count } from './adopt-group.ts';
-import { type LegacyDates, legacyDatesOf } from './legacy-dates.ts';
 import { dropEmptyTables, quarantine, writeReport } from './quarantine.ts';
 
 const CHUNK = 2_000; // rows to a message: a tenth of a second

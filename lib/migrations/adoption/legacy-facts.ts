@@ -4,7 +4,7 @@
  */
 import { createRequire } from 'node:module';
 import { categoryOf, extensionOf } from '../../core/file-category.ts';
-import type { LegacyDates } from './legacy-dates.ts';
+import type { LegacyDates } from '../../core/legacy-dates.ts';
 
 /** A row of `files` as it is stored; columns of any type may hold anything. */
 export interface LegacyRow {
