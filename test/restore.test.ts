@@ -364,6 +364,17 @@ t.test('a catalogue that is gone, or damaged, is restored; what was there is kep
   t.same(readFileSync(database), bytes);
   t.same(readdirSync(folder).toSorted(), [...before, 'no-backup.db'].toSorted(), 'nothing was changed');
 
+  writeFileSync(`${database}-wal`, 'half a log');
+  const files = readdirSync(folder).toSorted();
+  const onProgress = ({ step }: { step: string }) => {
+    // The last moment before the backup takes its name.
+    const stage = readdirSync(folder).find((name) => name.endsWith('.partial'));
+    if (step === 'swap') rmSync(join(folder, String(stage)));
+  };
+  await t.rejects(DatabaseManager.restore({ database, from: path, onProgress }), { code: 'CATALOG_IO' });
+  t.same(readdirSync(folder).toSorted(), files, 'what could not be replaced has its names, the log as well');
+  t.same(readFileSync(database), bytes);
+
   const other = new Database(join(folder, 'notes.db'));
   other.exec('CREATE TABLE notes (text)');
   other.close();

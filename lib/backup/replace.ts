@@ -4,6 +4,7 @@
  */
 import { link, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { DatabaseError } from '../errors.ts';
 import type { Findings } from './checker.ts';
 import { timeName } from './paths.ts';
 import { exists, partialPath, removeDatabase, removeDeadStages, syncFolder } from './publish.ts';
@@ -45,6 +46,14 @@ async function setAside(database: string): Promise<Map<string, string>> {
   return kept;
 }
 
+/** Gives the old files their names back where nothing has taken the place of the database. */
+async function putBack(kept: ReadonlyMap<string, string>): Promise<void> {
+  for (const [path, name] of kept) {
+    if (await exists(path)) await rm(name);
+    else await rename(name, path);
+  }
+}
+
 /**
  * Puts a backup in the place of a database that nobody can use.
  * @throws {DatabaseError} CATALOG_BACKUP_INVALID, CATALOG_SCHEMA_NEWER, CATALOG_KEY, CATALOG_FULL, CATALOG_IO: nothing
@@ -67,7 +76,10 @@ export async function replaceDatabase(
     signal?.throwIfAborted();
     onProgress?.({ step: 'swap' });
     const kept = await setAside(database);
-    await rename(stage, database);
+    await rename(stage, database).catch(async (cause: unknown) => {
+      await putBack(kept);
+      throw new DatabaseError('CATALOG_IO', `${database} cannot be replaced`, { cause });
+    });
     await syncFolder(dirname(database));
     const undo = async () => {
       await removeDatabase(database);
