@@ -244,7 +244,13 @@ t.test('a signal stops it cleanly: what is counted is saved, and the same comman
 t.test('a bar is for terminals only', async (t) => {
   const dir = t.testdir({ data: { a: 'x', b: 'y' } });
   const { ingest, data, database } = place(dir);
-  t.match(await ingest(), { code: 0, stderr: '', stdout: /^2 files catalogued/ });
+  const first = await ingest();
+  t.match(first, { code: 0, stdout: /^2 files catalogued/ });
+  t.equal(
+    first.stderr,
+    `client c is new\n${database} is a new catalogue\n`,
+    'a mistyped name is seen by its being new',
+  );
   if (!(await execute('sh', ['-c', 'script --version'])).stdout.includes('util-linux')) {
     t.comment('no `script` here to pretend a terminal with');
     return;

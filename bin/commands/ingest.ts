@@ -1,4 +1,5 @@
 /** `ingest`: catalogues a real folder for a client, which is made if there is none of that name. */
+import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Option } from 'commander';
@@ -39,6 +40,7 @@ function clientFor(db: DatabaseManager, { client: name, quota }: IngestOptions):
       return known.id;
     }
     const { id } = await tx.clients.save({ name });
+    tell(`client ${printable(name)} is new`);
     await tx.quotas.set(id, { quotaBytes: limitBytes(quota ?? 'unlimited') });
     return id;
   });
@@ -107,7 +109,10 @@ export const ingest: CommandSpec<Partial<IngestOptions>> = {
     // Not by commander, which asks for it before it tells of a misspelt one.
     if (client === undefined) throw new UsageError("required option '--client <name>' not specified");
     const folder = await existingFolder(dir);
+    // Told, because a name or a folder that was mistyped looks like success otherwise.
+    const isKnown = existsSync(around.database);
     const done = await ingestFolder(around, folder, { client, quota });
+    if (!isKnown) tell(`${printable(around.database)} is a new catalogue`);
     if (json) printJson(done.result);
     else printLine(describeIngest(done.result));
     return concludeIngest(done);
