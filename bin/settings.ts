@@ -107,7 +107,7 @@ async function opened<Opened>(
 ): Promise<Opened> {
   if (access !== 'create') await refuseEmpty(database);
   if (await isBackup(database)) {
-    if (access !== 'read') throw asBackup(database);
+    if (access !== 'read' || isCompressed(database)) throw asBackup(database);
     return open({ ...given, readOnly: true });
   }
   try {
@@ -122,9 +122,14 @@ async function opened<Opened>(
 const isBackup = async (path: string): Promise<boolean> =>
   (await stat(`${path}.manifest.json`).catch(() => undefined))?.isFile() === true;
 
+const isCompressed = (path: string) => path.endsWith('.zst');
+
 function asBackup(path: string): DatabaseError {
   const hint = 'Restore it into a file of its own, and work on that: `backup-catalog restore FILE --database look.db`.';
-  return new DatabaseError('CATALOG_READ_ONLY', `${path} is a backup, which this would make worthless`, { hint });
+  const what = isCompressed(path)
+    ? 'a compressed backup, which is no database yet'
+    : 'a backup, which this would make worthless';
+  return new DatabaseError('CATALOG_READ_ONLY', `${path} is ${what}`, { hint });
 }
 
 /** SQLite would make a database of an empty file by the way. @throws {DatabaseError} CATALOG_MIGRATION_PENDING */

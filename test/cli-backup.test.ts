@@ -51,6 +51,8 @@ t.test('backup, backups and restore: what they print, their exit codes, and what
     };
     t.match(await cli([...command, '--database', path], { cwd }), refusal, command.join(' '));
   }
+  const compressed = await cli(['clients', '--database', small.path], { cwd });
+  t.match(compressed, { code: 1, stderr: /is a compressed backup, which is no database yet\. Restore it into a file/ });
   t.match(await cli(['backups', '--verify'], { cwd }), { code: 0 }, 'and it is worth what it was');
 
   const folder = { code: 1, stderr: /backups exists already\. Choose another name/ };
