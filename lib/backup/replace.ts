@@ -2,7 +2,7 @@
  * Restoring where there is no catalogue that SQLite could write: the file is damaged or gone. The backup is readied
  * beside it and takes its name in one step; what was there is kept under another name, never removed.
  */
-import { link, rename, rm } from 'node:fs/promises';
+import { link, lstat, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DatabaseError } from '../errors.ts';
 import type { Findings } from './checker.ts';
@@ -46,11 +46,16 @@ async function setAside(database: string): Promise<Map<string, string>> {
   return kept;
 }
 
-/** Gives the old files their names back where nothing has taken the place of the database. */
+const isSameFile = async (one: string, other: string): Promise<boolean> => {
+  const [a, b] = await Promise.all([one, other].map((path) => lstat(path, { bigint: true })));
+  return a?.dev === b?.dev && a?.ino === b?.ino;
+};
+
+/** Gives the old files their names back; where another file has taken one meanwhile, both stay. */
 async function putBack(kept: ReadonlyMap<string, string>): Promise<void> {
   for (const [path, name] of kept) {
-    if (await exists(path)) await rm(name);
-    else await rename(name, path);
+    if (!(await exists(path))) await rename(name, path);
+    else if (await isSameFile(path, name)) await rm(name);
   }
 }
 
