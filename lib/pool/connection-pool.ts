@@ -58,6 +58,8 @@ export class ConnectionPool {
       {
         min: 0,
         max: bounds.size,
+        // The reader that was at work last is the one whose thread and pages the processor still has at hand.
+        fifo: false,
         testOnBorrow: true,
         acquireTimeoutMillis: bounds.acquireTimeoutMs,
         maxWaitingClients: bounds.queueLimit,
