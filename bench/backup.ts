@@ -3,7 +3,7 @@
  * loop notices. Savers and readers go on through all of it.
  */
 import { rm } from 'node:fs/promises';
-import type { FileInput } from '../lib/core/file-input.ts';
+import type { FileInput } from '../lib/values/file-input.ts';
 import type { BenchSizes } from './arguments.ts';
 import { openCatalogue, type Workplace } from './catalogue.ts';
 import { takeTurns, watchLoop, withLatency } from './measure.ts';

@@ -4,11 +4,11 @@
  * the very same ones, and the loops pay neither for making the values nor for shaping the result.
  */
 import Database from 'better-sqlite3';
-import { checkFile, type FileInput } from '../lib/core/file-input.ts';
 import { saveBatch, saveFile } from '../lib/core/save-file.ts';
 import { keepIndex } from '../lib/search/search-index.ts';
 import { sqliteDialect } from '../lib/sql/dialect.ts';
 import { driveSync, type Step } from '../lib/sql/procedure.ts';
+import { checkFile, type FileInput } from '../lib/values/file-input.ts';
 import { PRAGMAS } from './settings.ts';
 
 type Statement = Database.Statement<unknown[]>;

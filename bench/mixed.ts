@@ -2,7 +2,7 @@
  * Savers and lookups beside each other, as on a server in the middle of a backup run: what each gets done, how long each
  * waits, and how the event loop fares.
  */
-import type { FileInput } from '../lib/core/file-input.ts';
+import type { FileInput } from '../lib/values/file-input.ts';
 import type { BenchSizes } from './arguments.ts';
 import { openCatalogue, type Workplace } from './catalogue.ts';
 import { callers, takeTurns, watchLoop, withLatency } from './measure.ts';

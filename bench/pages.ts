@@ -4,9 +4,9 @@
  */
 import { deepStrictEqual } from 'node:assert/strict';
 import type Database from 'better-sqlite3';
-import { encodeCursor, type Key } from '../lib/core/pages.ts';
 import type { CatalogFile, DatabaseManager } from '../lib/index.ts';
 import { listName } from '../lib/search/search-filter.ts';
+import { encodeCursor, type Key } from '../lib/values/pages.ts';
 import type { BenchSizes } from './arguments.ts';
 import { openCatalogue, type Workplace } from './catalogue.ts';
 import { openByHand } from './hand-written.ts';

@@ -4,7 +4,7 @@
  * up to date later, so they do a little less. Runs on request; peers that are not installed are named and left out.
  */
 import { deepStrictEqual } from 'node:assert/strict';
-import { checkFile, type FileInput } from '../lib/core/file-input.ts';
+import { checkFile, type FileInput } from '../lib/values/file-input.ts';
 import type { BenchSizes } from './arguments.ts';
 import { openCatalogue, type StoredCatalogue, type Workplace } from './catalogue.ts';
 import { callers, takeTurns, timed } from './measure.ts';

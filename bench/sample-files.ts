@@ -3,7 +3,7 @@
  * fact is given, so that a save is as heavy as saves get.
  */
 import { createHash } from 'node:crypto';
-import type { FileInput } from '../lib/core/file-input.ts';
+import type { FileInput } from '../lib/values/file-input.ts';
 
 /** How many clients the files are spread over. */
 export const CLIENTS = 20;

@@ -3,7 +3,7 @@
  * where the time of one file goes, told by leaving parts of the work out of a loop by hand.
  */
 import type Database from 'better-sqlite3';
-import { checkFile } from '../lib/core/file-input.ts';
+import { checkFile } from '../lib/values/file-input.ts';
 import type { BenchSizes } from './arguments.ts';
 import { openCatalogue, type StoredCatalogue, type Workplace } from './catalogue.ts';
 import { assertSameWork, catalogueBytes, countRows, openByHand, recordBatches, SaveLoop } from './hand-written.ts';

@@ -3,8 +3,9 @@
  * against the limit: the same statements, a round's callers to one transaction, on one thread. On an empty and on a
  * filled catalogue.
  */
-import type { FileInput } from '../lib/core/file-input.ts';
+
 import type { DatabaseManager } from '../lib/index.ts';
+import type { FileInput } from '../lib/values/file-input.ts';
 import type { BenchSizes } from './arguments.ts';
 import { openCatalogue, type StoredCatalogue, type Workplace } from './catalogue.ts';
 import { assertSameWork, catalogueBytes, countRows, openByHand, recordSaves, SaveLoop } from './hand-written.ts';

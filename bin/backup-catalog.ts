@@ -3,7 +3,7 @@
  * The command's entry. It says plainly when Node.js is too old before it loads anything that such a Node.js could not
  * even read; everything else is in main.ts.
  */
-const tooOld = await import('../lib/node-version.ts').then(
+const tooOld = await import('../lib/runtime/node-version.ts').then(
   () => undefined,
   (error: Error) => error.message,
 );

@@ -6,23 +6,23 @@ import { resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { ActivityRetention } from './analytics/activity-retention.ts';
 import { Backups } from './backup/backups.ts';
-import type { RestoreResult } from './backup/restore.ts';
+import type { RestoreResult } from './backup/restore/restore.ts';
+import { auditKeeper, createHealth, createIntegrity } from './catalog/hosts.ts';
+import { createMaintenance, type Maintenance } from './catalog/maintenance.ts';
+import { type CatalogModules, createModules, type ModuleContext } from './catalog/modules.ts';
+import { bringUpToDate, type OpenedFile, type OpenOptions, openFile } from './catalog/open.ts';
+import { backupHost, type RestoreFileOptions, restoreFile } from './catalog/restore-file.ts';
 import type { QuotaWarning, Stored } from './core/save-file.ts';
-import { auditKeeper, createHealth, createIntegrity } from './examining.ts';
 import type { Health } from './health/health.ts';
-import type { SaveCounts } from './health/metric-facts.ts';
-import type { Metrics } from './health/metrics.ts';
 import type { HealthOptions, HealthReport } from './health/report.ts';
-import { SaveCounter } from './health/save-counter.ts';
+import type { SaveCounts } from './metrics/metric-facts.ts';
+import type { Metrics } from './metrics/metrics.ts';
+import { SaveCounter } from './metrics/save-counter.ts';
 import type { Migrator } from './migrations/migrator.ts';
-import { type CatalogModules, createModules, type ModuleContext } from './modules.ts';
-import { bringUpToDate, type OpenedFile, type OpenOptions, openFile } from './opening.ts';
-import { createMaintenance, type Maintenance } from './repair.ts';
-import { backupHost, type RestoreFileOptions, restoreFile } from './restoring.ts';
+import { LIBRARY_VERSION } from './runtime/version.ts';
 import { workOffBacklog } from './search/index-backlog.ts';
 import type { CallOptions, Engine, EngineStats } from './sql/engine.ts';
 import { checkObject, checkSignal, optional, refuse } from './validation.ts';
-import { LIBRARY_VERSION } from './version.ts';
 
 /** What listeners hear. */
 export interface CatalogEvents {
@@ -225,7 +225,7 @@ export class DatabaseManager implements AsyncDisposable {
 function metricsLoader({ engine, options: { database } }: OpenedFile, saves: () => SaveCounts): () => Promise<Metrics> {
   const openedAt = Date.now() / 1_000;
   return async () => {
-    const { Metrics } = await import('./health/metrics.ts');
+    const { Metrics } = await import('./metrics/metrics.ts');
     return new Metrics({ engine, database, libraryVersion: LIBRARY_VERSION, openedAt, saves });
   };
 }

@@ -1,30 +1,28 @@
 /** The public API. */
-import './node-version.ts';
+import './runtime/node-version.ts';
 
 export type * from './analytics/analytics.ts';
 export type * from './analytics/storage.ts';
 export type * from './analytics/storage-procedures.ts';
 export type { Backup, BackupOptions, BackupPruneOptions, Backups } from './backup/backups.ts';
 export type { FreeBytes } from './backup/disk-space.ts';
-export type { DrillResult } from './backup/drill.ts';
 export type { BackupEntry } from './backup/list.ts';
 export type { CatalogCounts, Manifest } from './backup/manifest.ts';
 export type { BackupPolicy, BackupPrune, PrunedBackup } from './backup/prune.ts';
-export type { RestoreOptions, RestoreResult, RestoreStep } from './backup/restore.ts';
+export type { DrillResult } from './backup/restore/drill.ts';
+export type { RestoreOptions, RestoreResult, RestoreStep } from './backup/restore/restore.ts';
 export type { SnapshotProgress } from './backup/snapshot.ts';
 export type { BackupVerdict } from './backup/verify.ts';
-export type { CatalogOptions, MigrationProgress } from './catalog-options.ts';
+export type { Maintenance, RepairCounts, RepairOptions } from './catalog/maintenance.ts';
+export type { OpenOptions } from './catalog/open.ts';
+export type { RestoreFileOptions } from './catalog/restore-file.ts';
 export type * from './core/categories.ts';
 export type { Category } from './core/category-procedures.ts';
 export type { Client, ClientKeys } from './core/client-procedures.ts';
 export type * from './core/clients.ts';
-export type { DateInput } from './core/dates.ts';
-export type { FileInput, SaveOptions } from './core/file-input.ts';
 export type { CatalogFile } from './core/file-rows.ts';
 export type * from './core/files.ts';
 export type { Deletion } from './core/freed-paths.ts';
-export type { IdInput } from './core/ids.ts';
-export type { PageOptions } from './core/pages.ts';
 export type { Quota } from './core/quota-rows.ts';
 export type { ExecuteResult, SqlRow, SqlValue } from './core/raw-sql.ts';
 export type {
@@ -51,7 +49,6 @@ export {
 export * from './errors.ts';
 export { type HealthCheck, healthCheck } from './health/health-check.ts';
 export { type HealthJson, type HealthJsonCheck, toHealthJson } from './health/health-json.ts';
-export type { IntegrityOptions, IntegrityProgress, IntegrityReport } from './health/integrity.ts';
 export {
   HEALTH_CHECKS,
   HEALTH_CODES,
@@ -63,7 +60,7 @@ export {
   type HealthReport,
   type HealthStatus,
 } from './health/report.ts';
-export { type DangerousStatement, findDangerousOperations } from './migrations/dangerous-operations.ts';
+export type { IntegrityOptions, IntegrityProgress, IntegrityReport } from './maintenance/integrity.ts';
 export type * from './migrations/estimate.ts';
 export type { AppliedMigration, MigrationStatus, PendingMigration } from './migrations/journal.ts';
 export type { RanMigration } from './migrations/migration-run.ts';
@@ -77,17 +74,20 @@ export type {
   MigratorHost,
 } from './migrations/schema-change.ts';
 export type { AdoptionReport, SchemaVerdict } from './migrations/verification.ts';
-export type { OpenOptions } from './opening.ts';
-export { OPTIONS, type OptionRow } from './option-table.ts';
+export { OPTIONS, type OptionRow } from './options/table.ts';
+export { THRESHOLDS, type ThresholdRow, type Thresholds } from './options/thresholds.ts';
+export type { CatalogOptions, MigrationProgress } from './options/types.ts';
 export type { QuotaAudit, QuotaDrift } from './quota/audit.ts';
 export type { QuotaAuditOptions, QuotaInput, QuotaPage, Quotas } from './quota/quotas.ts';
 export type { Reservation, ReserveOptions } from './quota/reservations.ts';
-export type { Maintenance, RepairCounts, RepairOptions } from './repair.ts';
-export type { RestoreFileOptions } from './restoring.ts';
+export { type DangerousStatement, findDangerousOperations } from './schema/dangerous-operations.ts';
 export { fold } from './search/fold.ts';
 export type { SearchResult } from './search/search.ts';
 export type { SearchFilter, SearchOrder, SearchSort } from './search/search-filter.ts';
 export type { CallOptions, ConnectionFigures, EngineStats, WorkFigures } from './sql/engine.ts';
 export type { Procedure } from './sql/procedure.ts';
 export { type ProcedureTrace, TRACING_CHANNEL } from './sql/tracing.ts';
-export { THRESHOLDS, type ThresholdRow, type Thresholds } from './thresholds.ts';
+export type { DateInput } from './values/dates.ts';
+export type { FileInput, SaveOptions } from './values/file-input.ts';
+export type { IdInput } from './values/ids.ts';
+export type { PageOptions } from './values/pages.ts';

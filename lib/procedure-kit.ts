@@ -1,5 +1,5 @@
 /** What a module of own procedures needs: the entry point `backup-catalog/procedure`, light enough for every thread. */
-export { checkedIdBytes as idBytes, checkId, newId } from './core/ids.ts';
+
 export * from './errors.ts';
 export type { Dialect } from './sql/dialect.ts';
 export {
@@ -20,3 +20,4 @@ export {
   table,
 } from './sql/procedure.ts';
 export { empty, join, raw, type Sql, sql, unplanned } from './sql/template.ts';
+export { checkedIdBytes as idBytes, checkId, newId } from './values/ids.ts';

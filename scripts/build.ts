@@ -16,32 +16,34 @@ const ENTRIES = [
   'bin/backup-catalog',
   'lib/index',
   'lib/procedure-kit',
-  'lib/procedures',
-  'lib/late-procedures',
+  'lib/registry/procedures',
+  'lib/registry/late-procedures',
   'lib/pool/connection-thread',
   'lib/backup/check-process',
   'lib/backup/snapshot-thread',
-  'lib/backup/swap-thread',
-  'lib/health/integrity-process',
-  'lib/migrations/inspect-file',
+  'lib/backup/restore/swap-thread',
+  'lib/maintenance/integrity-process',
+  'lib/legacy/inspect-file',
 ];
 
 /** Refuses an old Node.js, so it stays a file of its own that is run before any other is. */
-const FIRST = 'lib/node-version';
+const FIRST = 'lib/runtime/node-version';
 
+// Where the library's index ends up is the bundler's choice, so its import is written into the finished file instead.
 const firstStaysApart: Plugin = {
   name: 'first-stays-apart',
-  setup({ onResolve }) {
+  setup({ onResolve, onLoad }) {
     onResolve({ filter: /\/node-version\.ts$/ }, ({ kind, importer }) => {
       if (kind === 'entry-point') return undefined;
-      const from = relative(dirname(importer), join(PROJECT, FIRST));
-      return { path: `${from.startsWith('.') ? from : `./${from}`}.js`, external: true };
+      if (kind === 'import-statement') return { path: 'first', namespace: 'nothing' };
+      return { path: `${relative(dirname(importer), join(PROJECT, FIRST))}.js`, external: true };
     });
+    onLoad({ filter: /.*/, namespace: 'nothing' }, () => ({ contents: '' }));
   },
 };
 
-/** The one module that finds others from where it lies itself. */
-const PLACED = 'lib/scripts.ts';
+/** The one module that finds others relative to its own place. */
+const PLACED = 'lib/runtime/scripts.ts';
 
 function declare(outDir: string): void {
   const compiler = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'lib/tsc.js');
@@ -56,7 +58,7 @@ async function bundle(outDir: string): Promise<void> {
     outdir: outDir,
     bundle: true,
     splitting: true,
-    chunkNames: 'lib/chunk-[hash]',
+    chunkNames: 'lib/runtime/chunk-[hash]',
     packages: 'external',
     format: 'esm',
     platform: 'node',
@@ -68,10 +70,12 @@ async function bundle(outDir: string): Promise<void> {
   });
   // A bundler keeps the order of modules within a file only.
   const index = join(outDir, 'lib/index.js');
-  writeFileSync(index, `import './node-version.js';\n${readFileSync(index, 'utf8')}`);
+  writeFileSync(index, `import './runtime/node-version.js';\n${readFileSync(index, 'utf8')}`);
   for (const [file, { inputs }] of Object.entries(metafile.outputs)) {
     const folder = dirname(resolve(PROJECT, file));
-    if (PLACED in inputs && folder !== join(outDir, 'lib')) throw new Error(`${PLACED} is in ${file}, not in lib/`);
+    if (PLACED in inputs && folder !== join(outDir, dirname(PLACED))) {
+      throw new Error(`${PLACED} is in ${file}, not in ${dirname(PLACED)}/`);
+    }
   }
 }
 

@@ -2,10 +2,10 @@
  * What a new migration must keep to, so that an older release and the Python server can still work on the file: expand
  * first, contract releases later. Each rule says in its message what to do instead.
  */
-import { findDangerousOperations } from '../lib/migrations/dangerous-operations.ts';
-import { checksumOf, type Direction, type Migration } from '../lib/migrations/migration.ts';
-import { objectsAfter, type SchemaObjects, schemaChange } from '../lib/migrations/schema-objects.ts';
-import { isMark, isWord, type Token, tokensOf } from '../lib/migrations/sql-tokens.ts';
+import { findDangerousOperations } from '../lib/schema/dangerous-operations.ts';
+import { checksumOf, type Direction, type Migration } from '../lib/schema/migration.ts';
+import { objectsAfter, type SchemaObjects, schemaChange } from '../lib/schema/schema-objects.ts';
+import { isMark, isWord, type Token, tokensOf } from '../lib/schema/sql-tokens.ts';
 
 /** Checksums of released migrations by version: those may never change again. */
 export type Released = Readonly<Record<string, string>>;

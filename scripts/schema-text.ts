@@ -1,6 +1,6 @@
 /** The schema that all migrations together make, as text: what docs/schema.sql holds. */
 import Database from 'better-sqlite3';
-import type { Migration } from '../lib/migrations/migration.ts';
+import type { Migration } from '../lib/schema/migration.ts';
 
 /** Runs the migrations in memory and lists what they made, sorted by table. */
 export function schemaText(migrations: readonly Migration[]): string {

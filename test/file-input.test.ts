@@ -2,10 +2,10 @@
 import { deepStrictEqual, strictEqual } from 'node:assert/strict';
 import fc from 'fast-check';
 import t from 'tap';
-import { CATEGORIES, categoryOf, extensionOf } from '../lib/core/file-category.ts';
-import { checkFile, type FileInput, type SaveOptions } from '../lib/core/file-input.ts';
-import { checkPage, cutPage, encodeCursor, everyItem, type PageOptions } from '../lib/core/pages.ts';
 import { ValidationError } from '../lib/errors.ts';
+import { CATEGORIES, categoryOf, extensionOf } from '../lib/values/file-category.ts';
+import { checkFile, type FileInput, type SaveOptions } from '../lib/values/file-input.ts';
+import { checkPage, cutPage, encodeCursor, everyItem, type PageOptions } from '../lib/values/pages.ts';
 import { holds } from './fixtures/property.ts';
 
 const ID = '0189e6f0d4a87c3b9a1f5e2d4c6b8a90';

@@ -9,7 +9,6 @@ import { fileURLToPath } from 'node:url';
 import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
-import { MAINTENANCE_KINDS, type MaintenanceRecord } from '../lib/core/maintenance-history.ts';
 import { DatabaseError, ERROR_CODES, type ErrorCode } from '../lib/errors.ts';
 import type { Case } from '../lib/health/case.ts';
 import type { Facts, Known } from '../lib/health/facts.ts';
@@ -25,9 +24,10 @@ import {
   THRESHOLDS,
   toHealthJson,
 } from '../lib/index.ts';
+import { MAINTENANCE_KINDS, type MaintenanceRecord } from '../lib/maintenance/history.ts';
 import { LATEST_VERSION } from '../lib/migrations/migration-list.ts';
-import { resolveThresholds } from '../lib/thresholds.ts';
-import { LIBRARY_VERSION } from '../lib/version.ts';
+import { resolveThresholds } from '../lib/options/thresholds.ts';
+import { LIBRARY_VERSION } from '../lib/runtime/version.ts';
 import { cli } from './cli-run.ts';
 import { holdReader, holdWriter, killReader, killWriter, newGate, openGate } from './fixtures/health-procedures.ts';
 import { runToEnd } from './fixtures/process.ts';

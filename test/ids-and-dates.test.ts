@@ -2,9 +2,9 @@
 import { deepStrictEqual, strictEqual } from 'node:assert/strict';
 import fc from 'fast-check';
 import t from 'tap';
-import { checkDate, dateOut, dayOf, now } from '../lib/core/dates.ts';
-import { checkedIdBytes, checkId, idBytes, newId } from '../lib/core/ids.ts';
 import { ValidationError } from '../lib/errors.ts';
+import { checkDate, dateOut, dayOf, now } from '../lib/values/dates.ts';
+import { checkedIdBytes, checkId, idBytes, newId } from '../lib/values/ids.ts';
 import { holds } from './fixtures/property.ts';
 
 // Far from UTC, so that what is read as local time shows.

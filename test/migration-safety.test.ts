@@ -9,9 +9,10 @@ import { fileURLToPath } from 'node:url';
 import Database from 'better-sqlite3';
 import t, { type Test } from 'tap';
 import { DatabaseManager } from '../lib/index.ts';
-import { inspectFile } from '../lib/migrations/inspection.ts';
+import { inspectFile } from '../lib/legacy/inspection.ts';
+import { KNOWN } from '../lib/migrations/journal.ts';
 import { LATEST_VERSION } from '../lib/migrations/migration-list.ts';
-import { LIBRARY_VERSION } from '../lib/version.ts';
+import { LIBRARY_VERSION } from '../lib/runtime/version.ts';
 import { brokenRules, lostFacts } from './adoption-facts.ts';
 import { inLanes, numbersBelow } from './fixtures/lanes.ts';
 import { makeLegacyFile } from './fixtures/legacy-file.ts';
@@ -314,8 +315,8 @@ t.test('a missing file is not made unless it may be', async (t) => {
 t.test('a file that cannot be looked at in time is refused', async (t) => {
   const path = join(t.testdir(), 'a.db');
   makeLegacyFile(path, { version: 0, ...someRows() });
-  await t.rejects(inspectFile(path, 1), { code: 'CATALOG_FOREIGN_DATABASE', message: /in time/ });
-  t.equal(await inspectFile(path), 'legacy');
+  await t.rejects(inspectFile({ path, known: KNOWN }, 1), { code: 'CATALOG_FOREIGN_DATABASE', message: /in time/ });
+  t.equal(await inspectFile({ path, known: KNOWN }), 'legacy');
 });
 
 t.test('our own file is opened again after its process was killed', async (t) => {

@@ -3,11 +3,11 @@ import { deepStrictEqual, strictEqual } from 'node:assert/strict';
 import fc from 'fast-check';
 import { pino } from 'pino';
 import t from 'tap';
-import type { CatalogOptions } from '../lib/catalog-options.ts';
 import { ValidationError } from '../lib/errors.ts';
-import { OPTIONS } from '../lib/option-table.ts';
-import { resolveOptions } from '../lib/options.ts';
-import { THRESHOLDS } from '../lib/thresholds.ts';
+import { resolveOptions } from '../lib/options/reader.ts';
+import { OPTIONS } from '../lib/options/table.ts';
+import { THRESHOLDS } from '../lib/options/thresholds.ts';
+import type { CatalogOptions } from '../lib/options/types.ts';
 import { holds } from './fixtures/property.ts';
 
 const GIB = 1024 ** 3;

@@ -21,11 +21,11 @@ import { promisify } from 'node:util';
 import Database from 'better-sqlite3';
 import t, { type Test } from 'tap';
 import { check } from '../lib/backup/checker.ts';
-import { type RestoreParts, restoreLive, restoreParts } from '../lib/backup/restore.ts';
-import { lastMaintenance } from '../lib/core/maintenance-history.ts';
+import { type RestoreParts, restoreLive, restoreParts } from '../lib/backup/restore/restore.ts';
+import { openFile } from '../lib/catalog/open.ts';
+import { backupHost } from '../lib/catalog/restore-file.ts';
 import { type CatalogOptions, type DatabaseError, DatabaseManager } from '../lib/index.ts';
-import { openFile } from '../lib/opening.ts';
-import { backupHost } from '../lib/restoring.ts';
+import { lastMaintenance } from '../lib/maintenance/history.ts';
 import { beginEpochs, FILES, look, turnEpoch, useCatalogue, WHOLE } from './fixtures/catalogue-users.ts';
 import { makeLegacyFile } from './fixtures/legacy-file.ts';
 

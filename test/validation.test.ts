@@ -3,10 +3,10 @@ import { ok, strictEqual } from 'node:assert/strict';
 import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import t from 'tap';
-import { checkDate } from '../lib/core/dates.ts';
-import { checkId } from '../lib/core/ids.ts';
 import { ValidationError } from '../lib/errors.ts';
 import * as v from '../lib/validation.ts';
+import { checkDate } from '../lib/values/dates.ts';
+import { checkId } from '../lib/values/ids.ts';
 import { holds } from './fixtures/property.ts';
 
 const anything = fc.anything({

@@ -2,9 +2,10 @@
  * What each library must do in the suite `peers`: save one file in one transaction, and look one up, on a catalogue this
  * library made. The values of a save are made before the clock starts, so no peer pays for them.
  */
-import type { FileToSave } from '../../lib/core/file-input.ts';
+
 import type { CatalogFile } from '../../lib/core/file-rows.ts';
-import { idBytes, newId } from '../../lib/core/ids.ts';
+import type { FileToSave } from '../../lib/values/file-input.ts';
+import { idBytes, newId } from '../../lib/values/ids.ts';
 
 /** Values by column. */
 export type Row = Readonly<Record<string, string | number | Buffer | null>>;

@@ -1,11 +1,12 @@
 /** `db.analytics`: what the catalogue holds, what happened when, and when it will be full. Days are UTC. */
-import { checkDate, type DateInput, dayOf, now } from '../core/dates.ts';
-import { checkId, type IdInput } from '../core/ids.ts';
-import { checkPage, cutPage, everyItem, type PageOptions } from '../core/pages.ts';
+
 import { NotFoundError } from '../errors.ts';
 import type { CallLogFigures } from '../sql/call-log.ts';
 import type { CallOptions, EngineStats, Executor } from '../sql/engine.ts';
 import { checkBoolean, checkInteger, checkObject, checkSignal, optional, refuse } from '../validation.ts';
+import { checkDate, type DateInput, dayOf, now } from '../values/dates.ts';
+import { checkId, type IdInput } from '../values/ids.ts';
+import { checkPage, cutPage, everyItem, type PageOptions } from '../values/pages.ts';
 import { auditTotals, repairTotals, type TotalsAudit } from './audit-procedures.ts';
 import { type ClientTotals, getClientTotals, listClientTotals } from './client-totals.ts';
 import { addDays, eachDay, type Forecast, forecastDisk, forecastQuota, type GrowthDay, growthDays } from './growth.ts';

@@ -1,9 +1,9 @@
 /** Recomputing the totals from the files: what differs, and on request made right. */
 
-import { SIZE_BOUNDS } from '../core/size-bands.ts';
 import type { Dialect } from '../sql/dialect.ts';
 import { all, procedure, run, type Steps } from '../sql/procedure.ts';
 import { raw, sql } from '../sql/template.ts';
+import { SIZE_BOUNDS } from '../values/size-bands.ts';
 
 /** A total that differs from what the rows say. */
 export interface TotalsDifference {

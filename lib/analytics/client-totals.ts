@@ -1,12 +1,12 @@
 /** A page of clients with what each stores. */
 
-import { UNLIMITED_BYTES } from '../core/client-procedures.ts';
-import { dateOut } from '../core/dates.ts';
-import { idBytes } from '../core/ids.ts';
-import type { PageRequest } from '../core/pages.ts';
 import { perDialect } from '../sql/dialect.ts';
 import { all, one, procedure, type Steps } from '../sql/procedure.ts';
 import { sql, unplanned } from '../sql/template.ts';
+import { dateOut } from '../values/dates.ts';
+import { idBytes } from '../values/ids.ts';
+import type { PageRequest } from '../values/pages.ts';
+import { UNLIMITED_BYTES } from '../values/quota-limit.ts';
 
 /** A client and what it stores. Sizes in bytes. */
 export interface ClientTotals {

@@ -1,11 +1,11 @@
 /** What happened when: transfers by day, activity by client, and the sizes of each day. */
 
-import { dateOut } from '../core/dates.ts';
-import { idBytes } from '../core/ids.ts';
-import type { PageRequest } from '../core/pages.ts';
 import { perDialect } from '../sql/dialect.ts';
 import { all, procedure, rows, run, type Steps } from '../sql/procedure.ts';
 import { sql, unplanned } from '../sql/template.ts';
+import { dateOut } from '../values/dates.ts';
+import { idBytes } from '../values/ids.ts';
+import type { PageRequest } from '../values/pages.ts';
 
 /** UTC days as `YYYY-MM-DD`, both ends included. */
 export interface DayRange {

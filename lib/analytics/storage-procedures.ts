@@ -1,8 +1,8 @@
 /** The figures behind `analytics.storage`: read from totals that every change keeps current, never from the files. */
 
-import { SIZE_BOUNDS } from '../core/size-bands.ts';
 import { all, one, procedure, run, type Steps } from '../sql/procedure.ts';
 import { sql } from '../sql/template.ts';
+import { SIZE_BOUNDS } from '../values/size-bands.ts';
 
 /** Files and bytes of one group; a name of null is "none". */
 export interface GroupTotal {

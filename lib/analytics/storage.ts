@@ -1,11 +1,11 @@
 /** The figures of `analytics.storage`, put together from the totals, the file system and the engine. */
 import { stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { now } from '../core/dates.ts';
 import { DatabaseError } from '../errors.ts';
 import type { CallFigures } from '../sql/call-log.ts';
 import type { EngineStats } from '../sql/engine.ts';
 import { type Distribution, distribution } from '../sql/histogram.ts';
+import { now } from '../values/dates.ts';
 import { folderBytes, isFolder } from './folder-size.ts';
 import type { GroupTotal, SizeBand, SizesToRecord, StorageFigures, TopClient } from './storage-procedures.ts';
 

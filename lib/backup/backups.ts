@@ -4,9 +4,8 @@
  */
 import { rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { now } from '../core/dates.ts';
-import { databaseIdentity, type MaintenanceRecord, recordMaintenance } from '../core/maintenance-history.ts';
 import { DatabaseError, NotFoundError } from '../errors.ts';
+import { databaseIdentity, type MaintenanceRecord, recordMaintenance } from '../maintenance/history.ts';
 import { assertOpen, type CallOptions } from '../sql/engine.ts';
 import {
   checkBoolean,
@@ -17,13 +16,14 @@ import {
   checkText,
   isAbsent,
 } from '../validation.ts';
-import { type DrillResult, drillBackup } from './drill.ts';
+import { now } from '../values/dates.ts';
 import { type BackupEntry, listBackups } from './list.ts';
 import { manifestPath } from './manifest.ts';
 import { backupPath, checkSource, checkTarget } from './paths.ts';
 import { type BackupPolicy, type BackupPrune, checkBackupPolicy, planBackupPrune } from './prune.ts';
 import { syncFolder } from './publish.ts';
-import { type RestoreHost, type RestoreOptions, type RestoreResult, restoreLive } from './restore.ts';
+import { type DrillResult, drillBackup } from './restore/drill.ts';
+import { type RestoreHost, type RestoreOptions, type RestoreResult, restoreLive } from './restore/restore.ts';
 import { type Snapshot, type SnapshotProgress, takeSnapshot } from './snapshot.ts';
 import { type BackupVerdict, verifyBackup } from './verify.ts';
 

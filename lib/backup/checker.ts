@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { DatabaseError, reviveError, toWireError, type WireError } from '../errors.ts';
-import { scriptUrl } from '../scripts.ts';
+import { scriptUrl } from '../runtime/scripts.ts';
 import type { CatalogCounts, Manifest } from './manifest.ts';
 
 /** What is to be done; plain data. */

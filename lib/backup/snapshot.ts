@@ -7,7 +7,7 @@ import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { DatabaseError, reviveError, type WireError } from '../errors.ts';
-import { scriptUrl } from '../scripts.ts';
+import { scriptUrl } from '../runtime/scripts.ts';
 import { check, type Findings } from './checker.ts';
 import { assertRoom, type FreeBytes, freeBytes } from './disk-space.ts';
 import { type CatalogCounts, type Manifest, manifestPath } from './manifest.ts';

@@ -1,6 +1,7 @@
 /** `db.categories`: what kinds of files there are, and which extensions belong to the user's own. */
 import type { CallOptions, Executor } from '../sql/engine.ts';
 import { checkObject, checkText, optional, refuse } from '../validation.ts';
+import { MAX_PATH } from '../values/file-input.ts';
 import {
   type Category,
   type DerivedStretch,
@@ -9,7 +10,6 @@ import {
   listCategories,
   saveCategory,
 } from './category-procedures.ts';
-import { MAX_PATH } from './file-input.ts';
 
 /** A category to store; fields left out keep their value, null clears one. */
 export interface CategoryInput {

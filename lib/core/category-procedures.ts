@@ -3,8 +3,8 @@
 import { ConflictError, NotFoundError } from '../errors.ts';
 import { all, one, procedure, rows, run, type Steps } from '../sql/procedure.ts';
 import { sql, unplanned } from '../sql/template.ts';
-import { CATEGORIES, categoryOf, extensionOf } from './file-category.ts';
-import { idBytes } from './ids.ts';
+import { CATEGORIES, categoryOf, extensionOf } from '../values/file-category.ts';
+import { idBytes } from '../values/ids.ts';
 
 /** A category of files. */
 export interface Category {

@@ -4,10 +4,10 @@ import { DuplicateClientError, NotFoundError } from '../errors.ts';
 import { type Dialect, perDialect } from '../sql/dialect.ts';
 import { all, one, procedure, row, rows, run, type Steps } from '../sql/procedure.ts';
 import { type Sql, sql, unplanned } from '../sql/template.ts';
-import { dateOut, now } from './dates.ts';
+import { dateOut, now } from '../values/dates.ts';
+import { idBytes, newId } from '../values/ids.ts';
+import type { PageRequest } from '../values/pages.ts';
 import { type Deletion, unnamedPaths } from './freed-paths.ts';
-import { idBytes, newId } from './ids.ts';
-import type { PageRequest } from './pages.ts';
 
 /** A client as every call but `exportKeys` shows it. */
 export interface Client {
@@ -19,9 +19,6 @@ export interface Client {
   /** Whether an AES key is stored. */
   readonly hasKey: boolean;
 }
-
-/** The stored limit that means "unlimited". */
-export const UNLIMITED_BYTES = Number.MAX_SAFE_INTEGER;
 
 /** A client on its way into the database; undefined keeps what is stored, null clears it. */
 export interface ClientToSave {

@@ -1,6 +1,10 @@
 /** `db.clients`: the machines that are backed up, and their keys. */
 import type { CallOptions, Executor } from '../sql/engine.ts';
 import { checkBytes, checkObject, checkText, isAbsent, optional } from '../validation.ts';
+import { checkDate, type DateInput } from '../values/dates.ts';
+import { checkId, type IdInput } from '../values/ids.ts';
+import { checkPage, cutPage, everyItem, type PageOptions } from '../values/pages.ts';
+import { UNLIMITED_BYTES } from '../values/quota-limit.ts';
 import {
   type Client,
   type ClientKeys,
@@ -13,12 +17,8 @@ import {
   renameClient,
   saveClient,
   touchClient,
-  UNLIMITED_BYTES,
 } from './client-procedures.ts';
-import { checkDate, type DateInput } from './dates.ts';
 import type { Deletion } from './freed-paths.ts';
-import { checkId, type IdInput } from './ids.ts';
-import { checkPage, cutPage, everyItem, type PageOptions } from './pages.ts';
 
 /** A client to store; fields left out keep their value, null clears a key. */
 export interface ClientInput {

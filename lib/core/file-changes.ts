@@ -4,10 +4,10 @@ import { DatabaseError, NotFoundError } from '../errors.ts';
 import type { Dialect } from '../sql/dialect.ts';
 import { all, one, procedure, row, run, type Steps } from '../sql/procedure.ts';
 import { sql } from '../sql/template.ts';
-import { dayOf, now } from './dates.ts';
+import { dayOf, now } from '../values/dates.ts';
+import { idBytes } from '../values/ids.ts';
 import { type FileRow, fileColumns, toFile } from './file-rows.ts';
 import { type Deletion, unnamedPaths } from './freed-paths.ts';
-import { idBytes } from './ids.ts';
 
 /** A transfer that did not succeed. */
 export interface FailureToRecord {

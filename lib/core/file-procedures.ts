@@ -3,9 +3,9 @@
 import type { Dialect } from '../sql/dialect.ts';
 import { one, procedure, row, rows, type Steps } from '../sql/procedure.ts';
 import { type Sql, sql, unplanned } from '../sql/template.ts';
+import { idBytes } from '../values/ids.ts';
+import type { PageRequest } from '../values/pages.ts';
 import { type CatalogFile, type FileRow, fileColumns, toFile } from './file-rows.ts';
-import { idBytes } from './ids.ts';
-import type { PageRequest } from './pages.ts';
 
 /** What identifies a file. */
 export interface FileIdentity {

@@ -2,7 +2,7 @@
 
 import { perDialect } from '../sql/dialect.ts';
 import { sql } from '../sql/template.ts';
-import { dateOut } from './dates.ts';
+import { dateOut } from '../values/dates.ts';
 
 /** A file as the catalogue knows it: the facts of its current version. */
 export interface CatalogFile {

@@ -1,7 +1,6 @@
 /** `db.files`: what the server has received, each file with its current version. */
 import type { CallOptions, Executor } from '../sql/engine.ts';
 import { checkBoolean, checkObject, checkSignal, checkText, optional, refuse } from '../validation.ts';
-import { deleteFile, recordFailure, verifyFile } from './file-changes.ts';
 import {
   checkCrc,
   checkFile,
@@ -10,12 +9,13 @@ import {
   checkSize,
   type FileInput,
   type SaveOptions,
-} from './file-input.ts';
+} from '../values/file-input.ts';
+import { checkId, type IdInput } from '../values/ids.ts';
+import { checkPage, cutPage, everyItem, type PageOptions } from '../values/pages.ts';
+import { deleteFile, recordFailure, verifyFile } from './file-changes.ts';
 import { countFiles, findFile, getFile, listFiles, listFilesOfClient, totalFileBytes } from './file-procedures.ts';
 import type { CatalogFile } from './file-rows.ts';
 import type { Deletion } from './freed-paths.ts';
-import { checkId, type IdInput } from './ids.ts';
-import { checkPage, cutPage, everyItem, type PageOptions } from './pages.ts';
 import { type SaveResult, type Stored, saveBatch, saveFile } from './save-file.ts';
 import { type SaveManyResult, type SaveProgress, saveEach } from './save-many.ts';
 

@@ -6,7 +6,7 @@
 import { QuotaExceededError } from '../errors.ts';
 import type { Dialect } from '../sql/dialect.ts';
 import { type Sql, sql } from '../sql/template.ts';
-import { UNLIMITED_BYTES } from './client-procedures.ts';
+import { UNLIMITED_BYTES } from '../values/quota-limit.ts';
 
 /** What a client may store, and what it does. Sizes in bytes. */
 export interface Quota {

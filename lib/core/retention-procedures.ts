@@ -7,10 +7,10 @@ import { NotFoundError } from '../errors.ts';
 import type { Dialect } from '../sql/dialect.ts';
 import { one, procedure, row, rows, run, type Steps } from '../sql/procedure.ts';
 import { type Sql, sql } from '../sql/template.ts';
-import { dateOut } from './dates.ts';
+import { dateOut } from '../values/dates.ts';
+import { idBytes } from '../values/ids.ts';
+import type { Key } from '../values/pages.ts';
 import { unnamedPaths } from './freed-paths.ts';
-import { idBytes } from './ids.ts';
-import type { Key } from './pages.ts';
 import { type Quota, type QuotaRow, selectQuotas, toQuota } from './quota-rows.ts';
 import { applyPolicy, type CheckedPolicy } from './retention-policy.ts';
 

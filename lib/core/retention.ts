@@ -5,9 +5,9 @@
  */
 import type { CallOptions, Executor } from '../sql/engine.ts';
 import { checkObject, checkSignal, optional, refuse } from '../validation.ts';
-import { now } from './dates.ts';
-import { checkId, type IdInput } from './ids.ts';
-import type { Key } from './pages.ts';
+import { now } from '../values/dates.ts';
+import { checkId, type IdInput } from '../values/ids.ts';
+import type { Key } from '../values/pages.ts';
 import type { Quota } from './quota-rows.ts';
 import { checkPolicy, type RetentionPolicy, reasonsOf } from './retention-policy.ts';
 import {

@@ -10,16 +10,16 @@ import {
   toWireError,
   type WireError,
 } from '../errors.ts';
+import { takeInRows } from '../legacy/unversioned-rows.ts';
 import { type Dialect, perDialect } from '../sql/dialect.ts';
 import { one, procedure, rows, run, type Steps } from '../sql/procedure.ts';
 import { sql } from '../sql/template.ts';
-import { dateOut } from './dates.ts';
-import type { FileToSave } from './file-input.ts';
+import { dateOut } from '../values/dates.ts';
+import type { FileToSave } from '../values/file-input.ts';
+import { idBytes, newId } from '../values/ids.ts';
 import { type CatalogFile, type FileRow, fileColumns, toFile } from './file-rows.ts';
-import { idBytes, newId } from './ids.ts';
 import { type QuotaState, SaveLedger } from './save-ledger.ts';
 import { earlierResult, quotaOut, type RowOutcome, recordUnchanged } from './save-operations.ts';
-import { takeInRows } from './unversioned-rows.ts';
 
 /** What a save did. */
 export interface SaveResult {

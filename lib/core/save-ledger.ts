@@ -5,10 +5,10 @@
 import { NotFoundError } from '../errors.ts';
 import { one, run, type Steps } from '../sql/procedure.ts';
 import { sql, unplanned } from '../sql/template.ts';
-import { UNLIMITED_BYTES } from './client-procedures.ts';
-import { dayOf, now } from './dates.ts';
-import type { FileToSave } from './file-input.ts';
-import { idBytes } from './ids.ts';
+import { dayOf, now } from '../values/dates.ts';
+import type { FileToSave } from '../values/file-input.ts';
+import { idBytes } from '../values/ids.ts';
+import { UNLIMITED_BYTES } from '../values/quota-limit.ts';
 import { assertFits, type Room } from './quota-rows.ts';
 
 /** A client's quota after a save. */

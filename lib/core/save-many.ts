@@ -3,7 +3,7 @@
  * little memory, and a bad row costs only itself.
  */
 import { ConflictError, DatabaseError } from '../errors.ts';
-import type { FileToSave } from './file-input.ts';
+import type { FileToSave } from '../values/file-input.ts';
 import type { BatchOutcome, SaveOutcome } from './save-file.ts';
 
 const BATCH = 512; // rows to a transaction of their own: 50 ms or so, which other writers wait at most

@@ -6,9 +6,9 @@ import { ConflictError } from '../errors.ts';
 import { type Dialect, perDialect } from '../sql/dialect.ts';
 import { row, run, type Steps } from '../sql/procedure.ts';
 import { sql, unplanned } from '../sql/template.ts';
-import type { FileToSave } from './file-input.ts';
+import type { FileToSave } from '../values/file-input.ts';
+import { idBytes } from '../values/ids.ts';
 import type { FileRow } from './file-rows.ts';
-import { idBytes } from './ids.ts';
 import type { QuotaState, SaveLedger } from './save-ledger.ts';
 
 /** What a save did, as it leaves the engine's thread. */

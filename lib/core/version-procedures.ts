@@ -3,8 +3,8 @@
 import { NotFoundError } from '../errors.ts';
 import { procedure, row, rows, run, type Steps } from '../sql/procedure.ts';
 import { sql } from '../sql/template.ts';
+import { idBytes } from '../values/ids.ts';
 import { type CatalogFile, type FileRow, fileColumns, toFile } from './file-rows.ts';
-import { idBytes } from './ids.ts';
 import { type FileVersion, toVersion, type VersionRow, versionColumns } from './version-rows.ts';
 
 /** A version by its file and number. */

@@ -2,7 +2,7 @@
 
 import { perDialect } from '../sql/dialect.ts';
 import { sql } from '../sql/template.ts';
-import { dateOut } from './dates.ts';
+import { dateOut } from '../values/dates.ts';
 
 /** One version of a file, with every fact it was saved with. */
 export interface FileVersion {

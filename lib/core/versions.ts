@@ -1,8 +1,8 @@
 /** `db.versions`: every version of a file, and which one is current. */
 import type { CallOptions, Executor } from '../sql/engine.ts';
 import { checkInteger } from '../validation.ts';
+import { checkId, type IdInput } from '../values/ids.ts';
 import type { CatalogFile } from './file-rows.ts';
-import { checkId, type IdInput } from './ids.ts';
 import { createRetention } from './retention.ts';
 import { activateVersion, getVersion, listVersions } from './version-procedures.ts';
 import type { FileVersion } from './version-rows.ts';

@@ -1,6 +1,6 @@
 /** Everything a check may look at. */
-import type { MaintenanceKind, MaintenanceRecord } from '../core/maintenance-history.ts';
-import type { Thresholds } from '../thresholds.ts';
+import type { MaintenanceKind, MaintenanceRecord } from '../maintenance/history.ts';
+import type { Thresholds } from '../options/thresholds.ts';
 import type { Facts } from './facts.ts';
 
 /** What health remembers beside the facts of the moment. */

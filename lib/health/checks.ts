@@ -4,10 +4,10 @@
  */
 import type { Case } from './case.ts';
 import { dayAt } from './facts.ts';
-import { exceeds, failure, found, inWords, judge, pass, percent, UNKNOWN, type Verdict, warning } from './judging.ts';
 import { checkDatabase, checkPool, checkWriter } from './liveness.ts';
 import type { HealthCheckName } from './report.ts';
 import { checkAudit, checkBackup, checkForeignKeys, checkIntegrity, checkRestore } from './upkeep-checks.ts';
+import { exceeds, failure, found, inWords, judge, pass, percent, UNKNOWN, type Verdict, warning } from './verdict.ts';
 
 function checkQueue({ facts: { stats }, thresholds }: Case): Verdict {
   const longest = Math.max(stats.reads.waiting, stats.writes.waiting);

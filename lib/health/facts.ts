@@ -4,9 +4,9 @@
  */
 import { stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { type MaintenanceState, maintenanceState } from '../core/maintenance-history.ts';
 import { isBeyondMemory } from '../core/search-index-table.ts';
 import type { DatabaseError } from '../errors.ts';
+import { type MaintenanceState, maintenanceState } from '../maintenance/history.ts';
 import type { CallOptions, Engine, EngineStats } from '../sql/engine.ts';
 import {
   probeWriter,

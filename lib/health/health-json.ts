@@ -2,7 +2,7 @@
  * The report as `application/health+json`, for load balancers and dashboards that know the format
  * (https://datatracker.ietf.org/doc/html/draft-inadarei-api-health-check-06).
  */
-import { LIBRARY_VERSION } from '../version.ts';
+import { LIBRARY_VERSION } from '../runtime/version.ts';
 import { HEALTH_CHECKS, type HealthCheckName, type HealthReport, type HealthStatus } from './report.ts';
 
 /** One measurement of one component. */

@@ -5,14 +5,13 @@
  */
 import type { Logger } from 'pino';
 import { DatabaseError } from '../errors.ts';
+import type { Integrity } from '../maintenance/integrity.ts';
+import type { Thresholds } from '../options/thresholds.ts';
 import type { EngineStats } from '../sql/engine.ts';
-import type { Thresholds } from '../thresholds.ts';
 import { checkBoolean, checkObject, checkSignal, optional } from '../validation.ts';
 import type { Case, Memory } from './case.ts';
 import { CHECKS } from './checks.ts';
 import { type FactSource, type Facts, type FileFigures, filesOf, gatherFacts } from './facts.ts';
-import type { Integrity } from './integrity.ts';
-import { lacksConnection, statusOf, type Verdicts } from './judging.ts';
 import {
   HEALTH_CHECKS,
   type HealthCheckName,
@@ -24,6 +23,7 @@ import {
   worst,
 } from './report.ts';
 import { soundnessOf } from './upkeep-checks.ts';
+import { lacksConnection, statusOf, type Verdicts } from './verdict.ts';
 
 /** Milliseconds a report without a check of the file may take: a second, less what a busy machine adds. */
 export const HEALTH_DEADLINE_MS = 900;

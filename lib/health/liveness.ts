@@ -1,8 +1,8 @@
 /** Whether the catalogue works at all: the checks that can fail. */
 import { DatabaseError } from '../errors.ts';
 import type { Case } from './case.ts';
-import { failure, found, judge, lacksConnection, pass, UNKNOWN, type Verdict, warning } from './judging.ts';
 import { type HealthIssue, issueOf } from './report.ts';
+import { failure, found, judge, lacksConnection, pass, UNKNOWN, type Verdict, warning } from './verdict.ts';
 
 const GONE = 'Stop writing and copy out what can still be read; then restore the newest verified backup.';
 

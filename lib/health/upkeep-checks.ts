@@ -1,8 +1,8 @@
 /** What was done for the catalogue as a whole, and how long ago: checks, audits, backups, and the proof that they help. */
-import type { MaintenanceKind, MaintenanceRecord, MaintenanceState } from '../core/maintenance-history.ts';
+import type { MaintenanceKind, MaintenanceRecord, MaintenanceState } from '../maintenance/history.ts';
 import type { Case } from './case.ts';
-import { exceeds, failure, found, inWords, judge, pass, UNKNOWN, type Verdict, warning } from './judging.ts';
 import type { HealthIssue } from './report.ts';
+import { exceeds, failure, found, inWords, judge, pass, UNKNOWN, type Verdict, warning } from './verdict.ts';
 
 /** Milliseconds since a piece of work began. */
 const ageOf = (startedAt: string, at: number) => Math.max(0, at - Date.parse(startedAt));

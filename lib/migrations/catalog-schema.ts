@@ -6,10 +6,10 @@ import {
   adoptQuotas,
   adoptVersions,
   leaveAdoption,
-} from './adoption/adopt-rows.ts';
-import { adoptIndexes, freeVersions } from './adoption/adopt-schema.ts';
-import { ADOPTION_TABLES } from './adoption/quarantine.ts';
-import type { MigrationStep } from './migration.ts';
+} from '../legacy/adoption/adopt-rows.ts';
+import { adoptIndexes, freeVersions } from '../legacy/adoption/adopt-schema.ts';
+import { ADOPTION_TABLES } from '../legacy/adoption/quarantine.ts';
+import type { MigrationStep } from '../schema/migration.ts';
 
 const VERSION_FACTS: Readonly<Record<string, string>> = {
   ModificationDate: 'TEXT',

@@ -3,9 +3,9 @@
  * piece of the same kind of work. The figures are in docs/MIGRATIONS.md; the benchmark compares them with real runs.
  */
 
+import type { Direction, Migration } from '../schema/migration.ts';
 import { one, procedure, type Steps } from '../sql/procedure.ts';
 import { raw } from '../sql/template.ts';
-import type { Direction, Migration } from './migration.ts';
 
 const MICROSECONDS_PER_MS = 1_000;
 const BYTES_PER_MB = 1024 * 1024;

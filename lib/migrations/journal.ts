@@ -6,8 +6,8 @@ import {
   type KnownChecksums,
   lacksJournal,
   type SchemaState,
-} from './journal-check.ts';
-import { checksumOf } from './migration.ts';
+} from '../schema/journal-check.ts';
+import { checksumOf } from '../schema/migration.ts';
 import { LATEST_VERSION, MIGRATIONS } from './migration-list.ts';
 
 /** The checksums of this release's migrations. */

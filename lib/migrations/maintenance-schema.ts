@@ -1,5 +1,5 @@
 /** What is kept about the catalogue as a whole: who it is, and what was done for it. */
-import type { MigrationStep } from './migration.ts';
+import type { MigrationStep } from '../schema/migration.ts';
 
 const maintenanceHistory: MigrationStep = {
   name: 'maintenance-history',

@@ -1,8 +1,8 @@
 /** Every migration, oldest first. */
-import { baseSchema } from './base-schema.ts';
+import { baseSchema } from '../schema/base-schema.ts';
+import type { Migration, MigrationStep } from '../schema/migration.ts';
 import { catalogSchema } from './catalog-schema.ts';
 import { maintenanceSchema } from './maintenance-schema.ts';
-import type { Migration, MigrationStep } from './migration.ts';
 import { operationQuotaSchema, operationSchema } from './operation-schema.ts';
 import { quotaSchema } from './quota-schema.ts';
 import { reservationSchema } from './reservation-schema.ts';

@@ -3,13 +3,13 @@
  * in the transaction of whoever calls, so that a file never has the one without the other.
  */
 
-import { now } from '../core/dates.ts';
+import { completeVersion } from '../schema/completion.ts';
+import { checksumOf, type Direction } from '../schema/migration.ts';
+import { watched } from '../schema/watched.ts';
 import { all, one, procedure, run, type Steps } from '../sql/procedure.ts';
 import { raw, sql } from '../sql/template.ts';
-import { completeVersion } from './completion.ts';
-import { checksumOf, type Direction } from './migration.ts';
+import { now } from '../values/dates.ts';
 import { migrationOf } from './migration-list.ts';
-import { watched } from './watched.ts';
 
 /** Which migration's statements to run. */
 export interface StatementsToRun {

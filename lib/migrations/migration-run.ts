@@ -4,14 +4,14 @@
  */
 import { hostname, userInfo } from 'node:os';
 import type { Umzug } from 'umzug';
-import type { MigrationProgress } from '../catalog-options.ts';
 import { DatabaseError } from '../errors.ts';
+import { reportAdoption } from '../legacy/adoption/adopt-rows.ts';
+import type { MigrationProgress } from '../options/types.ts';
+import { LIBRARY_VERSION } from '../runtime/version.ts';
+import { baseSchema } from '../schema/base-schema.ts';
+import { type Direction, type Migration, orderedName, type Work, type WorkContext } from '../schema/migration.ts';
 import type { CallOptions, Executor } from '../sql/engine.ts';
-import { LIBRARY_VERSION } from '../version.ts';
-import { reportAdoption } from './adoption/adopt-rows.ts';
-import { baseSchema } from './base-schema.ts';
 import { ADOPTED } from './journal.ts';
-import { type Direction, type Migration, orderedName, type Work, type WorkContext } from './migration.ts';
 import { MIGRATIONS } from './migration-list.ts';
 import { isApplied, recordMigration, runStatements } from './migration-procedures.ts';
 import { schemaState } from './schema-state.ts';

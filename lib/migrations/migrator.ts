@@ -1,9 +1,9 @@
 /** `db.migrations`: how the schema of a file stands, what a change of it would do, and the way there and back. */
 import type { Umzug } from 'umzug';
+import type { Direction, Migration } from '../schema/migration.ts';
 import type { CallOptions, Executor } from '../sql/engine.ts';
 import { checkCallOptions, checkObject, checkSignal, refuse } from '../validation.ts';
 import { type MigrationStatus, statusOf } from './journal.ts';
-import type { Direction, Migration } from './migration.ts';
 import { LATEST_VERSION } from './migration-list.ts';
 import { umzugOver } from './migration-run.ts';
 import { type Rehearsal, rehearse } from './rehearsal.ts';

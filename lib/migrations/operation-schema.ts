@@ -2,7 +2,7 @@
  * What closes gaps: a path changed by raw SQL that no version named, a repeated operation that stored nothing, and the
  * quota that one answered with.
  */
-import type { MigrationStep } from './migration.ts';
+import type { MigrationStep } from '../schema/migration.ts';
 
 // The paths a server may remove are those no version names. A server that moves contents by its own SQL changes only the
 // file, so the current version follows; activating another version changes both and is left alone.

@@ -1,6 +1,6 @@
 /** What tells the clients near their limit without a look at every client. */
 import { QUOTA_WARNED } from '../core/quota-warnings.ts';
-import type { MigrationStep } from './migration.ts';
+import type { MigrationStep } from '../schema/migration.ts';
 
 // Almost always empty: a save pays for two comparisons.
 const quotaWarnings: MigrationStep = {

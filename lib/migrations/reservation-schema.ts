@@ -1,5 +1,5 @@
 /** Reservations: room held for uploads under way, in the database so that every process counts it. */
-import type { MigrationStep } from './migration.ts';
+import type { MigrationStep } from '../schema/migration.ts';
 
 // The first index answers the sum of a client's live reservations without the table, which every save asks for; the
 // second finds those that have expired. ExpiresAt is a text in the one stored form of dates, which sorts like time.

@@ -1,9 +1,9 @@
 /** Reading what a file is: the procedures that every thread has, because every open needs them. */
 
+import { assertOurs, type JournalRow, type KnownChecksums, type SchemaState } from '../schema/journal-check.ts';
 import type { Dialect } from '../sql/dialect.ts';
 import { all, procedure, type Steps } from '../sql/procedure.ts';
 import { raw, sql } from '../sql/template.ts';
-import { assertOurs, type JournalRow, type KnownChecksums, type SchemaState } from './journal-check.ts';
 
 const JOURNAL = 'catalog_migrations';
 

@@ -4,7 +4,7 @@
  * knows nothing of full-text search; the index itself is brought up to date by lib/search before a commit.
  */
 import { SEARCH_INDEX_TABLE } from '../core/search-index-table.ts';
-import type { MigrationStep } from './migration.ts';
+import type { MigrationStep } from '../schema/migration.ts';
 
 // An `OR IGNORE` in a trigger would be overruled by the conflict clause of whatever statement fires it.
 const note = (row: string) =>

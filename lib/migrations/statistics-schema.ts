@@ -3,8 +3,9 @@
  * and day. Kept by triggers, so that raw SQL and an old server are counted as well. What they recorded is recomputed by
  * `analytics.audit`.
  */
-import { SIZE_BOUNDS } from '../core/size-bands.ts';
-import type { MigrationStep } from './migration.ts';
+
+import type { MigrationStep } from '../schema/migration.ts';
+import { SIZE_BOUNDS } from '../values/size-bands.ts';
 
 /** The band of a size as SQL: the place of its lower bound, -1 for a size that is not known. */
 const bandOf = (size: string) => {

@@ -1,14 +1,14 @@
 /** Whether a file's journal and schema are what this release made of them, and what its adoption found. */
 
+import { readReports } from '../legacy/adoption/quarantine.ts';
+import { journalProblems } from '../schema/journal-check.ts';
+import { objectsAfter, type SchemaObjects } from '../schema/schema-objects.ts';
 import type { CallOptions, Executor } from '../sql/engine.ts';
 import { one, procedure, type Steps } from '../sql/procedure.ts';
 import { sql } from '../sql/template.ts';
-import { readReports } from './adoption/quarantine.ts';
 import { KNOWN, statusOf } from './journal.ts';
-import { journalProblems } from './journal-check.ts';
 import { MIGRATIONS } from './migration-list.ts';
 import { storedObjects } from './migration-procedures.ts';
-import { objectsAfter, type SchemaObjects } from './schema-objects.ts';
 import { schemaState } from './schema-state.ts';
 
 /** What an adoption did with a file of an old server. */

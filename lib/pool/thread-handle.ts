@@ -4,7 +4,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import { DatabaseError, reviveError, ValidationError, type WireError } from '../errors.ts';
-import { scriptUrl } from '../scripts.ts';
+import { scriptUrl } from '../runtime/scripts.ts';
 import type { StatementFigures } from '../sql/engine.ts';
 import {
   type ConnectionSettings,

@@ -1,11 +1,11 @@
 /** Recounting what a client uses: one snapshot holds both figures, so that saves meanwhile never look like drift. */
 
-import { UNLIMITED_BYTES } from '../core/client-procedures.ts';
-import { now } from '../core/dates.ts';
-import { idBytes } from '../core/ids.ts';
 import { sumOfSizes } from '../core/quota-rows.ts';
 import { one, procedure, run, type Steps } from '../sql/procedure.ts';
 import { sql } from '../sql/template.ts';
+import { now } from '../values/dates.ts';
+import { idBytes } from '../values/ids.ts';
+import { UNLIMITED_BYTES } from '../values/quota-limit.ts';
 
 /** What is recorded of a client's use, and what its versions come to. Sizes in bytes. */
 export interface MeasuredUse {

@@ -1,12 +1,12 @@
 /** The statements behind `db.quotas`. */
 
-import { now } from '../core/dates.ts';
-import { idBytes } from '../core/ids.ts';
-import type { PageRequest } from '../core/pages.ts';
 import { type Quota, type QuotaRow, selectQuotas, sumOfSizes, toQuota } from '../core/quota-rows.ts';
 import { NotFoundError } from '../errors.ts';
 import { one, procedure, row, rows, run, type Steps } from '../sql/procedure.ts';
 import { sql, unplanned } from '../sql/template.ts';
+import { now } from '../values/dates.ts';
+import { idBytes } from '../values/ids.ts';
+import type { PageRequest } from '../values/pages.ts';
 
 /** A new limit. */
 export interface QuotaToSet {

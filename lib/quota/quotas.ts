@@ -1,11 +1,12 @@
 /** `db.quotas`: how much each client may store. */
-import { UNLIMITED_BYTES } from '../core/client-procedures.ts';
-import { checkId, type IdInput } from '../core/ids.ts';
-import { checkPage, cutPage, everyItem, type PageOptions } from '../core/pages.ts';
+
 import type { Quota } from '../core/quota-rows.ts';
 import type { Stored } from '../core/save-file.ts';
 import type { CallOptions, Executor } from '../sql/engine.ts';
 import { checkBoolean, checkNumber, checkObject, checkSignal, optional, refuse } from '../validation.ts';
+import { checkId, type IdInput } from '../values/ids.ts';
+import { checkPage, cutPage, everyItem, type PageOptions } from '../values/pages.ts';
+import { UNLIMITED_BYTES } from '../values/quota-limit.ts';
 import { auditUse, type QuotaAudit } from './audit.ts';
 import { getQuota, listQuotas, setQuota } from './quota-procedures.ts';
 import { createReservations } from './reservations.ts';

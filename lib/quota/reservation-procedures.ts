@@ -3,14 +3,14 @@
  * the transaction that saves the file, before the save looks at what is free.
  */
 
-import { now } from '../core/dates.ts';
-import type { FileToSave } from '../core/file-input.ts';
-import { idBytes, newId } from '../core/ids.ts';
 import { assertFits, type QuotaRow, selectQuotas } from '../core/quota-rows.ts';
 import { saveFile } from '../core/save-file.ts';
 import { NotFoundError } from '../errors.ts';
 import { one, procedure, row, run, type Steps } from '../sql/procedure.ts';
 import { sql, unplanned } from '../sql/template.ts';
+import { now } from '../values/dates.ts';
+import type { FileToSave } from '../values/file-input.ts';
+import { idBytes, newId } from '../values/ids.ts';
 
 /** Room to hold. */
 export interface RoomToReserve {

@@ -2,11 +2,12 @@
  * Reservations: room in a client's quota that is held while a file is under way, so that uploads side by side, in
  * however many processes, never promise the same bytes twice.
  */
-import { checkFile, checkSize, type FileInput, type SaveOptions } from '../core/file-input.ts';
-import { checkId, type IdInput } from '../core/ids.ts';
+
 import type { SaveResult, Stored } from '../core/save-file.ts';
 import type { CallOptions, Executor } from '../sql/engine.ts';
 import { checkInteger, checkObject, checkSignal, optional, refuse } from '../validation.ts';
+import { checkFile, checkSize, type FileInput, type SaveOptions } from '../values/file-input.ts';
+import { checkId, type IdInput } from '../values/ids.ts';
 import {
   commitReservation,
   getReservation,

@@ -6,7 +6,7 @@
 import { type Dialect, perDialect } from '../sql/dialect.ts';
 import { one, rows, type Steps } from '../sql/procedure.ts';
 import { type Sql, sql } from '../sql/template.ts';
-import type { Candidate } from './matching.ts';
+import type { Candidate } from './matcher.ts';
 import { type Conditions, indexedFilters, nearFilters } from './search-conditions.ts';
 
 /** What every way needs to know. */

@@ -6,7 +6,7 @@ import type { Dialect } from '../sql/dialect.ts';
 import type { Steps } from '../sql/procedure.ts';
 import { filesOfRows, indexedRows, type Way, waitingFiles } from './candidates.ts';
 import type { ExactQuery } from './index-terms.ts';
-import { type Candidate, keysOf, MatchList, matchOf } from './matching.ts';
+import { type Candidate, keysOf, MatchList, matchOf } from './matcher.ts';
 import { countFiles, highestRow, type Selection, sortedFiles, walkedFiles } from './ordered-files.ts';
 import type { Conditions } from './search-conditions.ts';
 import type { SearchRequest } from './search-filter.ts';

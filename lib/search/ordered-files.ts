@@ -3,12 +3,12 @@
  * enough of its files match, else a sort by SQLite. Both give candidates; the files themselves decide (matching.ts).
  */
 
-import { idBytes } from '../core/ids.ts';
 import type { Dialect } from '../sql/dialect.ts';
 import { one, rows, type Steps } from '../sql/procedure.ts';
 import { empty, raw, type Sql, sql } from '../sql/template.ts';
+import { idBytes } from '../values/ids.ts';
 import { candidateColumns } from './candidates.ts';
-import type { Candidate } from './matching.ts';
+import type { Candidate } from './matcher.ts';
 import { type Conditions, exactFilters, hasFilters, nearFilters, withinDates } from './search-conditions.ts';
 import type { SortKeys } from './search-filter.ts';
 

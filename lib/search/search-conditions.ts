@@ -1,8 +1,8 @@
 /** The filters that plain columns decide, as conditions on `files f`. */
 
-import { idBytes } from '../core/ids.ts';
 import { rows, type Steps } from '../sql/procedure.ts';
 import { empty, join, type Sql, sql } from '../sql/template.ts';
+import { idBytes } from '../values/ids.ts';
 import { fold } from './fold.ts';
 import type { SearchRequest } from './search-filter.ts';
 

@@ -1,10 +1,11 @@
 /** What may be asked of `db.files.search`, checked and brought into the form the procedures take. */
-import { checkDate, type DateInput, dayOf } from '../core/dates.ts';
-import { extensionOf } from '../core/file-category.ts';
-import { checkSize, MAX_PATH } from '../core/file-input.ts';
-import { checkId, type IdInput } from '../core/ids.ts';
-import { checkPage, type Key, type PageOptions } from '../core/pages.ts';
+
 import { checkBoolean, checkObject, checkText, optional, refuse, refuseAs } from '../validation.ts';
+import { checkDate, type DateInput, dayOf } from '../values/dates.ts';
+import { extensionOf } from '../values/file-category.ts';
+import { checkSize, MAX_PATH } from '../values/file-input.ts';
+import { checkId, type IdInput } from '../values/ids.ts';
+import { checkPage, type Key, type PageOptions } from '../values/pages.ts';
 import { fold } from './fold.ts';
 
 const SORTS = ['name', 'size', 'date', 'relevance'] as const;

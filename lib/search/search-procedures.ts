@@ -21,7 +21,7 @@ import {
 } from './candidates.ts';
 import { type IndexQuery, indexQuery } from './index-terms.ts';
 import { largeResult } from './large-results.ts';
-import { type Match, MatchList } from './matching.ts';
+import { type Match, MatchList } from './matcher.ts';
 import { type Conditions, conditionsOf } from './search-conditions.ts';
 import type { SearchRequest, SortKeys } from './search-filter.ts';
 

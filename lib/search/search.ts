@@ -1,9 +1,9 @@
 /** `db.files.search`: files by a part of their name or path, and by what is known of them. */
 import type { CatalogFile } from '../core/file-rows.ts';
-import { encodeCursor } from '../core/pages.ts';
 import { isBeyondMemory } from '../core/search-index-table.ts';
 import type { CallOptions, Executor } from '../sql/engine.ts';
 import { checkCallOptions, checkSignal } from '../validation.ts';
+import { encodeCursor } from '../values/pages.ts';
 import { checkFilter, listName, type SearchFilter, type SearchRequest, toCursorKeys } from './search-filter.ts';
 import { searchFiles } from './search-procedures.ts';
 

@@ -1,0 +1,76 @@
+/**
+ * Puts the content of one database into another that is in use, through SQLite's backup API, on a thread of its own: the
+ * write lock of the live file is held from the first step to the last, so that every reader in every process sees the
+ * old content or the new one. It waits with the lock held until its owner says that it may go on.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import Database from 'better-sqlite3';
+import { DatabaseError, toWireError } from '../../errors.ts';
+import { GATE, type SwapMessage, type SwapOrder } from './swap.ts';
+
+const PAGES_A_STEP = 2_000;
+const LOCK_POLL_MS = 2;
+const CHECKPOINT_WAIT_MS = 5_000; // for readers of the old content
+
+const { source, target, lockTimeoutMs, gate } = workerData as SwapOrder;
+const state = new Int32Array(gate);
+const send = (message: SwapMessage) => parentPort?.postMessage(message);
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** One attempt; false when another writer had the lock, and nothing was done. */
+async function attempt(database: Database.Database): Promise<boolean> {
+  let isLocked = false;
+  const { totalPages } = await database.backup(target, {
+    progress: () => {
+      // The step before this took the lock and copied nothing.
+      if (!isLocked) {
+        isLocked = true;
+        send({ kind: 'locked' });
+        Atomics.wait(state, 0, GATE.shut);
+      }
+      if (Atomics.load(state, 0) === GATE.cancelled) throw new Error('the owner called it off');
+      return PAGES_A_STEP;
+    },
+  });
+  return totalPages > 0;
+}
+
+async function swap(): Promise<void> {
+  const database = new Database(source, { readonly: true, fileMustExist: true });
+  try {
+    const deadline = performance.now() + lockTimeoutMs;
+    // A file that is locked at the first step makes the API report success with nothing copied.
+    while (!(await attempt(database))) {
+      if (performance.now() > deadline) {
+        throw new DatabaseError(
+          'CATALOG_BUSY',
+          `other writers kept the lock for ${lockTimeoutMs} ms; nothing was changed`,
+        );
+      }
+      await pause(LOCK_POLL_MS);
+    }
+  } finally {
+    database.close();
+  }
+}
+
+/** Moves the new content from the log into the file, on the disk: the API's own connection does not wait for the disk. */
+function settle(): void {
+  const database = new Database(target, { fileMustExist: true, timeout: CHECKPOINT_WAIT_MS });
+  try {
+    database.pragma('trusted_schema = OFF');
+    database.pragma('synchronous = FULL');
+    database.pragma('wal_checkpoint(TRUNCATE)');
+  } finally {
+    database.close();
+  }
+}
+
+try {
+  await swap();
+  send({ kind: 'swapped' });
+  settle();
+  send({ kind: 'done' });
+} catch (error) {
+  send({ kind: 'failed', error: toWireError(error) });
+}

@@ -1,0 +1,107 @@
+/** The owner's side of a swap: see swap-thread.ts for how it is done, and what other processes see of it. */
+import { Worker } from 'node:worker_threads';
+import { DatabaseError, reviveError, type WireError } from '../../errors.ts';
+import { scriptUrl } from '../../runtime/scripts.ts';
+import { THREAD_FLAGS } from '../snapshot.ts';
+
+/** What the thread is told. */
+export interface SwapOrder {
+  readonly source: string;
+  readonly target: string;
+  /** Milliseconds to wait for the write lock. */
+  readonly lockTimeoutMs: number;
+  /** One Int32 that holds a {@link GATE}. */
+  readonly gate: SharedArrayBuffer;
+}
+
+/** Whether the thread, which holds the lock, may go on. */
+export const GATE = { shut: 0, open: 1, cancelled: 2 } as const;
+
+/** What the thread answers. */
+export type SwapMessage =
+  | { readonly kind: 'locked' | 'swapped' | 'done' }
+  | { readonly kind: 'failed'; readonly error: WireError };
+
+const THREAD_URL = scriptUrl('backup/restore/swap-thread');
+const LOCK_TIMEOUT_MS = 60_000; // other processes' transactions are short; the catalogue is not changed meanwhile
+
+/** What became of a swap that failed: whether the live file has the new content. */
+export class SwapFailure extends Error {
+  override name = 'SwapFailure';
+  /** null: not known. */
+  readonly swapped: boolean | null;
+  override readonly cause: unknown;
+
+  constructor(swapped: boolean | null, cause: unknown) {
+    super('the content was not exchanged');
+    this.swapped = swapped;
+    this.cause = cause;
+  }
+}
+
+/** A swap under way. */
+class Swap {
+  readonly #gate = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
+  readonly #whileLocked: () => Promise<void>;
+  #phase: 'begun' | 'open' | 'swapped' | 'done' = 'begun';
+  #failure: { readonly error: unknown } | undefined;
+  #calledOff: { readonly error: unknown } | undefined;
+
+  constructor(whileLocked: () => Promise<void>) {
+    this.#whileLocked = whileLocked;
+  }
+
+  run(source: string, target: string): Promise<void> {
+    const workerData: SwapOrder = { source, target, lockTimeoutMs: LOCK_TIMEOUT_MS, gate: this.#gate };
+    return new Promise((resolve, reject) => {
+      const worker = new Worker(THREAD_URL, { workerData, name: 'catalog-swap', ...THREAD_FLAGS });
+      worker.on('message', (message: SwapMessage) => void this.#hear(message));
+      worker.on('error', (error) => {
+        this.#failure ??= { error };
+      });
+      worker.on('exit', () => {
+        if (this.#phase === 'done') resolve();
+        else reject(this.#outcome());
+      });
+    });
+  }
+
+  async #hear(message: SwapMessage): Promise<void> {
+    if (message.kind === 'failed') this.#failure = { error: reviveError(message.error) };
+    else if (message.kind !== 'locked') this.#phase = message.kind;
+    else await this.#locked();
+  }
+
+  async #locked(): Promise<void> {
+    try {
+      await this.#whileLocked();
+      this.#phase = 'open';
+      this.#let(GATE.open);
+    } catch (error) {
+      this.#calledOff = { error };
+      this.#let(GATE.cancelled);
+    }
+  }
+
+  #let(state: number): void {
+    const gate = new Int32Array(this.#gate);
+    Atomics.store(gate, 0, state);
+    Atomics.notify(gate, 0);
+  }
+
+  #outcome(): SwapFailure {
+    if (this.#calledOff !== undefined) return new SwapFailure(false, this.#calledOff.error);
+    const cause = this.#failure?.error ?? new DatabaseError('CATALOG_IO', 'the thread that restored ended early');
+    // Without a word of the thread it may have ended after the last step.
+    const isKnown = this.#failure !== undefined || this.#phase !== 'open';
+    return new SwapFailure(isKnown ? this.#phase === 'swapped' : null, cause);
+  }
+}
+
+/**
+ * Puts the content of `source`, which nobody else has open, into the live database at `target`.
+ * @param whileLocked runs while no other connection of any process can write; what it throws calls the swap off
+ * @throws {SwapFailure}
+ */
+export const swapContent = (source: string, target: string, whileLocked: () => Promise<void>): Promise<void> =>
+  new Swap(whileLocked).run(source, target);

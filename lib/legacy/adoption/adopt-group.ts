@@ -1,0 +1,256 @@
+/**
+ * Every row of one client, name and original path becomes one file with its versions: halves of one transfer are put
+ * together, further rows become versions in the order they were written, the newest is the current one. Serves the
+ * adopting migration and repair alike.
+ */
+
+import { all, run, type Steps } from '../../sql/procedure.ts';
+import { join, raw, sql } from '../../sql/template.ts';
+import { now } from '../../values/dates.ts';
+import { idBytes, newId } from '../../values/ids.ts';
+import type { LegacyDates } from '../dates.ts';
+import {
+  areTwins,
+  FACT_COLUMNS,
+  FACTS,
+  type Facts,
+  factsLeftOut,
+  factsOf,
+  type LegacyRow,
+  mergeTwins,
+  oddColumns,
+} from './facts.ts';
+import { noteValue } from './quarantine.ts';
+
+/** What a group's adoption did, by kind. */
+export type Counts = Record<string, number>;
+
+export const count = (counts: Counts, kind: string, by = 1): void => {
+  if (by > 0) counts[kind] = (counts[kind] ?? 0) + by;
+};
+
+/** One transfer: one row, or two that are its halves. */
+interface Entry {
+  readonly rows: { readonly stored: LegacyRow; readonly facts: Facts }[];
+  facts: Facts;
+}
+
+/** A version that stands in `file_versions` already. */
+interface StoredVersion {
+  readonly versionNumber: number;
+  readonly isActive: number | null;
+  readonly pathName: unknown;
+  readonly fileSize: unknown;
+  readonly modificationDate: unknown;
+  readonly crc: unknown;
+}
+
+/** What adopting one group needs to know. */
+export interface GroupRules {
+  readonly dates: LegacyDates;
+  /** Whether versions may stand in `file_versions` that belong to rows without a version. */
+  readonly hasVersions: boolean;
+  /** Whether an old server wrote the rows: it never derived types, and gave every file the same category. */
+  readonly legacy: boolean;
+  readonly counts: Counts;
+}
+
+const rowsOfGroup = (row: number, hasVersions: boolean) =>
+  all<LegacyRow>(sql`SELECT f.rowid AS "row", f.ID AS "id",
+    ${raw(hasVersions ? 'EXISTS (SELECT 1 FROM file_versions v WHERE v.FileID = f.ID)' : '0')} AS "hasVersion",
+    typeof(f.ID) = 'blob' AND length(f.ID) = 16 AS "hasId", f.FileName AS "fileName", f.PathName AS "pathName",
+    f.FileSize AS "fileSize", f.ModificationDate AS "modificationDate", f.CRC AS "crc", f.Verified AS "verified",
+    f.FileCategory AS "category", f.MimeType AS "mimeType", f.FileExtension AS "extension", f.FileHash AS "fileHash",
+    f.TransferDuration AS "transferDuration", f.TransferSpeed AS "transferSpeed",
+    f.CompressionRatio AS "compressionRatio", f.CurrentVersion AS "currentVersion",
+    f.HighestVersion AS "highestVersion"
+    FROM files k JOIN files f ON f.ClientID = k.ClientID AND f.FileName = k.FileName
+      AND coalesce(f.OriginalPath, '') = coalesce(k.OriginalPath, '')
+    WHERE k.rowid = ${row} ORDER BY f.rowid`);
+
+const storedVersions = (id: Uint8Array) =>
+  all<StoredVersion>(sql`SELECT VersionNumber AS "versionNumber",
+    IsActive AS "isActive", PathName AS "pathName", FileSize AS "fileSize", ModificationDate AS "modificationDate",
+    CRC AS "crc" FROM file_versions WHERE FileID = ${id} ORDER BY VersionNumber`);
+
+const agree = (stored: unknown, own: unknown) => stored === null || own === null || stored === own;
+
+const isSameVersion = (version: StoredVersion, facts: Facts) =>
+  version.pathName === facts.pathName &&
+  agree(version.fileSize, facts.fileSize) &&
+  agree(version.modificationDate, facts.modificationDate) &&
+  agree(version.crc, facts.crc);
+
+/** The facts of a row, with what only its version knows. */
+const filledFrom = (version: StoredVersion, facts: Facts): Facts => ({
+  ...facts,
+  fileSize: facts.fileSize ?? (version.fileSize as number | null),
+  modificationDate: facts.modificationDate ?? (version.modificationDate as string | null),
+  crc: facts.crc ?? (version.crc as number | null),
+});
+
+/** The transfers behind the rows that have no version yet, in the order they were written. */
+function entriesOf(rows: readonly LegacyRow[], { dates, legacy }: GroupRules): Entry[] {
+  const entries: Entry[] = [];
+  for (const stored of rows) {
+    const facts = factsOf(stored, dates, stored.hasVersion === 0 && (legacy || isEmptyType(stored)));
+    const announced = entries.findLast((entry) => entry.rows.length === 1 && areTwins(entry.facts, facts));
+    if (announced === undefined) entries.push({ rows: [{ stored, facts }], facts });
+    else {
+      announced.rows.push({ stored, facts });
+      announced.facts = mergeTwins(announced.facts, facts);
+    }
+  }
+  return entries;
+}
+
+const isEmptyType = ({ mimeType, extension }: LegacyRow) => mimeType === null && extension === null;
+
+/** One group on its way into one file. */
+class Group {
+  readonly #rules: GroupRules;
+  readonly #keeper: LegacyRow;
+  readonly #id: Uint8Array;
+  #highest: number;
+  #current = 0;
+
+  constructor(keeper: LegacyRow, rules: GroupRules) {
+    this.#rules = rules;
+    this.#keeper = keeper;
+    this.#id = keeper.hasId === 1 && keeper.id !== null ? keeper.id : idBytes(newId());
+    this.#highest = keeper.highestVersion;
+  }
+
+  *adopt(entries: readonly Entry[]): Steps<void> {
+    for (const entry of entries) {
+      yield* this.#keepOdd(entry.rows);
+      yield* this.#version(entry);
+      for (const row of entry.rows) yield* this.#keepRow(row, entry.facts);
+    }
+    const last = entries.at(-1);
+    if (last !== undefined) yield* this.#writeFile(last.facts);
+    yield* this.#deleteOthers(entries);
+  }
+
+  *#keepOdd(rows: Entry['rows']): Steps<void> {
+    for (const { stored, facts } of rows) {
+      for (const column of oddColumns(stored, facts)) {
+        yield* noteValue('files', stored.row, this.#id, column);
+        count(this.#rules.counts, column === FACT_COLUMNS.modificationDate ? 'unreadableDates' : 'oddValues');
+      }
+      if (facts.modificationDate !== null && facts.modificationDate !== stored.modificationDate) {
+        count(this.#rules.counts, 'datesToUtc');
+      }
+    }
+  }
+
+  /** Gives a transfer its version: the one that stands there for it, or a new one. */
+  *#version(entry: Entry): Steps<void> {
+    const known = this.#rules.hasVersions ? yield* this.#adoptVersions(entry.rows) : [];
+    const same = known.findLast((version) => version.isActive === 1 && isSameVersion(version, entry.facts));
+    if (same === undefined) {
+      yield* this.#insertVersion(entry.facts);
+      return;
+    }
+    this.#current = same.versionNumber;
+    entry.facts = filledFrom(same, entry.facts);
+    yield* this.#fillVersion(same.versionNumber, entry.facts);
+  }
+
+  /** The versions of the transfer's rows, numbered on after those of the file if they were another row's. */
+  *#adoptVersions(rows: Entry['rows']): Steps<StoredVersion[]> {
+    const known: StoredVersion[] = [];
+    for (const { stored } of rows) {
+      if (stored.id === null) continue;
+      for (const version of yield* storedVersions(stored.id)) {
+        const isOwn = stored.row === this.#keeper.row;
+        const versionNumber = isOwn ? version.versionNumber : this.#highest + 1;
+        if (!isOwn || this.#id !== stored.id) {
+          yield* run(sql`UPDATE file_versions SET FileID = ${this.#id}, VersionNumber = ${versionNumber}
+            WHERE FileID = ${stored.id} AND VersionNumber = ${version.versionNumber}`);
+        }
+        this.#highest = Math.max(this.#highest, versionNumber);
+        known.push({ ...version, versionNumber });
+      }
+    }
+    return known;
+  }
+
+  *#insertVersion(facts: Facts): Steps<void> {
+    const parent = this.#highest;
+    this.#highest += 1;
+    this.#current = this.#highest;
+    const moment = now();
+    const parentId =
+      parent === 0
+        ? raw('NULL')
+        : sql`(SELECT ID FROM file_versions WHERE FileID = ${this.#id} AND VersionNumber = ${parent})`;
+    yield* run(sql`INSERT INTO file_versions (FileID, VersionNumber, PathName, FileSize, CreatedDate, IsActive,
+      VersionHash, ParentVersionID, ModificationDate, CRC, Verified, MimeType, FileCategory, TransferDuration,
+      TransferSpeed, CompressionRatio) VALUES (${this.#id}, ${this.#current}, ${facts.pathName}, ${facts.fileSize},
+      ${facts.modificationDate ?? moment}, 1, ${facts.fileHash}, ${parentId}, ${facts.modificationDate}, ${facts.crc},
+      ${facts.verified}, ${facts.mimeType}, ${facts.category}, ${facts.transferDuration}, ${facts.transferSpeed},
+      ${facts.compressionRatio})`);
+    count(this.#rules.counts, 'versions');
+  }
+
+  *#fillVersion(versionNumber: number, facts: Facts): Steps<void> {
+    yield* run(sql`UPDATE file_versions SET FileSize = ${facts.fileSize}, ModificationDate = ${facts.modificationDate},
+      CRC = ${facts.crc}, Verified = ${facts.verified}, MimeType = coalesce(${facts.mimeType}, MimeType),
+      FileCategory = coalesce(${facts.category}, FileCategory), VersionHash = coalesce(${facts.fileHash}, VersionHash),
+      TransferDuration = coalesce(${facts.transferDuration}, TransferDuration),
+      TransferSpeed = coalesce(${facts.transferSpeed}, TransferSpeed),
+      CompressionRatio = coalesce(${facts.compressionRatio}, CompressionRatio)
+      WHERE FileID = ${this.#id} AND VersionNumber = ${versionNumber}`);
+  }
+
+  /** Notes what the file and its version do not tell: the id of a row that goes, and facts the other half had. */
+  *#keepRow({ stored, facts }: Entry['rows'][number], kept: Facts): Steps<void> {
+    const leftOut = factsLeftOut(facts, kept);
+    const isKeeper = stored.row === this.#keeper.row;
+    if (isKeeper && stored.hasId === 0) count(this.#rules.counts, 'newIds');
+    if (isKeeper && stored.hasId === 1 && leftOut === null) return;
+    yield* run(sql`INSERT INTO adopted_rows (OldID, FileID, VersionNumber, Facts)
+      VALUES (${stored.id}, ${this.#id}, ${this.#current}, ${leftOut})`);
+  }
+
+  *#writeFile(facts: Facts): Steps<void> {
+    const keeper = this.#keeper;
+    const changed = FACTS.filter((fact) => keeper[fact] !== facts[fact]);
+    const sets = changed.map((fact) => sql`${raw(FACT_COLUMNS[fact])} = ${facts[fact]}`);
+    if (keeper.hasId === 0) sets.push(sql`ID = ${this.#id}`);
+    sets.push(sql`CurrentVersion = ${this.#current}`, sql`HighestVersion = ${this.#highest}`);
+    yield* run(sql`UPDATE files SET ${join(sets, ', ')} WHERE rowid = ${keeper.row}`);
+    if (this.#highest > 1) {
+      yield* run(sql`UPDATE file_versions SET IsActive = CASE WHEN VersionNumber = ${this.#current} THEN 1 ELSE 0 END
+        WHERE FileID = ${this.#id}`);
+    }
+    count(this.#rules.counts, 'files');
+  }
+
+  *#deleteOthers(entries: readonly Entry[]): Steps<void> {
+    for (const { rows } of entries) {
+      count(this.#rules.counts, 'twins', rows.length - 1);
+      for (const { stored } of rows) {
+        if (stored.row !== this.#keeper.row) yield* run(sql`DELETE FROM files WHERE rowid = ${stored.row}`);
+      }
+    }
+  }
+}
+
+/** Adopts the group that a row belongs to; returns the rows it was, none when the row is gone or has its version. */
+export function* adoptGroup(row: number, rules: GroupRules): Steps<number[]> {
+  const rows = yield* rowsOfGroup(row, rules.hasVersions);
+  const without = rows.filter(({ highestVersion }) => highestVersion === 0);
+  const [first] = without;
+  if (first === undefined) return [];
+  const keeper = rows.find(({ highestVersion }) => highestVersion > 0) ?? first;
+  yield* new Group(keeper, rules).adopt(entriesOf(without, rules));
+  return without.map((stored) => stored.row);
+}
+
+/** Adopts a row again whose facts were changed past its version. */
+export function* adoptChanged(row: number, rules: GroupRules): Steps<void> {
+  const stored = (yield* rowsOfGroup(row, true)).find((other) => other.row === row);
+  if (stored !== undefined) yield* new Group(stored, rules).adopt(entriesOf([stored], rules));
+}

@@ -1,0 +1,163 @@
+/**
+ * Rows that an old server, or raw SQL, inserted beside this library: they have no version. A save that meets some of its
+ * file takes them in first, in the order they were written, so that what they tell stays and is older than what is saved.
+ * Rows that no save meets are left to repair.
+ */
+import { all, one, run, type Steps } from '../sql/procedure.ts';
+import { raw, sql } from '../sql/template.ts';
+import type { FileToSave } from '../values/file-input.ts';
+import { idBytes, newId } from '../values/ids.ts';
+import { legacyDatesOf } from './dates.ts';
+
+const MAX_CRC = 2 ** 32 - 1;
+
+const wholeUpTo = (column: string, max: number) =>
+  `CASE WHEN typeof(${column}) = 'integer' AND ${column} BETWEEN 0 AND ${max} THEN ${column} END`;
+
+/** The columns of such a row as a version can hold them: they may hold anything. */
+const SIZE = wholeUpTo('FileSize', Number.MAX_SAFE_INTEGER);
+const CRC = wholeUpTo('CRC', MAX_CRC);
+const VERIFIED = "CASE WHEN typeof(Verified) IN ('integer', 'real') AND Verified <> 0 THEN 1 ELSE 0 END";
+
+/** A row of a file, of the old server's or ours. */
+interface StoredRow {
+  readonly row: number;
+  readonly hasId: 0 | 1;
+  /** 0 for a row that has no version. */
+  readonly highest: number;
+  /** The highest number of versions with its id, which are those of a row that was replaced; null where there are none. */
+  readonly replaced: number | null;
+  readonly pathName: unknown;
+  readonly modified: unknown;
+  readonly fileSize: number | null;
+  readonly crc: number | null;
+  readonly verified: 0 | 1;
+}
+
+const rowsOf = ({ clientId, fileName, originalPath }: FileToSave) =>
+  all<StoredRow>(sql`SELECT rowid AS "row", typeof(ID) = 'blob' AND length(ID) = 16 AS "hasId",
+    HighestVersion AS "highest", PathName AS "pathName", ModificationDate AS "modified", ${raw(SIZE)} AS "fileSize", ${raw(CRC)} AS "crc",
+    ${raw(VERIFIED)} AS "verified", (SELECT max(v.VersionNumber) FROM file_versions v WHERE v.FileID = files.ID)
+    AS "replaced" FROM files WHERE ClientID = ${idBytes(clientId)} AND FileName = ${fileName}
+    AND coalesce(OriginalPath, '') = ${originalPath ?? ''} ORDER BY rowid`);
+
+/** The transfer that a row tells of, on its way into a version. */
+interface Transfer {
+  readonly row: StoredRow;
+  /** In UTC; null where there is none, or it cannot be read. */
+  readonly modified: string | null;
+  readonly version: number;
+}
+
+const DAY_MS = 86_400_000;
+
+const agree = (a: unknown, b: unknown) => a === null || b === null || a === b;
+
+const withinADay = (a: string | null, b: string | null) =>
+  a === null || b === null || Math.abs(Date.parse(a) - Date.parse(b)) <= DAY_MS;
+
+/** Whether two rows are one transfer, which the old server wrote twice: announced, then verified. */
+const areHalves = (first: Transfer, second: Transfer) =>
+  first.row.verified === 0 &&
+  second.row.verified === 1 &&
+  first.row.pathName === second.row.pathName &&
+  agree(first.row.fileSize, second.row.fileSize) &&
+  agree(first.row.crc, second.row.crc) &&
+  withinADay(first.modified, second.modified);
+
+/** The row that stays, on its way to hold what all of them told. */
+interface Keeper {
+  readonly row: number;
+  readonly id: Uint8Array;
+}
+
+function* keeperOf({ row, hasId }: StoredRow): Steps<Keeper> {
+  if (hasId === 0) {
+    const id = idBytes(newId());
+    yield* run(sql`INSERT INTO adopted_rows (OldID, FileID, VersionNumber) SELECT ID, ${id}, 1 FROM files
+      WHERE rowid = ${row}`);
+    yield* run(sql`UPDATE files SET ID = ${id} WHERE rowid = ${row}`);
+  }
+  const found = yield* one<{ id: Uint8Array }>(sql`SELECT ID AS "id" FROM files WHERE rowid = ${row}`);
+  return { row, id: found?.id ?? new Uint8Array() };
+}
+
+function* addVersion({ id }: Keeper, { row, modified, version }: Transfer, at: string, file: FileToSave): Steps<void> {
+  const category = sql`CASE WHEN coalesce(FileCategory, 'document') = 'document' THEN ${file.derivedCategory}
+    ELSE FileCategory END`;
+  yield* run(sql`INSERT INTO file_versions (FileID, VersionNumber, PathName, FileSize, CreatedDate, IsActive,
+    VersionHash, ParentVersionID, ModificationDate, CRC, Verified, MimeType, FileCategory, TransferDuration,
+    TransferSpeed, CompressionRatio) SELECT ${id}, ${version}, PathName, ${row.fileSize}, ${modified ?? at}, 0, FileHash,
+    (SELECT v.ID FROM file_versions v WHERE v.FileID = ${id} AND v.VersionNumber = ${version - 1}),
+    ${modified}, ${row.crc}, ${row.verified}, coalesce(nullif(MimeType, ''), ${file.mimeType}), ${category},
+    TransferDuration, TransferSpeed, CompressionRatio FROM files WHERE rowid = ${row.row}`);
+}
+
+/** The second half of a transfer fills in what the first lacks. */
+const completeVersion = ({ id }: Keeper, { row, modified, version }: Transfer) =>
+  run(sql`UPDATE file_versions SET Verified = 1, FileSize = coalesce(FileSize, ${row.fileSize}),
+    CRC = coalesce(CRC, ${row.crc}), ModificationDate = coalesce(ModificationDate, ${modified})
+    WHERE FileID = ${id} AND VersionNumber = ${version}`);
+
+const plain = (column: string) =>
+  `'${column}', CASE typeof(${column}) WHEN 'blob' THEN quote(${column}) ELSE ${column} END`;
+
+const FACTS = raw(`json_object(${['FileSize', 'CRC', 'Verified', 'ModificationDate'].map(plain).join(', ')})`);
+const IS_ODD = raw(`(${SIZE} IS NOT FileSize OR ${CRC} IS NOT CRC OR ${VERIFIED} IS NOT coalesce(Verified, 0))`);
+
+/** Keeps the id of a row that goes, and what of a row its version does not tell. */
+function* keepTrace(keeper: Keeper, { row, modified, version }: Transfer, isHalf: boolean): Steps<void> {
+  const isUnread = modified === null && row.modified !== null && row.modified !== '';
+  const isTold = sql`(${isUnread ? 1 : 0} OR ${IS_ODD})`;
+  yield* run(sql`INSERT INTO adopted_rows (OldID, FileID, VersionNumber, Facts)
+    SELECT ID, ${keeper.id}, ${version}, CASE WHEN ${isHalf ? 1 : 0} OR ${isTold} THEN ${FACTS} END
+    FROM files WHERE rowid = ${row.row} AND (rowid <> ${keeper.row} OR ${isTold})`);
+  if (row.row !== keeper.row) yield* run(sql`DELETE FROM files WHERE rowid = ${row.row}`);
+}
+
+function* makeCurrent({ row, id }: Keeper, version: number, { mimeType, extension }: FileToSave): Steps<void> {
+  yield* run(sql`UPDATE files SET (PathName, FileSize, ModificationDate, CRC, Verified, FileCategory, MimeType, FileHash,
+    TransferDuration, TransferSpeed, CompressionRatio) = (SELECT v.PathName, v.FileSize, v.ModificationDate, v.CRC,
+      v.Verified, v.FileCategory, coalesce(v.MimeType, ${mimeType}), v.VersionHash, v.TransferDuration,
+      v.TransferSpeed, v.CompressionRatio FROM file_versions v WHERE v.FileID = ${id} AND v.VersionNumber = ${version}),
+    FileExtension = coalesce(nullif(FileExtension, ''), ${extension}), CurrentVersion = ${version},
+    HighestVersion = ${version} WHERE rowid = ${row}`);
+  yield* run(sql`UPDATE file_versions SET IsActive = CASE WHEN VersionNumber = ${version} THEN 1 ELSE 0 END
+    WHERE FileID = ${id}`);
+}
+
+/** The zone in which the old server's rows were read when the file was adopted; else the system's. */
+function* zoneOf(): Steps<string> {
+  const found = yield* one<{ zone: string | null }>(sql`SELECT json_extract(Report, '$.timeZone') AS "zone"
+    FROM catalog_reports WHERE Kind = 'adoption' ORDER BY ID DESC LIMIT 1`);
+  return found?.zone ?? new Intl.DateTimeFormat().resolvedOptions().timeZone;
+}
+
+/** Makes versions of the rows of a file that have none; `at` is when that happens. */
+export function* takeInRows(file: FileToSave, at: string): Steps<void> {
+  const found = yield* rowsOf(file);
+  const isVersioned = ({ highest, replaced }: StoredRow) => highest > 0 || replaced !== null;
+  const first = found.find(({ highest }) => highest > 0) ?? found.find(isVersioned) ?? found[0];
+  // The versions of several rows that were replaced are for repair.
+  const bare = found.filter((row) => row.highest === 0 && (row === first || !isVersioned(row)));
+  if (first === undefined || bare.length === 0) return;
+  const dates = legacyDatesOf(yield* zoneOf());
+  const keeper = yield* keeperOf(first);
+  let version = Math.max(first.highest, first.replaced ?? 0);
+  const announced: Transfer[] = [];
+  // The row that stays is read until its version is made, and written last.
+  for (const row of bare) {
+    const transfer = { row, modified: dates.read(row.modified), version: version + 1 };
+    const half = announced.findLast((first) => areHalves(first, transfer));
+    if (half === undefined) {
+      version += 1;
+      yield* addVersion(keeper, transfer, at, file);
+      announced.push(transfer);
+    } else {
+      yield* completeVersion(keeper, { ...transfer, version: half.version });
+      announced.splice(announced.indexOf(half), 1);
+    }
+    yield* keepTrace(keeper, { ...transfer, version: half?.version ?? version }, half !== undefined);
+  }
+  yield* makeCurrent(keeper, version, file);
+}

@@ -1,0 +1,205 @@
+/**
+ * Checks of the whole file while it is in use: the routine one (every page, every index against its table, every foreign
+ * key) and SQLite's complete one. Each runs in a process of its own with a deadline, so that the server's connections go on
+ * working; its verdict is kept in the history. Verdicts that could not be kept are remembered until the next one.
+ */
+import { spawn } from 'node:child_process';
+import { stat } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { Logger } from 'pino';
+import { DatabaseError, NotFoundError, reviveError, type WireError } from '../errors.ts';
+import { scriptUrl } from '../runtime/scripts.ts';
+import { assertOpen, type CallOptions, type Engine } from '../sql/engine.ts';
+import { now } from '../values/dates.ts';
+import { type MaintenanceKind, type MaintenanceRecord, recordMaintenance } from './history.ts';
+
+/** Which check; plain data for the process. */
+export interface IntegrityOrder {
+  readonly database: string;
+  readonly kind: 'routine' | 'full';
+}
+
+/** How far a check has come. */
+export interface IntegrityProgress {
+  /** `pages`, `index NAME`, `integrity` or `foreign keys`. */
+  readonly step: string;
+  /** Steps done, of `total`. */
+  readonly done: number;
+  readonly total: number;
+}
+
+/** What the process found. */
+export interface IntegrityFindings {
+  readonly problems: readonly string[];
+  /** Null where damage kept them from being counted. */
+  readonly foreignKeyViolations: number | null;
+}
+
+/** A line the process prints. */
+export type IntegrityLine =
+  | IntegrityProgress
+  | { readonly findings: IntegrityFindings }
+  | { readonly error: WireError };
+
+/** The verdict on the whole file. */
+export interface IntegrityReport {
+  /** Whether the file is sound; violated foreign keys harm no page, and do not count here. */
+  readonly ok: boolean;
+  /** In SQLite's words, and ours; nothing for a sound file. */
+  readonly problems: string[];
+  /** Rows that name a row which does not exist; null where damage kept them from being counted. */
+  readonly foreignKeyViolations: number | null;
+  /** Whether it was SQLite's complete `integrity_check`, which also proves that each index holds the right rows. */
+  readonly full: boolean;
+  readonly startedAt: string;
+  readonly durationMs: number;
+}
+
+export interface IntegrityOptions extends CallOptions {
+  /** SQLite's complete `integrity_check`: about ten times as long. Default false. */
+  readonly full?: boolean | undefined;
+  /** Hears which step begins, and when the last has ended. */
+  readonly onProgress?: ((progress: IntegrityProgress) => void) | undefined;
+}
+
+/** The catalogue that is checked. */
+export interface IntegrityHost {
+  readonly engine: Engine;
+  readonly database: string;
+  readonly readOnly: boolean;
+  readonly logger: Logger;
+  /** Milliseconds a check may take. */
+  readonly deadlineMs: number;
+}
+
+const SCRIPT = fileURLToPath(scriptUrl('maintenance/integrity-process'));
+
+const RECORD_MS = 5_000; // a verdict is not worth waiting longer for a writer that is held
+
+const late = ({ database }: IntegrityOrder, deadlineMs: number) =>
+  new DatabaseError('CATALOG_TIMEOUT', `${database} could not be checked within ${deadlineMs} ms`, {
+    hint: 'The file is large, or the disk slow: raise thresholds.checkMs. Nothing is known to be wrong.',
+  });
+
+type Answer = Exclude<IntegrityLine, IntegrityProgress>;
+
+/** A line of ours; nothing for one that the end of the process cut off, or that somebody else's preload printed. */
+function lineOf(text: string): IntegrityLine | undefined {
+  try {
+    const line: unknown = JSON.parse(text);
+    const isOurs =
+      typeof line === 'object' && line !== null && ['step', 'findings', 'error'].some((key) => key in line);
+    return isOurs ? (line as IntegrityLine) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+interface Run {
+  readonly deadlineMs: number;
+  readonly onProgress: (progress: IntegrityProgress) => void;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Runs the process to its end, or ends it: at the deadline, by the signal, or because the listener threw. */
+async function runProcess(order: IntegrityOrder, { deadlineMs, onProgress, signal }: Run): Promise<IntegrityFindings> {
+  const stop = new AbortController();
+  const timer = setTimeout(() => stop.abort(late(order, deadlineMs)), deadlineMs);
+  const either = signal === undefined ? stop.signal : AbortSignal.any([stop.signal, signal]);
+  const child = spawn(process.execPath, ['--no-warnings', SCRIPT, JSON.stringify(order)], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+    windowsHide: true,
+    killSignal: 'SIGKILL',
+    signal: either,
+  });
+  const closed = new Promise<Error | undefined>((resolve) => {
+    child.once('error', resolve).once('close', () => resolve(undefined));
+  });
+  const tell = (progress: IntegrityProgress) => {
+    try {
+      if (!either.aborted) onProgress(progress);
+    } catch (error) {
+      stop.abort(error);
+    }
+  };
+  const answers: Answer[] = [];
+  createInterface({ input: child.stdout }).on('line', (text) => {
+    const line = lineOf(text);
+    if (line === undefined) return;
+    if ('step' in line) tell(line);
+    else answers.push(line);
+  });
+  const failure = await closed;
+  clearTimeout(timer);
+  either.throwIfAborted();
+  const [answer] = answers;
+  if (answer === undefined) {
+    throw new DatabaseError('CATALOG_IO', `the check of ${order.database} ended early`, { cause: failure });
+  }
+  if ('error' in answer) throw reviveError(answer.error);
+  return answer.findings;
+}
+
+/** Checks a catalogue and remembers the verdicts. */
+export class Integrity {
+  readonly #host: IntegrityHost;
+  readonly #unrecorded = new Map<MaintenanceKind, MaintenanceRecord>();
+
+  constructor(host: IntegrityHost) {
+    this.#host = host;
+  }
+
+  /** The last verdict of each kind that is in no history, because the catalogue could not be written. */
+  get unrecorded(): ReadonlyMap<MaintenanceKind, MaintenanceRecord> {
+    return this.#unrecorded;
+  }
+
+  /**
+   * Checks the whole file.
+   * @throws {DatabaseError} CATALOG_TIMEOUT past the deadline, CATALOG_NOT_FOUND when the file is gone, CATALOG_CLOSED,
+   *   CATALOG_BUSY, CATALOG_IO; the reason of the signal. There is no verdict then
+   */
+  async check({ full = false, onProgress = () => undefined, signal }: IntegrityOptions): Promise<IntegrityReport> {
+    const { engine, database, deadlineMs, logger } = this.#host;
+    signal?.throwIfAborted();
+    assertOpen(engine);
+    await assertThere(database);
+    const [startedAt, start] = [now(), performance.now()];
+    const order: IntegrityOrder = { database, kind: full ? 'full' : 'routine' };
+    const { problems, foreignKeyViolations } = await runProcess(order, { deadlineMs, onProgress, signal });
+    const durationMs = Math.round(performance.now() - start);
+    const ok = problems.length === 0;
+    const record = { startedAt, durationMs };
+    await this.#record({ ...record, kind: full ? 'integrity' : 'check', ok, detail: problems.join('; ') || null });
+    if (foreignKeyViolations !== null) {
+      const detail = foreignKeyViolations === 0 ? null : String(foreignKeyViolations);
+      await this.#record({ ...record, kind: 'foreign-keys', ok: foreignKeyViolations === 0, detail });
+    }
+    logger.info({ kind: order.kind, ok, problems: problems.length, foreignKeyViolations, durationMs }, 'checked');
+    return { ok, problems: [...problems], foreignKeyViolations, full, startedAt, durationMs };
+  }
+
+  // The verdict counts all the same: a damaged file may well be the reason why it cannot be written.
+  async #record(record: MaintenanceRecord): Promise<void> {
+    const { engine, readOnly, logger } = this.#host;
+    try {
+      if (!readOnly) {
+        await engine.run(recordMaintenance, record, { signal: AbortSignal.timeout(RECORD_MS) });
+        this.#unrecorded.delete(record.kind);
+        return;
+      }
+    } catch (error) {
+      logger.warn({ err: error, kind: record.kind }, 'the verdict of a check could not be kept');
+    }
+    this.#unrecorded.set(record.kind, record);
+  }
+}
+
+async function assertThere(database: string): Promise<void> {
+  try {
+    await stat(database);
+  } catch (cause) {
+    throw new NotFoundError(database, { cause, hint: 'The file was removed or moved while it was open.' });
+  }
+}

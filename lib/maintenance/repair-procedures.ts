@@ -1,0 +1,168 @@
+/**
+ * Mending what raw SQL or an old server did since the file was adopted: orphans, halves of transfers, rows and versions
+ * that contradict each other, quotas, what the search index lacks. Each step finds nothing to do after itself.
+ */
+
+import { adoptChanged, adoptGroup, type Counts, count, type GroupRules } from '../legacy/adoption/adopt-group.ts';
+import {
+  adoptClient,
+  giveQuotas,
+  NO_CLIENT,
+  NO_FILE,
+  ORPHANS,
+  type StoredClient,
+} from '../legacy/adoption/adopt-rows.ts';
+import { quarantine, writeReport } from '../legacy/adoption/quarantine.ts';
+import { legacyDatesOf } from '../legacy/dates.ts';
+import type { WorkContext } from '../schema/migration.ts';
+import { all, one, procedure, run, type Steps } from '../sql/procedure.ts';
+import { type Sql, sql } from '../sql/template.ts';
+import { now } from '../values/dates.ts';
+
+const CHUNK = 1_000; // rows between two statements that look for more
+
+// What follows from rows that are gone says nothing by itself, so it is not kept. Last: moving files counts their days.
+function* removeDerived(): Steps<number> {
+  const totals = yield* run(sql`DELETE FROM daily_totals
+    WHERE NOT EXISTS (SELECT 1 FROM clients c WHERE c.ID = daily_totals.ClientID)`);
+  const operations = yield* run(sql`DELETE FROM unchanged_operations
+    WHERE NOT EXISTS (SELECT 1 FROM files f WHERE f.ID = unchanged_operations.FileID)`);
+  return totals.changes + operations.changes;
+}
+
+/** Moves away what names a client or file that does not exist; versions go before their files. */
+export const repairOrphans = procedure('repair.orphans', 'write', function* (_: null): Steps<Counts> {
+  const counts: Counts = {};
+  const ofOrphans = sql`EXISTS (SELECT 1 FROM files WHERE files.ID = file_versions.FileID
+    AND ${ORPHANS.files.missing})`;
+  count(counts, ORPHANS.file_versions.kind, yield* quarantine('file_versions', ofOrphans, NO_CLIENT));
+  count(counts, ORPHANS.files.kind, yield* quarantine('files', ORPHANS.files.missing, NO_CLIENT));
+  count(counts, ORPHANS.file_versions.kind, yield* quarantine('file_versions', ORPHANS.file_versions.missing, NO_FILE));
+  for (const table of ['client_quotas', 'client_activity'] as const) {
+    const { kind, missing } = ORPHANS[table];
+    count(counts, kind, yield* quarantine(table, missing, NO_CLIENT));
+  }
+  count(counts, 'orphanTotals', yield* removeDerived());
+  return counts;
+});
+
+/** Gives ids to clients without one and brings dates of theirs to UTC. */
+export const repairClients = procedure('repair.clients', 'write', function* ({ timeZone }: WorkContext): Steps<Counts> {
+  const counts: Counts = {};
+  const odd = yield* all<StoredClient>(sql`SELECT rowid AS "row", ID AS "id", LastSeen AS "lastSeen" FROM clients
+      WHERE ID IS NULL OR (LastSeen <> '' AND LastSeen NOT GLOB '????-??-??T??:??:??.???Z')`);
+  for (const client of odd) yield* adoptClient(client, legacyDatesOf(timeZone), counts);
+  return counts;
+});
+
+const rulesOf = ({ timeZone }: WorkContext, counts: Counts): GroupRules => ({
+  dates: legacyDatesOf(timeZone),
+  hasVersions: true,
+  legacy: false,
+  counts,
+});
+
+const rowsWithoutVersion = () =>
+  all<{ row: number }>(sql`SELECT rowid AS "row" FROM files WHERE HighestVersion = 0
+  LIMIT ${CHUNK}`);
+
+function* adoptRows(context: WorkContext, counts: Counts): Steps<void> {
+  const rules = rulesOf(context, counts);
+  for (let rows = yield* rowsWithoutVersion(); rows.length > 0; rows = yield* rowsWithoutVersion()) {
+    const done = new Set<number>();
+    for (const { row } of rows) {
+      if (done.has(row)) continue;
+      for (const adopted of yield* adoptGroup(row, rules)) done.add(adopted);
+    }
+    if (done.size === 0) return; // nothing that can be adopted is left: never the same rows again
+  }
+}
+
+// The version of a number that `files` names is gone: what the file says of it is put back.
+function* putVersionsBack(counts: Counts): Steps<void> {
+  const { changes } = yield* run(sql`INSERT INTO file_versions (FileID, VersionNumber, PathName, FileSize, CreatedDate,
+    IsActive, VersionHash, ModificationDate, CRC, Verified, MimeType, FileCategory, TransferDuration, TransferSpeed,
+    CompressionRatio) SELECT f.ID, max(f.CurrentVersion, 1), f.PathName, f.FileSize, coalesce(f.ModificationDate, ${now()}),
+    1, f.FileHash, f.ModificationDate, f.CRC, f.Verified, f.MimeType, f.FileCategory, f.TransferDuration,
+    f.TransferSpeed, f.CompressionRatio FROM files f WHERE f.HighestVersion > 0 AND NOT EXISTS
+    (SELECT 1 FROM file_versions v WHERE v.FileID = f.ID AND v.VersionNumber = max(f.CurrentVersion, 1))`);
+  count(counts, 'missingVersions', changes);
+}
+
+function* correctNumbers(counts: Counts): Steps<void> {
+  const highest = sql`(SELECT max(v.VersionNumber) FROM file_versions v WHERE v.FileID = files.ID)`;
+  const { changes } = yield* run(sql`UPDATE files SET HighestVersion = max(HighestVersion, ${highest}),
+    CurrentVersion = max(CurrentVersion, 1)
+    WHERE HighestVersion > 0 AND (HighestVersion < ${highest} OR CurrentVersion < 1)`);
+  count(counts, 'versionNumbers', changes);
+}
+
+function* adoptChanges(context: WorkContext, counts: Counts): Steps<void> {
+  const changed = yield* all<{ row: number }>(sql`SELECT f.rowid AS "row" FROM files f
+    JOIN file_versions v ON v.FileID = f.ID AND v.VersionNumber = f.CurrentVersion
+    WHERE f.HighestVersion > 0 AND (v.PathName IS NOT f.PathName OR v.FileSize IS NOT f.FileSize OR v.CRC IS NOT f.CRC
+      OR v.ModificationDate IS NOT f.ModificationDate OR v.Verified IS NOT f.Verified)`);
+  const rules = rulesOf(context, {});
+  for (const { row } of changed) yield* adoptChanged(row, rules);
+  count(counts, 'changedFiles', changed.length);
+}
+
+function* correctActive(counts: Counts): Steps<void> {
+  const active = sql`(SELECT f.CurrentVersion = file_versions.VersionNumber FROM files f WHERE f.ID = file_versions.FileID)`;
+  const { changes } = yield* run(sql`UPDATE file_versions SET IsActive = ${active} WHERE IsActive IS NOT ${active}`);
+  count(counts, 'activeVersions', changes);
+}
+
+/** Files without a version, files that differ from theirs, and versions that are gone. */
+export const repairFiles = procedure('repair.files', 'write', function* (context: WorkContext): Steps<Counts> {
+  const counts: Counts = {};
+  yield* adoptRows(context, counts);
+  yield* putVersionsBack(counts);
+  yield* correctNumbers(counts);
+  // Before the changes of files are looked at: they are compared with the active version.
+  yield* correctActive(counts);
+  yield* adoptChanges(context, counts);
+  return counts;
+});
+
+/** A quota for every client, and the use that its versions come to. */
+export const repairQuotas = procedure('repair.quotas', 'write', function* (context: WorkContext): Steps<Counts> {
+  return yield* giveQuotas({ ...context, legacy: false });
+});
+
+/** Room that is held by nobody any more. */
+export const repairReservations = procedure('repair.reservations', 'write', function* (_: null): Steps<Counts> {
+  const { changes } = yield* run(sql`DELETE FROM quota_reservations WHERE ExpiresAt <= ${now()}
+    OR NOT EXISTS (SELECT 1 FROM clients c WHERE c.ID = quota_reservations.ClientID)`);
+  return { expiredReservations: changes };
+});
+
+function* note(rows: Sql): Steps<number> {
+  const { changes } = yield* run(sql`INSERT INTO search_todo (FileRow) SELECT r FROM (${rows})
+    WHERE r NOT IN (SELECT FileRow FROM search_todo)`);
+  return changes;
+}
+
+/** Notes for the search index which files it lacks, and which it still has though they are gone. */
+export const repairSearch = procedure('repair.search', 'write', function* (_: null): Steps<Counts> {
+  const exists = yield* one(sql`SELECT 1 AS "found" FROM sqlite_schema WHERE name = 'search_index_docsize'`);
+  if (exists === undefined) return {};
+  const counts: Counts = {};
+  const missing = sql`SELECT rowid AS r FROM files WHERE rowid NOT IN (SELECT id FROM search_index_docsize)`;
+  const stale = sql`SELECT id AS r FROM search_index_docsize WHERE id NOT IN (SELECT rowid FROM files)`;
+  count(counts, 'missingIndexRows', yield* note(missing));
+  count(counts, 'staleIndexRows', yield* note(stale));
+  return counts;
+});
+
+/** Journals what was mended. */
+export const reportRepair = procedure(
+  'repair.report',
+  'write',
+  function* (report: {
+    readonly counts: Readonly<Record<string, number>>;
+    readonly backup: string | null;
+  }): Steps<void> {
+    yield* writeReport('repair', report);
+  },
+);

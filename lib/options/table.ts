@@ -1,0 +1,289 @@
+/**
+ * The one table of options: name, environment variable, CLI flag, default, and what is accepted. `open`, the
+ * environment and the CLI all read it; how they are read is in options.ts.
+ */
+
+import { resolveThresholds } from './thresholds.ts';
+import type { CatalogOptions } from './types.ts';
+
+/** One row of the table. */
+export interface OptionRow {
+  readonly option: keyof CatalogOptions;
+  readonly environment: string | null;
+  /** The CLI's long flag without its dashes; null where a command line cannot give it. */
+  readonly flag: string | null;
+  readonly default: unknown;
+  /** What stands for a default that is not the same everywhere. */
+  readonly defaultText?: string;
+  readonly accepted: string;
+  /** What is accepted as a text, where that is told in another unit. */
+  readonly acceptedText?: string;
+  readonly description: string;
+  readonly accepts: (value: unknown) => boolean;
+  /** Of an array of things: what each has to be, and how that is told. */
+  readonly acceptsElement?: (value: unknown) => boolean;
+  readonly acceptedElement?: string;
+  /** Reads the text of an environment variable or flag. */
+  readonly parse: (text: string) => unknown;
+  /** Makes what is used of what was given, where that is more than a check. @throws {ValidationError} naming the part */
+  readonly complete?: (given: unknown) => unknown;
+}
+
+const MAX_TIMER_MS = 2 ** 31 - 1; // the longest delay of setTimeout
+const GIB = 1024 ** 3;
+
+const asText = (text: string): unknown => text;
+const asNumber = (text: string): unknown => (/^\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : text);
+const asMilliseconds = (text: string): unknown => {
+  const seconds = asNumber(text);
+  return typeof seconds === 'number' ? Math.round(seconds * 1000) : seconds;
+};
+const BOOLEANS: ReadonlyMap<string, boolean> = new Map([
+  ...['true', '1', 'yes', 'on'].map((text): [string, boolean] => [text, true]),
+  ...['false', '0', 'no', 'off'].map((text): [string, boolean] => [text, false]),
+]);
+const asBoolean = (text: string): unknown => BOOLEANS.get(text.trim().toLowerCase()) ?? text;
+const asQuota = (text: string): unknown => (text.trim().toLowerCase() === 'unlimited' ? null : asNumber(text));
+
+function isTimeZone(name: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en-US', { timeZone: name });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
+const isWhole = (value: unknown, min: number, max: number) =>
+  typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max;
+const orNothing = (accepts: OptionRow['accepts']) => (value: unknown) => value === undefined || accepts(value);
+const isUrl = (value: unknown) => (typeof value === 'string' || value instanceof URL) && URL.canParse(String(value));
+
+const path = { accepts: isText, accepted: 'a path', parse: asText };
+const flagValue = {
+  accepts: (value: unknown) => typeof value === 'boolean',
+  accepted: 'true or false',
+  parse: asBoolean,
+};
+const choice = (...values: readonly unknown[]) => ({
+  accepts: (value: unknown) => values.includes(value),
+  accepted: values.map((value) => `'${value}'`).join(' or '),
+  parse: asText,
+});
+const whole = (min: number, max: number) => ({
+  accepts: (value: unknown) => isWhole(value, min, max),
+  accepted: `a whole number from ${min} to ${max}`,
+  parse: asNumber,
+});
+const milliseconds = { ...whole(1, MAX_TIMER_MS), accepted: `milliseconds, 1 to ${MAX_TIMER_MS}` };
+
+/** The table. */
+export const OPTIONS: readonly OptionRow[] = [
+  {
+    option: 'database',
+    environment: 'DATABASE_NAME',
+    flag: 'database',
+    default: 'defensive.db',
+    description: 'the database file',
+    ...path,
+  },
+  {
+    option: 'create',
+    environment: null,
+    flag: null,
+    default: true,
+    description: 'make the file when it does not exist',
+    ...flagValue,
+  },
+  {
+    option: 'readOnly',
+    environment: null,
+    flag: null,
+    default: false,
+    description: 'refuse every change',
+    ...flagValue,
+  },
+  {
+    option: 'migrate',
+    environment: null,
+    flag: null,
+    default: 'auto',
+    description: "'auto' brings the schema up to date at open, 'off' refuses a file that is not",
+    ...choice('auto', 'off'),
+  },
+  {
+    option: 'storageDir',
+    environment: 'FILE_STORAGE_DIR',
+    flag: 'storage-dir',
+    default: 'received_files',
+    description: 'where the server keeps contents; measured, never changed',
+    ...path,
+  },
+  {
+    option: 'poolSize',
+    environment: 'CONNECTION_POOL_SIZE',
+    flag: 'pool-size',
+    default: 5,
+    description: 'connections in all, one of them the writer',
+    ...whole(1, 64),
+  },
+  {
+    option: 'acquireTimeoutMs',
+    environment: 'CONNECTION_TIMEOUT',
+    flag: null,
+    default: 30_000,
+    description: 'how long a call may wait for a connection (the environment variable in seconds)',
+    ...milliseconds,
+    acceptedText: `seconds, 0.001 to ${MAX_TIMER_MS / 1000}`,
+    parse: asMilliseconds,
+  },
+  {
+    option: 'busyTimeoutMs',
+    environment: null,
+    flag: null,
+    default: 5_000,
+    description: "how long to wait for another process's write lock",
+    ...milliseconds,
+  },
+  {
+    option: 'closeTimeoutMs',
+    environment: null,
+    flag: null,
+    default: 30_000,
+    description: 'how long `close` waits for what was accepted',
+    ...milliseconds,
+  },
+  {
+    option: 'queueLimit',
+    environment: null,
+    flag: null,
+    default: 32_768,
+    description: 'reads, and writes, that may wait at once',
+    ...whole(1, 10_000_000),
+  },
+  {
+    option: 'durability',
+    environment: null,
+    flag: null,
+    default: 'full',
+    description: "'full' survives power loss, 'normal' a crash of the process",
+    ...choice('full', 'normal'),
+  },
+  {
+    option: 'defaultQuotaBytes',
+    environment: null,
+    flag: null,
+    default: GIB,
+    description: 'bytes a new client may store; null for no limit',
+    accepted: 'bytes, 0 to 2^53-2, or null for no limit',
+    accepts: (value) => value === null || isWhole(value, 0, Number.MAX_SAFE_INTEGER - 1),
+    parse: asQuota,
+  },
+  {
+    option: 'activityRetentionDays',
+    environment: null,
+    flag: null,
+    default: 90,
+    description: 'days that activity is kept',
+    ...whole(1, 36_500),
+  },
+  {
+    option: 'allowRollbackJournal',
+    environment: null,
+    flag: null,
+    default: false,
+    description: 'go on where write-ahead logging is impossible, and on network file systems',
+    ...flagValue,
+  },
+  {
+    option: 'migrationBackup',
+    environment: 'MIGRATION_BACKUP_ENABLED',
+    flag: null,
+    default: true,
+    description: 'make a verified copy before the schema of an existing file is changed',
+    ...flagValue,
+  },
+  {
+    option: 'migrationValidation',
+    environment: 'MIGRATION_VALIDATION_ENABLED',
+    flag: null,
+    default: true,
+    description: 'check integrity and foreign keys before and after the schema is changed',
+    ...flagValue,
+  },
+  {
+    option: 'blockDangerousOperations',
+    environment: 'DANGEROUS_OPERATIONS_BLOCKED',
+    flag: null,
+    default: true,
+    description: 'refuse statements of migrations that can lose data and are not declared',
+    ...flagValue,
+  },
+  {
+    option: 'backupDir',
+    environment: 'BACKUP_DIR',
+    flag: 'backup-dir',
+    default: undefined,
+    defaultText: '`backups` beside the database',
+    description: 'the folder of backups',
+    accepted: 'a path',
+    accepts: orNothing(isText),
+    parse: asText,
+  },
+  {
+    option: 'legacyTimeZone',
+    environment: null,
+    flag: 'legacy-time-zone',
+    default: new Intl.DateTimeFormat().resolvedOptions().timeZone,
+    defaultText: "the system's",
+    description: 'the zone in which an old server wrote dates without one',
+    accepted: 'the IANA name of a time zone, such as Europe/Berlin',
+    accepts: (value) => isText(value) && isTimeZone(value),
+    parse: asText,
+  },
+  {
+    option: 'onMigrationProgress',
+    environment: null,
+    flag: null,
+    default: undefined,
+    description: 'hears how far a migration has come while the catalogue is opened',
+    accepted: 'a function',
+    accepts: orNothing((value) => typeof value === 'function'),
+    parse: asText,
+  },
+  {
+    option: 'procedureModules',
+    environment: null,
+    flag: null,
+    default: [],
+    description: 'modules whose exported procedures the catalogue can run',
+    accepted: 'an array of absolute URLs, such as new URL("./sessions.js", import.meta.url)',
+    accepts: (value) => Array.isArray(value) && value.every(isUrl),
+    acceptsElement: isUrl,
+    acceptedElement: 'an absolute URL, such as new URL("./sessions.js", import.meta.url)',
+    parse: asText,
+  },
+  {
+    option: 'thresholds',
+    environment: null,
+    flag: null,
+    default: resolveThresholds({}),
+    defaultText: '[the table](#thresholds)',
+    description: 'what `health` warns of; those left out keep their defaults',
+    accepted: 'an object of thresholds',
+    accepts: (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+    parse: asText,
+    complete: resolveThresholds,
+  },
+  {
+    option: 'logger',
+    environment: null,
+    flag: null,
+    default: undefined,
+    description: 'a pino logger; silent if left out',
+    accepted: 'a pino logger',
+    accepts: orNothing((value) => typeof value === 'object' && value !== null && 'child' in value),
+    parse: asText,
+  },
+];

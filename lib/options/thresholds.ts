@@ -1,0 +1,186 @@
+/**
+ * The one table of what health calls too much, too little or too old: the option `thresholds` is read against it, the
+ * README shows it. Judging is lib/health's.
+ */
+import { checkObject, refuse } from '../validation.ts';
+
+const MINUTE_MS = 60_000;
+const DAY_MS = 86_400_000;
+const MIB = 1024 ** 2;
+
+/** What health holds its figures against; null: the figure is reported and never judged. */
+export interface Thresholds {
+  /** Milliseconds since the last verified backup, or since the catalogue was made. */
+  readonly backupAgeMs: number | null;
+  /** Milliseconds since a backup was last restored, as a drill or in earnest. */
+  readonly restoreAgeMs: number | null;
+  /** Milliseconds since the whole file was last checked. */
+  readonly integrityAgeMs: number | null;
+  /** Milliseconds since quotas or totals were last counted anew. */
+  readonly auditAgeMs: number | null;
+  /** Free bytes of the disk for each byte of the database. */
+  readonly freeDisk: number | null;
+  /** Growth of the database in a day, as a part of its size. */
+  readonly growth: number | null;
+  /** Bytes from which growth is judged. */
+  readonly growthFromBytes: number;
+  /** Part of the database's pages that hold nothing. */
+  readonly freePages: number | null;
+  /** Part of the transfers of today and yesterday (UTC) that failed. */
+  readonly failedTransfers: number | null;
+  /** Bytes of the write-ahead log. */
+  readonly walBytes: number | null;
+  /** Calls that wait for a connection, of each kind. */
+  readonly waitingCalls: number | null;
+  /** Milliseconds that one reading connection has been in use. */
+  readonly oldestReaderMs: number | null;
+  /** Changed files that the search index has not taken in yet. */
+  readonly searchBacklog: number | null;
+  /** Clients that have reached the warning threshold of their quota. */
+  readonly quotaWarnings: number | null;
+  /** Milliseconds that a check of the whole file may take. */
+  readonly checkMs: number;
+}
+
+/** One row of the table. */
+export interface ThresholdRow {
+  readonly threshold: keyof Thresholds;
+  readonly default: number | null;
+  readonly unit: 'milliseconds' | 'bytes' | 'part' | 'times' | 'calls' | 'files' | 'clients';
+  /** Whether null is accepted: never judged. */
+  readonly nullable: boolean;
+  readonly description: string;
+}
+
+const MAX_TIMER_MS = 2 ** 31 - 1; // the longest delay of setTimeout
+
+/** The table. */
+export const THRESHOLDS: readonly ThresholdRow[] = [
+  {
+    threshold: 'backupAgeMs',
+    default: DAY_MS,
+    unit: 'milliseconds',
+    nullable: true,
+    description: 'since the last verified backup; of a catalogue without one, since it was made',
+  },
+  {
+    threshold: 'restoreAgeMs',
+    default: 90 * DAY_MS,
+    unit: 'milliseconds',
+    nullable: true,
+    description: 'since a backup was last proven by restoring it, as a drill or in earnest',
+  },
+  {
+    threshold: 'integrityAgeMs',
+    default: null,
+    unit: 'milliseconds',
+    nullable: true,
+    description: 'since the whole file was last checked',
+  },
+  {
+    threshold: 'auditAgeMs',
+    default: null,
+    unit: 'milliseconds',
+    nullable: true,
+    description: 'since quotas or totals were last counted anew',
+  },
+  {
+    threshold: 'freeDisk',
+    default: 2,
+    unit: 'times',
+    nullable: true,
+    description: 'free disk space, as a multiple of the size of the database',
+  },
+  {
+    threshold: 'growth',
+    default: 0.5,
+    unit: 'part',
+    nullable: true,
+    description: 'growth of the database in a day, as a part of its size (0.5: half as large again)',
+  },
+  {
+    threshold: 'growthFromBytes',
+    default: 100 * MIB,
+    unit: 'bytes',
+    nullable: false,
+    description: 'size from which growth is judged',
+  },
+  {
+    threshold: 'freePages',
+    default: 0.25,
+    unit: 'part',
+    nullable: true,
+    description: 'pages of the database that hold nothing, of all',
+  },
+  {
+    threshold: 'failedTransfers',
+    default: 0.1,
+    unit: 'part',
+    nullable: true,
+    description: 'transfers of today and yesterday (UTC) that failed, of all',
+  },
+  {
+    threshold: 'walBytes',
+    default: 256 * MIB,
+    unit: 'bytes',
+    nullable: true,
+    description: 'size of the write-ahead log',
+  },
+  {
+    threshold: 'waitingCalls',
+    default: 4_096,
+    unit: 'calls',
+    nullable: true,
+    description: 'reads, or writes, that wait for a connection',
+  },
+  {
+    threshold: 'oldestReaderMs',
+    default: MINUTE_MS,
+    unit: 'milliseconds',
+    nullable: true,
+    description: 'how long one reading connection has been in use: the log cannot shrink meanwhile',
+  },
+  {
+    threshold: 'searchBacklog',
+    default: 10_000,
+    unit: 'files',
+    nullable: true,
+    description: 'changed files that every search looks at, because the index has not taken them in',
+  },
+  {
+    threshold: 'quotaWarnings',
+    default: 0,
+    unit: 'clients',
+    nullable: true,
+    description: 'clients that have reached the warning threshold of their quota',
+  },
+  {
+    threshold: 'checkMs',
+    default: 10 * MINUTE_MS,
+    unit: 'milliseconds',
+    nullable: false,
+    description: 'how long a check of the whole file may take before it is given up',
+  },
+];
+
+const NAMES: ReadonlySet<string> = new Set(THRESHOLDS.map(({ threshold }) => threshold));
+
+function readOne({ threshold, default: usual, nullable }: ThresholdRow, value: unknown): number | null {
+  if (value === undefined) return usual;
+  if (value === null && nullable) return null;
+  const isDeadline = threshold === 'checkMs';
+  const [least, most] = isDeadline ? [1, MAX_TIMER_MS] : [0, Number.MAX_SAFE_INTEGER];
+  if (typeof value === 'number' && value >= least && value <= most) return value;
+  const accepted = isDeadline ? `milliseconds, 1 to ${MAX_TIMER_MS}` : 'a number of at least 0';
+  return refuse(`thresholds.${threshold}`, value, nullable ? `${accepted}, or null for never` : accepted);
+}
+
+/**
+ * Every threshold with its value.
+ * @throws {ValidationError} for a name that is not in the table (naming the nearest that is) or a value not accepted
+ */
+export function resolveThresholds(given: unknown): Thresholds {
+  const values = checkObject(given, 'thresholds', NAMES, 'thresholds.');
+  const rows = THRESHOLDS.map((row) => [row.threshold, readOne(row, values[row.threshold])]);
+  return Object.freeze(Object.fromEntries(rows));
+}

@@ -1,0 +1,144 @@
+/** Which file matches a search, and where it stands among the others: decided row by row, the last word on both. */
+import { dateOut } from '../values/dates.ts';
+import { extensionOf } from '../values/file-category.ts';
+import type { SearchRequest, SearchSort, SortKeys } from './search-filter.ts';
+import { foldedText } from './search-index.ts';
+
+/** The columns a match is decided by. */
+export type Candidate = readonly [
+  row: number,
+  id: string | null,
+  fileName: unknown,
+  pathName: unknown,
+  fileSize: unknown,
+  modificationDate: unknown,
+];
+
+/** A file that matches, and what it is sorted by. */
+export interface Match {
+  readonly row: number;
+  readonly keys: SortKeys;
+}
+
+/** How well a folded name and path fit a term: the lower, the better; undefined where neither contains it. */
+function rankOf(term: string, fileName: unknown, pathName: unknown): number | undefined {
+  const name = foldedText(fileName);
+  const at = name.indexOf(term);
+  if (at === 0) return name.length === term.length ? RANKS.exact : RANKS.prefix;
+  if (at > 0) return RANKS.inName;
+  return foldedText(pathName).includes(term) ? RANKS.inPath : undefined;
+}
+
+/** The steps of relevance. */
+const RANKS = { exact: 0, prefix: 1, inName: 2, inPath: 3 } as const;
+
+function isWithin(modificationDate: unknown, { dateFrom, dateTo }: SearchRequest): boolean {
+  if (dateFrom === null && dateTo === null) return true;
+  const date = dateOut(modificationDate);
+  return date !== null && (dateFrom === null || date >= dateFrom) && (dateTo === null || date <= dateTo);
+}
+
+// Of the folded name, as the index has it: a full-width dot is a dot.
+const hasExtension = (fileName: unknown, wanted: string | null): boolean =>
+  wanted === null || extensionOf(foldedText(fileName)) === wanted;
+
+/** What a candidate is sorted by. */
+export function keysOf(sort: SearchSort, rank: number, candidate: Candidate): SortKeys {
+  const [, id, fileName, , fileSize, modificationDate] = candidate;
+  const name = typeof fileName === 'string' ? fileName : '';
+  switch (sort) {
+    case 'name':
+      return [name, id ?? ''];
+    case 'size':
+      return [typeof fileSize === 'number' ? fileSize : null, id ?? ''];
+    case 'date':
+      return [dateOut(modificationDate), id ?? ''];
+    case 'relevance':
+      return [rank, name, id ?? ''];
+  }
+}
+
+/** The match that a candidate is; undefined when it is none. What plain columns decide is the statement's part. */
+export function matchOf(request: SearchRequest, candidate: Candidate): Match | undefined {
+  const [row, , fileName, pathName, , modificationDate] = candidate;
+  const rank = request.term === '' ? RANKS.exact : rankOf(request.term, fileName, pathName);
+  if (rank === undefined) return undefined;
+  if (!hasExtension(fileName, request.extension) || !isWithin(modificationDate, request)) return undefined;
+  return { row, keys: keysOf(request.sort, rank, candidate) };
+}
+
+// UTF-16 puts characters beyond U+FFFF before U+E000 to U+FFFF; SQLite, which compares UTF-8, after them.
+const weight = (unit: number) => (unit >= 0xe000 ? unit - 0x800 : unit >= 0xd800 ? unit + 0x2000 : unit);
+
+/** Compares two texts as SQLite does. */
+function compareTexts(a: string, b: string): number {
+  const shorter = Math.min(a.length, b.length);
+  for (let i = 0; i < shorter; i += 1) {
+    const [left, right] = [a.charCodeAt(i), b.charCodeAt(i)];
+    if (left !== right) return weight(left) - weight(right);
+  }
+  return a.length - b.length;
+}
+
+function compareKey(a: SortKeys[number], b: SortKeys[number], direction: number): number {
+  if (a === b) return 0;
+  if (a === null || b === null) return a === null ? 1 : -1; // last in both directions
+  const difference = typeof a === 'string' && typeof b === 'string' ? compareTexts(a, b) : Number(a) - Number(b);
+  return difference * direction;
+}
+
+/** Compares two sets of keys in the order of a search; below 0 when the first comes first. */
+function compareKeys(a: SortKeys, b: SortKeys, descending: boolean): number {
+  const direction = descending ? -1 : 1;
+  for (const [place, key] of a.entries()) {
+    const difference = compareKey(key, b[place] ?? null, direction);
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}
+
+const SLACK = 2_000; // matches kept beyond those that can be wanted, so that sorting is rare
+
+/** Counts matches and keeps the first of those that come after the cursor: a page and one more. */
+export class MatchList {
+  total = 0;
+  readonly #request: SearchRequest;
+  readonly #room: number;
+  #kept: Match[] = [];
+
+  constructor(request: SearchRequest) {
+    this.#request = request;
+    this.#room = request.limit + 1;
+  }
+
+  /** Takes in the matches among some candidates. */
+  addFrom(candidates: readonly Candidate[]): void {
+    for (const candidate of candidates) {
+      const match = matchOf(this.#request, candidate);
+      if (match === undefined) continue;
+      this.total += 1;
+      this.keep(match);
+    }
+  }
+
+  /** Takes in a match that is counted elsewhere; whether it comes after the cursor. */
+  keep(match: Match): boolean {
+    const { after, descending } = this.#request;
+    if (after !== null && compareKeys(match.keys, after, descending) <= 0) return false;
+    this.#kept.push(match);
+    if (this.#kept.length > this.#room + SLACK) this.#cut();
+    return true;
+  }
+
+  /** The first matches in order, one more than a page holds. */
+  first(): readonly Match[] {
+    this.#cut();
+    return this.#kept;
+  }
+
+  #cut(): void {
+    const { descending } = this.#request;
+    this.#kept.sort((a, b) => compareKeys(a.keys, b.keys, descending));
+    this.#kept.length = Math.min(this.#kept.length, this.#room);
+  }
+}

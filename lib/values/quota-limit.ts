@@ -1,0 +1,4 @@
+/** How a limit is stored that is none. */
+
+/** The stored limit that means "unlimited", in bytes. */
+export const UNLIMITED_BYTES = Number.MAX_SAFE_INTEGER;
