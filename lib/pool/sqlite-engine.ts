@@ -197,6 +197,7 @@ const connectionSettings = (options: SqliteEngineOptions, readOnly: boolean): Co
   busyTimeoutMs: options.busyTimeoutMs,
   allowRollbackJournal: options.allowRollbackJournal,
   procedureModules: options.procedureModules,
+  threadArgv: options.threadArgv,
   lateProcedureModules: options.lateProcedureModules,
   beforeCommit: options.beforeCommit,
 });
