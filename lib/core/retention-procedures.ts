@@ -8,7 +8,7 @@ import type { Dialect } from '../sql/dialect.ts';
 import { one, procedure, rows, run, type Steps } from '../sql/procedure.ts';
 import { type Sql, sql } from '../sql/template.ts';
 import { placesOf, type Row, selected } from '../sql/tuple.ts';
-import { dateOut } from '../values/dates.ts';
+import { dateOut, now } from '../values/dates.ts';
 import { idBytes } from '../values/ids.ts';
 import type { Key } from '../values/pages.ts';
 import { unnamedPaths } from './freed-paths.ts';
@@ -21,7 +21,7 @@ export interface Scope {
   readonly fileId: string | null;
 }
 
-/** A policy and when it is applied, the same instant for every file. */
+/** A policy and when it is applied. */
 export interface Retention {
   readonly policy: CheckedPolicy;
   /** As dates are stored. */
@@ -222,9 +222,10 @@ function* removeVersions(kept: readonly PlanRow[], removed: readonly PlanRow[]):
 export const pruneFile = procedure(
   'versions.pruneFile',
   'write',
-  function* ({ fileId, retention }: { fileId: string; retention: Retention }, dialect): Steps<Pruned> {
+  function* ({ fileId, policy }: { fileId: string; policy: CheckedPolicy }, dialect): Steps<Pruned> {
     const versions = yield* rowsOfFile(fileId, dialect);
-    const reasons = decide(versions, retention);
+    // By the clock of this transaction: a version saved since pruning began is not one of the future.
+    const reasons = decide(versions, { policy, at: now() });
     const removed = versions.filter((_, place) => reasons[place] === 0);
     yield* removeVersions(
       versions.filter((_, place) => reasons[place] !== 0),
