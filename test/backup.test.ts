@@ -541,7 +541,39 @@ t.test('a policy says what stays and why', async (t) => {
   t.same(keptBy([entry(99 * 24)], { maxAgeDays: 1 }, entry(99 * 24).path), [
     [String(99 * 24), 'newest verified', 'older than 1 days'],
   ]);
-  for (const policy of [{}, { keepLast: 0 }, { keepLast: -1 }, { keepLatest: 1 }, { maxAgeDays: 'x' }, null]) {
+  t.same(
+    keptBy(entries, { keepWeekly: 10 }, null),
+    [
+      ['0', 'weekly'],
+      ['24', 'weekly'],
+      [String(24 * 8), 'weekly'],
+      [String(24 * 40), 'weekly'],
+    ],
+    'weeks that have a backup',
+  );
+  t.same(
+    keptBy(entries.slice(0, 2), { keepDaily: 10, maxAgeDays: 1 }, null),
+    [
+      ['0', 'daily'],
+      ['1', 'oldest daily'],
+    ],
+    'the oldest stays where a rule finds fewer than it may keep',
+  );
+  t.same(
+    keptBy(entries, { keepLast: -1 }, null).map(([name]) => name),
+    entries.map(({ path }) => basename(path, '.db')),
+    '-1 keeps all',
+  );
+  t.same(
+    keptBy([entry(-48), entry(-1), ...entries], { keepLast: 1 }, entry(-1).path),
+    [
+      ['-48', 'in the future'],
+      ['-1', 'newest verified', 'in the future'],
+      ['0', 'last'],
+    ],
+    'what is dated in the future fills no rule',
+  );
+  for (const policy of [{}, { keepLast: 0 }, { keepLast: -2 }, { keepLatest: 1 }, { maxAgeDays: 'x' }, null]) {
     t.throws(() => checkBackupPolicy(policy), { code: 'CATALOG_VALIDATION' }, JSON.stringify(policy));
   }
 });

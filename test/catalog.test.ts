@@ -15,6 +15,7 @@ import {
 } from '../lib/index.ts';
 import { holds } from './fixtures/property.ts';
 import { openNew } from './fixtures/template.ts';
+import { FILE_FACTS, VERSION_FACTS } from '../lib/values/file-facts.ts';
 
 async function openFresh(t: Test, options: CatalogOptions = {}): Promise<DatabaseManager> {
   const db = await openNew({ database: `${t.testdir()}/catalog.db`, ...options });
@@ -136,6 +137,23 @@ t.test('pages hold every row once, in order, while rows are written', async (t) 
     ['alpha'],
   );
   t.same((await Array.fromAsync(db.quotas.listAll())).map(({ clientId }) => clientId).sort(), [id, other].sort());
+});
+
+t.test('every column of files and versions is a fact that is saved, or a number the catalogue gives', async (t) => {
+  const db = await openFresh(t);
+  const columnsOf = async (table: string) =>
+    (await db.query('SELECT name FROM pragma_table_info(?) ORDER BY name', [table])).map(({ name }) => String(name));
+  const facts = {
+    files: [...FILE_FACTS.map(({ files }) => files), 'HighestVersion'],
+    file_versions: [
+      ...VERSION_FACTS.map(({ versions }) => versions),
+      ...['ID', 'CreatedDate', 'IsActive', 'ParentVersionID', 'OperationID', 'OperationQuota'],
+    ],
+  };
+  t.same(
+    { files: await columnsOf('files'), file_versions: await columnsOf('file_versions') },
+    { files: facts.files.sort(), file_versions: facts.file_versions.sort() },
+  );
 });
 
 t.test('files.saveMany() keeps going past bad rows, reports progress, and stops on a signal', async (t) => {

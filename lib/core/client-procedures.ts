@@ -1,9 +1,10 @@
 /** The statements behind `db.clients`. Keys are read by `clients.exportKeys` alone; no other column list names them. */
 
 import { DuplicateClientError, NotFoundError } from '../errors.ts';
-import { type Dialect, perDialect } from '../sql/dialect.ts';
+import type { Dialect } from '../sql/dialect.ts';
 import { all, one, procedure, row, rows, run, type Steps } from '../sql/procedure.ts';
 import { type Sql, sql, unplanned } from '../sql/template.ts';
+import { placesOf, type Row, selected } from '../sql/tuple.ts';
 import { dateOut, now } from '../values/dates.ts';
 import { idBytes, newId } from '../values/ids.ts';
 import type { PageRequest } from '../values/pages.ts';
@@ -30,19 +31,25 @@ export interface ClientToSave {
   readonly quotaBytes: number;
 }
 
-type ClientRow = readonly [id: string, name: string, publicKey: Uint8Array | null, lastSeen: unknown, hasKey: 0 | 1];
+const CLIENT_COLUMNS = [
+  { name: 'id', kind: 'id', column: 'ID' },
+  { name: 'name', kind: 'plain', column: 'Name' },
+  { name: 'publicKey', kind: 'plain', column: 'PublicKey' },
+  { name: 'lastSeen', kind: 'date', column: 'LastSeen' },
+  { name: 'hasKey', kind: 'flag', column: 'CASE WHEN AESKey IS NULL OR length(AESKey) = 0 THEN 0 ELSE 1 END' },
+] as const;
 
-const clientColumns = perDialect(
-  (dialect) => sql`${dialect.hex('ID')} AS "id", Name AS "name", PublicKey AS "publicKey", LastSeen AS "lastSeen",
-    CASE WHEN AESKey IS NULL OR length(AESKey) = 0 THEN 0 ELSE 1 END AS "hasKey"`,
-);
+type ClientRow = Row<typeof CLIENT_COLUMNS, Client>;
 
-const toClient = ([id, name, publicKey, lastSeen, hasKey]: ClientRow): Client => ({
-  id,
-  name,
-  publicKey,
-  lastSeen: dateOut(lastSeen),
-  hasKey: hasKey === 1,
+const CLIENT = placesOf(CLIENT_COLUMNS);
+const clientColumns = selected(CLIENT_COLUMNS, ({ column }) => column);
+
+const toClient = (row: ClientRow): Client => ({
+  id: row[CLIENT.id],
+  name: row[CLIENT.name],
+  publicKey: row[CLIENT.publicKey],
+  lastSeen: dateOut(row[CLIENT.lastSeen]),
+  hasKey: row[CLIENT.hasKey] === 1,
 });
 
 const toClientOrNull = (found: ClientRow | undefined): Client | null => (found === undefined ? null : toClient(found));
@@ -113,7 +120,8 @@ export const listClients = procedure(
   'clients.list',
   'read',
   function* ({ limit, after }: PageRequest, dialect) {
-    const condition = after === null ? sql`1 = 1` : sql`Name > ${after[0]}`;
+    const [name] = after ?? [];
+    const condition = name === undefined ? sql`1 = 1` : sql`Name > ${name}`;
     return yield* rows<ClientRow>(sql`SELECT ${clientColumns(dialect)} FROM clients WHERE ${condition}
       ORDER BY Name LIMIT ${unplanned(limit + 1)}`);
   },

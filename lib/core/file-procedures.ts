@@ -45,7 +45,8 @@ export const listFiles = procedure(
   'files.list',
   'read',
   function* ({ limit, after }: PageRequest, dialect) {
-    const condition = after === null ? sql`1 = 1` : sql`f.ID > ${idBytes(String(after[0]))}`;
+    const [id] = after ?? [];
+    const condition = id === undefined ? sql`1 = 1` : sql`f.ID > ${idBytes(String(id))}`;
     return yield* rows<FileRow>(sql`SELECT ${fileColumns(dialect)} FROM files f WHERE ${condition}
       ORDER BY f.ID LIMIT ${unplanned(limit + 1)}`);
   },

@@ -58,7 +58,7 @@ export interface KeptVersion {
   readonly versionNumber: number;
   /**
    * `active`, `last`, `hourly`, `daily`, `weekly`, `monthly`, `yearly`, `oldest daily` (and so on: kept because the rule
-   * found fewer than it may keep), `within 30d`, or `no date` where the stored date cannot be read.
+   * found fewer than it may keep), `within 30d`, `in the future`, or `no date` where the stored date cannot be read.
    */
   readonly reasons: readonly string[];
 }
@@ -166,7 +166,7 @@ async function plan(executor: Executor, policy: RetentionPolicy, work: Work): Pr
 /** Prunes files side by side, each in its own transaction; what some removed is told even when others fail. */
 async function pruneSome(executor: Executor, { retention, signal }: Work, fileIds: readonly string[]) {
   const outcomes = await Promise.allSettled(
-    fileIds.map((fileId) => executor.run(pruneFile, { fileId, retention }, { signal })),
+    fileIds.map((fileId) => executor.run(pruneFile, { fileId, policy: retention.policy }, { signal })),
   );
   const done = outcomes.filter((outcome): outcome is PromiseFulfilledResult<Pruned> => outcome.status === 'fulfilled');
   const failure = outcomes.find((outcome): outcome is PromiseRejectedResult => outcome.status === 'rejected');

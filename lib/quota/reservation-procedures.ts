@@ -3,7 +3,7 @@
  * the transaction that saves the file, before the save looks at what is free.
  */
 
-import { assertFits, type QuotaRow, selectQuotas } from '../core/quota-rows.ts';
+import { assertFits, type QuotaRow, roomOf, selectQuotas } from '../core/quota-rows.ts';
 import { saveFile } from '../core/save-file.ts';
 import { NotFoundError } from '../errors.ts';
 import { one, procedure, row, run, type Steps } from '../sql/procedure.ts';
@@ -43,9 +43,8 @@ export const reserveRoom = procedure(
     const client = idBytes(clientId);
     const quota = yield* row<QuotaRow>(sql`${selectQuotas(dialect, at)} WHERE c.ID = ${unplanned(client)}`);
     if (quota === undefined) throw new NotFoundError(`client ${clientId}`);
-    const [, quotaBytes, usedBytes, reservedBytes] = quota;
     // Without a limit as well: a sum past 2^53-1 could not be told exactly.
-    assertFits({ quotaBytes, usedBytes, reservedBytes }, bytes);
+    assertFits(roomOf(quota), bytes);
     yield* dropExpired(at);
     const id = newId();
     const expiresAt = new Date(Date.parse(at) + ttlMs).toISOString();
