@@ -85,6 +85,7 @@ export class DatabaseManager implements AsyncDisposable {
       database: options.database,
       storageDir: resolve(options.storageDir),
       defaultQuotaBytes: options.defaultQuotaBytes,
+      dialect: engine.dialect,
       stats: () => engine.stats(),
       callLog: () => engine.callLog(),
       onSaved: (stored) => this.#saved(stored),

@@ -13,9 +13,9 @@ import {
   type Transaction,
   type ValidationError,
 } from '../lib/index.ts';
+import { FILE_FACTS, VERSION_FACTS } from '../lib/values/file-facts.ts';
 import { holds } from './fixtures/property.ts';
 import { openNew } from './fixtures/template.ts';
-import { FILE_FACTS, VERSION_FACTS } from '../lib/values/file-facts.ts';
 
 async function openFresh(t: Test, options: CatalogOptions = {}): Promise<DatabaseManager> {
   const db = await openNew({ database: `${t.testdir()}/catalog.db`, ...options });

@@ -2,7 +2,7 @@
 
 import { perDialect } from '../sql/dialect.ts';
 import { all, one, procedure, type Steps } from '../sql/procedure.ts';
-import { sql, unplanned } from '../sql/template.ts';
+import { sql } from '../sql/template.ts';
 import { dateOut } from '../values/dates.ts';
 import { idBytes } from '../values/ids.ts';
 import type { PageRequest } from '../values/pages.ts';
@@ -42,7 +42,7 @@ export const listClientTotals = procedure(
   function* ({ limit, after }: PageRequest, dialect): Steps<ClientTotals[]> {
     const condition = after === null ? sql`1 = 1` : sql`c.Name > ${after[0]}`;
     return yield* all<ClientTotals>(sql`SELECT ${totalsColumns(dialect)} WHERE ${condition}
-      ORDER BY c.Name LIMIT ${unplanned(limit + 1)}`);
+      ORDER BY c.Name LIMIT ${dialect.unplanned(limit + 1)}`);
   },
   { decode: (found) => found.map(toTotals) },
 );
@@ -51,7 +51,9 @@ export const getClientTotals = procedure(
   'analytics.client',
   'read',
   function* (clientId: string, dialect): Steps<ClientTotals | undefined> {
-    return yield* one<ClientTotals>(sql`SELECT ${totalsColumns(dialect)} WHERE c.ID = ${unplanned(idBytes(clientId))}`);
+    return yield* one<ClientTotals>(
+      sql`SELECT ${totalsColumns(dialect)} WHERE c.ID = ${dialect.unplanned(idBytes(clientId))}`,
+    );
   },
   { decode: (found) => (found === undefined ? null : toTotals(found)) },
 );

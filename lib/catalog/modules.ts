@@ -12,6 +12,7 @@ import { standingOf } from '../migrations/journal.ts';
 import { schemaState } from '../migrations/schema-state.ts';
 import { createQuotas, type Quotas } from '../quota/quotas.ts';
 import { createSearch, type Search } from '../search/search.ts';
+import type { Dialect } from '../sql/dialect.ts';
 import type { CallOptions, Executor } from '../sql/engine.ts';
 import { isProcedure, type Procedure } from '../sql/procedure.ts';
 import { checkCallOptions, refuse } from '../validation.ts';
@@ -35,6 +36,7 @@ export interface CatalogModules extends RawSql {
 /** What the modules need beside something that runs procedures. */
 export interface ModuleContext extends Surroundings {
   readonly defaultQuotaBytes: number | null;
+  readonly dialect: Dialect;
   /** Hears of each save: of one on `db` once it is committed. */
   readonly onSaved: (stored: Stored) => void;
   /** Keeps that figures were counted anew, through the executor that counted them; never throws. */
@@ -84,7 +86,7 @@ export function createModules(executor: Executor, context: ModuleContext): Catal
   const analytics = createAnalytics(ours, context);
   const keep = (outcome: AuditOutcome) => context.onAudited(executor, outcome);
   return {
-    ...createRawSql(checked),
+    ...createRawSql(checked, context.dialect),
     clients: createClients(ours, context.defaultQuotaBytes),
     files: { ...createFiles(ours, context.onSaved), ...createSearch(ours) },
     versions: createVersions(ours),

@@ -3,7 +3,7 @@
 import { DuplicateClientError, NotFoundError } from '../errors.ts';
 import type { Dialect } from '../sql/dialect.ts';
 import { all, one, procedure, row, rows, run, type Steps } from '../sql/procedure.ts';
-import { type Sql, sql, unplanned } from '../sql/template.ts';
+import { type Sql, sql } from '../sql/template.ts';
 import { placesOf, type Row, selected } from '../sql/tuple.ts';
 import { dateOut, now } from '../values/dates.ts';
 import { idBytes, newId } from '../values/ids.ts';
@@ -123,7 +123,7 @@ export const listClients = procedure(
     const [name] = after ?? [];
     const condition = name === undefined ? sql`1 = 1` : sql`Name > ${name}`;
     return yield* rows<ClientRow>(sql`SELECT ${clientColumns(dialect)} FROM clients WHERE ${condition}
-      ORDER BY Name LIMIT ${unplanned(limit + 1)}`);
+      ORDER BY Name LIMIT ${dialect.unplanned(limit + 1)}`);
   },
   { decode: (found) => found.map(toClient), brief: true },
 );
@@ -179,7 +179,7 @@ export const deleteClient = procedure('clients.delete', 'write', function* (id: 
   yield* requireClient(id, dialect);
   const client = idBytes(id);
   const ofClient = sql`SELECT ID FROM files WHERE ClientID = ${client}`;
-  const versions = yield* one<{ bytes: number }>(sql`SELECT coalesce(sum(CAST(FileSize AS REAL)), 0) AS "bytes"
+  const versions = yield* one<{ bytes: number }>(sql`SELECT coalesce(sum(${dialect.float('FileSize')}), 0) AS "bytes"
     FROM file_versions WHERE FileID IN (${ofClient})`);
   const named = yield* all<{ path: string }>(sql`SELECT PathName AS "path" FROM file_versions
     WHERE FileID IN (${ofClient}) UNION SELECT PathName FROM files WHERE ClientID = ${client} AND HighestVersion = 0`);

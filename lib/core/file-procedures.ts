@@ -2,7 +2,7 @@
 
 import type { Dialect } from '../sql/dialect.ts';
 import { one, procedure, row, rows, type Steps } from '../sql/procedure.ts';
-import { type Sql, sql, unplanned } from '../sql/template.ts';
+import { type Sql, sql } from '../sql/template.ts';
 import { idBytes } from '../values/ids.ts';
 import type { PageRequest } from '../values/pages.ts';
 import { type CatalogFile, type FileRow, fileColumns, toFile } from './file-rows.ts';
@@ -48,7 +48,7 @@ export const listFiles = procedure(
     const [id] = after ?? [];
     const condition = id === undefined ? sql`1 = 1` : sql`f.ID > ${idBytes(String(id))}`;
     return yield* rows<FileRow>(sql`SELECT ${fileColumns(dialect)} FROM files f WHERE ${condition}
-      ORDER BY f.ID LIMIT ${unplanned(limit + 1)}`);
+      ORDER BY f.ID LIMIT ${dialect.unplanned(limit + 1)}`);
   },
   { decode: toFiles, brief: true },
 );
@@ -58,7 +58,7 @@ type ClientPageRequest = PageRequest & { readonly clientId: string };
 
 const ofClient = (clientId: string, condition: Sql, limit: number, dialect: Dialect) =>
   rows<FileRow>(sql`SELECT ${fileColumns(dialect)} FROM files f WHERE f.ClientID = ${idBytes(clientId)} AND ${condition}
-    ORDER BY f.FileName, coalesce(f.OriginalPath, ''), f.ID LIMIT ${unplanned(limit)}`);
+    ORDER BY f.FileName, coalesce(f.OriginalPath, ''), f.ID LIMIT ${dialect.unplanned(limit)}`);
 
 /**
  * A page of a client's files by name and original path, one row more than asked for. The rest of the last name and the

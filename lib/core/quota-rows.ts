@@ -4,7 +4,7 @@
  */
 
 import { QuotaExceededError } from '../errors.ts';
-import type { Dialect } from '../sql/dialect.ts';
+import { type Dialect, perDialect } from '../sql/dialect.ts';
 import { type Sql, sql } from '../sql/template.ts';
 import { placesOf, type Row, selected } from '../sql/tuple.ts';
 import { UNLIMITED_BYTES } from '../values/quota-limit.ts';
@@ -60,8 +60,8 @@ export const toQuota = (row: QuotaRow): Quota => ({
   warningThreshold: row[QUOTA.warningThreshold],
 });
 
-/** The bytes of versions, of a table called `v`: as REAL, since whole numbers past 2^63 end the statement. */
-export const sumOfSizes = sql`coalesce(sum(CAST(v.FileSize AS REAL)), 0)`;
+/** The bytes of versions, of a table called `v`. */
+export const sumOfSizes = perDialect((dialect) => sql`coalesce(sum(${dialect.float('v.FileSize')}), 0)`);
 
 /** What a limit is held against, in bytes. */
 export interface Room {

@@ -185,7 +185,7 @@ export const saveFile = procedure(
   'files.save',
   'write',
   function* (file: FileToSave, dialect): Steps<RowOutcome> {
-    const ledger = new SaveLedger();
+    const ledger = new SaveLedger(dialect);
     const outcome = yield* saveRow(file, ledger, dialect);
     yield* ledger.record();
     return outcome;
@@ -212,7 +212,7 @@ export const saveBatch = procedure(
   'files.saveBatch',
   'write',
   function* (files: readonly FileToSave[], dialect): Steps<BatchWire> {
-    const ledger = new SaveLedger();
+    const ledger = new SaveLedger(dialect);
     const warnings: QuotaWarning[] = [];
     const failed: [number, WireError][] = [];
     let [versions, bytes] = [0, 0];

@@ -5,7 +5,7 @@
 import { ConflictError } from '../errors.ts';
 import type { Dialect } from '../sql/dialect.ts';
 import { row, run, type Steps } from '../sql/procedure.ts';
-import { sql, unplanned } from '../sql/template.ts';
+import { sql } from '../sql/template.ts';
 import type { FileToSave } from '../values/file-input.ts';
 import { idBytes } from '../values/ids.ts';
 import { FILE, type FileRow, pastFileColumns } from './file-rows.ts';
@@ -42,12 +42,12 @@ const isThatFile = (row: FileRow, { clientId, fileName, originalPath }: FileToSa
 export function* earlierResult(file: FileToSave, ledger: SaveLedger, dialect: Dialect): Steps<RowOutcome | undefined> {
   const columns = pastFileColumns(dialect);
   const saved = yield* row<Answered>(sql`SELECT v.OperationQuota, ${columns} FROM file_versions v
-    JOIN files f ON f.ID = v.FileID WHERE v.OperationID = ${unplanned(file.operationId)}`);
+    JOIN files f ON f.ID = v.FileID WHERE v.OperationID = ${dialect.unplanned(file.operationId)}`);
   const found =
     saved ??
     (yield* row<Answered>(sql`SELECT o.OperationQuota, ${columns} FROM unchanged_operations o
       JOIN file_versions v ON v.FileID = o.FileID AND v.VersionNumber = o.VersionNumber
-      JOIN files f ON f.ID = v.FileID WHERE o.OperationID = ${unplanned(file.operationId)}`));
+      JOIN files f ON f.ID = v.FileID WHERE o.OperationID = ${dialect.unplanned(file.operationId)}`));
   if (found === undefined) return undefined;
   const [kept, ...answered] = found;
   if (!isThatFile(answered, file)) {

@@ -1,6 +1,7 @@
 /** Recounting what a client uses: one snapshot holds both figures, so that saves meanwhile never look like drift. */
 
 import { sumOfSizes } from '../core/quota-rows.ts';
+import type { Dialect } from '../sql/dialect.ts';
 import { one, procedure, run, type Steps } from '../sql/procedure.ts';
 import { sql } from '../sql/template.ts';
 import { now } from '../values/dates.ts';
@@ -13,10 +14,10 @@ export interface MeasuredUse {
   readonly actualBytes: number;
 }
 
-function* measure(clientId: string): Steps<MeasuredUse | null> {
+function* measure(clientId: string, dialect: Dialect): Steps<MeasuredUse | null> {
   const id = idBytes(clientId);
   const found = yield* one<MeasuredUse>(sql`SELECT coalesce(q.UsedBytes, 0) AS "recordedBytes",
-    (SELECT ${sumOfSizes} FROM files f JOIN file_versions v ON v.FileID = f.ID
+    (SELECT ${sumOfSizes(dialect)} FROM files f JOIN file_versions v ON v.FileID = f.ID
       WHERE f.ClientID = c.ID) AS "actualBytes"
     FROM clients c LEFT JOIN client_quotas q ON q.ClientID = c.ID WHERE c.ID = ${id}`);
   return found ?? null;
@@ -26,8 +27,8 @@ function* measure(clientId: string): Steps<MeasuredUse | null> {
 export const measureUse = procedure(
   'quotas.measureUse',
   'read',
-  function* (clientId: string) {
-    return yield* measure(clientId);
+  function* (clientId: string, dialect) {
+    return yield* measure(clientId, dialect);
   },
   { alone: true },
 );
@@ -50,8 +51,8 @@ export const adjustUse = procedure(
 export const repairUse = procedure(
   'quotas.repairUse',
   'write',
-  function* (clientId: string): Steps<MeasuredUse | null> {
-    const found = yield* measure(clientId);
+  function* (clientId: string, dialect): Steps<MeasuredUse | null> {
+    const found = yield* measure(clientId, dialect);
     if (found === null || found.recordedBytes === found.actualBytes) return found;
     // Only a client that an old server left without a quota has no row; without one it had no limit.
     yield* run(sql`INSERT INTO client_quotas (ClientID, QuotaBytes, UsedBytes, LastUpdated)
