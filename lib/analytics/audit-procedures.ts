@@ -3,6 +3,7 @@
 import type { Dialect } from '../sql/dialect.ts';
 import { all, procedure, run, type Steps } from '../sql/procedure.ts';
 import { raw, sql } from '../sql/template.ts';
+import { countedBytes, isSameTotal, sumOfWhole } from '../values/counted-bytes.ts';
 import { SIZE_BOUNDS } from '../values/size-bands.ts';
 
 /** A total that differs from what the rows say. */
@@ -30,7 +31,7 @@ interface Total {
   readonly bytes: number;
 }
 
-const bytes = sql`CASE WHEN FileSize > 0 THEN FileSize ELSE 0 END`;
+const BYTES = raw(sumOfWhole(countedBytes('FileSize')));
 
 /** The band of each size; written out as the migration's triggers have it, but independently of them. */
 const band = raw(
@@ -41,8 +42,8 @@ const band = raw(
 );
 
 const actualKinds = () => sql`SELECT coalesce(FileCategory, '') AS Category, coalesce(FileExtension, '') AS Extension,
-  CASE ${band} ELSE -1 END AS SizeBand, CASE WHEN Verified = 1 THEN 1 ELSE 0 END AS Verified,
-  count(*) AS Files, sum(${bytes}) AS Bytes FROM files GROUP BY 1, 2, 3, 4`;
+  CASE WHEN typeof(FileSize) <> 'integer' OR FileSize > 9007199254740991 THEN -1 ${band} ELSE -1 END AS SizeBand, CASE WHEN Verified = 1 THEN 1 ELSE 0 END AS Verified,
+  count(*) AS Files, ${BYTES} AS Bytes FROM files GROUP BY 1, 2, 3, 4`;
 
 function* differences(recorded: readonly Total[], actual: readonly Total[]): Generator<TotalsDifference> {
   const none = { files: 0, bytes: 0 };
@@ -50,7 +51,7 @@ function* differences(recorded: readonly Total[], actual: readonly Total[]): Gen
   for (const total of new Set([...recorded, ...actual].map(({ total: name }) => name))) {
     const was = before?.get(total) ?? none;
     const is = after?.get(total) ?? none;
-    if (was.files === is.files && was.bytes === is.bytes) continue;
+    if (was.files === is.files && isSameTotal(was.bytes, is.bytes)) continue;
     yield {
       total,
       recordedFiles: was.files,
@@ -66,7 +67,7 @@ function* repair(): Steps<void> {
   yield* run(sql`INSERT INTO file_totals (Category, Extension, SizeBand, Verified, Files, Bytes) ${actualKinds()}`);
   yield* run(sql`UPDATE client_quotas SET
     FileCount = (SELECT count(*) FROM files WHERE files.ClientID = client_quotas.ClientID),
-    FileBytes = (SELECT coalesce(sum(${bytes}), 0) FROM files WHERE files.ClientID = client_quotas.ClientID)`);
+    FileBytes = (SELECT ${BYTES} FROM files WHERE files.ClientID = client_quotas.ClientID)`);
 }
 
 function* audit(dialect: Dialect): Steps<TotalsAudit> {
@@ -76,7 +77,7 @@ function* audit(dialect: Dialect): Steps<TotalsAudit> {
   const recordedClients = yield* all<Total>(sql`SELECT 'client/' || ${dialect.hex('ClientID')} AS "total",
     FileCount AS "files", FileBytes AS "bytes" FROM client_quotas`);
   const clients = yield* all<Total>(sql`SELECT 'client/' || ${dialect.hex('q.ClientID')} AS "total",
-    count(f.ClientID) AS "files", coalesce(sum(CASE WHEN f.FileSize > 0 THEN f.FileSize ELSE 0 END), 0) AS "bytes"
+    count(f.ClientID) AS "files", ${raw(sumOfWhole(countedBytes('f.FileSize')))} AS "bytes"
     FROM client_quotas q LEFT JOIN files f ON f.ClientID = q.ClientID GROUP BY q.ClientID`);
   const found = [...differences([...recordedKinds, ...recordedClients], [...kinds, ...clients])];
   return { checked: kinds.length + clients.length, repaired: 0, differences: found };

@@ -3,7 +3,8 @@
 import { DatabaseError, NotFoundError } from '../errors.ts';
 import type { Dialect } from '../sql/dialect.ts';
 import { all, one, procedure, row, run, type Steps } from '../sql/procedure.ts';
-import { sql } from '../sql/template.ts';
+import { raw, sql } from '../sql/template.ts';
+import { countedBytes } from '../values/counted-bytes.ts';
 import { dayOf, now } from '../values/dates.ts';
 import { idBytes } from '../values/ids.ts';
 import { type FileRow, fileColumns, toFile } from './file-rows.ts';
@@ -49,7 +50,7 @@ export const deleteFile = procedure('files.delete', 'write', function* (id: stri
   const [, , , pathName] = yield* requireFile(id, dialect);
   const file = idBytes(id);
   const versions = yield* all<{ path: string; bytes: number }>(sql`SELECT PathName AS "path",
-    coalesce(FileSize, 0) AS "bytes" FROM file_versions WHERE FileID = ${file}`);
+    ${raw(countedBytes('FileSize'))} AS "bytes" FROM file_versions WHERE FileID = ${file}`);
   yield* run(sql`DELETE FROM file_versions WHERE FileID = ${file}`);
   yield* run(sql`DELETE FROM files WHERE ID = ${file}`);
   const paths = yield* unnamedPaths([...versions.map(({ path }) => path), pathName]);

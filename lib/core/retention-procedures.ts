@@ -6,11 +6,12 @@
 import { NotFoundError } from '../errors.ts';
 import type { Dialect } from '../sql/dialect.ts';
 import { one, procedure, row, rows, run, type Steps } from '../sql/procedure.ts';
-import { type Sql, sql } from '../sql/template.ts';
+import { raw, type Sql, sql } from '../sql/template.ts';
+import { countedBytes } from '../values/counted-bytes.ts';
 import { dateOut } from '../values/dates.ts';
 import { idBytes } from '../values/ids.ts';
 import type { Key } from '../values/pages.ts';
-import { unnamedPaths } from './freed-paths.ts';
+import { pathsFreedBy, unnamedPaths } from './freed-paths.ts';
 import { type Quota, type QuotaRow, selectQuotas, toQuota } from './quota-rows.ts';
 import { applyPolicy, type CheckedPolicy } from './retention-policy.ts';
 
@@ -81,7 +82,7 @@ const QUOTAS_AT_ONCE = 1_000;
 const planColumns = (dialect: Dialect) => sql`${dialect.hex('f.ID')} AS "fileId", ${dialect.hex('f.ClientID')}
   AS "clientId", f.FileName AS "fileName", coalesce(f.OriginalPath, '') AS "originalPath",
   f.CurrentVersion AS "currentVersion", v.VersionNumber AS "versionNumber", v.CreatedDate AS "createdDate",
-  v.IsActive AS "isActive", coalesce(v.FileSize, 0) AS "bytes", v.PathName AS "pathName", v.ID AS "versionId",
+  v.IsActive AS "isActive", ${raw(countedBytes('v.FileSize'))} AS "bytes", v.PathName AS "pathName", v.ID AS "versionId",
   v.ParentVersionID AS "parentId" FROM files f JOIN file_versions v ON v.FileID = f.ID`;
 
 const rowsOfFile = (fileId: string, dialect: Dialect) =>
@@ -214,15 +215,8 @@ export const findUnnamed = procedure('versions.findUnnamed', 'read', function* (
 export const findFreed = procedure(
   'versions.findFreed',
   'read',
-  function* (paths: readonly (readonly [path: string, removed: number])[]): Steps<string[]> {
-    const freed: string[] = [];
-    for (const [path, removed] of paths) {
-      const found = yield* one<{ namings: number }>(sql`SELECT count(*) AS "namings" FROM (SELECT 1 FROM file_versions
-        WHERE PathName = ${path} UNION ALL SELECT 1 FROM files WHERE HighestVersion = 0 AND PathName = ${path}
-        LIMIT ${removed + 1}) AS n`);
-      if ((found?.namings ?? 0) <= removed) freed.push(path);
-    }
-    return freed;
+  function* (removals: readonly (readonly [path: string, removed: number])[]): Steps<string[]> {
+    return yield* pathsFreedBy(removals);
   },
 );
 

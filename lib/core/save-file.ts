@@ -71,10 +71,13 @@ const toOutcome = (outcome: RowOutcome): SaveOutcome => {
   };
 };
 
-/** A file's row and the highest version number it ever had. */
-type StoredFile = readonly [...FileRow, highestVersion: number];
+/** A file's row, the highest version number it ever had, and the highest that a row has, which other programs may add. */
+type StoredFile = readonly [...FileRow, highestVersion: number, highestStored: number];
 
-const storedColumns = perDialect((dialect) => sql`${fileColumns(dialect)}, f.HighestVersion AS "highestVersion"`);
+const storedColumns = perDialect(
+  (dialect) => sql`${fileColumns(dialect)}, f.HighestVersion AS "highestVersion",
+  coalesce((SELECT max(v.VersionNumber) FROM file_versions v WHERE v.FileID = f.ID), 0) AS "highestStored"`,
+);
 
 const rowsOfFile = ({ clientId, fileName, originalPath }: FileToSave, dialect: Dialect) =>
   rows<StoredFile>(sql`SELECT ${storedColumns(dialect)} FROM files f WHERE f.ClientID = ${idBytes(clientId)}
@@ -95,6 +98,7 @@ function* findStored(file: FileToSave, ledger: SaveLedger, dialect: Dialect): St
 // Places in a StoredFile.
 const CURRENT_VERSION = 16;
 const HIGHEST_VERSION = 17;
+const HIGHEST_STORED = 18;
 
 const CHANGED = 2; // its place in a RowOutcome
 
@@ -138,14 +142,15 @@ function* insertFile(id: string, category: string, file: FileToSave): Steps<void
     ${file.compressionRatio}, 1, 1)`);
 }
 
-function* updateFile(id: string, version: number, category: string, file: FileToSave): Steps<void> {
+function* updateFile(id: string, version: number, current: number, category: string, file: FileToSave): Steps<void> {
   yield* run(sql`UPDATE files SET PathName = ${file.pathName}, Verified = ${file.verified},
     FileSize = ${file.fileSize}, ModificationDate = ${file.modificationDate}, CRC = ${file.crc},
     FileCategory = ${category}, MimeType = ${file.mimeType}, FileExtension = ${file.extension},
     FileHash = ${file.fileHash}, TransferDuration = ${file.transferDuration}, TransferSpeed = ${file.transferSpeed},
     CompressionRatio = ${file.compressionRatio}, CurrentVersion = ${version}, HighestVersion = ${version}
     WHERE ID = ${idBytes(id)}`);
-  yield* run(sql`UPDATE file_versions SET IsActive = 0 WHERE FileID = ${idBytes(id)} AND IsActive = 1`);
+  yield* run(sql`UPDATE file_versions SET IsActive = 0
+    WHERE FileID = ${idBytes(id)} AND VersionNumber = ${current}`);
 }
 
 /** A new version of a file: its number, that of the version it follows (0 for none), and when it came. */
@@ -185,9 +190,9 @@ function* storeVersion(
   quota: QuotaState,
 ): Steps<FileRow> {
   const id = stored?.[0] ?? file.id ?? newId();
-  const version = (stored?.[HIGHEST_VERSION] ?? 0) + 1;
+  const version = Math.max(stored?.[HIGHEST_VERSION] ?? 0, stored?.[HIGHEST_STORED] ?? 0) + 1;
   if (stored === undefined) yield* insertFile(id, category, file);
-  else yield* updateFile(id, version, category, file);
+  else yield* updateFile(id, version, stored[CURRENT_VERSION], category, file);
   const operationQuota = file.operationId === null ? null : quotaOut(quota);
   yield* insertVersion({ id, version, parent: stored?.[CURRENT_VERSION] ?? 0, category, seen, operationQuota }, file);
   return rowAfter(id, version, category, file);
