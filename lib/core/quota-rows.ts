@@ -52,7 +52,7 @@ export const toQuota = ([clientId, quotaBytes, usedBytes, reservedBytes, warning
 });
 
 /** The bytes of versions, of a table called `v`. */
-export const sumOfSizes = raw(sumOfWhole(countedBytes('v.FileSize')));
+const sumOfSizes = raw(sumOfWhole(countedBytes('v.FileSize')));
 
 /** The bytes of every version of a client, counted: what its record says, where there is one. */
 export const useOf = (client: Sql): Sql =>
