@@ -12,6 +12,7 @@ import { createMaintenance, type Maintenance } from './catalog/maintenance.ts';
 import { type CatalogModules, createModules, type ModuleContext } from './catalog/modules.ts';
 import { bringUpToDate, type OpenedFile, type OpenOptions, openFile } from './catalog/open.ts';
 import { backupHost, type RestoreFileOptions, restoreFile } from './catalog/restore-file.ts';
+import { finishLeftDeletions } from './core/client-deletion.ts';
 import type { QuotaWarning, Stored } from './core/save-file.ts';
 import type { Health } from './health/health.ts';
 import type { HealthOptions, HealthReport } from './health/report.ts';
@@ -86,6 +87,7 @@ export class DatabaseManager implements AsyncDisposable {
       storageDir: resolve(options.storageDir),
       defaultQuotaBytes: options.defaultQuotaBytes,
       dialect: engine.dialect,
+      inTransaction: false,
       stats: () => engine.stats(),
       callLog: () => engine.callLog(),
       onSaved: (stored) => this.#saved(stored),
@@ -114,7 +116,12 @@ export class DatabaseManager implements AsyncDisposable {
     const { engine, options, logger } = file;
     const log = logger.child({ module: 'search' });
     const onError = (error: unknown) => log.warn({ err: error }, 'files wait to be indexed for search');
-    if (!options.readOnly) void workOffBacklog(engine, onError);
+    if (!options.readOnly) {
+      void workOffBacklog(engine, onError);
+      void finishLeftDeletions(engine).catch((error: unknown) => {
+        if (engine.stats().state === 'open') logger.warn({ err: error }, 'a client is still being deleted');
+      });
+    }
     return new DatabaseManager(file);
   }
 
@@ -153,7 +160,7 @@ export class DatabaseManager implements AsyncDisposable {
     const { timeoutMs, signal } = checkObject(options, 'options', TRANSACTION_KEYS);
     const deadlineMs = optional(timeoutMs, (value) => checkTimeout(value)) ?? undefined;
     const saved: Stored[] = [];
-    const context = { ...this.#context, onSaved: (stored: Stored) => void saved.push(stored) };
+    const context = { ...this.#context, inTransaction: true, onSaved: (stored: Stored) => void saved.push(stored) };
     const use = { deadlineMs, signal: checkSignal(signal) };
     const result = await this.#engine.lend('write', async (tx) => callback(createModules(tx, context)), use);
     // Listeners hear of what is committed, never of what was rolled back.

@@ -5,6 +5,7 @@
 import { basename, extname, join } from 'node:path';
 import { repairTotals } from '../analytics/audit-procedures.ts';
 import { takeSnapshot } from '../backup/snapshot.ts';
+import { finishLeftDeletions } from '../core/client-deletion.ts';
 import { isBeyondMemory } from '../core/search-index-table.ts';
 import type { Integrity, IntegrityOptions, IntegrityReport } from '../maintenance/integrity.ts';
 import {
@@ -208,6 +209,7 @@ export function createMaintenance({ engine, options, logger }: OpenedFile, integ
       const checked = checkObject(given, 'options', REPAIR_KEYS);
       const signal = checkSignal(checked['signal']);
       const dryRun = !isAbsent(checked['dryRun']) && checkBoolean(checked['dryRun'], 'dryRun');
+      if (!dryRun) await finishLeftDeletions(engine, { signal });
       const expected = await count(signal);
       if (dryRun || isWhole(expected)) return expected;
       // Made of the files alone, so nothing of it can be lost; a copy with a damaged one would not verify.

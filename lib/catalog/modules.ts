@@ -37,6 +37,8 @@ export interface CatalogModules extends RawSql {
 export interface ModuleContext extends Surroundings {
   readonly defaultQuotaBytes: number | null;
   readonly dialect: Dialect;
+  /** Whether everything happens in one transaction, which no call can divide. */
+  readonly inTransaction: boolean;
   /** Hears of each save: of one on `db` once it is committed. */
   readonly onSaved: (stored: Stored) => void;
   /** Keeps that figures were counted anew, through the executor that counted them; never throws. */
@@ -87,7 +89,7 @@ export function createModules(executor: Executor, context: ModuleContext): Catal
   const keep = (outcome: AuditOutcome) => context.onAudited(executor, outcome);
   return {
     ...createRawSql(checked, context.dialect),
-    clients: createClients(ours, context.defaultQuotaBytes),
+    clients: createClients(ours, context.defaultQuotaBytes, context.inTransaction),
     files: { ...createFiles(ours, context.onSaved), ...createSearch(ours) },
     versions: createVersions(ours),
     categories: createCategories(ours),

@@ -5,11 +5,11 @@ import { checkDate, type DateInput } from '../values/dates.ts';
 import { checkId, type IdInput } from '../values/ids.ts';
 import { checkPage, cutPage, everyItem, type PageOptions } from '../values/pages.ts';
 import { UNLIMITED_BYTES } from '../values/quota-limit.ts';
+import { deleteClient } from './client-deletion.ts';
 import {
   type Client,
   type ClientKeys,
   countClients,
-  deleteClient,
   exportClientKeys,
   getClient,
   getClientByName,
@@ -51,7 +51,7 @@ const keyToStore = (value: unknown, field: string, max: number) =>
   value === undefined ? undefined : optional(value, (given) => checkBytes(given, field, max));
 
 /** The calls of `db.clients`; `defaultQuotaBytes` is what a new client may store, null for no limit. */
-export function createClients(executor: Executor, defaultQuotaBytes: number | null) {
+export function createClients(executor: Executor, defaultQuotaBytes: number | null, inTransaction: boolean) {
   const list = async (page: PageOptions = {}): Promise<ClientPage> => {
     const request = checkPage(page, LIST, 1);
     const found = await executor.run(listClients, request, { signal: page.signal });
@@ -122,12 +122,15 @@ export function createClients(executor: Executor, defaultQuotaBytes: number | nu
     },
 
     /**
-     * Removes a client with its files, versions, quota and activity, in one transaction.
-     * @returns how many files and bytes went, and the contents that nothing names any more
+     * Removes a client with its files, versions, quota and activity. Up to 5,000 files, and on `tx`, that is one
+     * transaction. With more, the client is marked (`deleting: true`), loses its keys and reservations at once and takes no
+     * saves; its files go in slices between the writes of others, and a deletion that a killed process left is finished by
+     * the next one that opens the catalogue. What was removed before a signal fires stays removed; call it again to go on.
+     * @returns how many files and bytes this call removed, and their contents that nothing names any more
      * @throws {NotFoundError} when the client does not exist
      */
     async delete(id: IdInput, options?: CallOptions): Promise<Deletion> {
-      return executor.run(deleteClient, checkId(id, 'id'), options);
+      return deleteClient(executor, checkId(id, 'id'), { whole: inTransaction, ...options });
     },
 
     /**

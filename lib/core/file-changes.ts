@@ -47,7 +47,7 @@ export const deleteFile = procedure('files.delete', 'write', function* (id: stri
   const pathName = (yield* requireFile(id, dialect))[FILE.pathName];
   const file = idBytes(id);
   const versions = yield* all<{ path: string; bytes: number }>(sql`SELECT PathName AS "path",
-    coalesce(FileSize, 0) AS "bytes" FROM file_versions WHERE FileID = ${file}`);
+    ${dialect.countedBytes('FileSize')} AS "bytes" FROM file_versions WHERE FileID = ${file}`);
   yield* run(sql`DELETE FROM file_versions WHERE FileID = ${file}`);
   yield* run(sql`DELETE FROM files WHERE ID = ${file}`);
   const paths = yield* unnamedPaths([...versions.map(({ path }) => path), pathName]);

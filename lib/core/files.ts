@@ -200,7 +200,7 @@ export function createFiles(executor: Executor, onSaved: (stored: Stored) => voi
       return executor.run(countFiles, null, options);
     },
 
-    /** The bytes of every file's current version together. */
+    /** The bytes of every file's current version together: exact up to 2^53-1, beyond that the nearest number. */
     async totalBytes(options?: CallOptions): Promise<number> {
       return executor.run(totalFileBytes, null, options);
     },

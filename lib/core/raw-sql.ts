@@ -83,12 +83,12 @@ function checkText(sql: unknown, dialect: Dialect): string {
 
 function checkValue(value: unknown, position: number): Stored {
   if (value === null || typeof value === 'string' || typeof value === 'bigint') return value;
-  if (typeof value === 'number' && !Number.isNaN(value)) return value;
+  if (typeof value === 'number' && Number.isFinite(value)) return value;
   if (typeof value === 'boolean') return value ? 1 : 0;
   if (isBytes(value)) return Uint8Array.from(value);
   const date = dateOf(value);
   if (date !== undefined && !Number.isNaN(date.getTime())) return date.toISOString();
-  const accepted = 'a text, number, bigint, boolean, valid Date, Uint8Array or null';
+  const accepted = 'a text, finite number, bigint, boolean, valid Date, Uint8Array or null';
   // The value itself is not shown: it may be a key.
   const received = date === undefined ? `a value of type ${typeof value}` : 'an invalid Date';
   throw new ValidationError({ field: `params[${position}]`, received, accepted });

@@ -11,7 +11,7 @@ import { placesOf, type Row, selected } from '../sql/tuple.ts';
 import { dateOut, now } from '../values/dates.ts';
 import { idBytes } from '../values/ids.ts';
 import type { Key } from '../values/pages.ts';
-import { unnamedPaths } from './freed-paths.ts';
+import { pathsFreedBy, unnamedPaths } from './freed-paths.ts';
 import { type Quota, type QuotaRow, selectQuotas, toQuota } from './quota-rows.ts';
 import { applyPolicy, type CheckedPolicy } from './retention-policy.ts';
 
@@ -85,7 +85,7 @@ const PLAN_COLUMNS = [
   { name: 'versionNumber', kind: 'plain', column: 'v.VersionNumber' },
   { name: 'createdDate', kind: 'date', column: 'v.CreatedDate' },
   { name: 'isActive', kind: 'flag', column: 'v.IsActive' },
-  { name: 'bytes', kind: 'plain', column: 'coalesce(v.FileSize, 0)' },
+  { name: 'bytes', kind: 'size', column: 'v.FileSize' },
   { name: 'pathName', kind: 'plain', column: 'v.PathName' },
   { name: 'versionId', kind: 'plain', column: 'v.ID' },
   { name: 'parentId', kind: 'plain', column: 'v.ParentVersionID' },
@@ -249,15 +249,8 @@ export const findUnnamed = procedure('versions.findUnnamed', 'read', function* (
 export const findFreed = procedure(
   'versions.findFreed',
   'read',
-  function* (paths: readonly (readonly [path: string, removed: number])[]): Steps<string[]> {
-    const freed: string[] = [];
-    for (const [path, removed] of paths) {
-      const found = yield* one<{ namings: number }>(sql`SELECT count(*) AS "namings" FROM (SELECT 1 FROM file_versions
-        WHERE PathName = ${path} UNION ALL SELECT 1 FROM files WHERE HighestVersion = 0 AND PathName = ${path}
-        LIMIT ${removed + 1}) AS n`);
-      if ((found?.namings ?? 0) <= removed) freed.push(path);
-    }
-    return freed;
+  function* (removals: readonly (readonly [path: string, removed: number])[]): Steps<string[]> {
+    return yield* pathsFreedBy(removals);
   },
 );
 

@@ -5,6 +5,7 @@
  */
 import type { CallOptions, Executor } from '../sql/engine.ts';
 import { checkObject, checkSignal, optional, refuse } from '../validation.ts';
+import { canonicalPath } from '../values/content-path.ts';
 import { now } from '../values/dates.ts';
 import { checkId, type IdInput } from '../values/ids.ts';
 import type { Key } from '../values/pages.ts';
@@ -131,7 +132,7 @@ const add = <Name>(sums: Map<Name, number>, name: Name, amount: number) =>
 async function plan(executor: Executor, policy: RetentionPolicy, work: Work): Promise<PrunePlan> {
   const kept: KeptVersion[] = [];
   const reasons = new Map<number, readonly string[]>(); // few combinations, many versions
-  const removals = new Map<string, number>();
+  const removals = new Map<string, [path: string, removed: number]>(); // by the one spelling of the path
   const bytesOf = new Map<string, number>();
   let versions = 0;
   const reasonsFor = (mask: number) => {
@@ -146,14 +147,16 @@ async function plan(executor: Executor, policy: RetentionPolicy, work: Work): Pr
       }
       versions += file.removed.length;
       for (const [bytes, path] of file.removed) {
-        add(removals, path, 1);
+        const removal = removals.get(canonicalPath(path)) ?? [path, 0];
+        removal[1] += 1;
+        removals.set(canonicalPath(path), removal);
         add(bytesOf, file.clientId, bytes);
       }
     }
   }
   const { signal } = work;
   const paths: string[] = [];
-  for (const some of chunks([...removals], PATHS_AT_ONCE))
+  for (const some of chunks([...removals.values()], PATHS_AT_ONCE))
     paths.push(...(await executor.run(findFreed, some, { signal })));
   const quotas = await Array.fromAsync(quotasOf(executor, work), (quota) => ({
     ...quota,

@@ -73,17 +73,20 @@ const toOutcome = (outcome: RowOutcome): SaveOutcome => {
   };
 };
 
-/** A file's row and the highest version number it ever had. */
+/** A file's row, and the highest version number that it ever had or that another program gave to a version of it. */
 interface StoredFile {
   readonly row: FileRow;
+  /** 0 where none was ever given here. */
   readonly highest: number;
+  readonly highestStored: number;
 }
 
 function* rowsOfFile({ clientId, fileName, originalPath }: FileToSave, dialect: Dialect): Steps<StoredFile[]> {
-  const found = yield* rows<[highest: number, ...FileRow]>(sql`SELECT f.HighestVersion, ${fileColumns(dialect)}
+  const found = yield* rows<[highest: number, highestStored: number, ...FileRow]>(sql`SELECT f.HighestVersion,
+    coalesce((SELECT max(v.VersionNumber) FROM file_versions v WHERE v.FileID = f.ID), 0), ${fileColumns(dialect)}
     FROM files f WHERE f.ClientID = ${idBytes(clientId)} AND f.FileName = ${fileName}
     AND coalesce(f.OriginalPath, '') = ${originalPath ?? ''}`);
-  return found.map(([highest, ...row]) => ({ highest, row }));
+  return found.map(([highest, highestStored, ...row]) => ({ highest, highestStored, row }));
 }
 
 const hasVersion = ({ highest }: StoredFile) => highest > 0;
@@ -136,7 +139,8 @@ function* storeVersion(
   quota: QuotaState,
 ): Steps<FileRow> {
   const id = stored?.row[FILE.id] ?? file.id ?? newId();
-  const version = (stored?.highest ?? 0) + 1;
+  const version = Math.max(stored?.highest ?? 0, stored?.highestStored ?? 0) + 1;
+  const current = stored?.row[FILE.version] ?? 0;
   const bytes = idBytes(id);
   const values = {
     ...file,
@@ -148,13 +152,14 @@ function* storeVersion(
     seen,
     active: 1,
     parent: sql`(SELECT ID FROM file_versions WHERE FileID = ${bytes}
-      AND VersionNumber = ${stored?.row[FILE.version] ?? 0})`,
+      AND VersionNumber = ${current})`,
     operationQuota: file.operationId === null ? null : quotaOut(quota),
   };
   if (stored === undefined) yield* run(insertFile(values));
   else {
     yield* run(updateFile(values));
-    yield* run(sql`UPDATE file_versions SET IsActive = 0 WHERE FileID = ${bytes} AND IsActive = 1`);
+    // By its number: to look for what is active would take longer with each version.
+    yield* run(sql`UPDATE file_versions SET IsActive = 0 WHERE FileID = ${bytes} AND VersionNumber = ${current}`);
   }
   yield* run(insertVersion(values));
   return fileRowOf({ ...file, id, category, version });

@@ -3,6 +3,7 @@
  * the transaction that saves the file, before the save looks at what is free.
  */
 
+import { assertNotDeleting } from '../core/client-deletion-procedures.ts';
 import { assertFits, type QuotaRow, roomOf, selectQuotas } from '../core/quota-rows.ts';
 import { saveFile } from '../core/save-file.ts';
 import { NotFoundError } from '../errors.ts';
@@ -44,6 +45,7 @@ export const reserveRoom = procedure(
     const client = idBytes(clientId);
     const quota = yield* row<QuotaRow>(sql`${selectQuotas(dialect, at)} WHERE c.ID = ${dialect.unplanned(client)}`);
     if (quota === undefined) throw new NotFoundError(`client ${clientId}`);
+    yield* assertNotDeleting(clientId);
     // Without a limit as well: a sum past 2^53-1 could not be told exactly.
     assertFits(roomOf(quota), bytes);
     yield* dropExpired(at, dialect);

@@ -7,9 +7,9 @@ import { raw, type Sql } from './template.ts';
 
 /**
  * How a value is stored: an `id` as bytes, selected as hex digits; a `date` as a text that may be none; a `flag` as 0, 1 or
- * NULL; anything `plain` as it goes out.
+ * NULL; a `size` as anything, selected as the bytes it counts for; anything `plain` as it goes out.
  */
-export type Kind = 'id' | 'date' | 'flag' | 'plain';
+export type Kind = 'id' | 'date' | 'flag' | 'size' | 'plain';
 
 /** A column of a tuple, called `name` where it goes out. */
 export interface Column<Name extends string = string> {
@@ -56,7 +56,8 @@ export function selected<Of extends Column>(
   return perDialect((dialect) => {
     const textOf = (column: Of) => {
       const text = expression(column);
-      return column.kind === 'id' ? dialect.hex(text).sql : text;
+      if (column.kind === 'id') return dialect.hex(text).sql;
+      return column.kind === 'size' ? dialect.countedBytes(text).sql : text;
     };
     return raw(columns.map((column) => `${textOf(column)} AS "${column.name}"`).join(', '));
   });
