@@ -464,9 +464,9 @@ t.test('a disk that is full leaves everything as it was', async (t) => {
 /** A manager whose disk has so many bytes left. */
 async function openFileWithRoom(t: Test, database: string, bytes: number) {
   const { Backups } = await import('../lib/backup/backups.ts');
-  const { openFile } = await import('../lib/catalog/open.ts');
-  const { backupHost } = await import('../lib/catalog/restore-file.ts');
-  const file = await openFile({ database });
+  const { openUnmigrated } = await import('../lib/catalog/open.ts');
+  const { backupHost } = await import('../lib/catalog/hosts.ts');
+  const file = await openUnmigrated({ database });
   t.teardown(() => file.close());
   return { backups: new Backups({ ...backupHost(file), free: async () => bytes }) };
 }

@@ -5,7 +5,7 @@ import { Writable } from 'node:stream';
 import Database from 'better-sqlite3';
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
-import { openFile } from '../lib/catalog/open.ts';
+import { openUnmigrated } from '../lib/catalog/open.ts';
 import { DatabaseManager, findDangerousOperations } from '../lib/index.ts';
 import { LATEST_VERSION, MIGRATIONS } from '../lib/migrations/migration-list.ts';
 import { Migrator } from '../lib/migrations/migrator.ts';
@@ -232,11 +232,11 @@ t.test('the copy made first holds what stands in the log, is private and whole',
 
 t.test('nothing is begun that the disk has no room for', async (t) => {
   const path = legacyIn(t);
-  const { engine, options } = await openFile({ database: path });
+  const { engine, settings } = await openUnmigrated({ database: path });
   t.teardown(() => engine.close());
   const logger = pino({ level: 'silent' });
   const openCopy = () => Promise.reject(new Error('not needed'));
-  const migrator = new Migrator({ engine, database: path, rules: options, logger, openCopy, free: async () => 4_096 });
+  const migrator = new Migrator({ engine, database: path, rules: settings, logger, openCopy, free: async () => 4_096 });
   const before = digestOf(path, columnsOf(path));
   await t.rejects(migrator.up(), { code: 'CATALOG_FULL', hint: /Free some disk space/ });
   t.strictSame(digestOf(path, columnsOf(path)), before);
@@ -259,7 +259,7 @@ t.test('only new violations of foreign keys fail a migration', async (t) => {
   const path = join(t.testdir(), 'defensive.db');
   const db = await filled(path);
   await db.close();
-  const { engine } = await openFile({ database: path });
+  const { engine } = await openUnmigrated({ database: path });
   t.teardown(() => engine.close());
   const breaking = new Database(path);
   breaking.pragma('foreign_keys = OFF');

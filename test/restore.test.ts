@@ -22,8 +22,8 @@ import Database from 'better-sqlite3';
 import t, { type Test } from 'tap';
 import { check } from '../lib/backup/checker.ts';
 import { type RestoreParts, restoreLive, restoreParts } from '../lib/backup/restore/restore.ts';
-import { openFile } from '../lib/catalog/open.ts';
-import { backupHost } from '../lib/catalog/restore-file.ts';
+import { backupHost } from '../lib/catalog/hosts.ts';
+import { openUnmigrated } from '../lib/catalog/open.ts';
 import { type CatalogOptions, type DatabaseError, DatabaseManager } from '../lib/index.ts';
 import { lastMaintenance } from '../lib/maintenance/history.ts';
 import { beginEpochs, FILES, look, turnEpoch, useCatalogue, WHOLE } from './fixtures/catalogue-users.ts';
@@ -153,7 +153,7 @@ t.test(
 t.test('a restore goes back whichever part fails, before or after it has done its work', async (t) => {
   const { folder, database, db, path } = await twoEpochs(t);
   await db.close();
-  const file = await openFile({ database, defaultQuotaBytes: null, poolSize: 3 });
+  const file = await openUnmigrated({ database, defaultQuotaBytes: null, poolSize: 3 });
   t.teardown(() => file.close());
   const host = backupHost(file);
   const backups = join(folder, 'backups');

@@ -72,6 +72,32 @@ export interface PrunePlan extends PruneResult {
   readonly quotas: Quota[];
 }
 
+/** The part of `db.versions` that prunes. */
+export interface VersionPruning {
+  /**
+   * Returns what `prune` would remove now, and why the rest stays; changes nothing.
+   * @throws {ValidationError} for an empty policy, an unknown rule or a bad value
+   * @throws {NotFoundError} when the client or file does not exist
+   */
+  planPrune(policy: RetentionPolicy, options?: PruneScope): Promise<PrunePlan>;
+
+  /**
+   * Removes the versions that the policy does not keep, each file in a transaction of its own. The active version of a
+   * file always stays, and the numbers of removed versions are never given again.
+   * @throws {ValidationError} for an empty policy, an unknown rule or a bad value
+   * @throws {NotFoundError} when the client or file does not exist
+   * @throws the signal's reason, between two files, or the error of a transaction; what was removed by then stays
+   *   removed, and `onProgress` has reported it
+   * @example
+   * ```ts
+   * const { versions, bytes, paths } = await db.versions.prune({ keepLast: 3, keepDaily: 7 }, { clientId });
+   * console.log(`${versions} versions removed, ${bytes} bytes`);
+   * for (const path of paths) console.log(`no version names ${path}: remove it`);
+   * ```
+   */
+  prune(policy: RetentionPolicy, options?: PruneOptions): Promise<PruneResult>;
+}
+
 const SCOPE_KEYS = ['clientId', 'fileId', 'signal'];
 const PLAN_KEYS = new Set(SCOPE_KEYS);
 const PRUNE_KEYS = new Set([...SCOPE_KEYS, 'onProgress']);
@@ -213,30 +239,17 @@ function checkProgress(value: unknown): PruneOptions['onProgress'] {
   );
 }
 
-/** The calls of `db.versions` that concern retention. */
-export function createRetention(executor: Executor) {
-  return {
-    /**
-     * What `prune` would remove now, and why the rest stays; changes nothing.
-     * @throws {ValidationError} for an empty policy, an unknown rule or a value not accepted
-     * @throws {NotFoundError} when the client or file does not exist
-     */
-    async planPrune(policy: RetentionPolicy, options: PruneScope = {}): Promise<PrunePlan> {
-      return plan(executor, policy, await begin(executor, policy, checkObject(options, 'options', PLAN_KEYS)));
-    },
+/**
+ * Builds the part of `db.versions` that prunes.
+ * @internal
+ */
+export const pruningOf = (executor: Executor): VersionPruning => ({
+  planPrune: async (policy, options = {}) =>
+    plan(executor, policy, await begin(executor, policy, checkObject(options, 'options', PLAN_KEYS))),
 
-    /**
-     * Removes the versions that the policy does not keep, each file in a transaction of its own. The active version
-     * of a file always stays, and the numbers of those that went are never given again.
-     * @throws {ValidationError} for an empty policy, an unknown rule or a value not accepted
-     * @throws {NotFoundError} when the client or file does not exist
-     * @throws the signal's reason, between two files, or what a transaction met; what was removed by then stays removed,
-     *   and `onProgress` has told of it
-     */
-    async prune(policy: RetentionPolicy, options: PruneOptions = {}): Promise<PruneResult> {
-      const given = checkObject(options, 'options', PRUNE_KEYS);
-      const onProgress = checkProgress(given['onProgress']);
-      return prune(executor, await begin(executor, policy, given), onProgress);
-    },
-  };
-}
+  async prune(policy, options = {}) {
+    const given = checkObject(options, 'options', PRUNE_KEYS);
+    const onProgress = checkProgress(given['onProgress']);
+    return prune(executor, await begin(executor, policy, given), onProgress);
+  },
+});
