@@ -82,7 +82,7 @@ export class DatabaseManager implements AsyncDisposable {
       log.warn({ err: error }, 'old activity was not removed');
     });
     this.#context = {
-      database: options.database,
+      file: engine.file,
       storageDir: resolve(options.storageDir),
       defaultQuotaBytes: options.defaultQuotaBytes,
       dialect: engine.dialect,
@@ -223,11 +223,11 @@ export class DatabaseManager implements AsyncDisposable {
 }
 
 /** Makes the metrics of a file when they are first asked for: prom-client takes longer to load than opening may take. */
-function metricsLoader({ engine, options: { database } }: OpenedFile, saves: () => SaveCounts): () => Promise<Metrics> {
+function metricsLoader({ engine }: OpenedFile, saves: () => SaveCounts): () => Promise<Metrics> {
   const openedAt = Date.now() / 1_000;
   return async () => {
     const { Metrics } = await import('./metrics/metrics.ts');
-    return new Metrics({ engine, database, libraryVersion: LIBRARY_VERSION, openedAt, saves });
+    return new Metrics({ engine, libraryVersion: LIBRARY_VERSION, openedAt, saves });
   };
 }
 

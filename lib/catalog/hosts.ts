@@ -18,10 +18,9 @@ export function createIntegrity({ engine, options, logger }: OpenedFile): Integr
 
 /** The health of an open catalogue. */
 export function createHealth({ engine, options, logger }: OpenedFile, integrity: Integrity): Health {
-  const { database, readOnly, thresholds, poolSize } = options;
+  const { readOnly, thresholds, poolSize } = options;
   return new Health({
     engine,
-    database,
     readOnly,
     poolSize,
     thresholds,

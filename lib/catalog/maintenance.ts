@@ -91,7 +91,6 @@ const NONE: RepairCounts = {
 
 const CHECK_KEYS = new Set(['full', 'onProgress', 'signal']);
 const REPAIR_KEYS = new Set(['dryRun', 'signal']);
-const LOAN = { deadlineMs: Number.POSITIVE_INFINITY, foreignKeys: false };
 
 /** Ends a dry run's transaction without storing it. */
 class DryRun extends Error {
@@ -153,6 +152,11 @@ export function createMaintenance({ engine, options, logger }: OpenedFile, integ
     legacy: false,
   };
 
+  const transaction = {
+    deadlineMs: Number.POSITIVE_INFINITY,
+    suspendForeignKeys: engine.supports.suspendedForeignKeys,
+  };
+
   const count = async (signal: AbortSignal | undefined): Promise<RepairCounts> => {
     const renewsIndex = !(await isReliable(engine, signal));
     return engine
@@ -161,7 +165,7 @@ export function createMaintenance({ engine, options, logger }: OpenedFile, integ
         async (tx): Promise<never> => {
           throw new DryRun(await mend(tx, { context, renewsIndex, signal }));
         },
-        { ...LOAN, signal },
+        { ...transaction, signal },
       )
       .catch((error: unknown) => {
         if (error instanceof DryRun) return error.counts;
@@ -219,7 +223,7 @@ export function createMaintenance({ engine, options, logger }: OpenedFile, integ
         if (!isWhole(counts)) await tx.run(reportRepair, { counts: { ...counts }, backup });
         return counts;
       };
-      const counts = await engine.lend('write', use, { ...LOAN, signal });
+      const counts = await engine.lend('write', use, { ...transaction, signal });
       if (counts.searchIndexes > 0) await fillIndex(signal);
       logger.child({ module: 'maintenance' }).info({ counts, backup }, 'repaired');
       return counts;

@@ -2,12 +2,10 @@
  * What is the case with a catalogue: everything health looks at, asked at once, each question apart, and none waited for
  * longer than the deadline. Nothing here throws, and nothing judges.
  */
-import { stat, statfs } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { isBeyondMemory } from '../core/search-index-table.ts';
 import type { DatabaseError } from '../errors.ts';
 import { type MaintenanceState, maintenanceState } from '../maintenance/history.ts';
-import type { CallOptions, Engine, EngineStats } from '../sql/engine.ts';
+import { type CallOptions, type Engine, type EngineStats, type FileFigures, fileOf } from '../sql/engine.ts';
 import {
   probeWriter,
   type SchemaFigures,
@@ -27,16 +25,6 @@ export type Known<Value> =
   | { readonly error: unknown }
   /** At the deadline: `waiting`, its turn had not come; `running`, it had begun. `given up`: the caller's signal fired. */
   | { readonly unanswered: 'waiting' | 'running' | 'given up' };
-
-/** The files of a database, as the file system knows them. */
-export interface FileFigures {
-  /** Device and inode; null when there is no file of that name. */
-  readonly identity: string | null;
-  readonly databaseBytes: number;
-  readonly walBytes: number;
-  /** Names of those that others than the owner may read or write, with their mode. */
-  readonly open: string[];
-}
 
 /** Where the schema stands. */
 interface SchemaStanding {
@@ -68,7 +56,6 @@ export interface Facts {
 /** What facts are gathered of. */
 export interface FactSource {
   readonly engine: Engine;
-  readonly database: string;
   readonly readOnly: boolean;
   /** Asks where the schema stands. */
   readonly standing: (options: CallOptions) => Promise<SchemaStanding>;
@@ -136,38 +123,6 @@ export async function askWithin<Value>(
   return known;
 }
 
-const isMissing = (error: unknown) => error instanceof Error && 'code' in error && error.code === 'ENOENT';
-
-const statOrNull = (path: string) =>
-  stat(path).catch((error: unknown) => {
-    if (isMissing(error)) return null;
-    throw error;
-  });
-
-const OTHERS = 0o077; // what is wider than 0600
-
-/** Looks at the files of a database; stat opens none of them, so it leaves the locks alone. @throws of the file system */
-export async function filesOf(database: string): Promise<FileFigures> {
-  const paths = ['', '-wal', '-shm'].map((suffix) => `${database}${suffix}`);
-  const found = await Promise.all(paths.map(statOrNull));
-  const [main, wal] = found;
-  const open = found.flatMap((stats, place) => {
-    const isOpen = stats != null && process.platform !== 'win32' && (stats.mode & OTHERS) !== 0;
-    return isOpen ? [`${paths[place]} (${(stats.mode & 0o777).toString(8)})`] : [];
-  });
-  return {
-    identity: main ? `${main.dev}:${main.ino}` : null,
-    databaseBytes: main?.size ?? 0,
-    walBytes: wal?.size ?? 0,
-    open,
-  };
-}
-
-async function freeBytesOf(database: string): Promise<number> {
-  const { bavail, bsize } = await statfs(dirname(database));
-  return bavail * bsize;
-}
-
 /** The state of the search index. Some damage of it fails a call as a whole, so it is asked again without a look inside. */
 async function askIndex(engine: Engine, most: number, options: CallOptions): Promise<SearchFigures | null> {
   try {
@@ -180,7 +135,7 @@ async function askIndex(engine: Engine, most: number, options: CallOptions): Pro
 
 /** Everything at once; answers at the deadline, or when the signal fires, with what is known by then. */
 export async function gatherFacts(
-  { engine, database, readOnly, standing: askStanding }: FactSource,
+  { engine, readOnly, standing: askStanding }: FactSource,
   { deadlineMs, searchBacklog }: { readonly deadlineMs: number; readonly searchBacklog: number },
   signal?: AbortSignal,
 ): Promise<Facts> {
@@ -196,8 +151,8 @@ export async function gatherFacts(
     asking.ask((options) => engine.run(transfersSince, dayAt(at - DAY_MS), options)),
     asking.ask((options) => engine.run(sizesBefore, dayAt(at), options)),
     asking.ask((options) => askIndex(engine, searchBacklog + 1, options)),
-    asking.ask(() => filesOf(database)),
-    asking.ask(() => freeBytesOf(database)),
+    asking.ask(() => fileOf(engine).figures()),
+    asking.ask(() => fileOf(engine).freeBytes()),
   ]);
   asking.stop();
   return { at, stats, schema, writer, history, standing, quotas, transfers, sizes, search, files, freeBytes };

@@ -7,11 +7,11 @@ import type { Logger } from 'pino';
 import { DatabaseError } from '../errors.ts';
 import type { Integrity } from '../maintenance/integrity.ts';
 import type { Thresholds } from '../options/thresholds.ts';
-import type { EngineStats } from '../sql/engine.ts';
+import type { EngineStats, FileFigures } from '../sql/engine.ts';
 import { checkBoolean, checkObject, checkSignal, optional } from '../validation.ts';
 import type { Case, Memory } from './case.ts';
 import { CHECKS } from './checks.ts';
-import { type FactSource, type Facts, type FileFigures, filesOf, gatherFacts } from './facts.ts';
+import { type FactSource, type Facts, gatherFacts } from './facts.ts';
 import {
   HEALTH_CHECKS,
   type HealthCheckName,
@@ -129,7 +129,7 @@ export class Health {
     const remember = ({ identity }: FileFigures) => {
       this.#opened = identity;
     };
-    filesOf(host.database).then(remember, () => undefined);
+    host.engine.file?.figures().then(remember, () => undefined);
   }
 
   /** Never throws: an option that is not accepted is an issue as well. */
