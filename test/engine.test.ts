@@ -88,19 +88,6 @@ t.test('every connection has every setting this product relies on', async (t) =>
   }
 });
 
-t.test('foreign keys are suspended for one loan alone, even when it fails', async (t) => {
-  const engine = await withTables(t);
-  const on = async () => (await engine.run(q.writerSettings, null))['foreign_keys'];
-  const off = (tx: Parameters<Parameters<typeof engine.lend>[1]>[0]) => tx.run(q.writerSettings, null);
-  t.match(await engine.lend('write', off, { foreignKeys: false }), { foreign_keys: 0 });
-  t.equal(await on(), 1);
-  const failing = async () => {
-    throw new RangeError('the callback failed');
-  };
-  await t.rejects(engine.lend('write', failing, { foreignKeys: false }), RangeError);
-  t.equal(await on(), 1);
-});
-
 t.test('a read that writes is refused, and changes nothing', async (t) => {
   for (const poolSize of [1, 2]) {
     const engine = await withTables(t, { poolSize });
@@ -278,13 +265,6 @@ t.test('a reader that cannot be opened fails the reads, and only them', async (t
   t.match(engine.stats().readers, { open: 0, busy: 0, idle: 0, created: 0, lost: 0 });
   const brief = await Promise.all(Array.from({ length: 20 }, () => engine.run(q.readerThread, null)));
   t.equal(new Set(brief).size, 1, 'brief ones side by side wait for the writer, which needs no reader');
-});
-
-t.test('the procedure that ends transactions may fail; the calls do not, and the figures tell', async (t) => {
-  const engine = await withTables(t, { beforeCommit: q.failingTally.name });
-  t.equal(await engine.run(p.appendNote, 'stored'), 1);
-  t.same(engine.stats().upkeep, { failures: 1, lastError: 'no tally today' }, 'it rests after it failed once');
-  t.same(await texts(engine), ['stored']);
 });
 
 t.test('the writer answers the first reads that are brief, unless it is busy', async (t) => {

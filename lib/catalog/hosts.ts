@@ -21,9 +21,9 @@ import { type Catalog, migrateCopy } from './open.ts';
 /** For the modules; `onSaved` is told of each save. */
 export function moduleContext(catalog: Catalog, onSaved: (stored: Stored) => void): ModuleContext {
   const { engine, settings } = catalog;
-  const { database, storageDir, defaultQuotaBytes, readOnly } = settings;
+  const { storageDir, defaultQuotaBytes, readOnly } = settings;
   return {
-    database,
+    file: engine.file,
     storageDir,
     defaultQuotaBytes,
     dialect: engine.dialect,
@@ -45,10 +45,9 @@ export function integrityHost(catalog: Catalog): IntegrityHost {
 /** For health. */
 export function healthHost(catalog: Catalog, integrity: Integrity): HealthHost {
   const { engine, settings } = catalog;
-  const { database, readOnly, thresholds, poolSize } = settings;
+  const { readOnly, thresholds, poolSize } = settings;
   return {
     engine,
-    database,
     readOnly,
     poolSize,
     thresholds,
@@ -64,8 +63,8 @@ export function healthHost(catalog: Catalog, integrity: Integrity): HealthHost {
 }
 
 /** For metrics; `saves` counts what was saved through this catalogue. */
-export function metricsHost({ engine, settings }: Catalog, openedAt: number, saves: () => SaveCounts): MetricsHost {
-  return { engine, database: settings.database, libraryVersion: LIBRARY_VERSION, openedAt, saves };
+export function metricsHost({ engine }: Catalog, openedAt: number, saves: () => SaveCounts): MetricsHost {
+  return { engine, libraryVersion: LIBRARY_VERSION, openedAt, saves };
 }
 
 /** For backups. */

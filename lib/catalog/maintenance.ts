@@ -126,7 +126,12 @@ const NONE: RepairCounts = {
 
 const CHECK_KEYS = new Set(['full', 'onProgress', 'signal']);
 const REPAIR_KEYS = new Set(['dryRun', 'signal']);
-const LOAN = { deadlineMs: Number.POSITIVE_INFINITY, foreignKeys: false };
+
+/** How a repair's transaction is run: without a deadline, and rows move before what they name. */
+const transactionOf = ({ supports }: Engine) => ({
+  deadlineMs: Number.POSITIVE_INFINITY,
+  suspendForeignKeys: supports.suspendedForeignKeys,
+});
 
 /** Ends a dry run's transaction without storing it. */
 class DryRun extends Error {
@@ -186,7 +191,7 @@ async function countRepairs({ engine, context }: MaintenanceHost, signal: AbortS
   const use = async (tx: Executor): Promise<never> => {
     throw new DryRun(await mend(tx, { context, renewsIndex, signal }));
   };
-  return engine.lend('write', use, { ...LOAN, signal }).catch((error: unknown) => {
+  return engine.lend('write', use, { ...transactionOf(engine), signal }).catch((error: unknown) => {
     if (error instanceof DryRun) return error.counts;
     throw error;
   });
@@ -234,7 +239,7 @@ export function maintenanceOf(host: MaintenanceHost): Maintenance {
         if (!isWhole(counts)) await tx.run(reportRepair, { counts: { ...counts }, backup });
         return counts;
       };
-      const counts = await engine.lend('write', use, { ...LOAN, signal });
+      const counts = await engine.lend('write', use, { ...transactionOf(engine), signal });
       if (counts.searchIndexes > 0) await fillIndex(engine, signal);
       logger.info({ counts, backup }, 'repaired');
       return counts;

@@ -6,9 +6,8 @@ import { isBeyondMemory } from '../core/search-index-table.ts';
 import type { DatabaseError } from '../errors.ts';
 import { maintenanceState } from '../maintenance/history.ts';
 import type { Thresholds } from '../options/thresholds.ts';
-import type { CallOptions, Engine, EngineStats } from '../sql/engine.ts';
+import { type CallOptions, type Engine, type EngineStats, fileOf } from '../sql/engine.ts';
 import { type Answer, Deadline } from './deadline.ts';
-import { filesOf, freeBytesOf } from './file-figures.ts';
 import {
   probeWriter,
   type SearchFigures,
@@ -32,7 +31,6 @@ interface SchemaStanding {
 /** The catalogue that is asked. */
 export interface Source {
   readonly engine: Engine;
-  readonly database: string;
   readonly readOnly: boolean;
   readonly thresholds: Thresholds;
   /** Asks how far the schema is from this release. */
@@ -75,8 +73,8 @@ export const QUESTIONS = {
   transfers: ({ engine, at, call }) => engine.run(transfersSince, transfersFrom(at), call),
   sizes: ({ engine, at, call }) => engine.run(sizesBefore, dayAt(at), call),
   search: searchIndex,
-  files: ({ database }) => filesOf(database),
-  freeBytes: ({ database }) => freeBytesOf(database),
+  files: async ({ engine }) => fileOf(engine).figures(),
+  freeBytes: async ({ engine }) => fileOf(engine).freeBytes(),
 } as const satisfies Readonly<Record<string, (inquiry: Inquiry) => Promise<unknown>>>;
 
 export type QuestionName = keyof typeof QUESTIONS;

@@ -154,7 +154,8 @@ export class SchemaChange {
     const deadline = Date.now() + LOCK_WAIT_MS;
     for (;;) {
       try {
-        const use = { deadlineMs: Number.POSITIVE_INFINITY, foreignKeys: false, signal: options.signal };
+        const suspendForeignKeys = engine.supports.suspendedForeignKeys;
+        const use = { deadlineMs: Number.POSITIVE_INFINITY, suspendForeignKeys, signal: options.signal };
         return await engine.lend('write', (connection) => this.#locked(connection, direction, to, options), use);
       } catch (error) {
         // Another starter migrates: its lock ends with it, whichever way it ends.

@@ -42,7 +42,7 @@ function answer(open: Connection, request: Exclude<Request, { kind: 'close' }>):
       return runGroup(open, request.calls, upkeep);
     case 'begin':
       return one(() => {
-        loan = new Loan(open, request.intent, request.foreignKeys, upkeep);
+        loan = new Loan(open, request.intent, request.suspendForeignKeys, upkeep);
       });
     case 'call':
       return one(() => requireLoan().run(request.call));

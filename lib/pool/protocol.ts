@@ -19,7 +19,7 @@ export type Request =
   /** Writes that share one commit. */
   | { readonly kind: 'group'; readonly calls: readonly Call[] }
   /** A loan: begin, then calls one by one, then end. */
-  | { readonly kind: 'begin'; readonly intent: Intent; readonly foreignKeys: boolean }
+  | { readonly kind: 'begin'; readonly intent: Intent; readonly suspendForeignKeys: boolean }
   | { readonly kind: 'call'; readonly call: Call }
   | { readonly kind: 'end'; readonly commit: boolean }
   | { readonly kind: 'close' };

@@ -7,11 +7,13 @@ import { CallLog, type CallLogFigures } from '../sql/call-log.ts';
 import {
   type CallOptions,
   closedError,
+  type DatabaseFile,
   type Engine,
   type EngineStats,
+  type EngineSupports,
   type Executor,
   type LendOptions,
-  type LendWriter,
+  type WriterTransaction,
 } from '../sql/engine.ts';
 import type { Intent, Procedure } from '../sql/procedure.ts';
 import { isTraced, traceCall } from '../sql/tracing.ts';
@@ -20,6 +22,7 @@ import { Dispatcher } from './dispatcher.ts';
 import { Lending } from './lending.ts';
 import type { ConnectionSettings } from './protocol.ts';
 import { sqliteDialect } from './sqlite-dialect.ts';
+import { SqliteFile } from './sqlite-file.ts';
 
 /** Everything the engine needs to know; `DatabaseManager` fills it from the options. */
 export interface SqliteEngineOptions extends ConnectionSettings {
@@ -50,6 +53,8 @@ async function openFirst(pool: ConnectionPool): Promise<void> {
 /** The SQLite engine. */
 export class SqliteEngine implements Engine {
   readonly dialect = sqliteDialect;
+  readonly supports: EngineSupports = { rowids: true, suspendedForeignKeys: true, beforeCommit: true };
+  readonly file: DatabaseFile;
   readonly #options: SqliteEngineOptions;
   readonly #readers: ConnectionPool;
   readonly #writers: ConnectionPool;
@@ -63,6 +68,7 @@ export class SqliteEngine implements Engine {
   private constructor(options: SqliteEngineOptions) {
     const { poolSize, acquireTimeoutMs, queueLimit, readOnly } = options;
     this.#options = options;
+    this.file = new SqliteFile(options.database, (use, call) => this.#holdWriter(use, call));
     const poolOf = (size: number, settings: ConnectionSettings) =>
       new ConnectionPool(settings, { size, acquireTimeoutMs, queueLimit });
     const bounds = { limit: queueLimit, timeoutMs: acquireTimeoutMs };
@@ -122,8 +128,11 @@ export class SqliteEngine implements Engine {
     return this.#lending.lend(intent, use, options);
   }
 
-  async suspendWrites<Result>(use: (lend: LendWriter) => Promise<Result>, options: CallOptions = {}): Promise<Result> {
-    this.#assertUsable('write', 'holding back the writer');
+  async #holdWriter<Result>(
+    use: (transaction: WriterTransaction) => Promise<Result>,
+    options: CallOptions = {},
+  ): Promise<Result> {
+    this.#assertUsable('write', 'holding the writer');
     return this.#lending.holdBack('write', use, options);
   }
 
