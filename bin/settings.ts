@@ -8,6 +8,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { pino } from 'pino';
 import { type CatalogOptions, DatabaseError, DatabaseManager, OPTIONS, type OptionRow } from '../lib/index.ts';
 import type { Access, Call } from './command.ts';
+import { write } from './output.ts';
 import { systemCode } from './system-error.ts';
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
@@ -64,7 +65,7 @@ export function surroundings(
 ): Pick<Call, 'json' | 'database' | 'logger' | 'withCatalog' | 'withMigrations' | 'restoreCatalog'> {
   const options = libraryOptions(settings);
   const database = databaseOf(options);
-  const logger = pino({ level: settings.logLevel }, pino.destination({ fd: 2, sync: true }));
+  const logger = pino({ level: settings.logLevel }, { write: (line) => write(process.stderr, line) });
   const withCatalog: Call['withCatalog'] = async (use, access = 'read') => {
     // A command that looks at a catalogue, of a server that is older perhaps, must not change its schema by the way.
     const migrate = access === 'create' ? 'auto' : 'off';
