@@ -134,7 +134,8 @@ export async function openFile(call: OpenOptions): Promise<OpenedFile> {
   const { path, created } = await prepareDatabaseFile(resolveOptions(given).database, wanted);
   const { options, logger } = resolveFile(given, path);
   // A thread takes long to start, and what is tidied is nothing that it looks at.
-  const tidied = options.readOnly ? undefined : tidy(options, logger.child({ module: 'backups' }));
+  const leaves = options.readOnly || options.migrate === 'off';
+  const tidied = leaves ? undefined : tidy(options, logger.child({ module: 'backups' }));
   const opened = openRemembered(path, options).finally(() => tidied);
   const { engine, forget } = await opened.catch(async (error: unknown) => {
     throw await placed(error, path);

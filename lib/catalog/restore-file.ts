@@ -2,8 +2,7 @@
  * Restoring a catalogue that nobody has open here: into the live file where there is one that works, else in the place of
  * the one that is damaged or gone.
  */
-import { open, realpath } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { open } from 'node:fs/promises';
 import { type BackupHost, checkRestoreOptions, RESTORE_KEYS } from '../backup/backups.ts';
 import { checkSource, isOpenHere } from '../backup/paths.ts';
 import { replaceDatabase } from '../backup/restore/replace.ts';
@@ -12,6 +11,7 @@ import { ConflictError, DatabaseError } from '../errors.ts';
 import { recordMaintenance } from '../maintenance/history.ts';
 import { OPTIONS } from '../options/table.ts';
 import type { CatalogOptions } from '../options/types.ts';
+import { realDatabase } from '../pool/database-file.ts';
 import { checkObject, refuse } from '../validation.ts';
 import { now } from '../values/dates.ts';
 import { copyMigrator, type OpenedFile, openFile, resolveFile } from './open.ts';
@@ -115,18 +115,15 @@ async function inPlaceOf(
   return { path: from, manifest, databaseId, schemaVersion, counts, safetyCopy: null, damaged, durationMs };
 }
 
-/** The real path of a database, so that a link to it stays a link; as it is where there is none. */
-const realDatabase = (path: string): Promise<string> => realpath(path).catch(() => path);
-
 /** Restores a catalogue, whatever state it is in. @throws as `DatabaseManager.restore` says */
 export async function restoreFile(given: RestoreFileOptions): Promise<RestoreResult> {
   checkObject(given, 'options', KEYS);
   const { from, allowMissingManifest, onProgress, signal, ...rest } = given;
   const how = checkRestoreOptions({ allowMissingManifest, onProgress, signal });
   const options: CatalogOptions = rest;
-  const { options: resolved } = resolveFile(options);
-  const database = await realDatabase(resolved.database);
-  const backupDir = resolved.backupDir ?? join(dirname(resolved.database), 'backups');
+  // A link to the database stays a link.
+  const database = await realDatabase(resolveFile(options).options.database);
+  const { backupDir } = resolveFile(options, database).options;
   const source = await checkSource(from, 'from', backupDir);
   if (source === database) refuse('from', from, 'another file than the catalogue that is to be restored');
   const restored = await intoLiveFile(database, options, source, how);

@@ -6,6 +6,7 @@ import { Worker } from 'node:worker_threads';
 import { DatabaseError, reviveError, ValidationError, type WireError } from '../errors.ts';
 import { scriptUrl } from '../runtime/scripts.ts';
 import type { StatementFigures } from '../sql/engine.ts';
+import { type ConnectionWorker, startProcess } from './connection-process.ts';
 import {
   type ConnectionSettings,
   FOUND,
@@ -38,7 +39,7 @@ export interface ThreadEvents {
 
 /** One connection on one thread. */
 export class ThreadHandle {
-  readonly #worker: Worker;
+  readonly #worker: ConnectionWorker;
   readonly #phase: Int32Array;
   readonly #counts: Float64Array;
   readonly #exited: Promise<void>;
@@ -54,8 +55,10 @@ export class ThreadHandle {
     const counts = new SharedArrayBuffer(STATEMENT_COUNTS * Float64Array.BYTES_PER_ELEMENT);
     this.#counts = new Float64Array(counts);
     const workerData: ThreadData = { settings, phase, counts };
-    this.#worker = new Worker(THREAD_URL, { workerData, name: 'catalog-connection', ...FLAGS });
-    this.#worker.on('error', (error) => {
+    this.#worker = settings.immutable
+      ? startProcess(workerData)
+      : new Worker(THREAD_URL, { workerData, name: 'catalog-connection', ...FLAGS });
+    this.#worker.on('error', (error: unknown) => {
       this.#crash = error;
     });
     this.#exited = new Promise((resolve) => {
