@@ -97,7 +97,8 @@ export async function openFile(options: ResolvedOptions): Promise<Catalog> {
   const { path, created } = await prepareDatabaseFile(options.database, options);
   const settings = settingsOf(options, path);
   // Runs while the thread starts, which takes longer; the thread looks at none of these files.
-  const tidied = settings.readOnly ? undefined : tidy(settings);
+  const onlyLooks = settings.readOnly || settings.migrate === 'off';
+  const tidied = onlyLooks ? undefined : tidy(settings);
   const { engine, forget } = await openRemembered(settings)
     .finally(() => tidied)
     .catch(async (error: unknown) => {

@@ -44,6 +44,11 @@ export interface ConnectionSettings {
   readonly durability: 'full' | 'normal';
   readonly busyTimeoutMs: number;
   readonly allowRollbackJournal: boolean;
+  /**
+   * Read the file as one that nobody writes, while it is one: SQLite makes no file beside it then. The connection lives in
+   * a process of its own, and `readOnly` is set. Default false.
+   */
+  readonly immutable?: boolean | undefined;
   /** Modules whose exported procedures the thread can run, as URLs. */
   readonly procedureModules: readonly string[];
   /** Flags of Node.js the thread is started with; none if left out. */

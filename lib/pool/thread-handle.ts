@@ -2,10 +2,10 @@
  * The owner's side of a connection's thread: one request at a time, and a plain answer to what a thread held when it
  * died. An idle thread does not keep the process alive; one that works does.
  */
-import type { Worker } from 'node:worker_threads';
 import { DatabaseError, reviveError, ValidationError, type WireError } from '../errors.ts';
 import { startThread } from '../runtime/thread.ts';
 import type { StatementFigures } from '../sql/engine.ts';
+import { type ConnectionWorker, startProcess } from './connection-process.ts';
 import {
   type ConnectionSettings,
   FOUND,
@@ -33,7 +33,7 @@ export interface ThreadEvents {
 
 /** One connection on one thread. */
 export class ThreadHandle {
-  readonly #worker: Worker;
+  readonly #worker: ConnectionWorker;
   readonly #phase: Int32Array;
   readonly #counts: Float64Array;
   readonly #exited: Promise<void>;
@@ -50,8 +50,10 @@ export class ThreadHandle {
     this.#counts = new Float64Array(counts);
     const data: ThreadData = { settings, phase, counts };
     const { threadArgv } = settings;
-    this.#worker = startThread('pool/connection-thread', { name: 'catalog-connection', data, threadArgv });
-    this.#worker.on('error', (error) => {
+    this.#worker = settings.immutable
+      ? startProcess(data)
+      : startThread('pool/connection-thread', { name: 'catalog-connection', data, threadArgv });
+    this.#worker.on('error', (error: unknown) => {
       this.#crash = error;
     });
     this.#exited = new Promise((resolve) => {
