@@ -826,6 +826,12 @@ t.test('every key is there in every state, and only what the contract names fail
       ),
     ),
     search: known(fc.option(fc.record({ waiting: count, problem: fc.constantFrom(null, 'words') }))),
+    remarks: known(
+      fc.constantFrom(
+        [],
+        [{ code: 'HEALTH_SECOND_NAME' as const, severity: 'warn' as const, message: 'x', hint: 'x' }],
+      ),
+    ),
     files: known(
       fc.record({
         identity: fc.constantFrom(null, '1:1', '1:2'),

@@ -1,10 +1,12 @@
 /** What health, audits and the checks of the whole file are told of an open catalogue, by parts of it they may not import. */
 import { recordSizes } from '../analytics/storage-procedures.ts';
 import { Health } from '../health/health.ts';
+import type { HealthIssue } from '../health/report.ts';
 import { auditRecord, recordMaintenance } from '../maintenance/history.ts';
 import { Integrity } from '../maintenance/integrity.ts';
 import { standingOf } from '../migrations/journal.ts';
 import { schemaState } from '../migrations/schema-state.ts';
+import { secondName } from '../pool/file-place.ts';
 import { now } from '../values/dates.ts';
 import type { ModuleContext } from './modules.ts';
 import type { OpenedFile } from './open.ts';
@@ -14,6 +16,14 @@ export function createIntegrity({ engine, options, logger }: OpenedFile): Integr
   const { database, readOnly, thresholds } = options;
   const log = logger.child({ module: 'health' });
   return new Integrity({ engine, database, readOnly, logger: log, deadlineMs: thresholds.checkMs });
+}
+
+/** What health cannot know by itself. */
+async function remarksOf(database: string): Promise<HealthIssue[]> {
+  const second = await secondName(database);
+  if (second === undefined) return [];
+  const message = `${second.message}: changes of one are lost to the other`;
+  return [{ code: 'HEALTH_SECOND_NAME', severity: 'warn', message, hint: second.hint }];
 }
 
 /** The health of an open catalogue. */
@@ -27,6 +37,7 @@ export function createHealth({ engine, options, logger }: OpenedFile, integrity:
     thresholds,
     integrity,
     logger: logger.child({ module: 'health' }),
+    remarks: () => remarksOf(database),
     standing: async (call) => standingOf(await engine.run(schemaState, null, call)),
     recordSizes: async (sizes) => {
       const measuredAt = now();

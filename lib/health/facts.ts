@@ -20,6 +20,7 @@ import {
   transfersSince,
   warnedClients,
 } from './health-procedures.ts';
+import type { HealthIssue } from './report.ts';
 
 /** What one question brought: an answer, why there is none, or that the deadline came first. */
 export type Known<Value> =
@@ -62,6 +63,8 @@ export interface Facts {
   readonly sizes: Known<SizeFigures | null>;
   readonly search: Known<SearchFigures | null>;
   readonly files: Known<FileFigures>;
+  /** What parts that health does not know have to say of the file. */
+  readonly remarks: Known<readonly HealthIssue[]>;
   readonly freeBytes: Known<number>;
 }
 
@@ -72,6 +75,8 @@ export interface FactSource {
   readonly readOnly: boolean;
   /** Asks where the schema stands. */
   readonly standing: (options: CallOptions) => Promise<SchemaStanding>;
+  /** Looks at what health does not know: the names of the file, foreign triggers. */
+  readonly remarks: (options: CallOptions) => Promise<readonly HealthIssue[]>;
 }
 
 const DAY_MS = 86_400_000;
@@ -180,25 +185,27 @@ async function askIndex(engine: Engine, most: number, options: CallOptions): Pro
 
 /** Everything at once; answers at the deadline, or when the signal fires, with what is known by then. */
 export async function gatherFacts(
-  { engine, database, readOnly, standing: askStanding }: FactSource,
+  { engine, database, readOnly, standing: askStanding, remarks: askRemarks }: FactSource,
   { deadlineMs, searchBacklog }: { readonly deadlineMs: number; readonly searchBacklog: number },
   signal?: AbortSignal,
 ): Promise<Facts> {
   const at = Date.now();
   const stats = engine.stats();
   const asking = new Asking(deadlineMs, signal);
-  const [schema, writer, history, standing, quotas, transfers, sizes, search, files, freeBytes] = await Promise.all([
-    asking.ask((options) => engine.run(schemaFigures, null, options)),
-    asking.ask(async (options) => (readOnly ? null : engine.run(probeWriter, null, options))),
-    asking.ask((options) => engine.run(maintenanceState, null, options)),
-    asking.ask(askStanding),
-    asking.ask((options) => engine.run(warnedClients, null, options)),
-    asking.ask((options) => engine.run(transfersSince, dayAt(at - DAY_MS), options)),
-    asking.ask((options) => engine.run(sizesBefore, dayAt(at), options)),
-    asking.ask((options) => askIndex(engine, searchBacklog + 1, options)),
-    asking.ask(() => filesOf(database)),
-    asking.ask(() => freeBytesOf(database)),
-  ]);
+  const [schema, writer, history, standing, quotas, transfers, sizes, search, files, remarks, freeBytes] =
+    await Promise.all([
+      asking.ask((options) => engine.run(schemaFigures, null, options)),
+      asking.ask(async (options) => (readOnly ? null : engine.run(probeWriter, null, options))),
+      asking.ask((options) => engine.run(maintenanceState, null, options)),
+      asking.ask(askStanding),
+      asking.ask((options) => engine.run(warnedClients, null, options)),
+      asking.ask((options) => engine.run(transfersSince, dayAt(at - DAY_MS), options)),
+      asking.ask((options) => engine.run(sizesBefore, dayAt(at), options)),
+      asking.ask((options) => askIndex(engine, searchBacklog + 1, options)),
+      asking.ask(() => filesOf(database)),
+      asking.ask(askRemarks),
+      asking.ask(() => freeBytesOf(database)),
+    ]);
   asking.stop();
-  return { at, stats, schema, writer, history, standing, quotas, transfers, sizes, search, files, freeBytes };
+  return { at, stats, schema, writer, history, standing, quotas, transfers, sizes, search, files, remarks, freeBytes };
 }

@@ -31,7 +31,8 @@ export function checkDatabase(state: Case): Verdict {
   if ('error' in schema && !lacksConnection(schema.error)) {
     return found(null, { ...issueOf(schema.error), severity: 'fail' });
   }
-  return judge(schema, ({ bytes }) => pass(bytes));
+  const { remarks } = state.facts;
+  return judge(schema, ({ bytes }) => found(bytes, ...('value' in remarks ? remarks.value : [])));
 }
 
 function poolIssues({ facts: { schema, stats }, memory }: Case): HealthIssue[] {
