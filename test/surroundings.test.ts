@@ -5,6 +5,8 @@ import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { DatabaseManager } from '../lib/index.ts';
 import { type Mount, mountOf, mountsIn, secondName, sharedFileSystem } from '../lib/pool/file-place.ts';
+import { makeLegacyFile } from './fixtures/legacy-file.ts';
+import { someRows } from './fixtures/legacy-rows.ts';
 import { runScript, runToEnd } from './fixtures/process.ts';
 
 const fixture = (name: string) => fileURLToPath(new URL(`fixtures/${name}.ts`, import.meta.url));
@@ -186,4 +188,30 @@ t.test('a database that is mounted by itself is read and not written; a folder m
     { opened: true, issues: [] },
   ];
   t.match(found, expected.slice(0, found.length));
+});
+
+const ZONES = ['', ':/etc/localtime', 'UTC+2', 'CET-1CEST,M3.5.0,M10.5.0/3', 'Nowhere/Land', ':Europe/Berlin'];
+const ADOPTED_IN = ['UTC+2', 'CET-1CEST,M3.5.0,M10.5.0/3', ':Europe/Berlin'];
+
+t.test('a TZ that names no zone is no reason to refuse a catalogue, and a warning where dates need one', async (t) => {
+  const folder = t.testdir();
+  const opened = async (zone: string, database: string) => {
+    const args = [JSON.stringify({ database, poolSize: 2 })];
+    const { stdout, stderr } = await runScript(fixture('opener'), args, { cwd: folder, env: { TZ: zone } });
+    const warned = stderr.split('\n').filter((line) => line.includes('legacyTimeZone'));
+    return { ...JSON.parse(stdout), warned: warned.map((line) => JSON.parse(line)) };
+  };
+  for (const [place, zone] of ZONES.entries()) {
+    t.match(await opened(zone, `${place}.db`), { opened: true, warned: [] }, `TZ=${JSON.stringify(zone)}`);
+    if (!ADOPTED_IN.includes(zone)) continue; // an adoption takes several times as long
+    const database = join(folder, `${place}-legacy.db`);
+    makeLegacyFile(database, { version: 3, ...someRows() });
+    const names = zone === ':Europe/Berlin';
+    const { warned, ...rest } = await opened(zone, database);
+    t.match(rest, { opened: true });
+    t.match(warned, names ? [] : [{ level: 40, TZ: zone, dates: Number }]);
+    const db = await DatabaseManager.open({ database });
+    t.match(await db.migrations.verify(), { adoptions: [{ timeZone: names ? 'Europe/Berlin' : 'UTC' }] });
+    await db.close();
+  }
 });

@@ -16,6 +16,7 @@ import {
   repairSearch,
   reportRepair,
 } from '../maintenance/repair-procedures.ts';
+import { ZONE_ASSUMED } from '../runtime/time-zone.ts';
 import type { WorkContext } from '../schema/migration.ts';
 import { catchUpIndex, isIndexSound, renewIndex } from '../search/search-index.ts';
 import type { CallOptions, Executor } from '../sql/engine.ts';
@@ -221,7 +222,9 @@ export function createMaintenance({ engine, options, logger }: OpenedFile, integ
       };
       const counts = await engine.lend('write', use, { ...LOAN, signal });
       if (counts.searchIndexes > 0) await fillIndex(signal);
-      logger.child({ module: 'maintenance' }).info({ counts, backup }, 'repaired');
+      const log = logger.child({ module: 'maintenance' });
+      if (options.assumesZone && counts.datesToUtc > 0) log.warn({ dates: counts.datesToUtc }, ZONE_ASSUMED);
+      log.info({ counts, backup }, 'repaired');
       return counts;
     },
   };

@@ -17,6 +17,7 @@ import { placed, prepareDatabaseFile } from '../pool/database-file.ts';
 import { SqliteEngine } from '../pool/sqlite-engine.ts';
 import { scriptUrl } from '../runtime/scripts.ts';
 import { silentLogger } from '../runtime/silent-logger.ts';
+import { namedTimeZone } from '../runtime/time-zone.ts';
 import { keepIndex } from '../search/search-index.ts';
 import type { CallOptions, Engine } from '../sql/engine.ts';
 import { checkSignal } from '../validation.ts';
@@ -28,7 +29,11 @@ const LATE_PROCEDURES = scriptUrl('registry/late-procedures').href;
 /** A file with an engine on it; its schema may still be an older one. */
 export interface OpenedFile {
   readonly engine: Engine;
-  readonly options: ResolvedOptions & { readonly backupDir: string };
+  readonly options: ResolvedOptions & {
+    readonly backupDir: string;
+    /** Whether `legacyTimeZone` is UTC only because neither the caller nor the system names a zone. */
+    readonly assumesZone: boolean;
+  };
   /** The caller's own; each module logs through a child that carries its name. */
   readonly logger: Logger;
   readonly migrator: Migrator;
@@ -53,7 +58,8 @@ export function resolveFile(
   const logger = resolved.logger ?? silentLogger;
   const path = database ?? resolve(resolved.database);
   const backupDir = resolve(resolved.backupDir ?? join(dirname(path), 'backups'));
-  return { options: { ...resolved, database: path, backupDir }, logger };
+  const assumesZone = given.legacyTimeZone === undefined && namedTimeZone() === undefined;
+  return { options: { ...resolved, database: path, backupDir, assumesZone }, logger };
 }
 
 /** What migrates copies of a file that is opened with such options. */

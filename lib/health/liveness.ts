@@ -18,10 +18,16 @@ function fileIssue({ facts: { files }, memory: { opened } }: Case): HealthIssue 
   return failure('CATALOG_NOT_FOUND', message, 'What is saved now goes to the old one: close the catalogue.');
 }
 
-/** Whether the file is there and can be read. */
+/** Whether the file is there and can be read, and what else is to be said of it. */
 export function checkDatabase(state: Case): Verdict {
-  const { schema, stats } = state.facts;
+  const { remarks, stats } = state.facts;
   if (stats.state !== 'open') return UNKNOWN;
+  const verdict = readability(state);
+  return 'value' in remarks ? { ...verdict, issues: [...verdict.issues, ...remarks.value] } : verdict;
+}
+
+function readability(state: Case): Verdict {
+  const { schema } = state.facts;
   const issue = fileIssue(state);
   if (issue !== undefined) return found(null, issue);
   if ('unanswered' in schema && schema.unanswered === 'running') {
@@ -31,8 +37,7 @@ export function checkDatabase(state: Case): Verdict {
   if ('error' in schema && !lacksConnection(schema.error)) {
     return found(null, { ...issueOf(schema.error), severity: 'fail' });
   }
-  const { remarks } = state.facts;
-  return judge(schema, ({ bytes }) => found(bytes, ...('value' in remarks ? remarks.value : [])));
+  return judge(schema, ({ bytes }) => pass(bytes));
 }
 
 function poolIssues({ facts: { schema, stats }, memory }: Case): HealthIssue[] {
