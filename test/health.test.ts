@@ -828,6 +828,7 @@ function arbitraryFacts(): fc.Arbitrary<Case['facts']> {
         databaseBytes: count,
         walBytes: count,
         open: fc.constantFrom([], ['x (644)']),
+        secondName: fc.constantFrom(null, { message: 'x is a mount point', hint: 'x' }),
       }),
     ),
     freeBytes: answer(count),

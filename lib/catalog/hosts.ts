@@ -84,12 +84,13 @@ export function backupHost(catalog: Catalog): BackupHost {
 /** For maintenance. */
 export function maintenanceHost(catalog: Catalog, integrity: Integrity): MaintenanceHost {
   const { engine, settings } = catalog;
-  const { database, backupDir, legacyTimeZone, defaultQuotaBytes } = settings;
+  const { database, backupDir, legacyTimeZone, assumesZone, defaultQuotaBytes } = settings;
   return {
     engine,
     database,
     backupDir,
     context: { timeZone: legacyTimeZone, defaultQuotaBytes, legacy: false },
+    assumesZone,
     integrity,
     logger: catalog.logger('maintenance'),
   };

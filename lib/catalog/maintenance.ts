@@ -18,6 +18,7 @@ import {
   repairSearch,
   reportRepair,
 } from '../maintenance/repair-procedures.ts';
+import { ZONE_ASSUMED } from '../runtime/time-zone.ts';
 import type { WorkContext } from '../schema/migration.ts';
 import { catchUpIndex, isIndexSound, renewIndex } from '../search/search-index.ts';
 import type { CallOptions, Engine, Executor } from '../sql/engine.ts';
@@ -94,6 +95,8 @@ export interface MaintenanceHost {
   readonly backupDir: string;
   /** What repairing old rows needs to know. */
   readonly context: WorkContext;
+  /** Whether nobody has named the zone in which old dates are read: dates that are read in it are worth a warning. */
+  readonly assumesZone: boolean;
   readonly integrity: Integrity;
   readonly logger: Logger;
 }
@@ -241,6 +244,7 @@ export function maintenanceOf(host: MaintenanceHost): Maintenance {
       };
       const counts = await engine.lend('write', use, { ...transactionOf(engine), signal });
       if (counts.searchIndexes > 0) await fillIndex(engine, signal);
+      if (host.assumesZone && counts.datesToUtc > 0) logger.warn({ dates: counts.datesToUtc }, ZONE_ASSUMED);
       logger.info({ counts, backup }, 'repaired');
       return counts;
     },

@@ -19,6 +19,7 @@ import { SqliteEngine } from '../pool/sqlite-engine.ts';
 import { rememberOpen } from '../runtime/open-files.ts';
 import { scriptUrl } from '../runtime/scripts.ts';
 import { silentLogger } from '../runtime/silent-logger.ts';
+import { namedTimeZone, systemTimeZone } from '../runtime/time-zone.ts';
 import { workOffBacklog } from '../search/index-backlog.ts';
 import { keepIndex } from '../search/search-index.ts';
 import type { CallOptions, Engine } from '../sql/engine.ts';
@@ -113,8 +114,11 @@ export async function openFile(options: ResolvedOptions): Promise<Catalog> {
  * The options of a catalogue with every path absolute, and a logger in any case.
  * @internal
  */
-export interface CatalogSettings extends Omit<ResolvedOptions, 'backupDir' | 'logger'> {
+export interface CatalogSettings extends Omit<ResolvedOptions, 'backupDir' | 'legacyTimeZone' | 'logger'> {
   readonly backupDir: string;
+  readonly legacyTimeZone: string;
+  /** Whether that zone is UTC only because neither the caller nor the system names one. */
+  readonly assumesZone: boolean;
   readonly logger: Logger;
 }
 
@@ -128,6 +132,8 @@ export function settingsOf(options: ResolvedOptions, database: string): CatalogS
     database,
     storageDir: resolve(options.storageDir),
     backupDir: resolve(options.backupDir ?? join(dirname(database), 'backups')),
+    legacyTimeZone: options.legacyTimeZone ?? systemTimeZone(),
+    assumesZone: options.legacyTimeZone === undefined && namedTimeZone() === undefined,
     logger: options.logger ?? silentLogger,
   };
 }

@@ -3,6 +3,8 @@
  * file takes them in first, in the order they were written, so that what they tell stays and is older than what is saved.
  * Rows that no save meets are left to repair.
  */
+
+import { isTimeZone, systemTimeZone } from '../runtime/time-zone.ts';
 import { columnList, expressions } from '../sql/named-values.ts';
 import { all, one, run, type Steps } from '../sql/procedure.ts';
 import { raw, sql } from '../sql/template.ts';
@@ -137,7 +139,8 @@ function* makeCurrent({ row, id }: Keeper, version: number, { mimeType, extensio
 function* zoneOf(): Steps<string> {
   const found = yield* one<{ zone: string | null }>(sql`SELECT json_extract(Report, '$.timeZone') AS "zone"
     FROM catalog_reports WHERE Kind = 'adoption' ORDER BY ID DESC LIMIT 1`);
-  return found?.zone ?? new Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const zone = found?.zone ?? '';
+  return isTimeZone(zone) ? zone : systemTimeZone();
 }
 
 /** Makes versions of the rows of a file that have none; `at` is when that happens. */

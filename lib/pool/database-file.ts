@@ -3,18 +3,11 @@
  * The file is never opened here when it exists: closing any descriptor of it would drop the locks of this process
  * (https://sqlite.org/howtocorrupt.html, section 2.2).
  */
-import { access, constants, open, readlink, realpath, stat, statfs } from 'node:fs/promises';
+import { access, constants, open, readlink, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { DatabaseError, ValidationError } from '../errors.ts';
+import { type FileSystemOf, refuseSecondName, sharedFileSystem } from './file-place.ts';
 import { sqliteCode } from './sqlite-errors.ts';
-
-/** statfs(2) magic numbers of file systems whose locks do not hold across machines. */
-const NETWORK_FILE_SYSTEMS: ReadonlyMap<number, string> = new Map([
-  [0x6969, 'NFS'],
-  [0x517b, 'SMB'],
-  [0xff534d42, 'CIFS'],
-  [0xfe534d42, 'SMB2'],
-]);
 
 export interface FileRules {
   readonly create: boolean;
@@ -26,17 +19,19 @@ export interface FileRules {
  * Makes the file if it may be made, and tells its real path, links resolved, and whether it is new.
  * @throws {ValidationError} for a path that SQLite would not take as a file
  * @throws {DatabaseError} CATALOG_NOT_FOUND when the file is missing and may not be made, CATALOG_IO on a network file
- *   system or when it cannot be made, CATALOG_CONFLICT or CATALOG_CORRUPT when the log of a file is there without it
+ *   system, for a file with a second name that is to be written, or when it cannot be made, CATALOG_CONFLICT or
+ *   CATALOG_CORRUPT when the log of a file is there without it
  */
 export async function prepareDatabaseFile(
   database: string,
   rules: FileRules,
-  fileSystemOf: FileSystemOf = typeOfFileSystem,
+  fileSystemOf?: FileSystemOf,
 ): Promise<{ path: string; created: boolean }> {
   refuseSpecialNames(database);
   const path = await realDatabase(resolve(database));
   refuseSpecialNames(path); // what a link leads to
   if (!rules.allowRollbackJournal) await refuseNetwork(path, fileSystemOf);
+  if (!rules.readOnly) await refuseSecondName(path);
   if (!rules.readOnly) await refuseLeftLog(path, rules.create);
   const created = rules.create && !rules.readOnly && (await createPrivate(path));
   if (!created) await assertRegularFile(path, rules);
@@ -72,17 +67,8 @@ export async function realDatabase(path: string): Promise<string> {
   return path;
 }
 
-/** The statfs(2) type of the file system that holds a path. @throws when there is no such path */
-type FileSystemOf = (path: string) => Promise<number>;
-
-const typeOfFileSystem: FileSystemOf = async (path) => (await statfs(path)).type;
-
-async function refuseNetwork(path: string, fileSystemOf: FileSystemOf): Promise<void> {
-  // The file itself where it exists, because a link may lead to another file system than its folder's.
-  const type = await fileSystemOf(path)
-    .catch(() => fileSystemOf(dirname(path)))
-    .catch(() => 0);
-  const name = NETWORK_FILE_SYSTEMS.get(type >>> 0);
+async function refuseNetwork(path: string, fileSystemOf: FileSystemOf | undefined): Promise<void> {
+  const name = await sharedFileSystem(path, fileSystemOf);
   if (name === undefined) return;
   throw new DatabaseError(
     'CATALOG_IO',

@@ -6,6 +6,7 @@
 import { stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { DatabaseFile, FileFigures } from '../sql/engine.ts';
+import { secondName } from './file-place.ts';
 
 const isMissing = (error: unknown) => error instanceof Error && 'code' in error && error.code === 'ENOENT';
 
@@ -40,6 +41,7 @@ export class SqliteFile implements DatabaseFile {
       databaseBytes: main?.size ?? 0,
       walBytes: wal?.size ?? 0,
       open,
+      secondName: (await secondName(this.path)) ?? null,
     };
   }
 

@@ -18,6 +18,13 @@ function fileIssue({ facts: { files }, memory: { opened } }: Case<'files'>): Iss
   return failure('CATALOG_NOT_FOUND', message, 'What is saved now goes to the old one: close the catalogue.');
 }
 
+/** A second name that the file got while it is open: each name has a log of its own. */
+function secondNameOf({ facts: { files } }: Case<'files'>): Issue<'HEALTH_SECOND_NAME'>[] {
+  const second = 'value' in files ? files.value.secondName : null;
+  if (second === null) return [];
+  return [warning('HEALTH_SECOND_NAME', `${second.message}: changes of one are lost to the other`, second.hint)];
+}
+
 const database = check({
   name: 'database',
   json: 'database:size',
@@ -25,7 +32,7 @@ const database = check({
   unit: 'bytes',
   about: 'whether the file is there and can be read',
   ask: ['schema', 'files'],
-  codes: {},
+  codes: { HEALTH_SECOND_NAME: 'the file of the catalogue is mounted by itself, or has several hard links' },
   judge: (state) => {
     const { schema, stats } = state.facts;
     if (stats.state !== 'open') return UNKNOWN;
@@ -38,7 +45,8 @@ const database = check({
     if ('error' in schema && !lacksConnection(schema.error)) {
       return found(null, { ...issueOf(schema.error), severity: 'fail' });
     }
-    return judged(schema, ({ bytes }) => pass(bytes));
+    const verdict = judged(schema, ({ bytes }) => pass(bytes));
+    return { ...verdict, issues: [...verdict.issues, ...secondNameOf(state)] };
   },
 });
 
