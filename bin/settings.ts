@@ -64,7 +64,7 @@ export function surroundings(
 ): Pick<Call, 'json' | 'database' | 'logger' | 'withCatalog' | 'withMigrations' | 'restoreCatalog'> {
   const options = libraryOptions(settings);
   const database = databaseOf(options);
-  const logger = pino({ level: settings.logLevel }, pino.destination({ fd: 2, sync: true }));
+  const logger = pino({ level: settings.logLevel }, { write: (line) => void process.stderr.write(line) });
   const withCatalog: Call['withCatalog'] = async (use, access = 'read') => {
     // A command that looks at a catalogue, of a server that is older perhaps, must not change its schema by the way.
     const migrate = access === 'create' ? 'auto' : 'off';

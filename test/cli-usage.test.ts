@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { cli, ENTRY, execute } from './cli-run.ts';
+import { cli, cliProcess, ENTRY, execute } from './cli-run.ts';
 
 t.setTimeout(300_000); // a hundred processes
 
@@ -26,6 +26,26 @@ const asked = (...args: string[]) => cli([...args, '--database', database]);
 t.before(async () => {
   const { code } = await asked('ingest', join(home, 'data'), '--client', 'laptop');
   if (code !== 0) throw new Error('the catalogue for the tests could not be made');
+});
+
+t.test('a command leaves the same whether a process of its own runs it or this one', async (t) => {
+  const cwd = t.testdir();
+  const env = { DATABASE_NAME: database, FORCE_COLOR: '1' };
+  for (const [code, ...args] of [
+    [0, '--help'],
+    [0, 'query', "SELECT 'a' AS text"],
+    [0, 'clients', '--log-level', 'warn'],
+    [1, 'query', 'SELEC'],
+    [1, 'status', '--database', 'none.db'],
+    [2],
+    [2, 'serch', 'x'],
+  ] as const) {
+    const [own, here] = [await cliProcess(args, { cwd, env }), await cli(args, { cwd, env })];
+    t.same(here, own, args.join(' '));
+    t.equal(own.code, code);
+  }
+  const logged = await cliProcess(['status', '--log-level', 'info'], { cwd, env });
+  t.match(JSON.parse(logged.stderr.split('\n')[0] ?? ''), { level: 30, module: 'database' });
 });
 
 t.test('help is data, a missing command is a mistake', async (t) => {

@@ -4,7 +4,7 @@ import { chmod, mkdir, open, readFile, rm, stat, writeFile } from 'node:fs/promi
 import { join } from 'node:path';
 import t from 'tap';
 import { DatabaseManager } from '../lib/index.ts';
-import { cli, cliOnTerminal, NO_TERMINAL } from './cli-run.ts';
+import { cli, cliOnTerminal, cliProcess, NO_TERMINAL } from './cli-run.ts';
 import { makeLegacyFile } from './fixtures/legacy-file.ts';
 
 t.setTimeout(300_000); // a hundred processes
@@ -316,7 +316,7 @@ t.test('what may not be written is read, what may not be read is told with its p
   const path = join(folder, 'copy.db');
   t.match(await asked('backup', '--output', path), { code: 0 });
   await rm(`${path}.manifest.json`); // else it is a backup, which is never written
-  const ask = (...args: string[]) => cli([...args, '--database', path], as);
+  const ask = (...args: string[]) => cliProcess([...args, '--database', path], as);
   await chmod(path, 0o444);
   await chmod(folder, 0o555);
   t.match(await ask('status'), { code: 0, stdout: /\nFiles {5}4\n/ });

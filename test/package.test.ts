@@ -69,7 +69,12 @@ t.test('it holds what it needs and nothing else', async (t) => {
     [],
     'no sources, no tests, no data',
   );
-  for (const path of ['lib/index.js', 'lib/index.d.ts', 'lib/procedures.js', 'lib/pool/connection-thread.js']) {
+  for (const path of [
+    'lib/index.js',
+    'lib/index.d.ts',
+    'lib/registry/procedures.js',
+    'lib/pool/connection-thread.js',
+  ]) {
     t.ok(contents.includes(`dist/${path}`), path);
   }
 });

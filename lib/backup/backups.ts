@@ -80,6 +80,11 @@ export class Backups {
    * Makes a backup of the state at one instant, while others read and write, and proves it.
    * @throws {DatabaseError} CATALOG_CONFLICT when `path` exists, CATALOG_FULL, CATALOG_CORRUPT when the catalogue itself is
    *   damaged, CATALOG_TIMEOUT when proving took too long; the reason of the signal. No file was made then
+   * @example
+   * ```ts
+   * const { path, sha256, bytes } = await db.backups.create({ compress: true, reason: 'nightly' });
+   * console.log(path, sha256, bytes);
+   * ```
    */
   async create(options: BackupOptions = {}): Promise<Backup> {
     const given = checkObject(options, 'options', CREATE_KEYS);
@@ -124,6 +129,13 @@ export class Backups {
    * @throws {DatabaseError} CATALOG_BACKUP_INVALID when it does not verify, CATALOG_SCHEMA_NEWER, CATALOG_KEY, CATALOG_FULL,
    *   CATALOG_BUSY, CATALOG_CORRUPT when the catalogue is too damaged to be kept as a backup first (then
    *   `DatabaseManager.restore` helps); the catalogue is as it was. CATALOG_INDETERMINATE when going back failed as well
+   * @example
+   * ```ts
+   * const [newest] = await db.backups.list();
+   * if (newest === undefined) throw new Error('there is no backup yet');
+   * const { schemaVersion, safetyCopy } = await db.backups.restore(newest.path);
+   * console.log(`restored at version ${schemaVersion}; the state before is kept in ${safetyCopy}`);
+   * ```
    */
   async restore(path: string, options: RestoreOptions = {}): Promise<RestoreResult> {
     const checked = checkRestoreOptions(options);

@@ -3,8 +3,8 @@ import type { Dirent } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseError } from '../errors.ts';
+import { isOpenHere } from '../runtime/open-files.ts';
 import { backupOfManifest, type Manifest, readManifest } from './manifest.ts';
-import { isOpenHere } from './paths.ts';
 import { sizeOf } from './publish.ts';
 
 /** A file that is a backup, or looks like one; what only a manifest tells is null where there is none. */

@@ -265,6 +265,18 @@ export const OPTIONS: readonly OptionRow[] = [
     parse: asText,
   },
   {
+    option: 'threadArgv',
+    environment: null,
+    flag: null,
+    default: [],
+    description: 'Node.js flags of connection threads, such as a loader for `procedureModules`',
+    accepted: "an array of flags, such as ['--import', 'tsx']",
+    accepts: (value) => Array.isArray(value) && value.every(isText),
+    acceptsElement: isText,
+    acceptedElement: 'a flag of Node.js, or its value',
+    parse: asText,
+  },
+  {
     option: 'thresholds',
     environment: null,
     flag: null,

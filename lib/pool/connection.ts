@@ -4,9 +4,9 @@
  */
 import Database from 'better-sqlite3';
 import { DatabaseError, ValidationError } from '../errors.ts';
-import { sqliteDialect } from '../sql/dialect.ts';
 import { driveSync, type Intent, type Registry, type RunResult, type Step } from '../sql/procedure.ts';
 import { type Call, type ConnectionSettings, PHASE } from './protocol.ts';
+import { sqliteDialect } from './sqlite-dialect.ts';
 import { classify, classifyStatement, sqliteCode } from './sqlite-errors.ts';
 import { assertSqliteVersion } from './sqlite-version.ts';
 import { StatementCache } from './statement-cache.ts';

@@ -6,9 +6,9 @@
 import { statSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { DatabaseError } from '../errors.ts';
-import { sqliteDialect } from '../sql/dialect.ts';
 import { driveSync, type Registry, type Step } from '../sql/procedure.ts';
 import type { Call } from './protocol.ts';
+import { sqliteDialect } from './sqlite-dialect.ts';
 import { classify } from './sqlite-errors.ts';
 
 // stat opens no descriptor, so it leaves the locks of this process alone.

@@ -46,6 +46,8 @@ export interface ConnectionSettings {
   readonly allowRollbackJournal: boolean;
   /** Modules whose exported procedures the thread can run, as URLs. */
   readonly procedureModules: readonly string[];
+  /** Flags of Node.js the thread is started with; none if left out. */
+  readonly threadArgv?: readonly string[] | undefined;
   /** Further ones, loaded when a procedure is called that none of those exports. */
   readonly lateProcedureModules?: readonly string[] | undefined;
   /** The procedure that looks at the file first and throws when it must not be touched; none looks if left out. */

@@ -4,7 +4,6 @@
  */
 import { DatabaseError } from '../errors.ts';
 import { CallLog, type CallLogFigures } from '../sql/call-log.ts';
-import { sqliteDialect } from '../sql/dialect.ts';
 import {
   type CallOptions,
   closedError,
@@ -20,6 +19,7 @@ import { addStatements, ConnectionPool } from './connection-pool.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { Lending } from './lending.ts';
 import type { ConnectionSettings } from './protocol.ts';
+import { sqliteDialect } from './sqlite-dialect.ts';
 
 /** Everything the engine needs to know; `DatabaseManager` fills it from the options. */
 export interface SqliteEngineOptions extends ConnectionSettings {
@@ -197,6 +197,7 @@ const connectionSettings = (options: SqliteEngineOptions, readOnly: boolean): Co
   busyTimeoutMs: options.busyTimeoutMs,
   allowRollbackJournal: options.allowRollbackJournal,
   procedureModules: options.procedureModules,
+  threadArgv: options.threadArgv,
   lateProcedureModules: options.lateProcedureModules,
   beforeCommit: options.beforeCommit,
 });
