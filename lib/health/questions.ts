@@ -47,7 +47,7 @@ const DAY_MS = 86_400_000;
 const COUNTED_BACKLOG = 10_000; // rows counted where the backlog is not judged
 
 /** The UTC day of an instant. */
-export const dayAt = (at: number): string => new Date(at).toISOString().slice(0, 10);
+const dayAt = (at: number): string => new Date(at).toISOString().slice(0, 10);
 
 /** The day from which failed transfers count: at five past midnight those of today alone would be too few. */
 export const transfersFrom = (at: number): string => dayAt(at - DAY_MS);
