@@ -207,6 +207,11 @@ async function copyBefore({ database, backupDir }: MaintenanceHost): Promise<str
   return path;
 }
 
+/** Old dates were read in a zone that nobody named. */
+function warnOfZone({ assumesZone, logger }: MaintenanceHost, { datesToUtc }: RepairCounts): void {
+  if (assumesZone && datesToUtc > 0) logger.warn({ dates: datesToUtc }, ZONE_ASSUMED);
+}
+
 /** Fills the search index portion by portion, among the writes of others. */
 async function fillIndex(engine: Engine, signal: AbortSignal | undefined): Promise<void> {
   for (let isLeft = true; isLeft; isLeft = await engine.run(catchUpIndex, null)) signal?.throwIfAborted();
@@ -244,7 +249,7 @@ export function maintenanceOf(host: MaintenanceHost): Maintenance {
       };
       const counts = await engine.lend('write', use, { ...transactionOf(engine), signal });
       if (counts.searchIndexes > 0) await fillIndex(engine, signal);
-      if (host.assumesZone && counts.datesToUtc > 0) logger.warn({ dates: counts.datesToUtc }, ZONE_ASSUMED);
+      warnOfZone(host, counts);
       logger.info({ counts, backup }, 'repaired');
       return counts;
     },
