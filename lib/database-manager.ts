@@ -1,6 +1,7 @@
 /**
  * The facade: opens a file, brings its schema up to date and hands out the modules.
  */
+
 import { EventEmitter } from 'node:events';
 import { resolve } from 'node:path';
 import type { Logger } from 'pino';
@@ -23,6 +24,7 @@ import { LIBRARY_VERSION } from './runtime/version.ts';
 import { workOffBacklog } from './search/index-backlog.ts';
 import type { CallOptions, Engine, EngineStats } from './sql/engine.ts';
 import { checkObject, checkSignal, optional, refuse } from './validation.ts';
+import { MAX_TIMER_MS } from './values/intervals.ts';
 
 /** What listeners hear. */
 export interface CatalogEvents {
@@ -44,7 +46,6 @@ export interface TransactionOptions extends CallOptions {
 
 const EVENTS: readonly string[] = ['quota-warning'] satisfies (keyof CatalogEvents)[];
 const TRANSACTION_KEYS = new Set(['timeoutMs', 'signal']);
-const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
 /** The modules of an open catalogue; `DatabaseManager` adds what concerns the catalogue as a whole. */
 export interface DatabaseManager extends CatalogModules {}
@@ -231,6 +232,6 @@ function metricsLoader({ engine, options: { database } }: OpenedFile, saves: () 
 }
 
 function checkTimeout(value: unknown): number {
-  const isGood = typeof value === 'number' && value >= 1 && value <= MAX_TIMEOUT_MS;
-  return isGood ? value : refuse('timeoutMs', value, `milliseconds, 1 to ${MAX_TIMEOUT_MS}`);
+  const isGood = typeof value === 'number' && value >= 1 && value <= MAX_TIMER_MS;
+  return isGood ? value : refuse('timeoutMs', value, `milliseconds, 1 to ${MAX_TIMER_MS}`);
 }

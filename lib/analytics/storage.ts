@@ -1,11 +1,13 @@
 /** The figures of `analytics.storage`, put together from the totals, the file system and the engine. */
-import { stat, statfs } from 'node:fs/promises';
+
 import { dirname } from 'node:path';
 import { DatabaseError } from '../errors.ts';
+import { freeBytesOf } from '../runtime/disk-space.ts';
+import { sizeOf } from '../runtime/files.ts';
 import type { CallFigures } from '../sql/call-log.ts';
 import type { EngineStats } from '../sql/engine.ts';
 import { type Distribution, distribution } from '../sql/histogram.ts';
-import { now } from '../values/dates.ts';
+import { dayOf, now } from '../values/dates.ts';
 import { folderBytes, isFolder } from './folder-size.ts';
 import type { GroupTotal, SizeBand, SizesToRecord, StorageFigures, TopClient } from './storage-procedures.ts';
 
@@ -83,13 +85,6 @@ export interface StorageStatistics {
   readonly performanceInfo: PerformanceInfo;
 }
 
-// stat opens no descriptor, so it leaves the database's locks alone.
-const sizeOf = (path: string): Promise<number> =>
-  stat(path).then(
-    ({ size }) => size,
-    () => 0,
-  );
-
 const ratio = (part: number, whole: number) => (whole === 0 ? 0 : part / whole);
 
 /** Where the catalogue and the contents are. */
@@ -110,13 +105,13 @@ async function contentBytes(storageDir: string, signal?: AbortSignal): Promise<n
 /** Measures what only the file system knows. @throws {DatabaseError} CATALOG_IO for a folder that may not be read */
 export async function measureSizes({ database, storageDir }: Places, signal?: AbortSignal): Promise<SizesToRecord> {
   const storageBytes = await contentBytes(storageDir, signal);
-  const { bavail, bsize } = await statfs(dirname(database));
+  const freeDiskBytes = await freeBytesOf(dirname(database));
   const measuredAt = now();
   return {
-    date: measuredAt.slice(0, 10),
+    date: dayOf(measuredAt),
     measuredAt,
-    databaseBytes: await sizeOf(database),
-    freeDiskBytes: bavail * bsize,
+    databaseBytes: (await sizeOf(database)) ?? 0,
+    freeDiskBytes,
     storageBytes,
   };
 }
@@ -135,8 +130,8 @@ async function storageInfo(path: string, { measured }: StorageFigures): Promise<
 async function databaseInfo(path: string, { pages }: StorageFigures, stats: EngineStats): Promise<DatabaseInfo> {
   return {
     path,
-    databaseBytes: await sizeOf(path),
-    walBytes: await sizeOf(`${path}-wal`),
+    databaseBytes: (await sizeOf(path)) ?? 0,
+    walBytes: (await sizeOf(`${path}-wal`)) ?? 0,
     ...pages,
     freeBytes: pages.freePages * pages.pageSize,
     pool: { readers: stats.readers, writers: stats.writers },

@@ -5,7 +5,7 @@ import { auditRecord, recordMaintenance } from '../maintenance/history.ts';
 import { Integrity } from '../maintenance/integrity.ts';
 import { standingOf } from '../migrations/journal.ts';
 import { schemaState } from '../migrations/schema-state.ts';
-import { now } from '../values/dates.ts';
+import { dayOf, now } from '../values/dates.ts';
 import type { ModuleContext } from './modules.ts';
 import type { OpenedFile } from './open.ts';
 
@@ -30,7 +30,7 @@ export function createHealth({ engine, options, logger }: OpenedFile, integrity:
     standing: async (call) => standingOf(await engine.run(schemaState, null, call)),
     recordSizes: async (sizes) => {
       const measuredAt = now();
-      const day = { date: measuredAt.slice(0, 10), measuredAt, storageBytes: null };
+      const day = { date: dayOf(measuredAt), measuredAt, storageBytes: null };
       await engine.run(recordSizes, { ...sizes, ...day });
     },
   });

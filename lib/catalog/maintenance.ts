@@ -2,8 +2,9 @@
  * `db.maintenance.repair`: every mending step of every part of the catalogue, in one transaction, after a verified copy
  * was made. What a dry run counts is what a real one does: it is the same work, rolled back.
  */
-import { basename, extname, join } from 'node:path';
+
 import { repairTotals } from '../analytics/audit-procedures.ts';
+import { backupPath } from '../backup/paths.ts';
 import { takeSnapshot } from '../backup/snapshot.ts';
 import { isBeyondMemory } from '../core/search-index-table.ts';
 import type { Integrity, IntegrityOptions, IntegrityReport } from '../maintenance/integrity.ts';
@@ -171,10 +172,8 @@ export function createMaintenance({ engine, options, logger }: OpenedFile, integ
 
   const copy = async (): Promise<string> => {
     const { database, backupDir } = options;
-    const extension = extname(database);
-    const time = new Date().toISOString().replaceAll(/[-:.]/g, '');
-    const name = `${basename(database, extension)}-before-repair-${time}${extension || '.db'}`;
-    const { path } = await takeSnapshot(database, join(backupDir, name), { reason: 'before repair' });
+    const copied = backupPath(database, backupDir, 'before-repair');
+    const { path } = await takeSnapshot(database, copied, { reason: 'before repair' });
     return path;
   };
 

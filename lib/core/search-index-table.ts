@@ -2,7 +2,9 @@
  * The text of the search index's table, for the migration that makes it and for the repair that makes it again; and how
  * its damage shows.
  */
+
 import { DatabaseError } from '../errors.ts';
+import { hasCode } from '../runtime/thrown.ts';
 
 /**
  * Trigrams of names and paths that lib/search folds itself. No content is kept, since the files have it; `detail=full`
@@ -21,7 +23,4 @@ export const isIndexDamage = (error: unknown): error is DatabaseError =>
  * nothing more can be done within the call.
  */
 export const isBeyondMemory = (error: unknown): error is DatabaseError =>
-  error instanceof DatabaseError &&
-  error.cause instanceof Error &&
-  'code' in error.cause &&
-  error.cause.code === 'SQLITE_NOMEM';
+  error instanceof DatabaseError && hasCode(error.cause, 'SQLITE_NOMEM');

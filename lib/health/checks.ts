@@ -2,6 +2,7 @@
  * What is made of the facts: for each check what was observed, and what is wrong with it. Pure, so that every state can be
  * tried. Only a catalogue that is closed, unreadable or damaged, or whose writer is dead, fails; everything else warns.
  */
+import { DAY_MS } from '../values/intervals.ts';
 import type { Case } from './case.ts';
 import { dayAt } from './facts.ts';
 import { checkDatabase, checkPool, checkWriter } from './liveness.ts';
@@ -62,7 +63,6 @@ function checkQuotas({ facts, thresholds }: Case): Verdict {
   });
 }
 
-const DAY_MS = 86_400_000;
 const rounded = (part: number) => Math.round(part * 10_000) / 10_000 + 0; // -0 is 0
 
 function checkGrowth({ facts, thresholds }: Case): Verdict {

@@ -2,12 +2,16 @@
  * What is the case with a catalogue: everything health looks at, asked at once, each question apart, and none waited for
  * longer than the deadline. Nothing here throws, and nothing judges.
  */
-import { stat, statfs } from 'node:fs/promises';
+
+import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { isBeyondMemory } from '../core/search-index-table.ts';
 import type { DatabaseError } from '../errors.ts';
 import { type MaintenanceState, maintenanceState } from '../maintenance/history.ts';
+import { freeBytesOf } from '../runtime/disk-space.ts';
+import { hasCode } from '../runtime/thrown.ts';
 import type { CallOptions, Engine, EngineStats } from '../sql/engine.ts';
+import { DAY_MS } from '../values/intervals.ts';
 import {
   probeWriter,
   type SchemaFigures,
@@ -74,8 +78,6 @@ export interface FactSource {
   readonly standing: (options: CallOptions) => Promise<SchemaStanding>;
 }
 
-const DAY_MS = 86_400_000;
-
 /** The UTC day of an instant. */
 export const dayAt = (at: number): string => new Date(at).toISOString().slice(0, 10);
 
@@ -136,11 +138,9 @@ export async function askWithin<Value>(
   return known;
 }
 
-const isMissing = (error: unknown) => error instanceof Error && 'code' in error && error.code === 'ENOENT';
-
 const statOrNull = (path: string) =>
   stat(path).catch((error: unknown) => {
-    if (isMissing(error)) return null;
+    if (hasCode(error, 'ENOENT')) return null;
     throw error;
   });
 
@@ -161,11 +161,6 @@ export async function filesOf(database: string): Promise<FileFigures> {
     walBytes: wal?.size ?? 0,
     open,
   };
-}
-
-async function freeBytesOf(database: string): Promise<number> {
-  const { bavail, bsize } = await statfs(dirname(database));
-  return bavail * bsize;
 }
 
 /** The state of the search index. Some damage of it fails a call as a whole, so it is asked again without a look inside. */
@@ -197,7 +192,7 @@ export async function gatherFacts(
     asking.ask((options) => engine.run(sizesBefore, dayAt(at), options)),
     asking.ask((options) => askIndex(engine, searchBacklog + 1, options)),
     asking.ask(() => filesOf(database)),
-    asking.ask(() => freeBytesOf(database)),
+    asking.ask(() => freeBytesOf(dirname(database))),
   ]);
   asking.stop();
   return { at, stats, schema, writer, history, standing, quotas, transfers, sizes, search, files, freeBytes };

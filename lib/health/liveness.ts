@@ -1,5 +1,7 @@
 /** Whether the catalogue works at all: the checks that can fail. */
+
 import { DatabaseError } from '../errors.ts';
+import { reasonOf } from '../runtime/thrown.ts';
 import type { Case } from './case.ts';
 import { type HealthIssue, issueOf } from './report.ts';
 import { failure, found, judge, lacksConnection, pass, UNKNOWN, type Verdict, warning } from './verdict.ts';
@@ -76,8 +78,7 @@ function deadWriter({ facts: { writer }, memory: { deadlineMs } }: Case): Health
   }
   const died = 'the thread of the writer had died, and no other';
   if ('error' in writer) {
-    const why = writer.error instanceof Error ? writer.error.message : String(writer.error);
-    return failure('CATALOG_IO', `${died} can be opened: ${why}`, GONE);
+    return failure('CATALOG_IO', `${died} can be opened: ${reasonOf(writer.error)}`, GONE);
   }
   const hint = 'Look again: the machine may be very busy, or its disk hang.';
   return failure('CATALOG_IO', `${died} was ready within ${deadlineMs} ms`, hint);

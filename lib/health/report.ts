@@ -1,5 +1,7 @@
 /** What health tells: the report, its issues, and the table of everything that is looked at. */
+
 import { DatabaseError, type ErrorCode } from '../errors.ts';
+import { reasonOf } from '../runtime/thrown.ts';
 import type { CallOptions } from '../sql/engine.ts';
 
 export type HealthStatus = 'pass' | 'warn' | 'fail';
@@ -155,8 +157,6 @@ const UNREADABLE: ReadonlySet<string> = new Set([
 /** The issue that an error is. */
 export function issueOf(error: unknown): HealthIssue {
   const { code, message, hint } =
-    error instanceof DatabaseError
-      ? error
-      : new DatabaseError('CATALOG_IO', error instanceof Error ? error.message : String(error));
+    error instanceof DatabaseError ? error : new DatabaseError('CATALOG_IO', reasonOf(error));
   return { code, severity: UNREADABLE.has(code) ? 'fail' : 'warn', message, hint };
 }

@@ -1,5 +1,7 @@
 /** The small words that the checks are written in: what was observed, and what is wrong with it. Pure. */
+
 import { DatabaseError } from '../errors.ts';
+import { DAY_MS, HOUR_MS, MINUTE_MS } from '../values/intervals.ts';
 import type { Known } from './facts.ts';
 import { type HealthCheckName, type HealthCode, type HealthIssue, type HealthStatus, issueOf } from './report.ts';
 
@@ -63,10 +65,9 @@ export function statusOf({ status, issues }: Verdict): HealthStatus | 'unknown' 
 
 export type Verdicts = Readonly<Record<HealthCheckName, Verdict>>;
 
-const MINUTE_MS = 60_000;
 const UNITS = [
-  [86_400_000, 'days'],
-  [3_600_000, 'hours'],
+  [DAY_MS, 'days'],
+  [HOUR_MS, 'hours'],
   [MINUTE_MS, 'minutes'],
 ] as const;
 

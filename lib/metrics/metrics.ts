@@ -3,9 +3,11 @@
  * every state of the catalogue and within a second; what could not be found out in time is left out. Counting is the
  * engine's; nothing here runs between two scrapes.
  */
-import { stat, statfs } from 'node:fs/promises';
+
 import { dirname } from 'node:path';
 import { Counter, Gauge, type Metric as Registered, Registry } from 'prom-client';
+import { freeBytesOf } from '../runtime/disk-space.ts';
+import { sizeOf } from '../runtime/files.ts';
 import type { Engine } from '../sql/engine.ts';
 import type { HistogramFigures } from '../sql/histogram.ts';
 import { CATALOGUE_METRICS } from './catalogue-metrics.ts';
@@ -36,10 +38,7 @@ const NO_SIZES = { databaseBytes: null, walBytes: null, freeDiskBytes: null };
 /** Null for what cannot be told: that is left out, and a figure that is missing says so. */
 const orNull = <Value>(value: Promise<Value>): Promise<Value | null> => value.catch(() => null);
 
-// stat opens no descriptor, so it leaves the locks of this process alone.
-const sizeOf = (path: string) => orNull(stat(path).then(({ size }) => size));
-
-const freeBytes = (folder: string) => orNull(statfs(folder).then(({ bavail, bsize }) => bavail * bsize));
+const sizeOrNull = async (path: string) => (await sizeOf(path)) ?? null;
 
 /** What the work settles to, or `late` when that takes too long. */
 async function within<Value>(ms: number, work: Promise<Value>, late: Value): Promise<Value> {
@@ -72,7 +71,10 @@ export class Metrics {
       within(STAT_MS, this.#measure(), NO_SIZES),
     ]);
     const backup = catalogue?.maintenance.find(({ kind, ok }) => kind === 'backup' && ok === 1);
-    const files = { ...sizes, backupBytes: backup?.detail ? await within(STAT_MS, sizeOf(backup.detail), null) : null };
+    const files = {
+      ...sizes,
+      backupBytes: backup?.detail ? await within(STAT_MS, sizeOrNull(backup.detail), null) : null,
+    };
     const [stats, log] = [engine.stats(), engine.callLog()];
     // Every value is taken from these facts before anybody else can replace them: collecting is synchronous.
     this.#facts = { libraryVersion, openedAt, stats, log, saves: saves(), catalogue, files };
@@ -92,9 +94,9 @@ export class Metrics {
   async #measure(): Promise<Omit<FileFigures, 'backupBytes'>> {
     const { database } = this.#host;
     const [databaseBytes, walBytes, freeDiskBytes] = await Promise.all([
-      sizeOf(database),
-      sizeOf(`${database}-wal`),
-      freeBytes(dirname(database)),
+      sizeOrNull(database),
+      sizeOrNull(`${database}-wal`),
+      orNull(freeBytesOf(dirname(database))),
     ]);
     return { databaseBytes, walBytes, freeDiskBytes };
   }

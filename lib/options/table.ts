@@ -3,6 +3,8 @@
  * environment and the CLI all read it; how they are read is in options.ts.
  */
 
+import { GIB } from '../values/byte-units.ts';
+import { MAX_TIMER_MS } from '../values/intervals.ts';
 import { resolveThresholds } from './thresholds.ts';
 import type { CatalogOptions } from './types.ts';
 
@@ -28,9 +30,6 @@ export interface OptionRow {
   /** Makes what is used of what was given, where that is more than a check. @throws {ValidationError} naming the part */
   readonly complete?: (given: unknown) => unknown;
 }
-
-const MAX_TIMER_MS = 2 ** 31 - 1; // the longest delay of setTimeout
-const GIB = 1024 ** 3;
 
 const asText = (text: string): unknown => text;
 const asNumber = (text: string): unknown => (/^\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : text);
