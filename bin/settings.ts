@@ -138,9 +138,10 @@ function isWorthTrying({ migrate }: CatalogOptions, access: Access, error: unkno
 /** The file itself, by which its log and its manifest are named, where the path is a link to it. */
 const realOf = (path: string): Promise<string> => realpath(path).catch(() => path);
 
+const statOf = (path: string) => stat(path).catch(() => undefined);
+
 /** Whether a file is a backup: what opens it as a catalogue to be written changes it, and it verifies no more. */
-const isBackup = async (path: string): Promise<boolean> =>
-  (await stat(`${path}.manifest.json`).catch(() => undefined))?.isFile() === true;
+const isBackup = async (path: string): Promise<boolean> => (await statOf(`${path}.manifest.json`))?.isFile() === true;
 
 const isCompressed = (path: string) => path.endsWith('.zst');
 
@@ -154,7 +155,7 @@ function asBackup(path: string): DatabaseError {
 
 /** SQLite would make a database of an empty file by the way. @throws {DatabaseError} CATALOG_MIGRATION_PENDING */
 async function refuseEmpty(database: string): Promise<void> {
-  const sizeOf = async (path: string) => (await stat(path).catch(() => undefined))?.size;
+  const sizeOf = async (path: string) => (await statOf(path))?.size;
   // An empty file whose log is not is another matter, which the library tells of.
   if ((await sizeOf(database)) !== 0 || (await sizeOf(`${database}-wal`))) return;
   const hint = '`ingest` or `migrate` makes a catalogue of it.';

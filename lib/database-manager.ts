@@ -28,6 +28,7 @@ import type { Quotas } from './quota/quotas.ts';
 import type { Search } from './search/search.ts';
 import type { CallOptions, EngineStats } from './sql/engine.ts';
 import { checkObject, checkSignal, optional, refuse } from './validation.ts';
+import { MAX_TIMER_MS } from './values/intervals.ts';
 
 /** The events of a catalogue, with what their listeners receive. */
 export interface CatalogEvents {
@@ -49,7 +50,6 @@ export interface TransactionOptions extends CallOptions {
 
 const EVENTS: readonly string[] = ['quota-warning'] satisfies (keyof CatalogEvents)[];
 const TRANSACTION_KEYS = new Set(['timeoutMs', 'signal']);
-const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
 /** An open catalogue. */
 export class DatabaseManager implements CatalogModules, AsyncDisposable {
@@ -283,6 +283,6 @@ const constructed = () =>
   );
 
 function checkTimeout(value: unknown): number {
-  const isGood = typeof value === 'number' && value >= 1 && value <= MAX_TIMEOUT_MS;
-  return isGood ? value : refuse('timeoutMs', value, `milliseconds, 1 to ${MAX_TIMEOUT_MS}`);
+  const isGood = typeof value === 'number' && value >= 1 && value <= MAX_TIMER_MS;
+  return isGood ? value : refuse('timeoutMs', value, `milliseconds, 1 to ${MAX_TIMER_MS}`);
 }

@@ -7,7 +7,7 @@ import { formatBytes, formatNumberOf, formatPart } from '../format.ts';
 import { printJson, printLine, tell } from '../output.ts';
 import { type Column, table } from '../table.ts';
 import { requireClient } from './client-by-name.ts';
-import { type Limit, limitBytes, parseLimit } from './limit.ts';
+import { type Limit, limitBytes, NO_LIMIT, parseLimit } from './limit.ts';
 import { addPageOptions, type PageSettings, pageOf, tellNext } from './pages.ts';
 
 interface QuotaSettings extends PageSettings {
@@ -17,7 +17,6 @@ interface QuotaSettings extends PageSettings {
 }
 
 const BAR_WIDTH = 24; // columns
-const NO_LIMIT = 'unlimited';
 
 const partOf = (bytes: number, limit: number) => (limit === 0 ? Number(bytes > 0) : bytes / limit);
 

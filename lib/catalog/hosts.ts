@@ -13,7 +13,7 @@ import type { MetricsHost } from '../metrics/metrics.ts';
 import { standingOf } from '../migrations/journal.ts';
 import { schemaState } from '../migrations/schema-state.ts';
 import { LIBRARY_VERSION } from '../runtime/version.ts';
-import { now } from '../values/dates.ts';
+import { dayOf, now } from '../values/dates.ts';
 import type { MaintenanceHost } from './maintenance.ts';
 import type { ModuleContext } from './modules.ts';
 import { type Catalog, migrateCopy } from './open.ts';
@@ -56,7 +56,7 @@ export function healthHost(catalog: Catalog, integrity: Integrity): HealthHost {
     standing: async (call) => standingOf(await engine.run(schemaState, null, call)),
     recordSizes: async (sizes) => {
       const measuredAt = now();
-      const day = { date: measuredAt.slice(0, 10), measuredAt, storageBytes: null };
+      const day = { date: dayOf(measuredAt), measuredAt, storageBytes: null };
       await engine.run(recordSizes, { ...sizes, ...day });
     },
   };

@@ -2,11 +2,13 @@
  * The table of questions: what health asks of an open catalogue, each question once and apart from the others, so that one
  * that fails leaves the others alone. Checks name the questions whose answers they judge. Nothing here throws or judges.
  */
+
 import { isBeyondMemory } from '../core/search-index-table.ts';
 import type { DatabaseError } from '../errors.ts';
 import { maintenanceState } from '../maintenance/history.ts';
 import type { Thresholds } from '../options/thresholds.ts';
 import { type CallOptions, type Engine, type EngineStats, fileOf } from '../sql/engine.ts';
+import { DAY_MS } from '../values/intervals.ts';
 import { type Answer, Deadline } from './deadline.ts';
 import {
   probeWriter,
@@ -43,7 +45,6 @@ interface Inquiry extends Source {
   readonly call: CallOptions;
 }
 
-const DAY_MS = 86_400_000;
 const COUNTED_BACKLOG = 10_000; // rows counted where the backlog is not judged
 
 /** The UTC day of an instant. */

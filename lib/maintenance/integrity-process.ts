@@ -3,16 +3,17 @@
  * that goes on working. A process of its own, because a check of a large or damaged file takes long and cannot be
  * interrupted: this one can be ended. Prints a line of JSON for each step, and its findings last.
  */
+
 import { writeSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { toWireError } from '../errors.ts';
 import { ImmutableFile, takeUris } from '../runtime/immutable-file.ts';
+import { codeOf } from '../runtime/thrown.ts';
+import { quoted } from '../sql/quoted.ts';
 import type { IntegrityFindings, IntegrityLine, IntegrityOrder } from './integrity.ts';
 
 const MAX_PROBLEMS = 20; // the first ones tell what is wrong
 const BUSY_TIMEOUT_MS = 5_000;
-
-const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`;
 
 /** One look at the file; what it finds wrong, in words. */
 interface Look {
@@ -31,8 +32,7 @@ const INDEXES = `SELECT t.name AS "table", i.name AS "index" FROM pragma_table_l
   ORDER BY t.name, i.name`;
 
 /** SQLite's own words for a damaged file; what else goes wrong is no property of the file. */
-const isDamage = (error: unknown): error is Error =>
-  error instanceof Error && 'code' in error && /^SQLITE_(?:CORRUPT|NOTADB)/.test(String(error.code));
+const isDamage = (error: unknown): error is Error => /^SQLITE_(?:CORRUPT|NOTADB)/.test(codeOf(error));
 
 const pragma = (database: Database.Database, name: 'quick_check' | 'integrity_check') => (): string[] => {
   const found = database.prepare(`PRAGMA ${name}(${MAX_PROBLEMS})`).pluck().all().map(String);
@@ -112,8 +112,7 @@ function examine(database: Database.Database, kind: IntegrityOrder['kind']): Int
 const open = (path: string) => new Database(path, { readonly: true, fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
 
 /** Whether SQLite lacks a file that it may not make: the log beside a database in a folder that cannot be written. */
-const isUnplaced = (error: unknown) =>
-  error instanceof Error && 'code' in error && /^SQLITE_(?:CANTOPEN|READONLY)/.test(String(error.code));
+const isUnplaced = (error: unknown) => /^SQLITE_(?:CANTOPEN|READONLY)/.test(codeOf(error));
 
 /** Reads a closed file as one that nobody writes, where SQLite can make no log. */
 function examineClosed(path: string, kind: IntegrityOrder['kind'], refusal: unknown): IntegrityFindings {

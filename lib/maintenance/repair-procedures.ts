@@ -1,5 +1,5 @@
 /**
- * Mending what raw SQL or an old server did since the file was adopted: orphans, halves of transfers, rows and versions
+ * Mending what raw SQL or an old server did since the file was adopted: orphans, split transfers, rows and versions
  * that contradict each other, quotas, what the search index lacks. Each step finds nothing to do after itself.
  */
 

@@ -4,6 +4,8 @@
  */
 
 import { isTimeZone } from '../runtime/time-zone.ts';
+import { GIB } from '../values/byte-units.ts';
+import { MAX_TIMER_MS } from '../values/intervals.ts';
 import { resolveThresholds } from './thresholds.ts';
 import type { CatalogOptions } from './types.ts';
 
@@ -29,9 +31,6 @@ export interface OptionRow {
   /** Makes what is used of what was given, where that is more than a check. @throws {ValidationError} naming the part */
   readonly complete?: (given: unknown) => unknown;
 }
-
-const MAX_TIMER_MS = 2 ** 31 - 1; // the longest delay of setTimeout
-const GIB = 1024 ** 3;
 
 const asText = (text: string): unknown => text;
 const asNumber = (text: string): unknown => (/^\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : text);

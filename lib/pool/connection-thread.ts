@@ -1,8 +1,5 @@
-/**
- * The thread of one connection, or its process: opens it, answers one request at a time, and ends by itself when told to
- * close, so that nothing it holds is cut off.
- */
 import { ConflictError, DatabaseError, toWireError, ValidationError } from '../errors.ts';
+import { reasonOf } from '../runtime/thrown.ts';
 import { createRegistry, type Registry } from '../sql/procedure.ts';
 import { Connection } from './connection.ts';
 import { openPort } from './connection-port.ts';
@@ -90,8 +87,6 @@ function closeThread(): void {
 function refuseModules(received: string, accepted: string, cause: unknown): never {
   throw new ValidationError({ field: 'procedureModules', received, accepted }, { cause });
 }
-
-const reasonOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
 const MAX_SHOWN = 200; // characters: a data: URL holds the whole module
 

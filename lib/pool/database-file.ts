@@ -3,9 +3,12 @@
  * The file is never opened here when it exists: closing any descriptor of it would drop the locks of this process
  * (https://sqlite.org/howtocorrupt.html, section 2.2).
  */
-import { access, constants, open, readlink, realpath, stat } from 'node:fs/promises';
+import { access, constants, readlink, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { DatabaseError, ValidationError } from '../errors.ts';
+import { sizeOf } from '../runtime/files.ts';
+import { createPrivateFile } from '../runtime/private-file.ts';
+import { hasCode } from '../runtime/thrown.ts';
 import { type FileSystemOf, refuseSecondName, sharedFileSystem } from './file-place.ts';
 import { sqliteCode } from './sqlite-errors.ts';
 
@@ -79,9 +82,6 @@ async function refuseNetwork(path: string, fileSystemOf: FileSystemOf | undefine
   );
 }
 
-/** The bytes of a file; undefined where none can be seen. */
-const sizeOf = async (path: string): Promise<number | undefined> => (await stat(path).catch(() => undefined))?.size;
-
 /**
  * A log without its database holds changes that were acknowledged, and SQLite deletes it where it makes a new file.
  * Looked at before the file: whoever makes a database at this moment has the file before the log.
@@ -102,10 +102,8 @@ async function refuseLeftLog(path: string, create: boolean): Promise<void> {
 
 async function createPrivate(path: string): Promise<boolean> {
   try {
-    await (await open(path, 'wx', 0o600)).close();
-    return true;
+    return await createPrivateFile(path);
   } catch (error) {
-    if (hasCode(error, 'EEXIST')) return false;
     throw new DatabaseError('CATALOG_IO', `${path} cannot be created`, {
       cause: error,
       hint: 'Check that the folder exists and may be written.',
@@ -126,8 +124,6 @@ async function assertRegularFile(path: string, { readOnly }: FileRules): Promise
   }
   if (!isFile) throw new ValidationError({ field: 'database', received: path, accepted: 'a regular file' });
 }
-
-const hasCode = (error: unknown, code: string) => error instanceof Error && 'code' in error && error.code === code;
 
 const UNPLACED = /^SQLITE_(?:CANTOPEN|READONLY|PERM)/;
 

@@ -3,26 +3,24 @@
  * its own and throws when the file shall be left alone. Promises that a file which is refused stays as it was to the
  * byte, its log included, and that nothing is left beside it; what cannot be looked at so is refused as foreign.
  */
-import { statSync } from 'node:fs';
+
 import Database from 'better-sqlite3';
 import { DatabaseError } from '../errors.ts';
+import { sizeOfSync } from '../runtime/files-sync.ts';
 import { ImmutableFile } from '../runtime/immutable-file.ts';
 import { driveSync, type Registry, type Step } from '../sql/procedure.ts';
 import type { Call, ConnectionSettings } from './protocol.ts';
 import { sqliteDialect } from './sqlite-dialect.ts';
 import { classify } from './sqlite-errors.ts';
 
-// stat opens no descriptor, so it leaves the locks of this process alone.
-const sizeOf = (path: string): number | undefined => statSync(path, { throwIfNoEntry: false })?.size;
-
 /**
  * How to look without a trace. Where a log holds changes, closing a connection that may write would move them into the
  * file; where none does, one that may only read would leave an empty log behind.
  */
 function accessTo(path: string): { readonly readonly: boolean } | undefined {
-  if ((sizeOf(`${path}-journal`) ?? 0) > 0) return undefined; // a transaction that only a writer could roll back
-  if ((sizeOf(`${path}-wal`) ?? 0) === 0) return { readonly: false };
-  return sizeOf(`${path}-shm`) === undefined ? undefined : { readonly: true };
+  if ((sizeOfSync(`${path}-journal`) ?? 0) > 0) return undefined; // a transaction that only a writer could roll back
+  if ((sizeOfSync(`${path}-wal`) ?? 0) === 0) return { readonly: false };
+  return sizeOfSync(`${path}-shm`) === undefined ? undefined : { readonly: true };
 }
 
 const execute =
