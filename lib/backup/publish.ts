@@ -46,6 +46,7 @@ export async function removeDatabase(path: string): Promise<void> {
 /**
  * Makes an empty file that only its owner may read: SQLite would make it readable for everyone.
  * @throws {DatabaseError} CATALOG_CONFLICT when there is one already, which is other work's then
+ * @internal
  */
 export async function createPrivate(path: string): Promise<void> {
   try {
