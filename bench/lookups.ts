@@ -7,7 +7,7 @@ import type Database from 'better-sqlite3';
 import { type FileIdentity, findFile, getFile } from '../lib/core/file-procedures.ts';
 import { type CatalogFile, type FileRow, toFile } from '../lib/core/file-rows.ts';
 import type { DatabaseManager } from '../lib/index.ts';
-import { sqliteDialect } from '../lib/sql/dialect.ts';
+import { sqliteDialect } from '../lib/pool/sqlite-dialect.ts';
 import type { Steps } from '../lib/sql/procedure.ts';
 import type { BenchSizes } from './arguments.ts';
 import { openCatalogue, type Workplace } from './catalogue.ts';

@@ -71,6 +71,7 @@ export {
 export * from './errors.ts';
 export { type HealthCheck, healthCheck } from './health/health-check.ts';
 export { type HealthJson, type HealthJsonCheck, toHealthJson } from './health/health-json.ts';
+export type { HealthStatus } from './health/issue.ts';
 export {
   HEALTH_CHECKS,
   HEALTH_CODES,
@@ -80,7 +81,6 @@ export {
   type HealthIssue,
   type HealthOptions,
   type HealthReport,
-  type HealthStatus,
 } from './health/report.ts';
 export type { IntegrityOptions, IntegrityProgress, IntegrityReport } from './maintenance/integrity.ts';
 export type { Estimate, PlannedMigration } from './migrations/estimate.ts';

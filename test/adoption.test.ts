@@ -10,6 +10,8 @@ import { brokenRules, lostFacts } from './adoption-facts.ts';
 import { type LegacyFile, makeLegacyFile, ODD_STATES, type OddState } from './fixtures/legacy-file.ts';
 import { legacyRows, someRows } from './fixtures/legacy-rows.ts';
 import { holds } from './fixtures/property.ts';
+import { newCatalogue } from './fixtures/template.ts';
+import { sampleOf } from './fixtures/tier.ts';
 
 const LONG = { timeout: 300_000 }; // files are opened again and again, each with a process that looks at it first
 
@@ -109,7 +111,7 @@ const CASES: readonly (readonly [version: number, odd: OddState | undefined])[] 
 
 t.strictSame(new Set(CASES.map(([, odd]) => odd)), new Set([undefined, ...ODD_STATES]), 'every state has a case');
 
-for (const [version, odd] of CASES) {
+for (const [version, odd] of sampleOf(CASES, 5)) {
   t.test(`version ${version}, ${odd ?? 'as the server left it'}`, { ...LONG }, async (t) => {
     const { path, old } = twoFiles(join(t.testdir(), 'data'), { version, odd, ...someRows() });
     const recorded = () => {
@@ -261,6 +263,7 @@ t.test('a save makes of an old server’s rows what repair would', { ...LONG }, 
       async (rows, ours) => {
         const folder = t.testdir();
         const [database, copy] = [join(folder, 'a.db'), join(folder, 'b.db')];
+        await newCatalogue(database);
         const db = await DatabaseManager.open({ ...OPTIONS, database });
         const { id: clientId } = await db.clients.save({ name: 'of both servers' });
         const files = ours.map((place) => ({ clientId, fileName: `${place}.pdf`, pathName: 'ours', fileSize: 5 }));
@@ -279,7 +282,7 @@ t.test('a save makes of an old server’s rows what repair would', { ...LONG }, 
         t.strictSame(await histories(database, false), await histories(copy, true));
       },
     ),
-    { numRuns: 2, endOnFailure: true },
+    { numRuns: 4, sample: 1, endOnFailure: true },
   );
 });
 
@@ -298,7 +301,7 @@ t.test('whatever an old server stored is still there', { ...LONG }, async (t) =>
       const problems = [...lostFacts(old, path), ...brokenRules(path)];
       if (problems.length > 0) throw new Error(problems.join('\n'));
     }),
-    { numRuns: 25 },
+    { numRuns: 40, sample: 6 },
   );
 });
 
@@ -403,7 +406,8 @@ const FIXTURES = process.env['LEGACY_FIXTURES'] ?? join(import.meta.dirname, '..
 const reason = existsSync(FIXTURES) ? false : 'LEGACY_FIXTURES names no folder of files made by the server itself';
 
 t.test('files that the server itself made', { skip: reason, ...LONG }, async (t) => {
-  for (const name of readdirSync(FIXTURES).filter((file) => file.endsWith('.db'))) {
+  const names = readdirSync(FIXTURES).filter((file) => file.endsWith('.db'));
+  for (const name of sampleOf(names.toSorted(), 2)) {
     await t.test(name, { ...LONG }, async (t) => {
       const folder = t.testdir();
       const [path, old] = [join(folder, 'defensive.db'), join(folder, 'old.db')];

@@ -1,15 +1,17 @@
 /** The SQLite engine: the suite every engine passes, in each of its settings, and what only SQLite has. */
-import { readdir, stat, writeFile } from 'node:fs/promises';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import t, { type Test } from 'tap';
+import { sqliteDialect } from '../lib/pool/sqlite-dialect.ts';
 import { SqliteEngine, type SqliteEngineOptions } from '../lib/pool/sqlite-engine.ts';
 import { engineConformance } from './engine-conformance.ts';
 import { hold, outcomes, texts } from './fixtures/conformance/setting.ts';
 import { engineOptions, openEngine, openEngineOn } from './fixtures/open-engine.ts';
 import * as p from './fixtures/procedures.ts';
 import * as q from './fixtures/sqlite-procedures.ts';
+import { byTier } from './fixtures/tier.ts';
 
 t.setTimeout(300_000);
 
@@ -32,10 +34,10 @@ const withTables = async (t: Test, options: Partial<SqliteEngineOptions> = {}) =
   return engine;
 };
 
-t.test('64 callers save 20,000 rows with a lookup after each: nothing is lost, and many share a commit', async (t) => {
+t.test('64 callers save rows with a lookup after each: nothing is lost, and many share a commit', async (t) => {
   const engine = await withTables(t, { poolSize: 5, durability: 'full' });
   const before = engine.stats();
-  const [callers, each] = [64, 313];
+  const [callers, each] = [64, byTier(80, 313)];
   const caller = async (number: number) => {
     for (let i = 0; i < each; i += 1) {
       const note = { id: number * each + i, text: `${number}: ${i}` };
@@ -84,19 +86,6 @@ t.test('every connection has every setting this product relies on', async (t) =>
     t.match(await engine.lend('write', (tx) => tx.run(q.writerSettings, null)), { ...SQLITE_SETTINGS, synchronous });
     await engine.close();
   }
-});
-
-t.test('foreign keys are suspended for one loan alone, even when it fails', async (t) => {
-  const engine = await withTables(t);
-  const on = async () => (await engine.run(q.writerSettings, null))['foreign_keys'];
-  const off = (tx: Parameters<Parameters<typeof engine.lend>[1]>[0]) => tx.run(q.writerSettings, null);
-  t.match(await engine.lend('write', off, { foreignKeys: false }), { foreign_keys: 0 });
-  t.equal(await on(), 1);
-  const failing = async () => {
-    throw new RangeError('the callback failed');
-  };
-  await t.rejects(engine.lend('write', failing, { foreignKeys: false }), RangeError);
-  t.equal(await on(), 1);
 });
 
 t.test('a read that writes is refused, and changes nothing', async (t) => {
@@ -278,13 +267,6 @@ t.test('a reader that cannot be opened fails the reads, and only them', async (t
   t.equal(new Set(brief).size, 1, 'brief ones side by side wait for the writer, which needs no reader');
 });
 
-t.test('the procedure that ends transactions may fail; the calls do not, and the figures tell', async (t) => {
-  const engine = await withTables(t, { beforeCommit: q.failingTally.name });
-  t.equal(await engine.run(p.appendNote, 'stored'), 1);
-  t.same(engine.stats().upkeep, { failures: 1, lastError: 'no tally today' }, 'it rests after it failed once');
-  t.same(await texts(engine), ['stored']);
-});
-
 t.test('the writer answers the first reads that are brief, unless it is busy', async (t) => {
   const onThreadOf = async (read: typeof q.readerThread) => {
     const engine = await openEngineOn(join(t.testdir(), 'catalogue.db'), { poolSize: 2 });
@@ -348,4 +330,58 @@ t.test('reads that take long keep none of the others waiting, as long as there a
   gates.forEach(open);
   const ended = await Promise.all(long);
   t.notOk(ended.includes('timed-out'), 'it was not waited for');
+});
+
+// SQL that only SQLite has, outside comments.
+const SQLITE_WORDS =
+  /sqlite_(?:schema|master|sequence)|\bpragma|\browid\b|\bINDEXED BY\b|\bGLOB\b|\bCAST\(|(?<!\.)\bhex\((?!\w+:)|\b(?:typeof|char|group_concat|strftime|julianday|json_\w+)\(|\bOR (?:IGNORE|REPLACE|ROLLBACK)\b|\bIS NOT \$\{/i;
+
+/** What works on SQLite's own files, on its search index or on the rows of an old server. */
+const SQLITE_ONLY = new Set([
+  'core/search-index-table.ts',
+  'maintenance/integrity-process.ts',
+  'maintenance/repair-procedures.ts',
+]);
+
+t.test('domain code and the contract of engines use no SQL that only SQLite has', async (t) => {
+  const lib = new URL('../lib/', import.meta.url);
+  const found: string[] = [];
+  for (const room of ['sql', 'core', 'quota', 'analytics', 'health', 'metrics', 'maintenance', 'backup/restore']) {
+    const files = (await readdir(new URL(`${room}/`, lib))).filter(
+      (name) => name.endsWith('-procedures.ts') || room !== 'backup/restore',
+    );
+    for (const file of files.filter((name) => !SQLITE_ONLY.has(`${room}/${name}`))) {
+      const text = await readFile(new URL(`${room}/${file}`, lib), 'utf8');
+      const code = text.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '');
+      const word = SQLITE_WORDS.exec(code)?.[0];
+      if (word !== undefined) found.push(`${room}/${file}: ${word}`);
+    }
+  }
+  t.same(found, []);
+  t.match(sqliteDialect.hasTable('files').sql, SQLITE_WORDS, 'the words are found where they are');
+});
+
+t.test('each answer of the dialect is what the database holds', async (t) => {
+  const engine = await openEngine(t);
+  const ask = async (name: keyof typeof q.DIALECT_ANSWERS) => engine.run(q.askDialect, name);
+  await engine.run(q.execute, 'CREATE TABLE kept (id INTEGER PRIMARY KEY AUTOINCREMENT, bytes BLOB, size INTEGER)');
+  await engine.run(q.execute, 'CREATE INDEX kept_size ON kept (size)');
+  await engine.run(q.execute, 'CREATE VIEW seen AS SELECT id FROM kept');
+  await engine.run(
+    q.execute,
+    "INSERT INTO kept VALUES (7, x'0aff', 9223372036854775807), (8, NULL, 9223372036854775807)",
+  );
+  t.same(await ask('tables'), [{ name: 'kept' }]);
+  t.same(await ask('views'), [{ name: 'seen' }]);
+  t.same(await ask('indexes'), [{ name: 'kept_size', table: 'kept' }]);
+  t.same(await ask('there'), [{ found: 1 }, { found: 1 }]);
+  t.same(await ask('missing'), [], 'an index is no table, nor the other way round');
+  t.same(await ask('highestId'), [{ id: 8 }]);
+  t.same(await ask('values'), [
+    { hex: '0aff', float: 2 ** 63, greater: 9, unplanned: 5 },
+    { hex: null, float: 2 ** 63, greater: 9, unplanned: 5 },
+  ]);
+  t.same(await ask('sum'), [{ sum: 2 ** 64 }], 'a sum of whole numbers would overflow');
+  t.same(await ask('problems'), []);
+  t.match(await ask('pages'), [{ pageSize: 4096, pageCount: Number, freePages: 0 }]);
 });

@@ -20,6 +20,8 @@ import released from '../scripts/released-migrations.json' with { type: 'json' }
 import { listSchema, schemaText } from '../scripts/schema-text.ts';
 import { makeLegacyFile } from './fixtures/legacy-file.ts';
 import { someRows } from './fixtures/legacy-rows.ts';
+import { openNew } from './fixtures/template.ts';
+import { sampleOf } from './fixtures/tier.ts';
 
 const LONG = { timeout: 300_000 };
 
@@ -35,7 +37,7 @@ function legacyIn(t: Test, version = 3): string {
 
 /** A catalogue with two clients, files with several versions, a category, a quota and activity. */
 async function filled(path: string): Promise<DatabaseManager> {
-  const db = await DatabaseManager.open({ database: path, poolSize: 2 });
+  const db = await openNew({ database: path, poolSize: 2 });
   for (const name of ['laptop', 'server']) {
     const { id: clientId } = await db.clients.save({
       name,
@@ -104,7 +106,11 @@ function columnsOf(path: string): Map<string, string[]> {
 }
 
 t.test('down and up again keeps everything that the versions share', { ...LONG }, async (t) => {
-  for (let to = 0; to < LATEST_VERSION; to += to < 8 ? 1 : 3) {
+  const versions = MIGRATIONS.map(({ version }) => version).slice(0, -1);
+  for (const to of sampleOf(
+    versions.filter((version) => version < 8 || version % 3 === 2),
+    4,
+  )) {
     await t.test(`by version ${to}`, { ...LONG }, async (t) => {
       const path = join(t.testdir(), 'defensive.db');
       const db = await filled(path);

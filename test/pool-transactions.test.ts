@@ -125,7 +125,7 @@ t.test('a connection that cannot roll back is broken', async (t) => {
 t.test('a loan whose commit fails half-way is indeterminate; one that fails cleanly says why', async (t) => {
   const { connection } = await disturbed(t);
   const commits = (failure: Error) => {
-    const loan = new Loan(connection, 'write', false);
+    const loan = new Loan(connection, 'write', true);
     loan.run(append('one'));
     connection.commits = [failure];
     loan.end(true);
@@ -151,7 +151,7 @@ t.test('a group that cannot begin is refused whole, and nothing of it runs', asy
 t.test('a loan that cannot begin leaves foreign keys on', async (t) => {
   const { connection } = await disturbed(t);
   connection.refused = 'BEGIN';
-  t.throws(() => new Loan(connection, 'read', false), { code: 'SQLITE_IOERR' });
+  t.throws(() => new Loan(connection, 'read', true), { code: 'SQLITE_IOERR' });
   connection.refused = undefined;
   t.match(runGroup(connection, [[q.writerSettings.name, null]]), [{ value: { foreign_keys: 1 } }]);
 });
@@ -229,7 +229,7 @@ const tallied = (connection: Connection) => {
 
 t.test('a procedure that ends transactions runs once for each that wrote', async (t) => {
   const { connection } = await disturbed(t);
-  const upkeep = new Upkeep(q.tally.name);
+  const upkeep = new Upkeep(p.tally.name);
   t.same(short(runGroup(connection, [append('one'), append('two'), failing], upkeep)), [1, 2, 'CATALOG_CONFLICT']);
   t.equal(tallied(connection), 1);
   runGroup(
@@ -242,11 +242,11 @@ t.test('a procedure that ends transactions runs once for each that wrote', async
   );
   t.equal(tallied(connection), 1, 'nothing was written');
   for (const commit of [true, false]) {
-    const loan = new Loan(connection, 'write', true, upkeep);
+    const loan = new Loan(connection, 'write', false, upkeep);
     loan.run(append('lent'));
     loan.end(commit);
   }
-  const reading = new Loan(connection, 'write', true, upkeep);
+  const reading = new Loan(connection, 'write', false, upkeep);
   reading.run([p.slowSum.name, 3]);
   reading.end(true);
   t.equal(tallied(connection), 2, 'only the loan that was stored counted');
@@ -254,7 +254,7 @@ t.test('a procedure that ends transactions runs once for each that wrote', async
 });
 
 t.test('when it fails, what was written is stored all the same, and it rests a minute', async (t) => {
-  for (const procedure of [q.failingTally, q.ruinousTally]) {
+  for (const procedure of [p.failingTally, q.ruinousTally]) {
     const { connection } = await disturbed(t);
     const upkeep = new Upkeep(procedure.name);
     let now = 1_000_000;
@@ -277,7 +277,7 @@ t.test('a loan it takes with it is refused; the next goes on without it', async 
   const { connection } = await disturbed(t);
   const upkeep = new Upkeep(q.ruinousTally.name);
   const lend = () => {
-    const loan = new Loan(connection, 'write', true, upkeep);
+    const loan = new Loan(connection, 'write', false, upkeep);
     loan.run(append('lent'));
     loan.end(true);
   };

@@ -2,19 +2,15 @@
  * How a file gets its final name: whole, on the disk, and never over another one. Until then it has a temporary name that
  * tells which process makes it, so that what a killed one left is known for what it is.
  */
-import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { link, lstat, open, readdir, rename, rm, stat } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { DatabaseError } from '../errors.ts';
+import { BEGAN, isAlive, MACHINE } from '../runtime/process-identity.ts';
 import { backupOfManifest, type Manifest, manifestPath, manifestText } from './manifest.ts';
 
 /** Files that SQLite keeps beside a database. */
 const COMPANIONS = ['-journal', '-wal', '-shm'] as const;
-
-// The id of a process says nothing on another machine, or in another container, that has the same folder.
-const MACHINE = createHash('sha256').update(hostname()).digest('hex').slice(0, 8);
 
 /** The files that were begun here. */
 const begun = new Set<string>();
@@ -138,23 +134,11 @@ export async function publishBackup(temporary: string, path: string, manifest: M
   await syncFolder(dirname(path));
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
-  }
-}
-
 const namesIn = (folder: string): Promise<string[]> =>
   readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
     throw error;
   });
-
-/** When this process began, in milliseconds since 1970. */
-const BEGAN = Date.now() - process.uptime() * 1_000;
 
 const ABANDONED_MS = 86_400_000; // copying, checking and compressing leave a file unchanged for less
 

@@ -5,9 +5,8 @@
  */
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { Worker } from 'node:worker_threads';
 import { DatabaseError, reviveError, type WireError } from '../errors.ts';
-import { scriptUrl } from '../runtime/scripts.ts';
+import { startThread } from '../runtime/thread.ts';
 import { check, type Findings } from './checker.ts';
 import { assertRoom, type FreeBytes, freeBytes } from './disk-space.ts';
 import { type CatalogCounts, type Manifest, manifestPath } from './manifest.ts';
@@ -62,11 +61,7 @@ export interface SnapshotOptions {
   readonly compress?: boolean | undefined;
 }
 
-const THREAD_URL = scriptUrl('backup/snapshot-thread');
 const ENOUGH = 1.05; // of the source's size: the copy may be a little larger than what is counted beforehand
-
-// Node hands the process's flags on to its threads, and this one, meant for code on the command line, ends them at once.
-export const THREAD_FLAGS = process.execArgv.some((flag) => flag.startsWith('--input-type')) ? { execArgv: [] } : {};
 
 type Copied = Omit<Extract<SnapshotMessage, { kind: 'done' }>, 'kind'>;
 
@@ -87,8 +82,8 @@ function onThread(source: string, target: string, { onProgress, signal }: Snapsh
     }
   };
   const copied = new Promise<Copied>((resolve, reject) => {
-    const workerData: SnapshotOrder = { source, target, stop };
-    const worker = new Worker(THREAD_URL, { workerData, name: 'catalog-snapshot', ...THREAD_FLAGS });
+    const data: SnapshotOrder = { source, target, stop };
+    const worker = startThread('backup/snapshot-thread', { name: 'catalog-snapshot', data });
     let last: SnapshotMessage | undefined;
     signal?.addEventListener('abort', onAbort, { once: true });
     worker.on('message', (message: SnapshotMessage) => {

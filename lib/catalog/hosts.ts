@@ -21,11 +21,13 @@ import { type Catalog, migrateCopy } from './open.ts';
 /** For the modules; `onSaved` is told of each save. */
 export function moduleContext(catalog: Catalog, onSaved: (stored: Stored) => void): ModuleContext {
   const { engine, settings } = catalog;
-  const { database, storageDir, defaultQuotaBytes, readOnly } = settings;
+  const { storageDir, defaultQuotaBytes, readOnly } = settings;
   return {
-    database,
+    file: engine.file,
     storageDir,
     defaultQuotaBytes,
+    dialect: engine.dialect,
+    inTransaction: false,
     stats: () => engine.stats(),
     callLog: () => engine.callLog(),
     onSaved,
@@ -43,10 +45,9 @@ export function integrityHost(catalog: Catalog): IntegrityHost {
 /** For health. */
 export function healthHost(catalog: Catalog, integrity: Integrity): HealthHost {
   const { engine, settings } = catalog;
-  const { database, readOnly, thresholds, poolSize } = settings;
+  const { readOnly, thresholds, poolSize } = settings;
   return {
     engine,
-    database,
     readOnly,
     poolSize,
     thresholds,
@@ -62,8 +63,8 @@ export function healthHost(catalog: Catalog, integrity: Integrity): HealthHost {
 }
 
 /** For metrics; `saves` counts what was saved through this catalogue. */
-export function metricsHost({ engine, settings }: Catalog, openedAt: number, saves: () => SaveCounts): MetricsHost {
-  return { engine, database: settings.database, libraryVersion: LIBRARY_VERSION, openedAt, saves };
+export function metricsHost({ engine }: Catalog, openedAt: number, saves: () => SaveCounts): MetricsHost {
+  return { engine, libraryVersion: LIBRARY_VERSION, openedAt, saves };
 }
 
 /** For backups. */
@@ -83,12 +84,13 @@ export function backupHost(catalog: Catalog): BackupHost {
 /** For maintenance. */
 export function maintenanceHost(catalog: Catalog, integrity: Integrity): MaintenanceHost {
   const { engine, settings } = catalog;
-  const { database, backupDir, legacyTimeZone, defaultQuotaBytes } = settings;
+  const { database, backupDir, legacyTimeZone, assumesZone, defaultQuotaBytes } = settings;
   return {
     engine,
     database,
     backupDir,
     context: { timeZone: legacyTimeZone, defaultQuotaBytes, legacy: false },
+    assumesZone,
     integrity,
     logger: catalog.logger('maintenance'),
   };

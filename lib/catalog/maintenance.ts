@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import { repairTotals } from '../analytics/audit-procedures.ts';
 import { backupPath } from '../backup/paths.ts';
 import { takeSnapshot } from '../backup/snapshot.ts';
+import { finishLeftDeletions } from '../core/client-deletion.ts';
 import { isBeyondMemory } from '../core/search-index-table.ts';
 import type { Integrity, IntegrityOptions, IntegrityReport } from '../maintenance/integrity.ts';
 import {
@@ -17,6 +18,7 @@ import {
   repairSearch,
   reportRepair,
 } from '../maintenance/repair-procedures.ts';
+import { ZONE_ASSUMED } from '../runtime/time-zone.ts';
 import type { WorkContext } from '../schema/migration.ts';
 import { catchUpIndex, isIndexSound, renewIndex } from '../search/search-index.ts';
 import type { CallOptions, Engine, Executor } from '../sql/engine.ts';
@@ -93,6 +95,8 @@ export interface MaintenanceHost {
   readonly backupDir: string;
   /** What repairing old rows needs to know. */
   readonly context: WorkContext;
+  /** Whether nobody has named the zone in which old dates are read: dates that are read in it are worth a warning. */
+  readonly assumesZone: boolean;
   readonly integrity: Integrity;
   readonly logger: Logger;
 }
@@ -125,7 +129,12 @@ const NONE: RepairCounts = {
 
 const CHECK_KEYS = new Set(['full', 'onProgress', 'signal']);
 const REPAIR_KEYS = new Set(['dryRun', 'signal']);
-const LOAN = { deadlineMs: Number.POSITIVE_INFINITY, foreignKeys: false };
+
+/** How a repair's transaction is run: without a deadline, and rows move before what they name. */
+const transactionOf = ({ supports }: Engine) => ({
+  deadlineMs: Number.POSITIVE_INFINITY,
+  suspendForeignKeys: supports.suspendedForeignKeys,
+});
 
 /** Ends a dry run's transaction without storing it. */
 class DryRun extends Error {
@@ -185,7 +194,7 @@ async function countRepairs({ engine, context }: MaintenanceHost, signal: AbortS
   const use = async (tx: Executor): Promise<never> => {
     throw new DryRun(await mend(tx, { context, renewsIndex, signal }));
   };
-  return engine.lend('write', use, { ...LOAN, signal }).catch((error: unknown) => {
+  return engine.lend('write', use, { ...transactionOf(engine), signal }).catch((error: unknown) => {
     if (error instanceof DryRun) return error.counts;
     throw error;
   });
@@ -196,6 +205,11 @@ async function copyBefore({ database, backupDir }: MaintenanceHost): Promise<str
     reason: 'before repair',
   });
   return path;
+}
+
+/** Old dates were read in a zone that nobody named. */
+function warnOfZone({ assumesZone, logger }: MaintenanceHost, { datesToUtc }: RepairCounts): void {
+  if (assumesZone && datesToUtc > 0) logger.warn({ dates: datesToUtc }, ZONE_ASSUMED);
 }
 
 /** Fills the search index portion by portion, among the writes of others. */
@@ -221,6 +235,7 @@ export function maintenanceOf(host: MaintenanceHost): Maintenance {
       const checked = checkObject(given, 'options', REPAIR_KEYS);
       const signal = checkSignal(checked['signal']);
       const dryRun = !isAbsent(checked['dryRun']) && checkBoolean(checked['dryRun'], 'dryRun');
+      if (!dryRun) await finishLeftDeletions(engine, { signal });
       const expected = await countRepairs(host, signal);
       if (dryRun || isWhole(expected)) return expected;
       // The index is made of the files alone, so renewing it loses nothing; a copy with a damaged one would not verify.
@@ -232,8 +247,9 @@ export function maintenanceOf(host: MaintenanceHost): Maintenance {
         if (!isWhole(counts)) await tx.run(reportRepair, { counts: { ...counts }, backup });
         return counts;
       };
-      const counts = await engine.lend('write', use, { ...LOAN, signal });
+      const counts = await engine.lend('write', use, { ...transactionOf(engine), signal });
       if (counts.searchIndexes > 0) await fillIndex(engine, signal);
+      warnOfZone(host, counts);
       logger.info({ counts, backup }, 'repaired');
       return counts;
     },

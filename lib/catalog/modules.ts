@@ -9,6 +9,7 @@ import { type Versions, versionsOf } from '../core/versions.ts';
 import type { AuditRecorder } from '../maintenance/audits.ts';
 import { type Quotas, quotasOf } from '../quota/quotas.ts';
 import { type Search, searchOf } from '../search/search.ts';
+import type { Dialect } from '../sql/dialect.ts';
 import type { CallOptions } from '../sql/engine.ts';
 import { isProcedure, type Procedure } from '../sql/procedure.ts';
 import { refuse } from '../validation.ts';
@@ -41,6 +42,9 @@ export interface CatalogModules extends RawSql {
  */
 export interface ModuleContext extends Surroundings {
   readonly defaultQuotaBytes: number | null;
+  readonly dialect: Dialect;
+  /** Whether everything happens in one transaction, which no call can divide. */
+  readonly inTransaction: boolean;
   /** Is told of each save; on `db`, once it is committed. */
   readonly onSaved: (stored: Stored) => void;
   readonly audits: AuditRecorder;
@@ -52,13 +56,13 @@ export interface ModuleContext extends Surroundings {
  * @internal
  */
 export function modulesOf(executor: CatalogExecutor, context: ModuleContext): CatalogModules {
-  const { defaultQuotaBytes, onSaved, audits } = context;
+  const { defaultQuotaBytes, dialect, inTransaction, onSaved, audits } = context;
   const { unexplained } = executor;
   const quotas = quotasOf(executor, onSaved);
   const analytics = analyticsOf(executor, context);
   return {
-    ...rawSqlOf(unexplained),
-    clients: clientsOf(executor, defaultQuotaBytes),
+    ...rawSqlOf(unexplained, dialect),
+    clients: clientsOf(executor, { defaultQuotaBytes, inTransaction }),
     files: { ...filesOf(executor, onSaved), ...searchOf(executor) },
     versions: versionsOf(executor),
     categories: categoriesOf(executor),

@@ -6,6 +6,7 @@
 import { dirname, join, resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { removeDeadPartials, removeDeadStages } from '../backup/publish.ts';
+import { finishLeftDeletions } from '../core/client-deletion.ts';
 import { DatabaseError } from '../errors.ts';
 import { inspectFile } from '../legacy/inspection.ts';
 import { KNOWN, statusOf } from '../migrations/journal.ts';
@@ -18,6 +19,7 @@ import { SqliteEngine } from '../pool/sqlite-engine.ts';
 import { rememberOpen } from '../runtime/open-files.ts';
 import { scriptUrl } from '../runtime/scripts.ts';
 import { silentLogger } from '../runtime/silent-logger.ts';
+import { namedTimeZone, systemTimeZone } from '../runtime/time-zone.ts';
 import { workOffBacklog } from '../search/index-backlog.ts';
 import { keepIndex } from '../search/search-index.ts';
 import type { CallOptions, Engine } from '../sql/engine.ts';
@@ -49,8 +51,21 @@ export async function openCatalog(given: OpenOptions): Promise<Catalog> {
   const { engine, settings } = catalog;
   const log = catalog.logger('search');
   const onError = (error: unknown) => log.warn({ err: error }, 'the search index could not be brought up to date');
-  if (!settings.readOnly) void workOffBacklog(engine, onError);
+  if (!settings.readOnly) {
+    void workOffBacklog(engine, onError);
+    void finishDeletions(catalog);
+  }
   return catalog;
+}
+
+/** Finishes deletions of clients that a killed process left, between the writes of others. */
+async function finishDeletions(catalog: Catalog): Promise<void> {
+  try {
+    await finishLeftDeletions(catalog.engine);
+  } catch (error) {
+    const log = catalog.logger('clients');
+    if (catalog.status === 'open') log.warn({ err: error }, 'the deletion of a client could not be finished');
+  }
 }
 
 /**
@@ -83,7 +98,8 @@ export async function openFile(options: ResolvedOptions): Promise<Catalog> {
   const { path, created } = await prepareDatabaseFile(options.database, options);
   const settings = settingsOf(options, path);
   // Runs while the thread starts, which takes longer; the thread looks at none of these files.
-  const tidied = settings.readOnly ? undefined : tidy(settings);
+  const onlyLooks = settings.readOnly || settings.migrate === 'off';
+  const tidied = onlyLooks ? undefined : tidy(settings);
   const { engine, forget } = await openRemembered(settings)
     .finally(() => tidied)
     .catch(async (error: unknown) => {
@@ -98,8 +114,11 @@ export async function openFile(options: ResolvedOptions): Promise<Catalog> {
  * The options of a catalogue with every path absolute, and a logger in any case.
  * @internal
  */
-export interface CatalogSettings extends Omit<ResolvedOptions, 'backupDir' | 'logger'> {
+export interface CatalogSettings extends Omit<ResolvedOptions, 'backupDir' | 'legacyTimeZone' | 'logger'> {
   readonly backupDir: string;
+  readonly legacyTimeZone: string;
+  /** Whether that zone is UTC only because neither the caller nor the system names one. */
+  readonly assumesZone: boolean;
   readonly logger: Logger;
 }
 
@@ -113,6 +132,8 @@ export function settingsOf(options: ResolvedOptions, database: string): CatalogS
     database,
     storageDir: resolve(options.storageDir),
     backupDir: resolve(options.backupDir ?? join(dirname(database), 'backups')),
+    legacyTimeZone: options.legacyTimeZone ?? systemTimeZone(),
+    assumesZone: options.legacyTimeZone === undefined && namedTimeZone() === undefined,
     logger: options.logger ?? silentLogger,
   };
 }

@@ -5,11 +5,11 @@ import { checkDate, type DateInput } from '../values/dates.ts';
 import { checkId, type IdInput } from '../values/ids.ts';
 import { checkPage, cutPage, everyItem, type PageOptions } from '../values/pages.ts';
 import { UNLIMITED_BYTES } from '../values/quota-limit.ts';
+import { deleteClient } from './client-deletion.ts';
 import {
   type Client,
   type ClientKeys,
   countClients,
-  deleteClient,
   exportClientKeys,
   getClient,
   getClientByName,
@@ -81,8 +81,11 @@ export interface Clients {
   touch(id: IdInput, when?: DateInput | null, options?: CallOptions): Promise<Client>;
 
   /**
-   * Removes a client with its files, versions, quota and activity, in one transaction.
-   * @returns the number of files and bytes that were removed, and the contents that no remaining version names
+   * Removes a client with its files, versions, quota and activity. Up to 5,000 files, and on `tx`, that is one transaction.
+   * With more files, the client is marked (`deleting: true`): it loses its keys and reservations at once and takes no
+   * saves, and its files go in slices between the writes of others. The next process that opens the catalogue finishes a
+   * deletion that a killed process left. A signal stops between two slices; call again to go on.
+   * @returns how many files and bytes this call removed, and their contents that nothing names any more
    * @throws {NotFoundError} when the client does not exist
    */
   delete(id: IdInput, options?: CallOptions): Promise<Deletion>;
@@ -117,10 +120,21 @@ function checkClient(client: ClientInput) {
 }
 
 /**
- * Builds `db.clients`; `defaultQuotaBytes` is what a new client may store, null for no limit.
+ * What the calls of clients follow.
  * @internal
  */
-export function clientsOf(executor: Executor, defaultQuotaBytes: number | null): Clients {
+export interface ClientRules {
+  /** Bytes that a new client may store; null for no limit. */
+  readonly defaultQuotaBytes: number | null;
+  /** Whether everything happens in one transaction, which no call can divide. */
+  readonly inTransaction: boolean;
+}
+
+/**
+ * Builds `db.clients`.
+ * @internal
+ */
+export function clientsOf(executor: Executor, { defaultQuotaBytes, inTransaction }: ClientRules): Clients {
   const quotaBytes = defaultQuotaBytes ?? UNLIMITED_BYTES;
 
   const list: Clients['list'] = async (page = {}) => {
@@ -152,7 +166,7 @@ export function clientsOf(executor: Executor, defaultQuotaBytes: number | null):
       return executor.run(touchClient, { id: checkId(id, 'id'), when: seen }, options);
     },
 
-    delete: async (id, options) => executor.run(deleteClient, checkId(id, 'id'), options),
+    delete: async (id, options) => deleteClient(executor, checkId(id, 'id'), { whole: inTransaction, ...options }),
     exportKeys: async (id, options) => executor.run(exportClientKeys, checkId(id, 'id'), options),
   };
 }

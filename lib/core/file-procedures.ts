@@ -2,7 +2,7 @@
 
 import type { Dialect } from '../sql/dialect.ts';
 import { one, procedure, row, rows, type Steps } from '../sql/procedure.ts';
-import { type Sql, sql, unplanned } from '../sql/template.ts';
+import { type Sql, sql } from '../sql/template.ts';
 import { idBytes } from '../values/ids.ts';
 import type { PageRequest } from '../values/pages.ts';
 import { type CatalogFile, type FileRow, fileColumns, toFile } from './file-rows.ts';
@@ -45,9 +45,10 @@ export const listFiles = procedure(
   'files.list',
   'read',
   function* ({ limit, after }: PageRequest, dialect) {
-    const condition = after === null ? sql`1 = 1` : sql`f.ID > ${idBytes(String(after[0]))}`;
+    const [id] = after ?? [];
+    const condition = id === undefined ? sql`1 = 1` : sql`f.ID > ${idBytes(String(id))}`;
     return yield* rows<FileRow>(sql`SELECT ${fileColumns(dialect)} FROM files f WHERE ${condition}
-      ORDER BY f.ID LIMIT ${unplanned(limit + 1)}`);
+      ORDER BY f.ID LIMIT ${dialect.unplanned(limit + 1)}`);
   },
   { decode: toFiles, brief: true },
 );
@@ -57,7 +58,7 @@ type ClientPageRequest = PageRequest & { readonly clientId: string };
 
 const ofClient = (clientId: string, condition: Sql, limit: number, dialect: Dialect) =>
   rows<FileRow>(sql`SELECT ${fileColumns(dialect)} FROM files f WHERE f.ClientID = ${idBytes(clientId)} AND ${condition}
-    ORDER BY f.FileName, coalesce(f.OriginalPath, ''), f.ID LIMIT ${unplanned(limit)}`);
+    ORDER BY f.FileName, coalesce(f.OriginalPath, ''), f.ID LIMIT ${dialect.unplanned(limit)}`);
 
 /**
  * A page of a client's files by name and original path, one row more than asked for. The rest of the last name and the
@@ -98,7 +99,7 @@ export const countFiles = procedure(
   { brief: true },
 );
 
-/** The bytes of every file's current version. */
+/** The bytes of every file's current version. As REAL, which cannot overflow: exact up to 2^53-1, rounded beyond. */
 export const totalFileBytes = procedure('files.totalBytes', 'read', function* (_: null): Steps<number> {
-  return yield* figure(sql`SELECT coalesce(sum(Bytes), 0) AS "figure" FROM file_totals`);
+  return yield* figure(sql`SELECT coalesce(sum(CAST(Bytes AS REAL)), 0) AS "figure" FROM file_totals`);
 });

@@ -4,6 +4,7 @@
  */
 
 import { ValidationError } from '../errors.ts';
+import type { Dialect } from '../sql/dialect.ts';
 import type { CallOptions, Executor } from '../sql/engine.ts';
 import { procedure, type RunResult, type Steps, type Table, table } from '../sql/procedure.ts';
 import { written } from '../sql/template.ts';
@@ -18,7 +19,10 @@ export type SqlRow = Record<string, string | number | Uint8Array | null>;
 /** What a change did. */
 export interface ExecuteResult {
   readonly changes: number;
-  /** The rowid of the last row inserted on the writer; says nothing after a statement that inserts none. */
+  /**
+   * The number of the last row inserted on the writer, where rows have one of their own (SQLite's rowid); says nothing
+   * after a statement that inserts none.
+   */
   readonly lastInsertRowid: number;
   /** The rows of a RETURNING clause. */
   readonly rows: SqlRow[];
@@ -93,58 +97,22 @@ export const executeManyRaw = procedure(
   },
 );
 
-const OWNED = /^(?:BEGIN|COMMIT|END|ROLLBACK|SAVEPOINT|RELEASE|ATTACH|DETACH|VACUUM)$/;
-
-/** PRAGMAs that take an argument and yet only report. */
-const REPORTS = new Set(
-  (
-    'table_info table_xinfo table_list index_info index_xinfo index_list foreign_key_list foreign_key_check ' +
-    'integrity_check quick_check'
-  ).split(' '),
-);
-
-/** PRAGMAs that act without an argument. */
-const ACTIONS = new Set(['optimize', 'wal_checkpoint', 'incremental_vacuum', 'shrink_memory']);
-
-const COMMENT = /--[^\n]*(?:\n|$)|\/\*[\s\S]*?(?:\*\/|$)/g;
-
-/** What an EXPLAIN explains is prepared, and a PRAGMA takes effect when it is prepared. */
-const EXPLAIN = /^EXPLAIN\s+(?:QUERY\s+PLAN\s+)?/i;
-
-// Temporary objects live on one connection until it is replaced, and hide what has the same name from every later call.
-const TEMPORARY = /^CREATE\s+(?:TEMP|TEMPORARY)\b|^CREATE\s[\w\s]*["'`[]?temp["'`\]]?\s*\./i;
-
-function checkText(sql: unknown): string {
+function checkText(sql: unknown, dialect: Dialect): string {
   if (typeof sql !== 'string' || sql.trim() === '') return refuse('sql', sql, 'one SQL statement');
   if (sql.includes('\0') || !sql.isWellFormed())
     return refuseAs('sql', 'a text with NUL or a lone surrogate', 'SQL text');
-  // Quotes need no care: no statement has any before the words that decide here.
-  const body = sql
-    .replace(COMMENT, ' ')
-    .replace(/^[\s;]+/, '')
-    .replace(EXPLAIN, '');
-  const keyword = /^[a-z]*/i.exec(body)?.[0].toUpperCase() ?? '';
-  if (OWNED.test(keyword)) return refuse('sql', keyword, 'a statement that reads or changes rows (see db.transaction)');
-  if (TEMPORARY.test(body)) return refuse('sql', 'CREATE TEMP', 'tables, views and triggers of the database itself');
-  if (keyword === 'PRAGMA') checkPragma(body);
+  dialect.assertUsersStatement(sql);
   return sql;
-}
-
-function checkPragma(body: string): void {
-  const [, name = '', rest = ''] = /^PRAGMA\s+(?:\w+\s*\.\s*)?(\w+)([\s\S]*)$/i.exec(body) ?? [];
-  const isBare = name !== '' && rest.replace(/[\s;]/g, '') === '';
-  const reads = isBare ? !ACTIONS.has(name.toLowerCase()) : REPORTS.has(name.toLowerCase());
-  if (!reads) refuse('sql', `PRAGMA ${name}`, 'a PRAGMA that only reads, its name without quotes');
 }
 
 function checkValue(value: unknown, position: number): Stored {
   if (value === null || typeof value === 'string' || typeof value === 'bigint') return value;
-  if (typeof value === 'number' && !Number.isNaN(value)) return value;
+  if (typeof value === 'number' && Number.isFinite(value)) return value;
   if (typeof value === 'boolean') return value ? 1 : 0;
   if (isBytes(value)) return Uint8Array.from(value);
   const date = dateOf(value);
   if (date !== undefined && !Number.isNaN(date.getTime())) return date.toISOString();
-  const accepted = 'a text, number, bigint, boolean, valid Date, Uint8Array or null';
+  const accepted = 'a text, finite number, bigint, boolean, valid Date, Uint8Array or null';
   // The value itself is not shown: it may be a key.
   const received = date === undefined ? `a value of type ${typeof value}` : 'an invalid Date';
   throw new ValidationError({ field: `params[${position}]`, received, accepted });
@@ -160,15 +128,15 @@ function checkValues(params: unknown): Stored[] {
  * Builds the calls of `db` that take SQL.
  * @internal
  */
-export const rawSqlOf = (executor: Executor): RawSql => ({
+export const rawSqlOf = (executor: Executor, dialect: Dialect): RawSql => ({
   query: async (sql, params = [], options) =>
-    executor.run(queryRaw, { text: checkText(sql), values: checkValues(params) }, options),
+    executor.run(queryRaw, { text: checkText(sql, dialect), values: checkValues(params) }, options),
 
   execute: async (sql, params = [], options) =>
-    executor.run(executeRaw, { text: checkText(sql), values: checkValues(params) }, options),
+    executor.run(executeRaw, { text: checkText(sql, dialect), values: checkValues(params) }, options),
 
   async executeMany(sql, list, options) {
     if (!Array.isArray(list)) return refuseSecret('list', list, 'an array of arrays of values');
-    return executor.run(executeManyRaw, { text: checkText(sql), list: list.map(checkValues) }, options);
+    return executor.run(executeManyRaw, { text: checkText(sql, dialect), list: list.map(checkValues) }, options);
   },
 });

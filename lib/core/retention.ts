@@ -5,6 +5,7 @@
  */
 import type { CallOptions, Executor } from '../sql/engine.ts';
 import { checkObject, checkSignal, optional, refuse } from '../validation.ts';
+import { canonicalPath } from '../values/content-path.ts';
 import { now } from '../values/dates.ts';
 import { checkId, type IdInput } from '../values/ids.ts';
 import type { Key } from '../values/pages.ts';
@@ -58,7 +59,7 @@ export interface KeptVersion {
   readonly versionNumber: number;
   /**
    * `active`, `last`, `hourly`, `daily`, `weekly`, `monthly`, `yearly`, `oldest daily` (and so on: kept because the rule
-   * found fewer than it may keep), `within 30d`, or `no date` where the stored date cannot be read.
+   * found fewer than it may keep), `within 30d`, `in the future`, or `no date` where the stored date cannot be read.
    */
   readonly reasons: readonly string[];
 }
@@ -157,7 +158,7 @@ const add = <Name>(sums: Map<Name, number>, name: Name, amount: number) =>
 async function plan(executor: Executor, policy: RetentionPolicy, work: Work): Promise<PrunePlan> {
   const kept: KeptVersion[] = [];
   const reasons = new Map<number, readonly string[]>(); // few combinations, many versions
-  const removals = new Map<string, number>();
+  const removals = new Map<string, [path: string, removed: number]>(); // by the one spelling of the path
   const bytesOf = new Map<string, number>();
   let versions = 0;
   const reasonsFor = (mask: number) => {
@@ -172,14 +173,16 @@ async function plan(executor: Executor, policy: RetentionPolicy, work: Work): Pr
       }
       versions += file.removed.length;
       for (const [bytes, path] of file.removed) {
-        add(removals, path, 1);
+        const removal = removals.get(canonicalPath(path)) ?? [path, 0];
+        removal[1] += 1;
+        removals.set(canonicalPath(path), removal);
         add(bytesOf, file.clientId, bytes);
       }
     }
   }
   const { signal } = work;
   const paths: string[] = [];
-  for (const some of chunks([...removals], PATHS_AT_ONCE))
+  for (const some of chunks([...removals.values()], PATHS_AT_ONCE))
     paths.push(...(await executor.run(findFreed, some, { signal })));
   const quotas = await Array.fromAsync(quotasOf(executor, work), (quota) => ({
     ...quota,
@@ -192,7 +195,7 @@ async function plan(executor: Executor, policy: RetentionPolicy, work: Work): Pr
 /** Prunes files side by side, each in its own transaction; what some removed is told even when others fail. */
 async function pruneSome(executor: Executor, { retention, signal }: Work, fileIds: readonly string[]) {
   const outcomes = await Promise.allSettled(
-    fileIds.map((fileId) => executor.run(pruneFile, { fileId, retention }, { signal })),
+    fileIds.map((fileId) => executor.run(pruneFile, { fileId, policy: retention.policy }, { signal })),
   );
   const done = outcomes.filter((outcome): outcome is PromiseFulfilledResult<Pruned> => outcome.status === 'fulfilled');
   const failure = outcomes.find((outcome): outcome is PromiseRejectedResult => outcome.status === 'rejected');

@@ -3,8 +3,12 @@
  * file takes them in first, in the order they were written, so that what they tell stays and is older than what is saved.
  * Rows that no save meets are left to repair.
  */
+
+import { isTimeZone, systemTimeZone } from '../runtime/time-zone.ts';
+import { columnList, expressions } from '../sql/named-values.ts';
 import { all, one, run, type Steps } from '../sql/procedure.ts';
 import { raw, sql } from '../sql/template.ts';
+import { CURRENT_FACTS, inFiles, inFileVersions, VERSION_FACTS } from '../values/file-facts.ts';
 import type { FileToSave } from '../values/file-input.ts';
 import { idBytes, newId } from '../values/ids.ts';
 import { legacyDatesOf } from './dates.ts';
@@ -82,15 +86,19 @@ function* keeperOf({ row, hasId }: StoredRow): Steps<Keeper> {
   return { row, id: found?.id ?? new Uint8Array() };
 }
 
+const VERSION_COLUMNS = inFileVersions(VERSION_FACTS);
+const NEW_VERSION = raw(`${columnList(VERSION_COLUMNS)}, CreatedDate, IsActive, ParentVersionID`);
+
 function* addVersion({ id }: Keeper, { row, modified, version }: Transfer, at: string, file: FileToSave): Steps<void> {
-  const category = sql`CASE WHEN coalesce(FileCategory, 'document') = 'document' THEN ${file.derivedCategory}
-    ELSE FileCategory END`;
-  yield* run(sql`INSERT INTO file_versions (FileID, VersionNumber, PathName, FileSize, CreatedDate, IsActive,
-    VersionHash, ParentVersionID, ModificationDate, CRC, Verified, MimeType, FileCategory, TransferDuration,
-    TransferSpeed, CompressionRatio) SELECT ${id}, ${version}, PathName, ${row.fileSize}, ${modified ?? at}, 0, FileHash,
-    (SELECT v.ID FROM file_versions v WHERE v.FileID = ${id} AND v.VersionNumber = ${version - 1}),
-    ${modified}, ${row.crc}, ${row.verified}, coalesce(nullif(MimeType, ''), ${file.mimeType}), ${category},
-    TransferDuration, TransferSpeed, CompressionRatio FROM files WHERE rowid = ${row.row}`);
+  const category = sql`CASE WHEN coalesce(f.FileCategory, 'document') = 'document' THEN ${file.derivedCategory}
+    ELSE f.FileCategory END`;
+  const mimeType = sql`coalesce(nullif(f.MimeType, ''), ${file.mimeType})`;
+  const { fileSize, crc, verified } = row;
+  const told = { id, version, fileSize, modificationDate: modified, crc, verified, mimeType, category };
+  yield* run(sql`INSERT INTO file_versions (${NEW_VERSION})
+    SELECT ${expressions(inFiles(VERSION_FACTS), 'f', told)}, ${modified ?? at}, 0,
+    (SELECT v.ID FROM file_versions v WHERE v.FileID = ${id} AND v.VersionNumber = ${version - 1})
+    FROM files f WHERE f.rowid = ${row.row}`);
 }
 
 /** The second half of a transfer fills in what the first lacks. */
@@ -115,13 +123,14 @@ function* keepTrace(keeper: Keeper, { row, modified, version }: Transfer, isHalf
   if (row.row !== keeper.row) yield* run(sql`DELETE FROM files WHERE rowid = ${row.row}`);
 }
 
+const CURRENT = raw(columnList(inFiles(CURRENT_FACTS)));
+
 function* makeCurrent({ row, id }: Keeper, version: number, { mimeType, extension }: FileToSave): Steps<void> {
-  yield* run(sql`UPDATE files SET (PathName, FileSize, ModificationDate, CRC, Verified, FileCategory, MimeType, FileHash,
-    TransferDuration, TransferSpeed, CompressionRatio) = (SELECT v.PathName, v.FileSize, v.ModificationDate, v.CRC,
-      v.Verified, v.FileCategory, coalesce(v.MimeType, ${mimeType}), v.VersionHash, v.TransferDuration,
-      v.TransferSpeed, v.CompressionRatio FROM file_versions v WHERE v.FileID = ${id} AND v.VersionNumber = ${version}),
-    FileExtension = coalesce(nullif(FileExtension, ''), ${extension}), CurrentVersion = ${version},
-    HighestVersion = ${version} WHERE rowid = ${row}`);
+  const told = { mimeType: sql`coalesce(v.MimeType, ${mimeType})` };
+  yield* run(sql`UPDATE files SET (${CURRENT}) = (SELECT ${expressions(inFileVersions(CURRENT_FACTS), 'v', told)}
+    FROM file_versions v WHERE v.FileID = ${id} AND v.VersionNumber = ${version}),
+    FileExtension = coalesce(nullif(FileExtension, ''), ${extension}), HighestVersion = ${version}
+    WHERE rowid = ${row}`);
   yield* run(sql`UPDATE file_versions SET IsActive = CASE WHEN VersionNumber = ${version} THEN 1 ELSE 0 END
     WHERE FileID = ${id}`);
 }
@@ -130,7 +139,8 @@ function* makeCurrent({ row, id }: Keeper, version: number, { mimeType, extensio
 function* zoneOf(): Steps<string> {
   const found = yield* one<{ zone: string | null }>(sql`SELECT json_extract(Report, '$.timeZone') AS "zone"
     FROM catalog_reports WHERE Kind = 'adoption' ORDER BY ID DESC LIMIT 1`);
-  return found?.zone ?? new Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const zone = found?.zone ?? '';
+  return isTimeZone(zone) ? zone : systemTimeZone();
 }
 
 /** Makes versions of the rows of a file that have none; `at` is when that happens. */

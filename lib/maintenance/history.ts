@@ -108,8 +108,8 @@ interface StateWire {
 export const maintenanceState = procedure(
   'maintenance.state',
   'read',
-  function* (_: null): Steps<StateWire | null> {
-    const exists = yield* one(sql`SELECT 1 AS "found" FROM sqlite_schema WHERE name = 'maintenance_history'`);
+  function* (_: null, dialect): Steps<StateWire | null> {
+    const exists = yield* one(dialect.hasTable('maintenance_history'));
     if (exists === undefined) return null;
     const made = yield* one<{ at: string | null }>(sql`SELECT min(applied_at) AS "at" FROM catalog_migrations`);
     const succeeded = yield* lastOfEach(sql`Succeeded = 1`);
@@ -125,9 +125,9 @@ export const maintenanceState = procedure(
 export const databaseIdentity = procedure(
   'maintenance.identity',
   'read',
-  function* (_: null): Steps<string | null> {
+  function* (_: null, dialect): Steps<string | null> {
     // A catalogue that was taken back to an older schema has none.
-    const exists = yield* one(sql`SELECT 1 AS "found" FROM sqlite_schema WHERE name = 'catalog_identity'`);
+    const exists = yield* one(dialect.hasTable('catalog_identity'));
     if (exists === undefined) return null;
     const found = yield* one<{ id: string }>(sql`SELECT DatabaseID AS "id" FROM catalog_identity`);
     return found?.id ?? null;

@@ -3,8 +3,7 @@
  * every state of the catalogue and within a second; what could not be found out in time is left out. Counting is the
  * engine's; nothing here runs between two scrapes.
  */
-import { stat, statfs } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { stat } from 'node:fs/promises';
 import { Counter, Gauge, type Metric as Registered, Registry } from 'prom-client';
 import type { Engine } from '../sql/engine.ts';
 import type { HistogramFigures } from '../sql/histogram.ts';
@@ -23,8 +22,6 @@ const METRICS: readonly Metric[] = [...ENGINE_METRICS, ...CATALOGUE_METRICS];
 /** What metrics are taken from. */
 export interface MetricsHost {
   readonly engine: Engine;
-  /** The database file. */
-  readonly database: string;
   readonly libraryVersion: string;
   /** Seconds since 1970. */
   readonly openedAt: number;
@@ -38,8 +35,6 @@ const orNull = <Value>(value: Promise<Value>): Promise<Value | null> => value.ca
 
 // stat opens no descriptor, so it leaves the locks of this process alone.
 const sizeOf = (path: string) => orNull(stat(path).then(({ size }) => size));
-
-const freeBytes = (folder: string) => orNull(statfs(folder).then(({ bavail, bsize }) => bavail * bsize));
 
 /** What the work settles to, or `late` when that takes too long. */
 async function within<Value>(ms: number, work: Promise<Value>, late: Value): Promise<Value> {
@@ -90,12 +85,11 @@ export class Metrics {
   }
 
   async #measure(): Promise<Omit<FileFigures, 'backupBytes'>> {
-    const { database } = this.#host;
-    const [databaseBytes, walBytes, freeDiskBytes] = await Promise.all([
-      sizeOf(database),
-      sizeOf(`${database}-wal`),
-      freeBytes(dirname(database)),
-    ]);
+    const { file } = this.#host.engine;
+    if (file === undefined) return NO_SIZES;
+    const [figures, freeDiskBytes] = await Promise.all([orNull(file.figures()), orNull(file.freeBytes())]);
+    if (figures === null || figures.identity === null) return { ...NO_SIZES, freeDiskBytes };
+    const { databaseBytes, walBytes } = figures;
     return { databaseBytes, walBytes, freeDiskBytes };
   }
 

@@ -11,6 +11,7 @@ import { assertRoom, type FreeBytes, freeBytes } from '../backup/disk-space.ts';
 import { databaseBytes, removeDeadPartials, takeSnapshot } from '../backup/snapshot.ts';
 import { DatabaseError, ValidationError } from '../errors.ts';
 import type { MigrationProgress } from '../options/types.ts';
+import { ZONE_ASSUMED } from '../runtime/time-zone.ts';
 import { assertDeclared } from '../schema/dangerous-operations.ts';
 import { assertAllKnown, assertFits, type SchemaState } from '../schema/journal-check.ts';
 import { type Direction, type Migration, orderedName, type WorkContext } from '../schema/migration.ts';
@@ -31,6 +32,8 @@ export interface MigrationRules {
   readonly migrationValidation: boolean;
   readonly blockDangerousOperations: boolean;
   readonly legacyTimeZone: string;
+  /** Whether nobody has named that zone: dates that are read in it are worth a warning. */
+  readonly assumesZone?: boolean;
   readonly defaultQuotaBytes: number | null;
 }
 
@@ -154,7 +157,8 @@ export class SchemaChange {
     const deadline = Date.now() + LOCK_WAIT_MS;
     for (;;) {
       try {
-        const use = { deadlineMs: Number.POSITIVE_INFINITY, foreignKeys: false, signal: options.signal };
+        const suspendForeignKeys = engine.supports.suspendedForeignKeys;
+        const use = { deadlineMs: Number.POSITIVE_INFINITY, suspendForeignKeys, signal: options.signal };
         return await engine.lend('write', (connection) => this.#locked(connection, direction, to, options), use);
       } catch (error) {
         // Another starter migrates: its lock ends with it, whichever way it ends.
@@ -244,7 +248,15 @@ export class SchemaChange {
     await umzug[direction]({ to: orderedName(last) }).catch((error: unknown) => {
       throw migrationError(error);
     });
+    this.#warnOfZone(run);
     return run;
+  }
+
+  #warnOfZone({ counts }: MigrationRun): void {
+    const { rules, logger } = this.#host;
+    const { datesToUtc = 0 } = counts;
+    if (rules.assumesZone !== true || datesToUtc === 0) return;
+    logger.warn({ dates: datesToUtc, TZ: process.env['TZ'] }, ZONE_ASSUMED);
   }
 
   #logging(onProgress: ChangeOptions['onProgress']): (progress: MigrationProgress) => void {

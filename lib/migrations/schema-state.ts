@@ -3,7 +3,7 @@
 import { assertOurs, type JournalRow, type KnownChecksums, type SchemaState } from '../schema/journal-check.ts';
 import type { Dialect } from '../sql/dialect.ts';
 import { all, procedure, type Steps } from '../sql/procedure.ts';
-import { raw, sql } from '../sql/template.ts';
+import { sql } from '../sql/template.ts';
 
 const JOURNAL = 'catalog_migrations';
 
@@ -27,6 +27,6 @@ export const schemaState = procedure('migrations.schemaState', 'read', (_: null,
  */
 export const lookAtFile = procedure('migrations.look', 'read', function* (known: KnownChecksums, dialect): Steps<void> {
   const state = yield* readState(dialect);
-  const views = yield* all<{ name: string }>(raw('SELECT name AS "name" FROM sqlite_schema WHERE type = \'view\''));
+  const views = yield* all<{ name: string }>(dialect.views());
   assertOurs({ ...state, tables: [...state.tables, ...views.map(({ name }) => name)] }, known);
 });

@@ -1,21 +1,22 @@
 /**
- * The thread of one connection: opens it, answers one request at a time, and ends by itself when told to close, so that
- * nothing it holds is cut off.
+ * The thread of one connection, or its process: opens it, answers one request at a time, and ends by itself when told to
+ * close, so that nothing it holds is cut off.
  */
-import { parentPort, workerData } from 'node:worker_threads';
 import { ConflictError, DatabaseError, toWireError, ValidationError } from '../errors.ts';
 import { createRegistry, type Registry } from '../sql/procedure.ts';
 import { Connection } from './connection.ts';
+import { openPort } from './connection-port.ts';
 import { LateRegistry } from './late-registry.ts';
 import { lookFirst } from './look.ts';
-import type { Opened, Outcome, Request, Response, ThreadData } from './protocol.ts';
+import type { Opened, Outcome, Request, Response } from './protocol.ts';
 import { classify } from './sqlite-errors.ts';
 import { Loan, runBatch, runGroup } from './transactions.ts';
 import { Upkeep } from './upkeep.ts';
 
-const port = parentPort;
-if (port === null) throw new TypeError('connection-thread.ts runs as a worker thread only');
-const { settings, phase, counts } = workerData as ThreadData;
+const {
+  port,
+  data: { settings, phase, counts },
+} = await openPort();
 
 const upkeep = new Upkeep(settings.beforeCommit);
 let connection: Connection | undefined;
@@ -42,7 +43,7 @@ function answer(open: Connection, request: Exclude<Request, { kind: 'close' }>):
       return runGroup(open, request.calls, upkeep);
     case 'begin':
       return one(() => {
-        loan = new Loan(open, request.intent, request.foreignKeys, upkeep);
+        loan = new Loan(open, request.intent, request.suspendForeignKeys, upkeep);
       });
     case 'call':
       return one(() => requireLoan().run(request.call));
@@ -53,6 +54,14 @@ function answer(open: Connection, request: Exclude<Request, { kind: 'close' }>):
         ending.end(request.commit);
       });
   }
+}
+
+/** Outcomes that may be true: none of what was read of a file as one that nobody writes, once somebody has. */
+function trusted(open: Connection, outcomes: Outcome[]): Outcome[] {
+  const { overtaken } = open;
+  if (overtaken === undefined) return outcomes;
+  open.broken = true;
+  return outcomes.map(() => ({ ok: false, error: toWireError(overtaken) }));
 }
 
 /** A result that cannot be cloned must not take its neighbours' outcomes with it. */
@@ -67,15 +76,15 @@ function sendable(outcome: Outcome): Outcome {
 
 function send(response: Response): void {
   try {
-    port?.postMessage(response);
+    port.postMessage(response);
   } catch {
-    port?.postMessage({ ...response, outcomes: response.outcomes.map(sendable) });
+    port.postMessage({ ...response, outcomes: response.outcomes.map(sendable) });
   }
 }
 
 function closeThread(): void {
   connection?.close();
-  port?.close();
+  port.close();
 }
 
 function refuseModules(received: string, accepted: string, cause: unknown): never {
@@ -109,8 +118,8 @@ async function loadProcedures(): Promise<Registry> {
 async function openThread(): Promise<Opened> {
   try {
     const registry = new LateRegistry(await loadProcedures(), settings.lateProcedureModules);
-    const { database, look, busyTimeoutMs } = settings;
-    if (look !== undefined) lookFirst(database, look, registry, busyTimeoutMs);
+    const { database, look } = settings;
+    if (look !== undefined) lookFirst(database, look, registry, settings);
     connection = new Connection(settings, registry, new Int32Array(phase), new Float64Array(counts));
     return { error: null };
   } catch (error) {
@@ -123,7 +132,7 @@ port.on('message', (request: Request) => {
     closeThread();
     return;
   }
-  const outcomes = answer(connection, request);
+  const outcomes = trusted(connection, answer(connection, request));
   send({ outcomes, broken: connection.broken, upkeepFailure: upkeep.takeFailure() });
 });
 

@@ -4,7 +4,7 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { ConflictError, DatabaseError } from '../errors.ts';
-import type { CallOptions, Executor, LendOptions, LendWriter } from '../sql/engine.ts';
+import type { CallOptions, Executor, LendOptions, WriterTransaction } from '../sql/engine.ts';
 import type { Intent } from '../sql/procedure.ts';
 import type { ConnectionPool } from './connection-pool.ts';
 import { type LendingContext, LentConnection } from './lent-connection.ts';
@@ -77,7 +77,7 @@ export class Lending {
   /** Holds a connection of a pool without a transaction, and lends it for one at a time. */
   holdBack<Result>(
     intent: Intent,
-    use: (lend: LendWriter) => Promise<Result>,
+    use: (lend: WriterTransaction) => Promise<Result>,
     { signal }: CallOptions,
   ): Promise<Result> {
     return this.#watched(this.#holdBack(intent, use, signal));
@@ -91,7 +91,7 @@ export class Lending {
 
   async #holdBack<Result>(
     intent: Intent,
-    use: (lend: LendWriter) => Promise<Result>,
+    use: (lend: WriterTransaction) => Promise<Result>,
     signal: AbortSignal | undefined,
   ): Promise<Result> {
     const pool = this.#pools[intent];
@@ -102,10 +102,10 @@ export class Lending {
     const lendNext = async <Lent>(work: (connection: Executor) => Promise<Lent>): Promise<Lent> => {
       if (!connection.active) throw alreadyEnded();
       lent = new LentConnection(thread, intent, this.#context);
-      await lent.begin(true);
+      await lent.begin(false);
       return this.#use(lent, work, Number.POSITIVE_INFINITY);
     };
-    const lend: LendWriter = async (work) => {
+    const lend: WriterTransaction = async (work) => {
       if (this.#heldByCaller().some((held) => held.connection === lent)) throw selfWait('a transaction');
       const loan = last.then(() => lendNext(work));
       last = loan.catch(() => undefined);
@@ -128,7 +128,7 @@ export class Lending {
   async #lend<Result>(
     intent: Intent,
     use: (connection: Executor) => Promise<Result>,
-    { signal, deadlineMs = LOAN_DEADLINE_MS, foreignKeys = true }: LendOptions,
+    { signal, deadlineMs = LOAN_DEADLINE_MS, suspendForeignKeys = false }: LendOptions,
   ): Promise<Result> {
     const start = performance.now();
     const thread = await this.#counted(this.#acquire(this.#pools[intent], signal));
@@ -137,7 +137,7 @@ export class Lending {
     this.#figures.granted += 1;
     const connection = new LentConnection(thread, intent, this.#context);
     try {
-      await this.#counted(connection.begin(foreignKeys));
+      await this.#counted(connection.begin(suspendForeignKeys));
       return await this.#use(connection, use, deadlineMs);
     } finally {
       this.#figures.active -= 1;

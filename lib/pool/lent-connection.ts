@@ -63,8 +63,8 @@ export class LentConnection implements Executor {
     }
   }
 
-  async begin(foreignKeys: boolean): Promise<void> {
-    await this.#next({ kind: 'begin', intent: this.intent, foreignKeys });
+  async begin(suspendForeignKeys: boolean): Promise<void> {
+    await this.#next({ kind: 'begin', intent: this.intent, suspendForeignKeys });
   }
 
   /** Ends the transaction once what was sent has been answered; later calls are refused with `reason`. */

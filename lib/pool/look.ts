@@ -6,9 +6,10 @@
 import { statSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { DatabaseError } from '../errors.ts';
-import { sqliteDialect } from '../sql/dialect.ts';
+import { ImmutableFile } from '../runtime/immutable-file.ts';
 import { driveSync, type Registry, type Step } from '../sql/procedure.ts';
-import type { Call } from './protocol.ts';
+import type { Call, ConnectionSettings } from './protocol.ts';
+import { sqliteDialect } from './sqlite-dialect.ts';
 import { classify } from './sqlite-errors.ts';
 
 // stat opens no descriptor, so it leaves the locks of this process alone.
@@ -38,13 +39,19 @@ const execute =
  * Runs the named procedure.
  * @throws {DatabaseError} CATALOG_FOREIGN_DATABASE when only a thorough look can tell; what the procedure throws
  */
-export function lookFirst(path: string, [name, input]: Call, registry: Registry, timeout: number): void {
+export function lookFirst(
+  path: string,
+  [name, input]: Call,
+  registry: Registry,
+  { busyTimeoutMs: timeout, immutable }: Pick<ConnectionSettings, 'busyTimeoutMs' | 'immutable'>,
+): void {
   const found = registry.get(name);
   if (found === undefined) throw new TypeError(`the procedure ${name} is not registered`);
   const access = accessTo(path);
   if (access === undefined) throw new DatabaseError('CATALOG_FOREIGN_DATABASE', `${path} was not closed by its owner`);
   try {
-    const database = new Database(path, { ...access, fileMustExist: true, timeout });
+    const unwritten = immutable ? ImmutableFile.at(path) : undefined;
+    const database = unwritten?.open(timeout) ?? new Database(path, { ...access, fileMustExist: true, timeout });
     try {
       database.pragma('trusted_schema = OFF');
       driveSync(found.steps(input as never, sqliteDialect), execute(database));

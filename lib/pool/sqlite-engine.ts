@@ -3,23 +3,28 @@
  * of sql/engine.ts; knows procedures by name only and nothing of what they do.
  */
 import { DatabaseError } from '../errors.ts';
+import { isClosed } from '../runtime/immutable-file.ts';
 import { CallLog, type CallLogFigures } from '../sql/call-log.ts';
-import { sqliteDialect } from '../sql/dialect.ts';
 import {
   type CallOptions,
   closedError,
+  type DatabaseFile,
   type Engine,
   type EngineStats,
+  type EngineSupports,
   type Executor,
   type LendOptions,
-  type LendWriter,
+  type WriterTransaction,
 } from '../sql/engine.ts';
 import type { Intent, Procedure } from '../sql/procedure.ts';
 import { isTraced, traceCall } from '../sql/tracing.ts';
 import { addStatements, ConnectionPool } from './connection-pool.ts';
+import { isUnplaced } from './database-file.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { Lending } from './lending.ts';
 import type { ConnectionSettings } from './protocol.ts';
+import { sqliteDialect } from './sqlite-dialect.ts';
+import { SqliteFile } from './sqlite-file.ts';
 
 /** Everything the engine needs to know; `DatabaseManager` fills it from the options. */
 export interface SqliteEngineOptions extends ConnectionSettings {
@@ -50,6 +55,8 @@ async function openFirst(pool: ConnectionPool): Promise<void> {
 /** The SQLite engine. */
 export class SqliteEngine implements Engine {
   readonly dialect = sqliteDialect;
+  readonly supports: EngineSupports = { rowids: true, suspendedForeignKeys: true, beforeCommit: true };
+  readonly file: DatabaseFile;
   readonly #options: SqliteEngineOptions;
   readonly #readers: ConnectionPool;
   readonly #writers: ConnectionPool;
@@ -63,6 +70,7 @@ export class SqliteEngine implements Engine {
   private constructor(options: SqliteEngineOptions) {
     const { poolSize, acquireTimeoutMs, queueLimit, readOnly } = options;
     this.#options = options;
+    this.file = new SqliteFile(options.database, (use, call) => this.#holdWriter(use, call));
     const poolOf = (size: number, settings: ConnectionSettings) =>
       new ConnectionPool(settings, { size, acquireTimeoutMs, queueLimit });
     const bounds = { limit: queueLimit, timeoutMs: acquireTimeoutMs };
@@ -82,10 +90,20 @@ export class SqliteEngine implements Engine {
   }
 
   /**
-   * Opens the writer (the first reader, when read-only) and with it proves that the file can be used.
+   * Opens the writer (the first reader, when read-only) and with it proves that the file can be used. A closed file in a
+   * folder that cannot be written is read, when read-only, as one that nobody writes.
    * @throws {DatabaseError} why it cannot
    */
   static async open(options: SqliteEngineOptions): Promise<SqliteEngine> {
+    try {
+      return await SqliteEngine.#opened(options);
+    } catch (error) {
+      if (!options.readOnly || !isUnplaced(error) || !isClosed(options.database)) throw error;
+      return SqliteEngine.#opened({ ...options, immutable: true });
+    }
+  }
+
+  static async #opened(options: SqliteEngineOptions): Promise<SqliteEngine> {
     const engine = new SqliteEngine(options);
     try {
       await openFirst(options.readOnly ? engine.#readers : engine.#writers);
@@ -122,8 +140,11 @@ export class SqliteEngine implements Engine {
     return this.#lending.lend(intent, use, options);
   }
 
-  async suspendWrites<Result>(use: (lend: LendWriter) => Promise<Result>, options: CallOptions = {}): Promise<Result> {
-    this.#assertUsable('write', 'holding back the writer');
+  async #holdWriter<Result>(
+    use: (transaction: WriterTransaction) => Promise<Result>,
+    options: CallOptions = {},
+  ): Promise<Result> {
+    this.#assertUsable('write', 'holding the writer');
     return this.#lending.holdBack('write', use, options);
   }
 
@@ -196,7 +217,9 @@ const connectionSettings = (options: SqliteEngineOptions, readOnly: boolean): Co
   durability: options.durability,
   busyTimeoutMs: options.busyTimeoutMs,
   allowRollbackJournal: options.allowRollbackJournal,
+  immutable: options.immutable,
   procedureModules: options.procedureModules,
+  threadArgv: options.threadArgv,
   lateProcedureModules: options.lateProcedureModules,
   beforeCommit: options.beforeCommit,
 });

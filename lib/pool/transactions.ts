@@ -148,24 +148,24 @@ const lostConnection = () =>
 export class Loan {
   readonly #connection: Connection;
   readonly #intent: Intent;
-  readonly #foreignKeys: boolean;
+  readonly #suspendsForeignKeys: boolean;
   readonly #upkeep: Upkeep;
   #wrote = false;
   #lostBecause: unknown;
 
   /** @throws {DatabaseError} CATALOG_BUSY when another process keeps the write lock */
-  constructor(connection: Connection, intent: Intent, foreignKeys: boolean, upkeep = new Upkeep()) {
+  constructor(connection: Connection, intent: Intent, suspendForeignKeys: boolean, upkeep = new Upkeep()) {
     this.#connection = connection;
     this.#intent = intent;
-    this.#foreignKeys = foreignKeys;
+    this.#suspendsForeignKeys = suspendForeignKeys;
     this.#upkeep = upkeep;
     // Inside a transaction SQLite ignores this setting.
-    if (!foreignKeys) connection.setForeignKeys(false);
+    if (suspendForeignKeys) connection.setForeignKeys(false);
     try {
       if (intent === 'write') connection.beginImmediate();
       else connection.control('BEGIN');
     } catch (error) {
-      if (!foreignKeys) connection.setForeignKeys(true);
+      if (suspendForeignKeys) connection.setForeignKeys(true);
       throw error;
     }
   }
@@ -197,7 +197,7 @@ export class Loan {
       if (commit && this.#intent === 'write') this.#commit();
     } finally {
       this.#connection.rollback();
-      if (!this.#foreignKeys) this.#connection.setForeignKeys(true);
+      if (this.#suspendsForeignKeys) this.#connection.setForeignKeys(true);
     }
   }
 

@@ -5,10 +5,11 @@
  */
 
 import { type CatalogFile, type FileRow, fileColumns, toFile } from '../core/file-rows.ts';
+import { askIndex } from '../core/search-index-table.ts';
 import { DatabaseError } from '../errors.ts';
 import type { Dialect } from '../sql/dialect.ts';
 import { one, procedure, row, type Steps } from '../sql/procedure.ts';
-import { join, sql } from '../sql/template.ts';
+import { sql } from '../sql/template.ts';
 import {
   areFew,
   everyFile,
@@ -92,19 +93,19 @@ function* choosePlan(search: Search): Steps<MatchList> {
   return found ?? (yield* lookAtEach(search, everyFile));
 }
 
-/** Every index and table a plan may use beside the files themselves. */
-const USED = ['search_todo', 'search_vocabulary', 'idx_files_filename', 'idx_files_client_name', 'idx_files_size'];
+/** Every table and index a plan may use beside the files themselves. */
+const USED_TABLES = ['search_todo', 'search_vocabulary'];
+const USED_INDEXES = ['idx_files_filename', 'idx_files_client_name', 'idx_files_size'];
 
 /** Whether an error tells of an index that is damaged or gone, and not of a mistake in a statement. */
-function* isUnreadable(error: unknown): Steps<boolean> {
+function* isUnreadable(error: unknown, dialect: Dialect): Steps<boolean> {
   if (!(error instanceof DatabaseError)) return false;
   if (error.code === 'CATALOG_CORRUPT') return true;
   if (error.code !== 'CATALOG_SQL') return false;
-  const present = yield* one<{ count: number }>(sql`SELECT count(*) AS "count" FROM sqlite_schema
-    WHERE name IN (${join(USED)})`);
-  if (present?.count !== USED.length) return true;
+  const used = [...USED_TABLES.map(dialect.hasTable), ...USED_INDEXES.map(dialect.hasIndex)];
+  for (const lookUp of used) if ((yield* one(lookUp)) === undefined) return true;
   try {
-    yield* one(sql`SELECT rowid FROM search_index WHERE search_index MATCH '"any"' LIMIT 1`);
+    yield* askIndex();
     return false;
   } catch {
     return true;
@@ -117,7 +118,7 @@ function* findMatches(search: Search): Steps<MatchList> {
   try {
     return yield* choosePlan(search);
   } catch (error) {
-    if (!(yield* isUnreadable(error))) throw error;
+    if (!(yield* isUnreadable(error, search.dialect))) throw error;
     return yield* lookAtEach(search, everyFile);
   }
 }

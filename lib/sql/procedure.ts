@@ -28,7 +28,7 @@ export type Steps<Result> = Generator<Step, Result, unknown>;
 /** The answer to a writing statement. */
 export interface RunResult {
   readonly changes: number;
-  /** SQLite's rowid of the last inserted row on this connection; 0 where the engine has none. */
+  /** The number of the last row inserted on this connection; 0 where rows have none (`supports.rowids`). */
   readonly lastInsertRowid: number;
 }
 

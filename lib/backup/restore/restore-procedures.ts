@@ -14,21 +14,25 @@ export interface RestoredState {
 const MAX_PROBLEMS = 10;
 
 /** Looks at a database after its content was exchanged. */
-export const restoredState = procedure('backups.restoredState', 'read', function* (_: null): Steps<RestoredState> {
-  const found = yield* all<{ quick_check: string }>(raw(`PRAGMA quick_check(${MAX_PROBLEMS})`));
-  const version = yield* one<{ version: number | null }>(
-    raw('SELECT max(version) AS "version" FROM catalog_migrations'),
-  );
-  const identity = yield* one<{ id: string }>(raw('SELECT DatabaseID AS "id" FROM catalog_identity'));
-  return {
-    problems: found.map(({ quick_check: text }) => text).filter((text) => text !== 'ok'),
-    schemaVersion: version?.version ?? null,
-    databaseId: identity?.id ?? null,
-  };
-});
+export const restoredState = procedure(
+  'backups.restoredState',
+  'read',
+  function* (_: null, dialect): Steps<RestoredState> {
+    const found = yield* all<{ problem: string }>(dialect.problems(MAX_PROBLEMS));
+    const version = yield* one<{ version: number | null }>(
+      raw('SELECT max(version) AS "version" FROM catalog_migrations'),
+    );
+    const identity = yield* one<{ id: string }>(raw('SELECT DatabaseID AS "id" FROM catalog_identity'));
+    return {
+      problems: found.map(({ problem }) => problem),
+      schemaVersion: version?.version ?? null,
+      databaseId: identity?.id ?? null,
+    };
+  },
+);
 
 /** Bytes of a page: what is put into the database must have pages of that size. */
-export const pageSize = procedure('backups.pageSize', 'read', function* (_: null): Steps<number> {
-  const found = yield* one<{ page_size: number }>(raw('PRAGMA page_size'));
-  return found?.page_size ?? 0;
+export const pageSize = procedure('backups.pageSize', 'read', function* (_: null, dialect): Steps<number> {
+  const found = yield* one<{ pageSize: number }>(dialect.pages());
+  return found?.pageSize ?? 0;
 });

@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import type { Logger } from 'pino';
 import { DatabaseError } from '../../errors.ts';
 import { recordMaintenance } from '../../maintenance/history.ts';
-import type { CallOptions, Engine, Executor } from '../../sql/engine.ts';
+import { type CallOptions, type Engine, type Executor, fileOf, type WriterTransaction } from '../../sql/engine.ts';
 import { now } from '../../values/dates.ts';
 import { check, type Findings } from '../checker.ts';
 import { assertRoom, type FreeBytes, freeBytes } from '../disk-space.ts';
@@ -125,7 +125,9 @@ class Restore {
       const ready = await this.#parts.finish(stage);
       await this.#assertRoom(ready);
       const { signal } = this.#options;
-      const safety = await engine.suspendWrites((lend) => this.#exchange(stage, from, ready, lend), { signal });
+      const safety = await fileOf(engine).holdWriter((transaction) => this.#exchange(stage, from, ready, transaction), {
+        signal,
+      });
       const { databaseId, schemaVersion, counts } = ready;
       const durationMs = Math.round(performance.now() - this.#start);
       return { path: from, manifest, databaseId, schemaVersion, counts, safetyCopy: safety, damaged: [], durationMs };
@@ -140,12 +142,7 @@ class Restore {
     await assertRoom(dirname(database), bytes * 2, 'the restore', free);
   }
 
-  async #exchange(
-    stage: string,
-    from: string,
-    ready: Findings,
-    lend: Parameters<Parameters<Engine['suspendWrites']>[0]>[0],
-  ) {
+  async #exchange(stage: string, from: string, ready: Findings, transaction: WriterTransaction) {
     const path = backupPath(this.#host.database, this.#host.backupDir, 'before-restore');
     let isSafe = false;
     try {
@@ -157,7 +154,7 @@ class Restore {
         this.#tell('swap');
       });
       this.#tell('health');
-      await lend(async (connection) => {
+      await transaction(async (connection) => {
         await this.#parts.health(connection, ready);
         const durationMs = Math.round(performance.now() - this.#start);
         await connection.run(recordMaintenance, {

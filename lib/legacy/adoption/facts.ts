@@ -4,6 +4,7 @@
  */
 import { createRequire } from 'node:module';
 import { categoryOf, extensionOf } from '../../values/file-category.ts';
+import { CONTENT_FACTS, VERSION_CONTENT } from '../../values/file-facts.ts';
 import type { LegacyDates } from '../dates.ts';
 
 /** A row of `files` as it is stored; columns of any type may hold anything. */
@@ -46,23 +47,38 @@ export interface Facts {
   readonly compressionRatio: unknown;
 }
 
-/** The column of `files` that holds each fact. */
-export const FACT_COLUMNS: Readonly<Record<keyof Facts, string>> = {
-  pathName: 'PathName',
-  fileSize: 'FileSize',
-  modificationDate: 'ModificationDate',
-  crc: 'CRC',
-  verified: 'Verified',
-  category: 'FileCategory',
-  mimeType: 'MimeType',
-  extension: 'FileExtension',
-  fileHash: 'FileHash',
-  transferDuration: 'TransferDuration',
-  transferSpeed: 'TransferSpeed',
-  compressionRatio: 'CompressionRatio',
-};
+// By name, because adoption is a migration: it runs before later ones give the tables further columns.
+const OLD_FACTS: ReadonlySet<string> = new Set<keyof Facts>([
+  'pathName',
+  'fileSize',
+  'modificationDate',
+  'crc',
+  'verified',
+  'category',
+  'mimeType',
+  'extension',
+  'fileHash',
+  'transferDuration',
+  'transferSpeed',
+  'compressionRatio',
+]);
 
-export const FACTS = Object.keys(FACT_COLUMNS) as (keyof Facts)[];
+const isOld = <Known extends { readonly name: string }>(
+  fact: Known,
+): fact is Extract<Known, { readonly name: keyof Facts }> => OLD_FACTS.has(fact.name);
+
+/** The facts that an old server's tables have columns for. */
+export const OLD_CONTENT = CONTENT_FACTS.filter(isOld);
+
+/** Those of them that `file_versions` has. */
+export const OLD_VERSION_CONTENT = VERSION_CONTENT.filter(isOld);
+
+const FACTS = OLD_CONTENT.map(({ name }) => name);
+
+/** The column of `files` that holds each fact. */
+export const FACT_COLUMNS = Object.fromEntries(OLD_CONTENT.map(({ name, files }) => [name, files])) as Readonly<
+  Record<keyof Facts, string>
+>;
 
 // Loaded when the first row needs it: every thread of every catalogue imports this module, and few adopt anything.
 const require = createRequire(import.meta.url);
