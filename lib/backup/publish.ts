@@ -36,6 +36,7 @@ export async function removeDatabase(path: string): Promise<void> {
 /**
  * Makes an empty file that only its owner may read.
  * @throws {DatabaseError} CATALOG_CONFLICT when there is one already, which is other work's then
+ * @internal
  */
 export async function createPrivate(path: string): Promise<void> {
   if (await createPrivateFile(path)) return;

@@ -80,9 +80,11 @@ export const QUESTIONS = {
 
 export type QuestionName = keyof typeof QUESTIONS;
 
+type AnswerTo<Question> = Question extends (inquiry: Inquiry) => Promise<infer Value> ? Answer<Value> : never;
+
 /** What came of every question. */
 export type Answers = {
-  readonly [Name in QuestionName]: Answer<Awaited<ReturnType<(typeof QUESTIONS)[Name]>>>;
+  readonly [Name in QuestionName]: AnswerTo<(typeof QUESTIONS)[Name]>;
 };
 
 /** What a check may look at: the answers it asks for, and what the engine counts. */
