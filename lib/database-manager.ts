@@ -30,7 +30,7 @@ export interface CatalogEvents {
   'quota-warning': [warning: QuotaWarning];
 }
 
-/** What the callback of a transaction works with: every module, on the connection lent to it. */
+/** What the callback of a transaction works with: every module, in its transaction. */
 export type Transaction = CatalogModules;
 
 /** The migrations of a file that is open for nothing else. */
@@ -141,7 +141,7 @@ export class DatabaseManager implements AsyncDisposable {
   }
 
   /**
-   * Runs a callback with the writer lent to it: what it does through `tx` is stored together or not at all. Other
+   * Runs a callback in one transaction of the writer: what it does through `tx` is stored together or not at all. Other
    * writers wait meanwhile, so keep it short and do no other work in it.
    * @throws what the callback throws; {DatabaseError} CATALOG_TIMEOUT when it took longer than `timeoutMs`
    */
@@ -155,7 +155,7 @@ export class DatabaseManager implements AsyncDisposable {
     const saved: Stored[] = [];
     const context = { ...this.#context, onSaved: (stored: Stored) => void saved.push(stored) };
     const use = { deadlineMs, signal: checkSignal(signal) };
-    const result = await this.#engine.lend('write', async (tx) => callback(createModules(tx, context)), use);
+    const result = await this.#engine.transaction('write', async (tx) => callback(createModules(tx, context)), use);
     // Listeners hear of what is committed, never of what was rolled back.
     for (const stored of saved) this.#saved(stored);
     return result;
@@ -178,7 +178,7 @@ export class DatabaseManager implements AsyncDisposable {
     return (await this.#metrics).text();
   }
 
-  /** Figures of connections, queues, commits and loans since the catalogue was opened. */
+  /** Figures of connections, queues, commits and transactions since the catalogue was opened. */
   stats(): EngineStats {
     return this.#engine.stats();
   }

@@ -160,7 +160,7 @@ export function createMaintenance({ engine, options, logger }: OpenedFile, integ
   const count = async (signal: AbortSignal | undefined): Promise<RepairCounts> => {
     const renewsIndex = !(await isReliable(engine, signal));
     return engine
-      .lend(
+      .transaction(
         'write',
         async (tx): Promise<never> => {
           throw new DryRun(await mend(tx, { context, renewsIndex, signal }));
@@ -223,7 +223,7 @@ export function createMaintenance({ engine, options, logger }: OpenedFile, integ
         if (!isWhole(counts)) await tx.run(reportRepair, { counts: { ...counts }, backup });
         return counts;
       };
-      const counts = await engine.lend('write', use, { ...transaction, signal });
+      const counts = await engine.transaction('write', use, { ...transaction, signal });
       if (counts.searchIndexes > 0) await fillIndex(signal);
       logger.child({ module: 'maintenance' }).info({ counts, backup }, 'repaired');
       return counts;

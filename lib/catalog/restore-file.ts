@@ -98,7 +98,7 @@ async function inPlaceOf(
   try {
     const file = await openFile({ ...options, database, create: false });
     try {
-      await file.engine.lend('write', async (connection) => {
+      await file.engine.transaction('write', async (connection) => {
         await assertHealthy(connection, ready);
         const durationMs = Math.round(performance.now() - start);
         await connection.run(recordMaintenance, { kind: 'restore', startedAt, durationMs, ok: true, detail: from });

@@ -99,7 +99,7 @@ function checkTransfers({ facts, thresholds }: Case): Verdict {
 }
 
 function checkSearch({ facts, thresholds }: Case): Verdict {
-  const { failures, lastError } = facts.stats.upkeep;
+  const { failures, lastError } = facts.stats.beforeCommit;
   return judge(facts.search, ({ waiting, problem }) => {
     const issue = (message: string, hint: string) => warning('HEALTH_SEARCH_INDEX', message, hint);
     const issues = [];

@@ -32,8 +32,8 @@ const FLAGS = process.execArgv.some((flag) => flag.startsWith('--input-type')) ?
 export interface ThreadEvents {
   /** The connection died, or can no longer be trusted. */
   onLost(): void;
-  /** The procedure that ends transactions failed. */
-  onUpkeepFailed(error: WireError): void;
+  /** The before-commit hook failed. */
+  onBeforeCommitFailed(error: WireError): void;
 }
 
 /** One connection on one thread. */
@@ -127,7 +127,7 @@ export class ThreadHandle {
     this.#waiting = undefined;
     this.#worker.unref();
     if (response.broken) this.#lose();
-    if (response.upkeepFailure !== null) this.#events.onUpkeepFailed(response.upkeepFailure);
+    if (response.beforeCommitFailure !== null) this.#events.onBeforeCommitFailed(response.beforeCommitFailure);
     waiting?.resolve(response);
   }
 
