@@ -36,7 +36,7 @@ export interface CatalogEvents {
   'quota-warning': [warning: QuotaWarning];
 }
 
-/** What the callback of a transaction works with: every module, on the connection of the transaction. */
+/** What the callback of a transaction works with: every module, in its transaction. */
 export type Transaction = CatalogModules;
 
 /** The migrations of a file that is open for nothing else. */
@@ -191,7 +191,7 @@ export class DatabaseManager implements CatalogModules, AsyncDisposable {
     const saved: Stored[] = [];
     const context = { ...this.#context, inTransaction: true, onSaved: (stored: Stored) => void saved.push(stored) };
     const use = { deadlineMs, signal: checkSignal(signal) };
-    const result = await this.#catalog.engine.lend(
+    const result = await this.#catalog.engine.transaction(
       'write',
       async (tx) => callback(modulesOf(new CatalogExecutor(tx), context)),
       use,

@@ -24,7 +24,7 @@ const SETTINGS: readonly Partial<SqliteEngineOptions>[] = [
 for (const settings of SETTINGS) {
   engineConformance(`SQLite, ${settings.poolSize} connections, durability ${settings.durability}`, {
     open: (t, limits = {}) => openEngine(t, { ...settings, ...limits }),
-    readsBesideLoans: settings.poolSize !== 1,
+    readsBesideTransactions: settings.poolSize !== 1,
   });
 }
 
@@ -78,12 +78,15 @@ t.test('every connection has every setting this product relies on', async (t) =>
     const engine = await openEngine(t, { poolSize: 3, durability, busyTimeoutMs: 4_321 });
     t.match(await engine.run(q.writerSettings, null), { ...SQLITE_SETTINGS, synchronous, wal_autocheckpoint: 4_000 });
     const { giveBack } = await hold(engine, 'read');
-    for (const loan of [engine, engine]) {
-      t.match(await loan.run(q.readerSettings, null), { ...SQLITE_SETTINGS, synchronous });
+    for (const transaction of [engine, engine]) {
+      t.match(await transaction.run(q.readerSettings, null), { ...SQLITE_SETTINGS, synchronous });
     }
     await giveBack();
     t.equal(engine.stats().readers.created, 2, 'both readers were asked');
-    t.match(await engine.lend('write', (tx) => tx.run(q.writerSettings, null)), { ...SQLITE_SETTINGS, synchronous });
+    t.match(await engine.transaction('write', (tx) => tx.run(q.writerSettings, null)), {
+      ...SQLITE_SETTINGS,
+      synchronous,
+    });
     await engine.close();
   }
 });
@@ -92,7 +95,7 @@ t.test('a read that writes is refused, and changes nothing', async (t) => {
   for (const poolSize of [1, 2]) {
     const engine = await withTables(t, { poolSize });
     await t.rejects(engine.run(q.writeInRead, { id: 1, text: 'unwanted' }), { code: 'CATALOG_READ_ONLY' });
-    await engine.lend('read', (tx) =>
+    await engine.transaction('read', (tx) =>
       t.rejects(tx.run(q.writeInRead, { id: 1, text: 'unwanted' }), { code: 'CATALOG_READ_ONLY' }),
     );
     t.same(await texts(engine), [], `${poolSize} connections`);
@@ -193,10 +196,10 @@ t.test('a database opened for reading only is read and never changed', async (t)
   for (const poolSize of [1, 3]) {
     const engine = await openEngineOn(path, { readOnly: true, poolSize });
     t.same(await texts(engine), ['kept']);
-    t.same(await engine.lend('read', texts), ['kept']);
+    t.same(await engine.transaction('read', texts), ['kept']);
     const refused = { code: 'CATALOG_READ_ONLY', message: /opened read-only/ };
     await t.rejects(engine.run(p.appendNote, 'refused'), refused);
-    await t.rejects(engine.lend('write', texts), refused);
+    await t.rejects(engine.transaction('write', texts), refused);
     await engine.close();
   }
 });
@@ -243,7 +246,7 @@ t.test('a file in another journal mode is switched when it is opened, once nobod
   t.match(await engine.run(q.writerSettings, null), { journal_mode: 'wal' });
   other.exec("INSERT INTO kept VALUES ('by another'); BEGIN IMMEDIATE");
   await t.rejects(engine.run(p.createTables, null), busy);
-  await t.rejects(engine.lend('write', texts), busy);
+  await t.rejects(engine.transaction('write', texts), busy);
   t.match(await engine.run(q.query, { text: 'SELECT * FROM kept' }), { rows: [['by another']] });
   other.exec('ROLLBACK');
   await engine.run(p.createTables, null);
@@ -257,7 +260,7 @@ t.test('a reader that cannot be opened fails the reads, and only them', async (t
   const engine = await withTables(t, { procedureModules: [...procedureModules, noReader] });
   const reads = Array.from({ length: 300 }, () => engine.run(p.slowSum, 10));
   t.same(await outcomes(reads), Array(300).fill('CATALOG_VALIDATION'));
-  await t.rejects(engine.lend('read', texts), {
+  await t.rejects(engine.transaction('read', texts), {
     name: 'ValidationError',
     cause: { name: 'RangeError', message: 'no reader today' },
   });

@@ -839,9 +839,9 @@ function arbitraryFacts(): fc.Arbitrary<Case['facts']> {
     writers: connections,
     reads: work,
     writes: work,
-    leases: fc.constant({ active: 0, granted: 0, expired: 0 }),
+    transactions: fc.constant({ active: 0, granted: 0, expired: 0 }),
     statements: fc.constant({ found: 0, prepared: 0 }),
-    upkeep: fc.record({ failures: fc.nat({ max: 1 }), lastError: fc.constantFrom(null, 'words') }),
+    beforeCommit: fc.record({ failures: fc.nat({ max: 1 }), lastError: fc.constantFrom(null, 'words') }),
   });
   return fc.record({ ...answers, at: fc.constant(NOW), stats });
 }

@@ -219,12 +219,12 @@ t.test('a message carries no more than 256 reads or 512 writes', async (t) => {
 async function openThread(t: Test): Promise<ThreadHandle> {
   const database = join(t.testdir(), 'catalogue.db');
   await writeFile(database, '');
-  const thread = await ThreadHandle.open(engineOptions(database), { onLost() {}, onUpkeepFailed() {} });
+  const thread = await ThreadHandle.open(engineOptions(database), { onLost() {}, onBeforeCommitFailed() {} });
   t.teardown(() => thread.close());
   return thread;
 }
 
-t.test('a thread takes one request at a time, and calls only while it is lent', async (t) => {
+t.test('a thread takes one request at a time, and single calls only in a transaction', async (t) => {
   const thread = await openThread(t);
   const call: Call = [p.slowSum.name, 10];
   const first = thread.request({ kind: 'batch', calls: [call] });
@@ -235,7 +235,9 @@ t.test('a thread takes one request at a time, and calls only while it is lent', 
     { kind: 'end', commit: true },
   ] as const) {
     const { outcomes } = await thread.request(request);
-    t.match(outcomes, [{ ok: false, error: { code: 'CATALOG_CONFLICT', message: 'the connection is not lent' } }]);
+    t.match(outcomes, [
+      { ok: false, error: { code: 'CATALOG_CONFLICT', message: 'the connection has no transaction open' } },
+    ]);
   }
 });
 
@@ -251,7 +253,7 @@ t.test('the module of a thread is of no use outside of one', async (t) => {
   await t.rejects(import('../lib/pool/connection-thread.ts'), { name: 'TypeError', message: /worker thread only/ });
 });
 
-t.test('a pool that is closed lends nothing', async (t) => {
+t.test('a pool that is closed gives nobody a connection', async (t) => {
   const database = join(t.testdir(), 'catalogue.db');
   await writeFile(database, '');
   const pool = new ConnectionPool(engineOptions(database), { size: 1, acquireTimeoutMs: 30_000, queueLimit: 1 });

@@ -108,7 +108,7 @@ t.test('an engine that is not closed does not keep its process alive', async (t)
     unused: 'done',
     idle: 'done',
     'failed to open': 'no module done',
-    'closed in spite of a loan': 'CATALOG_CLOSED done',
+    'closed in spite of a transaction': 'CATALOG_CLOSED done',
   };
   for (const [way, stdout] of Object.entries(ways)) {
     const database = join(t.testdir(), 'catalogue.db');

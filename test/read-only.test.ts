@@ -172,12 +172,12 @@ t.test('nothing is said of a file that somebody writes while it is read as one t
 
   const second = await immutableEngine(t, database);
   await t.rejects(
-    second.lend('read', async (loan) => {
-      t.same((await loan.run(p.listNotes, null)).length, 3);
+    second.transaction('read', async (transaction) => {
+      t.same((await transaction.run(p.listNotes, null)).length, 3);
       const other = await openEngineOn(database);
       await other.run(p.addNote, { id: 4, text: 'fourth' });
       await other.close(); // its log is in the file by now
-      return loan.run(p.listNotes, null);
+      return transaction.run(p.listNotes, null);
     }),
     overtaken,
   );

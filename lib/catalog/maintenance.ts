@@ -194,7 +194,7 @@ async function countRepairs({ engine, context }: MaintenanceHost, signal: AbortS
   const use = async (tx: Executor): Promise<never> => {
     throw new DryRun(await mend(tx, { context, renewsIndex, signal }));
   };
-  return engine.lend('write', use, { ...transactionOf(engine), signal }).catch((error: unknown) => {
+  return engine.transaction('write', use, { ...transactionOf(engine), signal }).catch((error: unknown) => {
     if (error instanceof DryRun) return error.counts;
     throw error;
   });
@@ -247,7 +247,7 @@ export function maintenanceOf(host: MaintenanceHost): Maintenance {
         if (!isWhole(counts)) await tx.run(reportRepair, { counts: { ...counts }, backup });
         return counts;
       };
-      const counts = await engine.lend('write', use, { ...transactionOf(engine), signal });
+      const counts = await engine.transaction('write', use, { ...transactionOf(engine), signal });
       if (counts.searchIndexes > 0) await fillIndex(engine, signal);
       warnOfZone(host, counts);
       logger.info({ counts, backup }, 'repaired');

@@ -114,7 +114,7 @@ async function inPlaceOf(options: ResolvedOptions, from: string, how: RestoreOpt
   try {
     const catalog = await openFile({ ...options, create: false });
     try {
-      await catalog.engine.lend('write', async (connection) => {
+      await catalog.engine.transaction('write', async (connection) => {
         await assertHealthy(connection, ready);
         const durationMs = Math.round(performance.now() - start);
         await connection.run(recordMaintenance, { kind: 'restore', startedAt, durationMs, ok: true, detail: from });

@@ -162,7 +162,7 @@ export class SchemaChange {
       try {
         const suspendForeignKeys = engine.supports.suspendedForeignKeys;
         const use = { deadlineMs: Number.POSITIVE_INFINITY, suspendForeignKeys, signal: options.signal };
-        return await engine.lend('write', (connection) => this.#locked(connection, direction, to, options), use);
+        return await engine.transaction('write', (connection) => this.#locked(connection, direction, to, options), use);
       } catch (error) {
         // Another starter migrates: its lock ends with it, whichever way it ends.
         const isBusy = error instanceof DatabaseError && error.code === 'CATALOG_BUSY';

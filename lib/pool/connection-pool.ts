@@ -5,7 +5,7 @@
  */
 import { createPool, type Pool } from 'generic-pool';
 import { DatabaseError } from '../errors.ts';
-import type { ConnectionFigures, StatementFigures, UpkeepFigures } from '../sql/engine.ts';
+import type { BeforeCommitFigures, ConnectionFigures, StatementFigures } from '../sql/engine.ts';
 import type { ConnectionSettings } from './protocol.ts';
 import { ThreadHandle } from './thread-handle.ts';
 
@@ -44,7 +44,7 @@ export class ConnectionPool {
   #created = 0;
   #lost = 0;
   #retired: StatementFigures = { found: 0, prepared: 0 };
-  #upkeep: UpkeepFigures = { failures: 0, lastError: null };
+  #beforeCommit: BeforeCommitFigures = { failures: 0, lastError: null };
   #abandoned: DatabaseError | undefined;
 
   constructor(settings: ConnectionSettings, bounds: PoolBounds) {
@@ -141,8 +141,8 @@ export class ConnectionPool {
     return Number.isFinite(oldest) ? performance.now() - oldest : 0;
   }
 
-  get upkeep(): UpkeepFigures {
-    return this.#upkeep;
+  get beforeCommit(): BeforeCommitFigures {
+    return this.#beforeCommit;
   }
 
   /** Closes every connection, waiting for those that are out. */
@@ -171,8 +171,8 @@ export class ConnectionPool {
         onLost: () => {
           this.#lost += 1;
         },
-        onUpkeepFailed: ({ message }) => {
-          this.#upkeep = { failures: this.#upkeep.failures + 1, lastError: message };
+        onBeforeCommitFailed: ({ message }) => {
+          this.#beforeCommit = { failures: this.#beforeCommit.failures + 1, lastError: message };
         },
       });
       this.#threads.add(thread);

@@ -1,23 +1,25 @@
 import { ConflictError, DatabaseError, toWireError, ValidationError } from '../errors.ts';
 import { reasonOf } from '../runtime/thrown.ts';
 import { createRegistry, type Registry } from '../sql/procedure.ts';
+import { BeforeCommit } from './before-commit.ts';
+import { runGroup } from './commit-group.ts';
 import { Connection } from './connection.ts';
 import { openPort } from './connection-port.ts';
 import { LateRegistry } from './late-registry.ts';
 import { lookFirst } from './look.ts';
 import type { Opened, Outcome, Request, Response } from './protocol.ts';
+import { runBatch } from './read-batch.ts';
 import { classify } from './sqlite-errors.ts';
-import { Loan, runBatch, runGroup } from './transactions.ts';
-import { Upkeep } from './upkeep.ts';
+import { Transaction } from './transaction.ts';
 
 const {
   port,
   data: { settings, phase, counts },
 } = await openPort();
 
-const upkeep = new Upkeep(settings.beforeCommit);
+const beforeCommit = new BeforeCommit(settings.beforeCommit);
 let connection: Connection | undefined;
-let loan: Loan | undefined;
+let transaction: Transaction | undefined;
 
 const one = (work: () => unknown): Outcome[] => {
   try {
@@ -27,9 +29,9 @@ const one = (work: () => unknown): Outcome[] => {
   }
 };
 
-function requireLoan(): Loan {
-  if (loan === undefined) throw new ConflictError('the connection is not lent');
-  return loan;
+function requireTransaction(): Transaction {
+  if (transaction === undefined) throw new ConflictError('the connection has no transaction open');
+  return transaction;
 }
 
 function answer(open: Connection, request: Exclude<Request, { kind: 'close' }>): Outcome[] {
@@ -37,17 +39,17 @@ function answer(open: Connection, request: Exclude<Request, { kind: 'close' }>):
     case 'batch':
       return runBatch(open, request.calls);
     case 'group':
-      return runGroup(open, request.calls, upkeep);
+      return runGroup(open, request.calls, beforeCommit);
     case 'begin':
       return one(() => {
-        loan = new Loan(open, request.intent, request.suspendForeignKeys, upkeep);
+        transaction = new Transaction(open, request.intent, request.suspendForeignKeys, beforeCommit);
       });
     case 'call':
-      return one(() => requireLoan().run(request.call));
+      return one(() => requireTransaction().run(request.call));
     case 'end':
       return one(() => {
-        const ending = requireLoan();
-        loan = undefined;
+        const ending = requireTransaction();
+        transaction = undefined;
         ending.end(request.commit);
       });
   }
@@ -128,7 +130,7 @@ port.on('message', (request: Request) => {
     return;
   }
   const outcomes = trusted(connection, answer(connection, request));
-  send({ outcomes, broken: connection.broken, upkeepFailure: upkeep.takeFailure() });
+  send({ outcomes, broken: connection.broken, beforeCommitFailure: beforeCommit.takeFailure() });
 });
 
 port.postMessage(await openThread());

@@ -18,7 +18,7 @@ export type Request =
   | { readonly kind: 'batch'; readonly calls: readonly Call[] }
   /** Writes that share one commit. */
   | { readonly kind: 'group'; readonly calls: readonly Call[] }
-  /** A loan: begin, then calls one by one, then end. */
+  /** A transaction over several calls: begin, then the calls one by one, then end. */
   | { readonly kind: 'begin'; readonly intent: Intent; readonly suspendForeignKeys: boolean }
   | { readonly kind: 'call'; readonly call: Call }
   | { readonly kind: 'end'; readonly commit: boolean }
@@ -28,8 +28,8 @@ export interface Response {
   readonly outcomes: readonly Outcome[];
   /** The connection may no longer be trusted and must be replaced. */
   readonly broken: boolean;
-  /** Why the procedure that ends transactions failed; what the calls changed is stored all the same. */
-  readonly upkeepFailure: WireError | null;
+  /** Why the before-commit hook failed; what the calls changed is stored all the same. */
+  readonly beforeCommitFailure: WireError | null;
 }
 
 /** The first message of a thread: it is ready, or why it never will be. */

@@ -13,7 +13,7 @@ import {
   type EngineStats,
   type EngineSupports,
   type Executor,
-  type LendOptions,
+  type TransactionSettings,
   type WriterTransaction,
 } from '../sql/engine.ts';
 import type { Intent, Procedure } from '../sql/procedure.ts';
@@ -21,7 +21,7 @@ import { isTraced, traceCall } from '../sql/tracing.ts';
 import { addStatements, ConnectionPool } from './connection-pool.ts';
 import { isUnplaced } from './database-file.ts';
 import { Dispatcher } from './dispatcher.ts';
-import { Lending } from './lending.ts';
+import { OpenTransactions } from './open-transactions.ts';
 import type { ConnectionSettings } from './protocol.ts';
 import { sqliteDialect } from './sqlite-dialect.ts';
 import { SqliteFile } from './sqlite-file.ts';
@@ -62,7 +62,7 @@ export class SqliteEngine implements Engine {
   readonly #writers: ConnectionPool;
   readonly #reads: Dispatcher;
   readonly #writes: Dispatcher;
-  readonly #lending: Lending;
+  readonly #transactions: OpenTransactions;
   readonly #log = new CallLog();
   #state: EngineStats['state'] = 'open';
   #closing: Promise<void> | undefined;
@@ -83,7 +83,7 @@ export class SqliteEngine implements Engine {
     this.#writes = new Dispatcher(this.#writers, 'group', bounds, this.#log);
     const neighbours = { standIn, preferred: this.#writes };
     this.#reads = new Dispatcher(this.#readers, 'batch', bounds, this.#log, neighbours);
-    this.#lending = new Lending(
+    this.#transactions = new OpenTransactions(
       { read: this.#readers, write: this.#writers },
       { database: options.database, log: this.#log },
     );
@@ -131,13 +131,13 @@ export class SqliteEngine implements Engine {
     return (wanted.intent === 'read' ? this.#reads : this.#writes).run(wanted, input, options);
   }
 
-  async lend<Result>(
+  async transaction<Result>(
     intent: Intent,
     use: (connection: Executor) => Promise<Result>,
-    options: LendOptions = {},
+    options: TransactionSettings = {},
   ): Promise<Result> {
     this.#assertUsable(intent, intent === 'write' ? 'a transaction' : 'a reading transaction');
-    return this.#lending.lend(intent, use, options);
+    return this.#transactions.run(intent, use, options);
   }
 
   async #holdWriter<Result>(
@@ -145,13 +145,13 @@ export class SqliteEngine implements Engine {
     options: CallOptions = {},
   ): Promise<Result> {
     this.#assertUsable('write', 'holding the writer');
-    return this.#lending.holdBack('write', use, options);
+    return this.#transactions.hold('write', use, options);
   }
 
-  /** @throws {ConflictError} when called from inside a loan that it would wait for */
+  /** @throws {ConflictError} when called from inside a transaction that it would wait for */
   #assertUsable(intent: Intent, what: string): void {
     if (this.#state !== 'open') throw closedError();
-    this.#lending.assertNotWaitingForItself(what, intent);
+    this.#transactions.assertNotWaitingForItself(what, intent);
     if (intent === 'write' && this.#options.readOnly) {
       throw new DatabaseError('CATALOG_READ_ONLY', `${what} writes, and the database was opened read-only`);
     }
@@ -164,8 +164,8 @@ export class SqliteEngine implements Engine {
       writers: this.#writers.figures(),
       reads: this.#reads.figures(),
       writes: this.#writes.figures(),
-      leases: this.#lending.figures(),
-      upkeep: this.#writers.upkeep,
+      transactions: this.#transactions.figures(),
+      beforeCommit: this.#writers.beforeCommit,
       statements: [...new Set([this.#readers, this.#writers])].map((pool) => pool.statements).reduce(addStatements),
     };
   }
@@ -177,7 +177,7 @@ export class SqliteEngine implements Engine {
   /** @throws {ConflictError} when called from inside a transaction, which it would wait for */
   async close(): Promise<void> {
     // Also when somebody else has begun to close: that waits for the caller's transaction as well.
-    if (this.#state !== 'closed') this.#lending.assertOutside('close');
+    if (this.#state !== 'closed') this.#transactions.assertOutside('close');
     if (this.#closing === undefined) {
       this.#state = 'closing';
       this.#closing = this.#close();
@@ -200,7 +200,7 @@ export class SqliteEngine implements Engine {
 
   // The writer goes last: closing the last connection checkpoints the WAL, which a reader cannot.
   async #finish(): Promise<void> {
-    await Promise.all([this.#reads.settled(), this.#writes.settled(), this.#lending.settled()]);
+    await Promise.all([this.#reads.settled(), this.#writes.settled(), this.#transactions.settled()]);
     await this.#readers.close();
     await this.#writers.close();
   }

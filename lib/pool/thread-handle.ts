@@ -27,8 +27,8 @@ interface Waiting {
 export interface ThreadEvents {
   /** The connection died, or can no longer be trusted. */
   onLost(): void;
-  /** The procedure that ends transactions failed. */
-  onUpkeepFailed(error: WireError): void;
+  /** The before-commit hook failed. */
+  onBeforeCommitFailed(error: WireError): void;
 }
 
 /** One connection on one thread. */
@@ -125,7 +125,7 @@ export class ThreadHandle {
     this.#waiting = undefined;
     this.#worker.unref();
     if (response.broken) this.#lose();
-    if (response.upkeepFailure !== null) this.#events.onUpkeepFailed(response.upkeepFailure);
+    if (response.beforeCommitFailure !== null) this.#events.onBeforeCommitFailed(response.beforeCommitFailure);
     waiting?.resolve(response);
   }
 

@@ -1,6 +1,6 @@
 /**
- * The narrow contract between domain code and a database engine. An engine runs procedures, lends a connection to a
- * callback and closes; it knows nothing of clients or files. Every engine passes the suite in test/engine-conformance.ts.
+ * The narrow contract between domain code and a database engine. An engine runs procedures, each by itself or several in
+ * the transaction of a callback, and closes; it knows nothing of clients or files. Every engine passes the suite in test/engine-conformance.ts.
  * What only some engines can do, `supports` and `file` tell.
  *
  * Writes that share a commit stand or fall alone. How an engine undoes one of them is its own business: a savepoint around
@@ -18,19 +18,19 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Whatever runs procedures: an engine, or a connection lent by one. */
+/** Whatever runs procedures: an engine, or the connection of a transaction. */
 export interface Executor {
   /**
-   * Runs a procedure in a transaction of its own (a savepoint of the surrounding one, on a lent connection).
+   * Runs a procedure in a transaction of its own; inside a transaction of several calls, in a savepoint.
    * @throws {DatabaseError} what the procedure threw, or what the engine met; nothing was changed then, except that
    *   CATALOG_INDETERMINATE says that this is not known
    */
   run<Input, Output>(procedure: Procedure<Input, Output>, input: Input, options?: CallOptions): Promise<Output>;
 }
 
-/** How a connection is lent. */
-export interface LendOptions extends CallOptions {
-  /** Milliseconds after which the connection is taken back and its transaction rolled back. Default: the engine's. */
+/** How a transaction over several calls is run. */
+export interface TransactionSettings extends CallOptions {
+  /** Milliseconds after which it is rolled back and its connection taken away. Default: the engine's. */
   readonly deadlineMs?: number | undefined;
   /**
    * true suspends foreign keys until the transaction ends, as schema changes and repairs need; only where the engine
@@ -69,7 +69,7 @@ export interface ConnectionFigures {
   readonly created: number;
   /** Connections that died and were, or will be, replaced. */
   readonly lost: number;
-  /** Milliseconds that the connection which is out longest has been out, for a batch or on loan; 0 when none is. */
+  /** Milliseconds that the connection which is out longest has been out, for a batch, a group or a transaction; 0 when none is. */
   readonly longestMs: number;
 }
 
@@ -81,8 +81,8 @@ export interface StatementFigures {
   readonly prepared: number;
 }
 
-/** How the procedure fared that ends every transaction which wrote; its failures cost no call anything. */
-export interface UpkeepFigures {
+/** How the before-commit hook fared; no call fails because of it. */
+export interface BeforeCommitFigures {
   readonly failures: number;
   /** The message of the last failure. */
   readonly lastError: string | null;
@@ -95,9 +95,9 @@ export interface EngineStats {
   readonly writers: ConnectionFigures;
   readonly reads: WorkFigures;
   readonly writes: WorkFigures;
-  /** Connections lent now, and ever. */
-  readonly leases: { readonly active: number; readonly granted: number; readonly expired: number };
-  readonly upkeep: UpkeepFigures;
+  /** Transactions over several calls: open now, begun ever, and rolled back at their deadline. */
+  readonly transactions: { readonly active: number; readonly granted: number; readonly expired: number };
+  readonly beforeCommit: BeforeCommitFigures;
   /** Of all connections, those that are gone included. */
   readonly statements: StatementFigures;
 }
@@ -155,11 +155,15 @@ export interface Engine extends Executor, AsyncDisposable {
   /** The database as a file; undefined where it is none of this machine. */
   readonly file: DatabaseFile | undefined;
   /**
-   * Lends one connection in one transaction: committed when `use` resolves, rolled back when it throws. A call on the
-   * engine itself from inside a loan throws CATALOG_CONFLICT where it would wait for that loan: a write inside a write
-   * loan, `close` inside any, and whatever needs a connection when the caller's loans hold them all.
+   * Runs `use` with one connection in one transaction: committed when `use` resolves, rolled back when it throws. A call
+   * on the engine itself from inside throws CATALOG_CONFLICT where it would wait for that transaction: a write inside a
+   * writing one, `close` inside any, and whatever needs a connection when the caller's transactions hold them all.
    */
-  lend<Result>(intent: Intent, use: (connection: Executor) => Promise<Result>, options?: LendOptions): Promise<Result>;
+  transaction<Result>(
+    intent: Intent,
+    use: (connection: Executor) => Promise<Result>,
+    options?: TransactionSettings,
+  ): Promise<Result>;
   stats(): EngineStats;
   /** What was measured of the calls since the engine was opened; asks nothing of the database. */
   callLog(): CallLogFigures;

@@ -17,7 +17,7 @@ export const search = check({
   ask: ['search'],
   codes: { HEALTH_SEARCH_INDEX: 'the search index is behind, lacks files, or cannot be read or written' },
   judge: ({ facts, thresholds }) => {
-    const { failures, lastError } = facts.stats.upkeep;
+    const { failures, lastError } = facts.stats.beforeCommit;
     return judged(facts.search, ({ waiting, problem }) => {
       const issues = [];
       if (problem !== null) issues.push(problemOf(`the search index cannot be used: ${problem}`, MEND));
