@@ -89,6 +89,7 @@ export class DatabaseManager implements AsyncDisposable {
       callLog: () => engine.callLog(),
       onSaved: (stored) => this.#saved(stored),
       onAudited: auditKeeper(file),
+      readApart: file.readApart,
     };
     Object.assign(this, createModules(engine, this.#context));
     this.migrations = migrator;
@@ -152,7 +153,11 @@ export class DatabaseManager implements AsyncDisposable {
     const { timeoutMs, signal } = checkObject(options, 'options', TRANSACTION_KEYS);
     const deadlineMs = optional(timeoutMs, (value) => checkTimeout(value)) ?? undefined;
     const saved: Stored[] = [];
-    const context = { ...this.#context, onSaved: (stored: Stored) => void saved.push(stored) };
+    const context = {
+      ...this.#context,
+      readApart: undefined,
+      onSaved: (stored: Stored) => void saved.push(stored),
+    };
     const use = { deadlineMs, signal: checkSignal(signal) };
     const result = await this.#engine.lend('write', async (tx) => callback(createModules(tx, context)), use);
     // Listeners hear of what is committed, never of what was rolled back.

@@ -24,7 +24,7 @@ export type { CatalogFile } from './core/file-rows.ts';
 export type * from './core/files.ts';
 export type { Deletion } from './core/freed-paths.ts';
 export type { Quota } from './core/quota-rows.ts';
-export type { ExecuteResult, SqlRow, SqlValue } from './core/raw-sql.ts';
+export type { ExecuteResult, QueryOptions, SqlRow, SqlValue } from './core/raw-sql.ts';
 export type {
   KeptVersion,
   PruneOptions,

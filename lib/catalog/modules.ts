@@ -3,7 +3,7 @@ import { type Analytics, createAnalytics, type Surroundings } from '../analytics
 import { type Categories, createCategories } from '../core/categories.ts';
 import { type Clients, createClients } from '../core/clients.ts';
 import { createFiles, type Files } from '../core/files.ts';
-import { createRawSql, type RawSql } from '../core/raw-sql.ts';
+import { createRawSql, type RawSql, type ReadApart } from '../core/raw-sql.ts';
 import type { Stored } from '../core/save-file.ts';
 import { createVersions, type Versions } from '../core/versions.ts';
 import { DatabaseError } from '../errors.ts';
@@ -37,6 +37,8 @@ export interface ModuleContext extends Surroundings {
   readonly defaultQuotaBytes: number | null;
   /** Hears of each save: of one on `db` once it is committed. */
   readonly onSaved: (stored: Stored) => void;
+  /** Runs a read in a process of its own; left out inside a transaction, whose changes no process sees. */
+  readonly readApart?: ReadApart | undefined;
   /** Keeps that figures were counted anew, through the executor that counted them; never throws. */
   readonly onAudited: (executor: Executor, outcome: AuditOutcome) => Promise<void>;
 }
@@ -84,7 +86,7 @@ export function createModules(executor: Executor, context: ModuleContext): Catal
   const analytics = createAnalytics(ours, context);
   const keep = (outcome: AuditOutcome) => context.onAudited(executor, outcome);
   return {
-    ...createRawSql(checked),
+    ...createRawSql(checked, context.readApart),
     clients: createClients(ours, context.defaultQuotaBytes),
     files: { ...createFiles(ours, context.onSaved), ...createSearch(ours) },
     versions: createVersions(ours),

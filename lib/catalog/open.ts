@@ -6,20 +6,22 @@ import { dirname, join, resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { rememberOpen } from '../backup/paths.ts';
 import { removeDeadPartials, removeDeadStages } from '../backup/publish.ts';
+import type { ReadApart } from '../core/raw-sql.ts';
 import { DatabaseError } from '../errors.ts';
 import { inspectFile } from '../legacy/inspection.ts';
-import { KNOWN, statusOf } from '../migrations/journal.ts';
+import { KNOWN, OWN_SCHEMA, ownColumns, statusOf } from '../migrations/journal.ts';
 import { Migrator } from '../migrations/migrator.ts';
 import { lookAtFile, schemaState } from '../migrations/schema-state.ts';
 import { resolveOptions } from '../options/reader.ts';
 import type { CatalogOptions, ResolvedOptions } from '../options/types.ts';
+import { ApartReaders } from '../pool/apart.ts';
 import { placed, prepareDatabaseFile } from '../pool/database-file.ts';
 import { SqliteEngine } from '../pool/sqlite-engine.ts';
 import { scriptUrl } from '../runtime/scripts.ts';
 import { silentLogger } from '../runtime/silent-logger.ts';
 import { namedTimeZone } from '../runtime/time-zone.ts';
 import { keepIndex } from '../search/search-index.ts';
-import type { CallOptions, Engine } from '../sql/engine.ts';
+import { assertOpen, type CallOptions, type Engine } from '../sql/engine.ts';
 import { checkSignal } from '../validation.ts';
 
 const PROCEDURES = scriptUrl('registry/procedures').href;
@@ -39,6 +41,8 @@ export interface OpenedFile {
   readonly migrator: Migrator;
   /** Brings a file that nobody has open to this release's schema; its owner has a copy of it. */
   readonly migrateCopy: (path: string) => Promise<void>;
+  /** Runs a read in a process of its own, which is ended at a deadline. */
+  readonly readApart: ReadApart;
   /** Closes the engine. */
   readonly close: () => Promise<void>;
 }
@@ -81,20 +85,34 @@ export const copyMigrator =
 /** Codes of the first look after which a thorough one tells more. */
 const UNCLEAR = new Set(['CATALOG_FOREIGN_DATABASE', 'CATALOG_CORRUPT', 'CATALOG_SQL', 'CATALOG_READ_ONLY']);
 
-async function openEngine(path: string, options: ResolvedOptions): Promise<Engine> {
-  const procedureModules = [PROCEDURES, ...options.procedureModules.map(String)];
-  const settings = {
-    ...options,
-    database: path,
+const settingsOf = (path: string, options: ResolvedOptions) => ({
+  ...options,
+  database: path,
+  procedureModules: [PROCEDURES, ...options.procedureModules.map(String)],
+  lateProcedureModules: [LATE_PROCEDURES],
+  beforeCommit: keepIndex.name,
+});
+
+/** The reads of a catalogue that are run in processes of their own. */
+function readersApart(path: string, options: ResolvedOptions): ApartReaders {
+  const { database, durability, busyTimeoutMs, allowRollbackJournal, procedureModules } = settingsOf(path, options);
+  return new ApartReaders({
+    database,
+    durability,
+    busyTimeoutMs,
+    allowRollbackJournal,
     procedureModules,
-    lateProcedureModules: [LATE_PROCEDURES],
-    beforeCommit: keepIndex.name,
-  };
+    readOnly: true,
+  });
+}
+
+async function openEngine(path: string, options: ResolvedOptions): Promise<Engine> {
+  const settings = settingsOf(path, options);
   try {
-    return await SqliteEngine.open({ ...settings, look: [lookAtFile.name, KNOWN] });
+    return await SqliteEngine.open({ ...settings, look: [lookAtFile.name, OWN_SCHEMA] });
   } catch (error) {
     if (!(error instanceof DatabaseError) || !UNCLEAR.has(error.code)) throw error;
-    const verdict = await inspectFile({ path, known: KNOWN });
+    const verdict = await inspectFile({ path, known: KNOWN, own: OWN_SCHEMA.tables, columns: ownColumns() });
     if (verdict === 'legacy' && (options.readOnly || options.migrate === 'off')) throw notAdopted(path);
     return SqliteEngine.open(settings);
   }
@@ -149,11 +167,18 @@ export async function openFile(call: OpenOptions): Promise<OpenedFile> {
   const log = logger.child({ module: 'migrations' });
   const migrator = new Migrator({ engine, database: path, rules: options, logger: log, openCopy });
   logger.child({ module: 'database' }).info({ database: path, created }, 'database open');
+  const apart = readersApart(path, options);
+  const readApart: ReadApart = async (...call) => {
+    assertOpen(engine);
+    return apart.run(...call);
+  };
   const close = async () => {
+    const start = performance.now();
     await engine.close();
+    await apart.close(Math.max(1, options.closeTimeoutMs - (performance.now() - start)));
     forget();
   };
-  return { engine, options, logger, migrator, migrateCopy: copyMigrator(options, logger), close };
+  return { engine, options, logger, migrator, migrateCopy: copyMigrator(options, logger), readApart, close };
 }
 
 const MOST_NAMED = 3; // migrations an error names before it gives their range

@@ -5,9 +5,19 @@
 
 import { ValidationError } from '../errors.ts';
 import type { CallOptions, Executor } from '../sql/engine.ts';
-import { procedure, type RunResult, type Steps, type Table, table } from '../sql/procedure.ts';
+import { type Procedure, procedure, type RunResult, type Steps, type Table, table } from '../sql/procedure.ts';
 import { written } from '../sql/template.ts';
-import { dateOf, isBytes, refuse, refuseAs, refuseSecret } from '../validation.ts';
+import {
+  checkNumber,
+  checkObject,
+  checkSignal,
+  dateOf,
+  isAbsent,
+  isBytes,
+  refuse,
+  refuseAs,
+  refuseSecret,
+} from '../validation.ts';
 
 /** A value a statement can bind. */
 export type SqlValue = string | number | bigint | boolean | Date | Uint8Array | null;
@@ -103,6 +113,7 @@ function checkText(sql: unknown): string {
   if (OWNED.test(keyword)) return refuse('sql', keyword, 'a statement that reads or changes rows (see db.transaction)');
   if (TEMPORARY.test(body)) return refuse('sql', 'CREATE TEMP', 'tables, views and triggers of the database itself');
   if (keyword === 'PRAGMA') checkPragma(body);
+  checkPragmaTables(sql);
   return sql;
 }
 
@@ -111,6 +122,17 @@ function checkPragma(body: string): void {
   const isBare = name !== '' && rest.replace(/[\s;]/g, '') === '';
   const reads = isBare ? !ACTIONS.has(name.toLowerCase()) : REPORTS.has(name.toLowerCase());
   if (!reads) refuse('sql', `PRAGMA ${name}`, 'a PRAGMA that only reads, its name without quotes');
+}
+
+const PIECE = /"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]|'(?:[^']|'')*'|--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)/g;
+
+/** PRAGMAs may also be read as tables, under a name in any quotes; one that acts does so then, whatever the connection. */
+function checkPragmaTables(sql: string): void {
+  if (!/pragma_/i.test(sql)) return;
+  // Comments and texts are none, but SQLite takes a text for a name where it expects one.
+  const names = sql.replace(PIECE, (piece) => (/^["`[]|^'pragma_\w+'$/i.test(piece) ? piece : ' '));
+  const found = [...names.matchAll(/\bpragma_(\w+)/gi)].find(([, name = '']) => ACTIONS.has(name.toLowerCase()));
+  if (found !== undefined) refuse('sql', found[0], 'the tables of PRAGMAs that only read');
 }
 
 function checkValue(value: unknown, position: number): Stored {
@@ -132,16 +154,41 @@ function checkValues(params: unknown): Stored[] {
     : refuseSecret('params', params, 'an array of values for the ? marks');
 }
 
-/** The raw SQL calls of `db`. */
-export function createRawSql(executor: Executor) {
+/** How a reading statement is run. */
+export interface QueryOptions extends CallOptions {
+  /**
+   * Milliseconds that it may take. With it the statement runs in a process of its own, which is ended at the deadline and
+   * when the signal fires; without it a statement that has begun is waited for, whatever the signal does.
+   */
+  readonly deadlineMs?: number | undefined;
+}
+
+/** Runs a reading procedure in a process of its own. */
+export type ReadApart = <Input, Output>(
+  wanted: Procedure<Input, Output>,
+  input: Input,
+  options: CallOptions & { readonly deadlineMs: number },
+) => Promise<Output>;
+
+const QUERY_KEYS = new Set(['signal', 'deadlineMs']);
+const MAX_DEADLINE_MS = 2 ** 31 - 1; // the longest delay of a timer
+
+/** The raw SQL calls of `db`; those of a transaction have no process that could see what it has changed. */
+export function createRawSql(executor: Executor, readApart?: ReadApart) {
   return {
     /**
      * Rows of a reading statement, on a connection that cannot write.
-     * @throws {ValidationError} for a statement or value that is not accepted
-     * @throws {DatabaseError} CATALOG_SQL for one that SQLite refuses, CATALOG_READ_ONLY for one that writes
+     * @throws {ValidationError} for a statement, value or option that is not accepted; for a deadline in a transaction
+     * @throws {DatabaseError} CATALOG_SQL for one that SQLite refuses, CATALOG_READ_ONLY for one that writes,
+     *   CATALOG_TIMEOUT for one that did not end by its deadline
      */
-    async query(sql: string, params: readonly SqlValue[] = [], options?: CallOptions): Promise<SqlRow[]> {
-      return executor.run(queryRaw, { text: checkText(sql), values: checkValues(params) }, options);
+    async query(sql: string, params: readonly SqlValue[] = [], options: QueryOptions = {}): Promise<SqlRow[]> {
+      const statement = { text: checkText(sql), values: checkValues(params) };
+      const { deadlineMs: given, signal } = checkObject(options, 'options', QUERY_KEYS) as QueryOptions;
+      if (isAbsent(given)) return executor.run(queryRaw, statement, { signal });
+      const deadlineMs = checkNumber(given, 'deadlineMs', 1, MAX_DEADLINE_MS);
+      if (readApart === undefined) return refuse('deadlineMs', given, 'nothing here: a transaction has its timeoutMs');
+      return readApart(queryRaw, statement, { deadlineMs, signal: checkSignal(signal) });
     },
 
     /**

@@ -2,7 +2,18 @@
 import { DatabaseError } from '../errors.ts';
 import type { Case } from './case.ts';
 import { type HealthIssue, issueOf } from './report.ts';
-import { failure, found, judge, lacksConnection, pass, UNKNOWN, type Verdict, warning } from './verdict.ts';
+import {
+  exceeds,
+  failure,
+  found,
+  inWords,
+  judge,
+  lacksConnection,
+  pass,
+  UNKNOWN,
+  type Verdict,
+  warning,
+} from './verdict.ts';
 
 const GONE = 'Stop writing and copy out what can still be read; then restore the newest verified backup.';
 
@@ -98,6 +109,13 @@ function held({ memory: { deadlineMs } }: Case): HealthIssue {
   return warning('CATALOG_BUSY', message, hint);
 }
 
+function stuck(requestMs: number): HealthIssue {
+  const message = `the writer has been inside one request for ${inWords(requestMs)}, and no change can be made`;
+  const hint =
+    'A statement that nothing can interrupt: SQL of your own, or a trigger. If it does not end, restart the process.';
+  return failure('CATALOG_TIMEOUT', message, hint);
+}
+
 /** Whether the writer is alive and can write. */
 export function checkWriter(state: Case): Verdict {
   const { stats, writer } = state.facts;
@@ -106,6 +124,8 @@ export function checkWriter(state: Case): Verdict {
   if (readOnly) return pass('read-only');
   if (stats.writers.open === 0) return found('dead', deadWriter(state));
   if ('value' in writer) return pass('alive');
+  const { requestMs } = stats.writers;
+  if (exceeds(requestMs, state.thresholds.writerRequestMs)) return found('stuck', stuck(requestMs));
   if ('unanswered' in writer) return writer.unanswered === 'given up' ? UNKNOWN : found('held', held(state));
   const code = writer.error instanceof DatabaseError ? writer.error.code : 'CATALOG_IO';
   if (HELD.has(code)) return found('held', held(state));

@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import { DatabaseError, reviveError, type WireError } from '../errors.ts';
 import { scriptUrl } from '../runtime/scripts.ts';
 import type { KnownChecksums } from '../schema/journal-check.ts';
+import type { OwnTables } from '../schema/own-objects.ts';
 
 /** `legacy`: an old server's; `empty`: it holds no tables at all. */
 export type FileVerdict = 'ours' | 'legacy' | 'empty';
@@ -18,6 +19,9 @@ export interface InspectionOrder {
   readonly path: string;
   /** This release's migrations: what is newer is refused. */
   readonly known: KnownChecksums;
+  /** The names that are this release's, and the columns of each table. */
+  readonly own: OwnTables;
+  readonly columns: Readonly<Record<string, readonly string[]>>;
 }
 
 /** What the process prints. */
