@@ -620,6 +620,24 @@ t.test('an exhausted pool, and a writer that is held', async (t) => {
   t.same(codes(await healthOf(db)), []);
 });
 
+t.test('a writer that does not come back fails, until it does', async (t) => {
+  const { db } = await filled(t, { thresholds: { writerRequestMs: 500 } });
+  const gate = newGate();
+  const writing = await holding(db, gate, holdWriter);
+  t.match(await healthOf(db), { status: 'warn', issues: [{ code: 'CATALOG_BUSY' }] }, 'not for long yet');
+  // The look itself has taken longer than that: its whole deadline.
+  const stuck = {
+    code: 'CATALOG_TIMEOUT',
+    severity: 'fail',
+    message: /inside one request for 0 seconds/,
+    hint: /restart/,
+  };
+  t.match(await healthOf(db), { status: 'fail', issues: [stuck], checks: { writer: { observedValue: 'stuck' } } });
+  openGate(gate);
+  await writing.ended;
+  t.same(codes(await healthOf(db)), []);
+});
+
 t.test('calls that were refused are told, and not for ever', async (t) => {
   const { db } = await filled(t, { queueLimit: 12 });
   const asked = await Promise.allSettled(Array.from({ length: 40 }, () => db.query('SELECT 1')));
@@ -774,6 +792,7 @@ const connections = fc.record({
   created: count,
   lost: count,
   longestMs: count,
+  requestMs: count,
 });
 const work = fc.record({
   calls: count,

@@ -32,6 +32,8 @@ export interface Thresholds {
   readonly waitingCalls: number | null;
   /** Milliseconds that one reading connection has been in use. */
   readonly oldestReaderMs: number | null;
+  /** Milliseconds that the writer has been inside one request: it does not come back, and no change can be made. */
+  readonly writerRequestMs: number | null;
   /** Changed files that the search index has not taken in yet. */
   readonly searchBacklog: number | null;
   /** Clients that have reached the warning threshold of their quota. */
@@ -135,6 +137,13 @@ export const THRESHOLDS: readonly ThresholdRow[] = [
     unit: 'milliseconds',
     nullable: true,
     description: 'how long one reading connection has been in use: the log cannot shrink meanwhile',
+  },
+  {
+    threshold: 'writerRequestMs',
+    default: MINUTE_MS / 2,
+    unit: 'milliseconds',
+    nullable: true,
+    description: 'how long the writer has been inside one request, while nothing can be changed',
   },
   {
     threshold: 'searchBacklog',
