@@ -3,13 +3,15 @@
  * nothing it holds is cut off.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { ConflictError, DatabaseError, toWireError, ValidationError } from '../errors.ts';
+import { ConflictError, DatabaseError, InvariantError, toWireError, ValidationError } from '../errors.ts';
+import { invariant } from '../runtime/invariant.ts';
 import { createRegistry, type Registry } from '../sql/procedure.ts';
 import { BeforeCommit } from './before-commit.ts';
 import { runGroup } from './commit-group.ts';
 import { Connection } from './connection.ts';
 import { LateRegistry } from './late-registry.ts';
 import { lookFirst } from './look.ts';
+import { failed } from './outcome.ts';
 import type { Opened, Outcome, Request, Response, ThreadData } from './protocol.ts';
 import { runBatch } from './read-batch.ts';
 import { classify } from './sqlite-errors.ts';
@@ -36,7 +38,10 @@ function requireTransaction(): Transaction {
   return transaction;
 }
 
-function answer(open: Connection, request: Exclude<Request, { kind: 'close' }>): Outcome[] {
+/** A request that is answered. */
+type Work = Exclude<Request, { kind: 'close' }>;
+
+function perform(open: Connection, request: Work): Outcome[] {
   switch (request.kind) {
     case 'batch':
       return runBatch(open, request.calls);
@@ -54,6 +59,22 @@ function answer(open: Connection, request: Exclude<Request, { kind: 'close' }>):
         transaction = undefined;
         ending.end(request.commit);
       });
+  }
+}
+
+const isIdle = (open: Connection) => transaction !== undefined || open.broken || !open.inTransaction;
+
+/** Answers a request. A connection that leaves a transaction open, which nobody would commit, is given up with its calls. */
+function answer(open: Connection, request: Work): Outcome[] {
+  try {
+    const outcomes = perform(open, request);
+    invariant(isIdle(open), 'a connection is given back in no transaction', 'one is still open');
+    return outcomes;
+  } catch (error) {
+    if (!(error instanceof InvariantError)) throw error;
+    open.broken = true;
+    const calls = 'calls' in request ? request.calls : [request];
+    return calls.map(() => failed(error));
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import { DatabaseError, reviveError, ValidationError, type WireError } from '../errors.ts';
+import { invariant } from '../runtime/invariant.ts';
 import { scriptUrl } from '../runtime/scripts.ts';
 import type { StatementFigures } from '../sql/engine.ts';
 import {
@@ -21,6 +22,8 @@ import {
 const THREAD_URL = scriptUrl('pool/connection-thread');
 
 interface Waiting {
+  /** Calls that are to be answered. */
+  readonly calls: number;
   readonly resolve: (response: Response) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -101,15 +104,16 @@ export class ThreadHandle {
    * @throws {DatabaseError} CATALOG_IO (retryable) when the thread died before it could commit, CATALOG_INDETERMINATE
    *   when it may have committed
    * @throws {ValidationError} when the request cannot be sent
+   * @throws {InvariantError} when another request is under way, or not each call is answered
    */
   request(request: Request): Promise<Response> {
     return new Promise((resolve, reject) => {
       if (!this.#usable) throw this.#rolledBack();
-      if (this.#waiting !== undefined) throw new TypeError('a connection takes one request at a time');
+      invariant(this.#waiting === undefined, 'a connection has one request at a time', 'another is under way');
       Atomics.store(this.#phase, 0, PHASE.begun);
       this.#post(request);
       this.#worker.ref();
-      this.#waiting = { resolve, reject };
+      this.#waiting = { calls: 'calls' in request ? request.calls.length : 1, resolve, reject };
     });
   }
 
@@ -128,7 +132,18 @@ export class ThreadHandle {
     this.#worker.unref();
     if (response.broken) this.#lose();
     if (response.beforeCommitFailure !== null) this.#events.onBeforeCommitFailed(response.beforeCommitFailure);
-    waiting?.resolve(response);
+    if (waiting !== undefined) this.#settle(waiting, response);
+  }
+
+  #settle({ calls, resolve, reject }: Waiting, response: Response): void {
+    try {
+      const { length: answers } = response.outcomes;
+      invariant(answers === calls, 'each call of a request has one answer', `${calls} calls have ${answers}`);
+      resolve(response);
+    } catch (error) {
+      this.#lose();
+      reject(error);
+    }
   }
 
   #lose(): void {
