@@ -28,6 +28,8 @@ import { type CatalogOptions, DatabaseManager, type Manifest } from '../lib/inde
 import { inLanes } from './fixtures/lanes.ts';
 import { runToEnd } from './fixtures/process.ts';
 import { holds } from './fixtures/property.ts';
+import { openNew } from './fixtures/template.ts';
+import { byTier } from './fixtures/tier.ts';
 
 t.setTimeout(900_000); // some five hundred processes, on a machine that may be busy
 
@@ -35,7 +37,7 @@ const PEER = fileURLToPath(new URL('./fixtures/backup-peer.ts', import.meta.url)
 const MANIFEST = '.manifest.json';
 
 async function openCatalogue(t: Test, database: string, options: CatalogOptions = {}): Promise<DatabaseManager> {
-  const db = await DatabaseManager.open({ database, defaultQuotaBytes: null, poolSize: 3, ...options });
+  const db = await openNew({ database, defaultQuotaBytes: null, poolSize: 3, ...options });
   t.teardown(() => db.close());
   return db;
 }
@@ -88,7 +90,7 @@ t.test(
     };
     const callers = Promise.all(Array.from({ length: 16 }, caller));
     const made: { path: string; least: number; most: number }[] = [];
-    for (let round = 0; round < 6; round += 1) {
+    for (let round = 0; round < byTier(3, 6); round += 1) {
       const least = acknowledged;
       const { path, counts } = await db.backups.create({ compress: false });
       made.push({ path, least, most: issued });
@@ -267,8 +269,10 @@ const KINDS = [
   'other schema',
 ];
 
+const [DAMAGED, SOUND] = [byTier(2 * KINDS.length, 300), byTier(5, 50)];
+
 t.test(
-  '300 damaged copies: each whose content differs is refused, no restore of one changes anything; 50 sound ones pass',
+  `${DAMAGED} damaged copies: each whose content differs is refused, no restore of one changes anything; ${SOUND} sound ones pass`,
   async (t) => {
     const folder = t.testdir();
     const { db, database, clientId, backups } = await filled(t, folder);
@@ -311,14 +315,12 @@ t.test(
       if (code !== 'CATALOG_BACKUP_INVALID') wrong.push(`${copy}: ${code}`);
     };
 
-    const damages = fc.array(
-      fc.record({
-        kind: fc.constantFrom(...KINDS),
-        at: fc.nat(999_999).map((millionths) => millionths / 1e6),
-        by: fc.nat(1_000_000),
-      }),
-      { minLength: 300, maxLength: 300 },
-    );
+    const damages = fc
+      .array(fc.record({ at: fc.nat(999_999).map((millionths) => millionths / 1e6), by: fc.nat(1_000_000) }), {
+        minLength: DAMAGED,
+        maxLength: DAMAGED,
+      })
+      .map((places) => places.map((place, n) => ({ ...place, kind: KINDS[n % KINDS.length] ?? '' })));
     await holds(
       t,
       fc.asyncProperty(damages, async (list) => {
@@ -332,7 +334,7 @@ t.test(
     t.same(names(backups), listed, 'and so are its backups');
     t.equal(await db.files.count(), before.length);
 
-    const sound = Array.from({ length: 50 }, (_, i) => ({ i, origin: i % 5 === 0 ? small : plain }));
+    const sound = Array.from({ length: SOUND }, (_, i) => ({ i, origin: i % 5 === 0 ? small : plain }));
     await inLanes(LANES, sound, async ({ i, origin }) => {
       const copy = join(place, `sound-${i}.db${origin.compressed ? '.zst' : ''}`);
       copyFileSync(origin.path, copy);
@@ -462,9 +464,9 @@ t.test('a disk that is full leaves everything as it was', async (t) => {
 /** A manager whose disk has so many bytes left. */
 async function openFileWithRoom(t: Test, database: string, bytes: number) {
   const { Backups } = await import('../lib/backup/backups.ts');
-  const { openFile } = await import('../lib/catalog/open.ts');
-  const { backupHost } = await import('../lib/catalog/restore-file.ts');
-  const file = await openFile({ database });
+  const { openUnmigrated } = await import('../lib/catalog/open.ts');
+  const { backupHost } = await import('../lib/catalog/hosts.ts');
+  const file = await openUnmigrated({ database });
   t.teardown(() => file.close());
   return { backups: new Backups({ ...backupHost(file), free: async () => bytes }) };
 }
@@ -539,7 +541,39 @@ t.test('a policy says what stays and why', async (t) => {
   t.same(keptBy([entry(99 * 24)], { maxAgeDays: 1 }, entry(99 * 24).path), [
     [String(99 * 24), 'newest verified', 'older than 1 days'],
   ]);
-  for (const policy of [{}, { keepLast: 0 }, { keepLast: -1 }, { keepLatest: 1 }, { maxAgeDays: 'x' }, null]) {
+  t.same(
+    keptBy(entries, { keepWeekly: 10 }, null),
+    [
+      ['0', 'weekly'],
+      ['24', 'weekly'],
+      [String(24 * 8), 'weekly'],
+      [String(24 * 40), 'weekly'],
+    ],
+    'weeks that have a backup',
+  );
+  t.same(
+    keptBy(entries.slice(0, 2), { keepDaily: 10, maxAgeDays: 1 }, null),
+    [
+      ['0', 'daily'],
+      ['1', 'oldest daily'],
+    ],
+    'the oldest stays where a rule finds fewer than it may keep',
+  );
+  t.same(
+    keptBy(entries, { keepLast: -1 }, null).map(([name]) => name),
+    entries.map(({ path }) => basename(path, '.db')),
+    '-1 keeps all',
+  );
+  t.same(
+    keptBy([entry(-48), entry(-1), ...entries], { keepLast: 1 }, entry(-1).path),
+    [
+      ['-48', 'in the future'],
+      ['-1', 'newest verified', 'in the future'],
+      ['0', 'last'],
+    ],
+    'what is dated in the future fills no rule',
+  );
+  for (const policy of [{}, { keepLast: 0 }, { keepLast: -2 }, { keepLatest: 1 }, { maxAgeDays: 'x' }, null]) {
     t.throws(() => checkBackupPolicy(policy), { code: 'CATALOG_VALIDATION' }, JSON.stringify(policy));
   }
 });

@@ -33,7 +33,11 @@ t.test('backup, backups and restore: what they print, their exit codes, and what
   t.match(await cli(['backups', '--keep-last', '1'], { cwd }), { code: 2 });
   t.match(await cli(['backups', '--prune', '--keep-last', '0'], { cwd }), { code: 2 }, 'a policy that keeps nothing');
   const usual = await cli(['backups', '--prune'], { cwd });
-  t.match(usual, { code: 0, stdout: /would go.*\nkept.*daily, weekly, monthly\n$/ }, 'without rules the usual ones');
+  t.match(
+    usual,
+    { code: 0, stdout: /kept.*daily, weekly, monthly\nkept.*oldest daily, oldest weekly, oldest monthly\n$/ },
+    'without rules the usual ones',
+  );
   t.match(usual.stderr, /nothing was changed\nthese were usual rules; give your own: --keep-daily 7/);
   const dry = await cli(['backups', '--prune', '--keep-last', '1', '--dry-run'], { cwd });
   t.match(dry, { code: 0, stdout: /would go[\s\S]*newest verified/, stderr: /nothing was changed/ });

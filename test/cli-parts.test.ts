@@ -20,6 +20,7 @@ import { mapInOrder, take } from '../bin/iterate.ts';
 import { readContent } from '../bin/read-content.ts';
 import { table } from '../bin/table.ts';
 import { countFiles, walk } from '../bin/walk.ts';
+import { holds } from './fixtures/property.ts';
 
 const isCatalogue = () => false;
 
@@ -103,7 +104,8 @@ t.test('the walk goes on where a folder went away, and stops when it is asked to
 
 t.test('mapInOrder: every result, in order, and never more than `width` at work', async (t) => {
   const delays = fc.array(fc.nat({ max: 5 }), { maxLength: 40 });
-  await fc.assert(
+  await holds(
+    t,
     fc.asyncProperty(delays, fc.integer({ min: 1, max: 8 }), async (turns, width) => {
       let working = 0;
       let most = 0;
@@ -191,13 +193,14 @@ t.test('a table aligns what a terminal shows', async (t) => {
   t.equal(table(columns, rows), '  N  NAME  LAST\n  1  漢字  x\n100  e\u0301');
 });
 
-t.test('a bar is as wide as asked for, and shows everything that is there while there is room', (t) => {
+t.test('a bar is as wide as asked for, and shows everything that is there while there is room', async (t) => {
   t.equal(bar(8, [{ part: 0.5, cell: '█' }, { part: 0.25, cell: '▒' }]), '████▒▒░░'); // biome-ignore format: one line
   t.equal(bar(4, [{ part: 0.001, cell: '█' }]), '█░░░');
   t.equal(bar(4, [{ part: 7, cell: '█' }, { part: 1, cell: '▒' }]), '████'); // biome-ignore format: one line
   t.equal(bar(4, []), '░░░░');
   const part = fc.double({ min: 0, max: 3, noNaN: true });
-  fc.assert(
+  await holds(
+    t,
     fc.property(fc.nat(60), part, part, (width, first, second) => {
       const drawn = [...bar(width, [{ part: first, cell: '1' }, { part: second, cell: '2' }])]; // biome-ignore format: one line
       const [ones, twos] = ['1', '2'].map((cell) => drawn.filter((found) => found === cell).length);
@@ -207,25 +210,27 @@ t.test('a bar is as wide as asked for, and shows everything that is there while 
       t.equal(twos, Math.min(room, Math.ceil(second * width)));
     }),
   );
-  t.end();
 });
 
-t.test('a sparkline has a column for each value, the lowest for nothing alone and the highest for the largest', (t) => {
-  t.equal(sparkline([0, 1, 50, 100]), '▁▂▅█');
-  t.equal(sparkline([0, 0]), '▁▁');
-  t.equal(sparkline([]), '');
-  fc.assert(
-    fc.property(fc.array(fc.nat(Number.MAX_SAFE_INTEGER), { minLength: 1 }), (values) => {
-      const columns = [...sparkline(values)];
-      const largest = Math.max(...values);
-      t.same(
-        columns.map((column) => column === '▁'),
-        values.map((value) => value === 0),
-      );
-      t.ok(largest === 0 || values.every((value, place) => value !== largest || columns[place] === '█'));
-      const order = values.toSorted((a, b) => a - b).map((value) => columns[values.indexOf(value)] ?? '');
-      t.same(order, order.toSorted(), 'the higher the value, the higher the column');
-    }),
-  );
-  t.end();
-});
+t.test(
+  'a sparkline has a column for each value, the lowest for nothing alone and the highest for the largest',
+  async (t) => {
+    t.equal(sparkline([0, 1, 50, 100]), '▁▂▅█');
+    t.equal(sparkline([0, 0]), '▁▁');
+    t.equal(sparkline([]), '');
+    await holds(
+      t,
+      fc.property(fc.array(fc.nat(Number.MAX_SAFE_INTEGER), { minLength: 1 }), (values) => {
+        const columns = [...sparkline(values)];
+        const largest = Math.max(...values);
+        t.same(
+          columns.map((column) => column === '▁'),
+          values.map((value) => value === 0),
+        );
+        t.ok(largest === 0 || values.every((value, place) => value !== largest || columns[place] === '█'));
+        const order = values.toSorted((a, b) => a - b).map((value) => columns[values.indexOf(value)] ?? '');
+        t.same(order, order.toSorted(), 'the higher the value, the higher the column');
+      }),
+    );
+  },
+);

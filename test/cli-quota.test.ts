@@ -3,13 +3,14 @@ import { spawn } from 'node:child_process';
 import t, { type Test } from 'tap';
 import { DatabaseManager } from '../lib/index.ts';
 import { cli, cliOnTerminal, ENTRY, environment, finished, NO_TERMINAL } from './cli-run.ts';
+import { openNew } from './fixtures/template.ts';
 
 t.setTimeout(300_000); // dozens of processes
 
 /** A catalogue of two clients, `laptop` with three versions of one file; asks the command line about it. */
 async function prepare(t: Test) {
   const database = `${t.testdir()}/catalog.db`;
-  const db = await DatabaseManager.open({ database, defaultQuotaBytes: 1_000 });
+  const db = await openNew({ database, defaultQuotaBytes: 1_000 });
   const { id: laptop } = await db.clients.save({ name: 'laptop' });
   const { id: server } = await db.clients.save({ name: 'server\n2' });
   for (const n of [1, 2, 3]) {

@@ -4,6 +4,8 @@ import { types } from 'node:util';
 import fc from 'fast-check';
 import t from 'tap';
 import * as errors from '../lib/errors.ts';
+import { saysFull } from '../lib/runtime/disk-space.ts';
+import { codeOf, hasCode, reasonOf, resultCodeOf } from '../lib/runtime/thrown.ts';
 import { holds } from './fixtures/property.ts';
 
 const { DatabaseError, ERROR_CODES, reviveError, toWireError } = errors;
@@ -168,4 +170,20 @@ t.test('whatever is thrown, it crosses as an error, and a second crossing change
     },
   );
   await holds(t, property, { numRuns: 500 });
+});
+
+t.test('what was thrown tells its code and its reason, whatever it is', async (t) => {
+  const withFields = (fields: object) => Object.assign(new Error('why'), fields);
+  const told = (thrown: unknown) => [codeOf(thrown), resultCodeOf(thrown), saysFull(thrown), reasonOf(thrown)];
+  t.same(told(withFields({ code: 'ENOENT' })), ['ENOENT', undefined, false, 'why']);
+  t.same(told(withFields({ code: 'ERR_SQLITE_ERROR', errcode: 267 })), ['ERR_SQLITE_ERROR', 11, false, 'why']);
+  for (const full of [{ errcode: 13 }, { code: 'ENOSPC' }, { code: 'EDQUOT' }, { code: 'SQLITE_FULL' }]) {
+    t.ok(saysFull(withFields(full)), JSON.stringify(full));
+  }
+  t.same(told(withFields({ code: 5 })), ['', undefined, false, 'why']);
+  t.same(told({ code: 'ENOSPC' }), ['', undefined, false, '[object Object]']);
+  t.same(told('a text'), ['', undefined, false, 'a text']);
+  t.same(told(undefined), ['', undefined, false, 'undefined']);
+  t.ok(hasCode(withFields({ code: 'EPERM' }), 'ENOENT', 'EPERM'));
+  t.notOk(hasCode(new Error('why'), 'ENOENT'));
 });

@@ -13,12 +13,13 @@ import { Histogram } from '../lib/sql/histogram.ts';
 import { procedure } from '../lib/sql/procedure.ts';
 import { type Family, parseExposition } from './fixtures/exposition.ts';
 import { holds } from './fixtures/property.ts';
+import { openNew } from './fixtures/template.ts';
 
 t.setTimeout(300_000); // on a machine that is busy otherwise
 
 async function open(t: Test, options: CatalogOptions = {}): Promise<DatabaseManager> {
   const database = options.database ?? join(t.testdir(), 'catalog.db');
-  const db = await DatabaseManager.open({ poolSize: 2, ...options, database });
+  const db = await openNew({ poolSize: 2, ...options, database });
   t.teardown(() => db.close());
   return db;
 }
@@ -506,7 +507,7 @@ t.test('over any history counters never go down and count each call exactly once
         },
       );
     }),
-    { numRuns: 25 },
+    { numRuns: 50, sample: 10 },
   );
 });
 

@@ -256,8 +256,11 @@ t.test('a thread that was ended is asked nothing, and what had committed before 
   await t.rejects(thread.request({ kind: 'group', calls: [[p.appendNote.name, 'never']] }), lost);
 });
 
-t.test('the module of a thread is of no use outside of one', async (t) => {
-  await t.rejects(import('../lib/pool/connection-thread.ts'), { name: 'TypeError', message: /worker thread only/ });
+t.test('the module of a connection runs nowhere but on a thread or in a process of its own', async (t) => {
+  await t.rejects(import('../lib/pool/connection-thread.ts'), {
+    name: 'TypeError',
+    message: /as a thread or a forked process only/,
+  });
 });
 
 t.test('a pool that is closed gives nobody a connection', async (t) => {

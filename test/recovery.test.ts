@@ -14,6 +14,7 @@ import t, { type Test } from 'tap';
 import { DatabaseManager } from '../lib/index.ts';
 import { codeBlocks, PROJECT, readProjectFile, section } from './fixtures/documents.ts';
 import { runToEnd } from './fixtures/process.ts';
+import { sampleOf } from './fixtures/tier.ts';
 
 t.setTimeout(900_000); // forty processes, on a machine that may be busy
 
@@ -130,7 +131,7 @@ t.test('every section of docs/RECOVERY.md has its test', async (t) => {
   );
 });
 
-for (const [title, { happen, printed, files }] of Object.entries(RECIPES)) {
+for (const [title, { happen, printed, files }] of sampleOf(Object.entries(RECIPES), 3)) {
   t.test(`${title}: the recipe works as it stands`, async (t) => {
     const folder = t.testdir();
     await prepared(folder);

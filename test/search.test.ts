@@ -9,11 +9,12 @@ import { checkFilter, type SearchBounds } from '../lib/search/search-filter.ts';
 import { catchUpIndex, indexState, renewIndex } from '../lib/search/search-index.ts';
 import { searchFiles } from '../lib/search/search-procedures.ts';
 import { holds } from './fixtures/property.ts';
+import { openNew } from './fixtures/template.ts';
 import { type ModelFile, searchModel } from './search-model.ts';
 
 async function openCatalogue(t: Test, name = 'catalogue.db') {
   const database = join(t.testdir(), name);
-  const db = await DatabaseManager.open({ database, defaultQuotaBytes: null, poolSize: 2, durability: 'normal' });
+  const db = await openNew({ database, defaultQuotaBytes: null, poolSize: 2, durability: 'normal' });
   t.teardown(() => db.close());
   return { db, database };
 }
@@ -266,7 +267,7 @@ t.test('random histories: matches, their order and their number are those of a l
         }
       },
     ),
-    { numRuns: Number(process.env['RUNS'] ?? 40) },
+    { numRuns: 80, sample: 15 },
   );
   t.equal(db.stats().beforeCommit.failures, 0);
 });

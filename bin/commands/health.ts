@@ -77,7 +77,7 @@ export const health: CommandSpec<HealthSettings> = {
         if (json) printJson(short);
         else printLine(describe(short, report));
         return report.status === 'fail' ? FAILED : 0;
-      });
+      }, 'record');
     } catch (error) {
       if (json && error instanceof DatabaseError) printJson(unopened(error));
       throw error;

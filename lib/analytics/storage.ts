@@ -1,9 +1,8 @@
-/** The figures of `analytics.storage`, put together from the totals, the file system and the engine. */
 import { DatabaseError } from '../errors.ts';
 import type { CallFigures } from '../sql/call-log.ts';
 import { type DatabaseFile, type EngineStats, fileOf } from '../sql/engine.ts';
 import { type Distribution, distribution } from '../sql/histogram.ts';
-import { now } from '../values/dates.ts';
+import { dayOf, now } from '../values/dates.ts';
 import { folderBytes, isFolder } from './folder-size.ts';
 import type { GroupTotal, SizeBand, SizesToRecord, StorageFigures, TopClient } from './storage-procedures.ts';
 
@@ -110,7 +109,7 @@ export async function measureSizes(places: Places, signal?: AbortSignal): Promis
   const freeDiskBytes = await file.freeBytes();
   const measuredAt = now();
   return {
-    date: measuredAt.slice(0, 10),
+    date: dayOf(measuredAt),
     measuredAt,
     databaseBytes: (await sizesOf(file)).databaseBytes,
     freeDiskBytes,

@@ -2,10 +2,13 @@
  * `db.backups`: backups of the catalogue while it is used, and the way back. Promises that what it lists as made was
  * proven, that nothing is restored which does not verify, and that a call which fails leaves everything as it was.
  */
+
 import { rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DatabaseError, NotFoundError } from '../errors.ts';
 import { databaseIdentity, type MaintenanceRecord, recordMaintenance } from '../maintenance/history.ts';
+import { syncFolder } from '../runtime/files.ts';
+import { reasonOf } from '../runtime/thrown.ts';
 import { assertOpen, type CallOptions } from '../sql/engine.ts';
 import {
   checkBoolean,
@@ -21,7 +24,6 @@ import { type BackupEntry, listBackups } from './list.ts';
 import { manifestPath } from './manifest.ts';
 import { backupPath, checkSource, checkTarget } from './paths.ts';
 import { type BackupPolicy, type BackupPrune, checkBackupPolicy, planBackupPrune } from './prune.ts';
-import { syncFolder } from './publish.ts';
 import { type DrillResult, drillBackup } from './restore/drill.ts';
 import { type RestoreHost, type RestoreOptions, type RestoreResult, restoreLive } from './restore/restore.ts';
 import { type Snapshot, type SnapshotProgress, takeSnapshot } from './snapshot.ts';
@@ -80,6 +82,11 @@ export class Backups {
    * Makes a backup of the state at one instant, while others read and write, and proves it.
    * @throws {DatabaseError} CATALOG_CONFLICT when `path` exists, CATALOG_FULL, CATALOG_CORRUPT when the catalogue itself is
    *   damaged, CATALOG_TIMEOUT when proving took too long; the reason of the signal. No file was made then
+   * @example
+   * ```ts
+   * const { path, sha256, bytes } = await db.backups.create({ compress: true, reason: 'nightly' });
+   * console.log(path, sha256, bytes);
+   * ```
    */
   async create(options: BackupOptions = {}): Promise<Backup> {
     const given = checkObject(options, 'options', CREATE_KEYS);
@@ -124,6 +131,13 @@ export class Backups {
    * @throws {DatabaseError} CATALOG_BACKUP_INVALID when it does not verify, CATALOG_SCHEMA_NEWER, CATALOG_KEY, CATALOG_FULL,
    *   CATALOG_BUSY, CATALOG_CORRUPT when the catalogue is too damaged to be kept as a backup first (then
    *   `DatabaseManager.restore` helps); the catalogue is as it was. CATALOG_INDETERMINATE when going back failed as well
+   * @example
+   * ```ts
+   * const [newest] = await db.backups.list();
+   * if (newest === undefined) throw new Error('there is no backup yet');
+   * const { schemaVersion, safetyCopy } = await db.backups.restore(newest.path);
+   * console.log(`restored at version ${schemaVersion}; the state before is kept in ${safetyCopy}`);
+   * ```
    */
   async restore(path: string, options: RestoreOptions = {}): Promise<RestoreResult> {
     const checked = checkRestoreOptions(options);
@@ -217,7 +231,7 @@ export class Backups {
       this.#host.logger.info({ kind, path, ok, durationMs: performance.now() - start }, 'done');
       return value;
     } catch (error) {
-      await record(false, `${path}: ${error instanceof Error ? error.message : String(error)}`);
+      await record(false, `${path}: ${reasonOf(error)}`);
       throw error;
     }
   }

@@ -2,44 +2,16 @@
  * Where backups may be and which file is meant: a path is checked before anything is opened by it, and a link may not
  * lead out of the folder it stands in. No file that is open as a database here is ever read past SQLite.
  */
+
 import { randomBytes } from 'node:crypto';
 import { realpath, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, relative, resolve, sep } from 'node:path';
 import { DatabaseError, NotFoundError, ValidationError } from '../errors.ts';
+import { isOpenHere } from '../runtime/open-files.ts';
+import { hasCode } from '../runtime/thrown.ts';
 import { checkText, refuse } from '../validation.ts';
-
-const MAX_PATH = 32_767; // characters
-
-/** Databases that are open in this process, by device and inode, and how many times. */
-const openFiles = new Map<string, number>();
-
-// stat opens no descriptor, so it leaves the locks of this process alone.
-const inodeOf = async (path: string): Promise<string> => {
-  const { dev, ino } = await stat(path, { bigint: true });
-  return `${dev}:${ino}`;
-};
-
-/** Remembers that a database is open here; returns what forgets it again. */
-export async function rememberOpen(database: string): Promise<() => void> {
-  const inode = await inodeOf(database);
-  openFiles.set(inode, (openFiles.get(inode) ?? 0) + 1);
-  let isOpen = true;
-  return () => {
-    if (!isOpen) return;
-    isOpen = false;
-    const left = (openFiles.get(inode) ?? 1) - 1;
-    if (left === 0) openFiles.delete(inode);
-    else openFiles.set(inode, left);
-  };
-}
-
-/** Whether a file is a database that is open in this process. */
-export async function isOpenHere(path: string): Promise<boolean> {
-  return openFiles.has(await inodeOf(path));
-}
-
-const hasCode = (error: unknown, ...codes: readonly string[]) =>
-  error instanceof Error && 'code' in error && codes.includes(String(error.code));
+import { timeName } from '../values/dates.ts';
+import { MAX_PATH } from '../values/file-input.ts';
 
 const isInside = (path: string, folder: string) => {
   const way = relative(folder, path);
@@ -124,9 +96,6 @@ export async function checkTarget(value: unknown, field: string, backupDir: stri
   }
   return path;
 }
-
-/** An instant as a part of a file's name: sorts by time. */
-export const timeName = (date = new Date()): string => date.toISOString().replaceAll(/[-:.]/g, '');
 
 /** A name for work under way that no other work of this process has, also in the same millisecond. */
 export const workName = (what: string): string => `${what}-${timeName()}-${randomBytes(4).toString('hex')}`;

@@ -1,46 +1,97 @@
-/** What health, audits and the checks of the whole file are told of an open catalogue, by parts of it they may not import. */
+/**
+ * What an open catalogue tells the rooms below of itself. They may not import it, so each declares the host that it
+ * needs, and here each host is filled.
+ */
 import { recordSizes } from '../analytics/storage-procedures.ts';
-import { Health } from '../health/health.ts';
-import { auditRecord, recordMaintenance } from '../maintenance/history.ts';
-import { Integrity } from '../maintenance/integrity.ts';
+import type { BackupHost } from '../backup/backups.ts';
+import type { Stored } from '../core/save-file.ts';
+import type { HealthHost } from '../health/health.ts';
+import { AuditRecorder } from '../maintenance/audits.ts';
+import type { Integrity, IntegrityHost } from '../maintenance/integrity.ts';
+import type { SaveCounts } from '../metrics/metric-facts.ts';
+import type { MetricsHost } from '../metrics/metrics.ts';
 import { standingOf } from '../migrations/journal.ts';
 import { schemaState } from '../migrations/schema-state.ts';
-import { now } from '../values/dates.ts';
+import { LIBRARY_VERSION } from '../runtime/version.ts';
+import { dayOf, now } from '../values/dates.ts';
+import type { MaintenanceHost } from './maintenance.ts';
 import type { ModuleContext } from './modules.ts';
-import type { OpenedFile } from './open.ts';
+import { type Catalog, migrateCopy } from './open.ts';
 
-/** The checks of an open catalogue. */
-export function createIntegrity({ engine, options, logger }: OpenedFile): Integrity {
-  const { database, readOnly, thresholds } = options;
-  const log = logger.child({ module: 'health' });
-  return new Integrity({ engine, database, readOnly, logger: log, deadlineMs: thresholds.checkMs });
+/** For the modules; `onSaved` is told of each save. */
+export function moduleContext(catalog: Catalog, onSaved: (stored: Stored) => void): ModuleContext {
+  const { engine, settings } = catalog;
+  const { storageDir, defaultQuotaBytes, readOnly } = settings;
+  return {
+    file: engine.file,
+    storageDir,
+    defaultQuotaBytes,
+    dialect: engine.dialect,
+    inTransaction: false,
+    stats: () => engine.stats(),
+    callLog: () => engine.callLog(),
+    onSaved,
+    audits: new AuditRecorder({ readOnly, logger: catalog.logger('health') }),
+  };
 }
 
-/** The health of an open catalogue. */
-export function createHealth({ engine, options, logger }: OpenedFile, integrity: Integrity): Health {
-  const { readOnly, thresholds, poolSize } = options;
-  return new Health({
+/** For checks of the whole file. */
+export function integrityHost(catalog: Catalog): IntegrityHost {
+  const { engine, settings } = catalog;
+  const { database, readOnly, thresholds } = settings;
+  return { engine, database, readOnly, logger: catalog.logger('health'), deadlineMs: thresholds.checkMs };
+}
+
+/** For health. */
+export function healthHost(catalog: Catalog, integrity: Integrity): HealthHost {
+  const { engine, settings } = catalog;
+  const { readOnly, thresholds, poolSize } = settings;
+  return {
     engine,
     readOnly,
     poolSize,
     thresholds,
     integrity,
-    logger: logger.child({ module: 'health' }),
+    logger: catalog.logger('health'),
     standing: async (call) => standingOf(await engine.run(schemaState, null, call)),
     recordSizes: async (sizes) => {
       const measuredAt = now();
-      const day = { date: measuredAt.slice(0, 10), measuredAt, storageBytes: null };
+      const day = { date: dayOf(measuredAt), measuredAt, storageBytes: null };
       await engine.run(recordSizes, { ...sizes, ...day });
     },
-  });
+  };
 }
 
-/** Keeps when figures were counted anew; what cannot be kept is logged, since the count is right all the same. */
-export const auditKeeper =
-  ({ options, logger }: OpenedFile): ModuleContext['onAudited'] =>
-  async (executor, outcome) => {
-    if (options.readOnly) return;
-    await executor.run(recordMaintenance, auditRecord(outcome)).catch((error: unknown) => {
-      logger.child({ module: 'health' }).warn({ err: error, kind: outcome.kind }, 'an audit could not be kept');
-    });
+/** For metrics; `saves` counts what was saved through this catalogue. */
+export function metricsHost({ engine }: Catalog, openedAt: number, saves: () => SaveCounts): MetricsHost {
+  return { engine, libraryVersion: LIBRARY_VERSION, openedAt, saves };
+}
+
+/** For backups. */
+export function backupHost(catalog: Catalog): BackupHost {
+  const { engine, settings } = catalog;
+  const { database, backupDir, readOnly } = settings;
+  return {
+    engine,
+    database,
+    backupDir,
+    readOnly,
+    logger: catalog.logger('backups'),
+    migrateCopy: (copy) => migrateCopy(settings, copy),
   };
+}
+
+/** For maintenance. */
+export function maintenanceHost(catalog: Catalog, integrity: Integrity): MaintenanceHost {
+  const { engine, settings } = catalog;
+  const { database, backupDir, legacyTimeZone, assumesZone, defaultQuotaBytes } = settings;
+  return {
+    engine,
+    database,
+    backupDir,
+    context: { timeZone: legacyTimeZone, defaultQuotaBytes, legacy: false },
+    assumesZone,
+    integrity,
+    logger: catalog.logger('maintenance'),
+  };
+}

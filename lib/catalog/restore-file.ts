@@ -1,20 +1,24 @@
 /**
- * Restoring a catalogue that nobody has open here: into the live file where there is one that works, else in the place of
- * the one that is damaged or gone.
+ * Restores a catalogue that this process does not have open: into the live file where there is one that works, otherwise
+ * in the place of the file that is damaged or gone.
  */
-import { open, realpath } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { type BackupHost, checkRestoreOptions, RESTORE_KEYS } from '../backup/backups.ts';
-import { checkSource, isOpenHere } from '../backup/paths.ts';
+import { open } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { checkRestoreOptions, RESTORE_KEYS } from '../backup/backups.ts';
+import { checkSource } from '../backup/paths.ts';
 import { replaceDatabase } from '../backup/restore/replace.ts';
 import { assertHealthy, type RestoreOptions, type RestoreResult, restoreLive } from '../backup/restore/restore.ts';
 import { ConflictError, DatabaseError } from '../errors.ts';
 import { recordMaintenance } from '../maintenance/history.ts';
+import { resolveOptions } from '../options/reader.ts';
 import { OPTIONS } from '../options/table.ts';
-import type { CatalogOptions } from '../options/types.ts';
+import type { CatalogOptions, ResolvedOptions } from '../options/types.ts';
+import { realDatabase } from '../pool/database-file.ts';
+import { isOpenHere } from '../runtime/open-files.ts';
 import { checkObject, refuse } from '../validation.ts';
 import { now } from '../values/dates.ts';
-import { copyMigrator, type OpenedFile, openFile, resolveFile } from './open.ts';
+import { backupHost } from './hosts.ts';
+import { migrateCopy, openFile, settingsOf } from './open.ts';
 
 /** What is restored, and from where. */
 export interface RestoreFileOptions extends Omit<CatalogOptions, 'create' | 'readOnly' | 'migrate'>, RestoreOptions {
@@ -22,19 +26,56 @@ export interface RestoreFileOptions extends Omit<CatalogOptions, 'create' | 'rea
   readonly from: string;
 }
 
-/** What the backups of an open catalogue work on. */
-export const backupHost = ({ engine, options, logger, migrateCopy }: OpenedFile): BackupHost => ({
-  engine,
-  database: options.database,
-  backupDir: options.backupDir,
-  readOnly: options.readOnly,
-  logger: logger.child({ module: 'backups' }),
-  migrateCopy,
-});
-
 const KEYS: ReadonlySet<string> = new Set(['from', ...RESTORE_KEYS, ...OPTIONS.map(({ option }) => option)]);
 
-/** Codes that say there is nothing here which could be restored into. */
+/**
+ * Restores a catalogue, whatever state it is in.
+ * @throws as `DatabaseManager.restore` says
+ * @internal
+ */
+export async function restoreFile(given: RestoreFileOptions): Promise<RestoreResult> {
+  checkObject(given, 'options', KEYS);
+  const { from, allowMissingManifest, onProgress, signal, ...rest } = given;
+  const how = checkRestoreOptions({ allowMissingManifest, onProgress, signal });
+  const options = resolveOptions(rest);
+  // A link to the database stays a link.
+  const database = await realDatabase(resolve(options.database));
+  const { backupDir } = settingsOf(options, database);
+  const source = await checkSource(from, 'from', backupDir);
+  if (source === database) refuse('from', from, 'another file than the catalogue that is to be restored');
+  const restored = await intoLiveFile(database, options, source, how);
+  if (restored !== undefined) return restored;
+  if (await isOpenHere(database).catch(() => false)) {
+    throw new ConflictError(`${database} is open in this process, and damaged`, {
+      hint: 'Close it, here and in every other process, and restore again.',
+    });
+  }
+  return inPlaceOf({ ...options, database, backupDir }, source, how);
+}
+
+/** Restores into a file that can be opened; undefined where it cannot, or is too damaged to be kept as a backup. */
+async function intoLiveFile(
+  database: string,
+  options: ResolvedOptions,
+  from: string,
+  how: RestoreOptions,
+): Promise<RestoreResult | undefined> {
+  try {
+    const catalog = await openFile({ ...options, create: false });
+    try {
+      return await restoreLive(backupHost(catalog), from, how);
+    } finally {
+      await catalog.close();
+    }
+  } catch (error) {
+    if (isBeyondRepair(error)) return undefined;
+    // Not even a header is left: whatever it was, it is kept like any damaged file.
+    if (isForeign(error) && !(await isOpenHere(database)) && !(await saysDatabase(database))) return undefined;
+    throw refused(error);
+  }
+}
+
+/** Codes that say that there is no file which could be restored into. */
 const BEYOND_REPAIR = new Set(['CATALOG_NOT_FOUND', 'CATALOG_CORRUPT']);
 
 const isBeyondRepair = (error: unknown) => error instanceof DatabaseError && BEYOND_REPAIR.has(error.code);
@@ -54,7 +95,7 @@ async function saysDatabase(path: string): Promise<boolean> {
   }
 }
 
-/** Another program's database is not ours to put aside. */
+/** The error, with a hint where the file is another program's database, which must not be set aside. */
 function refused(error: unknown): unknown {
   if (!(error instanceof DatabaseError) || !isForeign(error)) return error;
   return new DatabaseError(error.code, error.message, {
@@ -63,48 +104,23 @@ function refused(error: unknown): unknown {
   });
 }
 
-/** Restores into a file that can be opened; undefined where it cannot, or is too damaged to be kept as a backup. */
-async function intoLiveFile(
-  database: string,
-  options: CatalogOptions,
-  from: string,
-  how: RestoreOptions,
-): Promise<RestoreResult | undefined> {
-  try {
-    const file = await openFile({ ...options, create: false });
-    try {
-      return await restoreLive(backupHost(file), from, how);
-    } finally {
-      await file.close();
-    }
-  } catch (error) {
-    if (isBeyondRepair(error)) return undefined;
-    // Not even a header is left: whatever it was, it is kept like any damaged file.
-    if (isForeign(error) && !(await isOpenHere(database)) && !(await saysDatabase(database))) return undefined;
-    throw refused(error);
-  }
-}
-
-async function inPlaceOf(
-  database: string,
-  options: CatalogOptions,
-  from: string,
-  how: RestoreOptions,
-): Promise<RestoreResult> {
+/** Puts a backup in the place of a database that is damaged or gone; takes it back when the result does not work. */
+async function inPlaceOf(options: ResolvedOptions, from: string, how: RestoreOptions): Promise<RestoreResult> {
   const [start, startedAt] = [performance.now(), now()];
-  const { options: resolved, logger } = resolveFile(options, database);
-  const host = { database, migrateCopy: copyMigrator(resolved, logger) };
+  const { database } = options;
+  const settings = settingsOf(options, database);
+  const host = { database, migrateCopy: (copy: string) => migrateCopy(settings, copy) };
   const { manifest, ready, damaged, undo } = await replaceDatabase(host, from, how);
   try {
-    const file = await openFile({ ...options, database, create: false });
+    const catalog = await openFile({ ...options, create: false });
     try {
-      await file.engine.transaction('write', async (connection) => {
+      await catalog.engine.transaction('write', async (connection) => {
         await assertHealthy(connection, ready);
         const durationMs = Math.round(performance.now() - start);
         await connection.run(recordMaintenance, { kind: 'restore', startedAt, durationMs, ok: true, detail: from });
       });
     } finally {
-      await file.close();
+      await catalog.close();
     }
   } catch (error) {
     await undo();
@@ -113,28 +129,4 @@ async function inPlaceOf(
   const { databaseId, schemaVersion, counts } = ready;
   const durationMs = Math.round(performance.now() - start);
   return { path: from, manifest, databaseId, schemaVersion, counts, safetyCopy: null, damaged, durationMs };
-}
-
-/** The real path of a database, so that a link to it stays a link; as it is where there is none. */
-const realDatabase = (path: string): Promise<string> => realpath(path).catch(() => path);
-
-/** Restores a catalogue, whatever state it is in. @throws as `DatabaseManager.restore` says */
-export async function restoreFile(given: RestoreFileOptions): Promise<RestoreResult> {
-  checkObject(given, 'options', KEYS);
-  const { from, allowMissingManifest, onProgress, signal, ...rest } = given;
-  const how = checkRestoreOptions({ allowMissingManifest, onProgress, signal });
-  const options: CatalogOptions = rest;
-  const { options: resolved } = resolveFile(options);
-  const database = await realDatabase(resolved.database);
-  const backupDir = resolved.backupDir ?? join(dirname(resolved.database), 'backups');
-  const source = await checkSource(from, 'from', backupDir);
-  if (source === database) refuse('from', from, 'another file than the catalogue that is to be restored');
-  const restored = await intoLiveFile(database, options, source, how);
-  if (restored !== undefined) return restored;
-  if (await isOpenHere(database).catch(() => false)) {
-    throw new ConflictError(`${database} is open in this process, and damaged`, {
-      hint: 'Close it, here and in every other process, and restore again.',
-    });
-  }
-  return inPlaceOf(database, { ...options, backupDir }, source, how);
 }

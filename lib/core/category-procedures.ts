@@ -2,7 +2,7 @@
 
 import { ConflictError, NotFoundError } from '../errors.ts';
 import type { Dialect } from '../sql/dialect.ts';
-import { all, one, procedure, rows, run, type Steps } from '../sql/procedure.ts';
+import { all, one, procedure, run, type Steps } from '../sql/procedure.ts';
 import { sql } from '../sql/template.ts';
 import { CATEGORIES, categoryOf, extensionOf } from '../values/file-category.ts';
 import { idBytes } from '../values/ids.ts';
@@ -105,7 +105,11 @@ export interface DerivedStretch {
 
 const DERIVE_FILES = 500; // in one transaction, so that other writers wait a few milliseconds at most
 
-type Derivable = readonly [id: string, fileName: string, category: string | null];
+interface Derivable {
+  readonly id: string;
+  readonly fileName: string;
+  readonly category: string | null;
+}
 
 /** Derives the category of the files after `after` from their names, whatever it was. */
 export const deriveCategories = procedure(
@@ -116,10 +120,10 @@ export const deriveCategories = procedure(
       c.Name AS "name" FROM category_extensions e JOIN file_categories c ON c.ID = e.CategoryID`);
     const byExtension = new Map(claimed.map(({ extension, name }) => [extension, name]));
     const from = after === null ? sql`1 = 1` : sql`ID > ${idBytes(after)}`;
-    const found = yield* rows<Derivable>(sql`SELECT ${dialect.hex('ID')}, FileName, FileCategory FROM files
-      WHERE ID IS NOT NULL AND ${from} ORDER BY ID LIMIT ${DERIVE_FILES}`);
+    const found = yield* all<Derivable>(sql`SELECT ${dialect.hex('ID')} AS "id", FileName AS "fileName",
+      FileCategory AS "category" FROM files WHERE ID IS NOT NULL AND ${from} ORDER BY ID LIMIT ${DERIVE_FILES}`);
     let changed = 0;
-    for (const [id, fileName, category] of found) {
+    for (const { id, fileName, category } of found) {
       const extension = extensionOf(fileName);
       const derived = byExtension.get(extension ?? '') ?? categoryOf(extension);
       if (derived === category) continue;
@@ -129,6 +133,6 @@ export const deriveCategories = procedure(
         sql`UPDATE file_versions SET FileCategory = ${derived} WHERE FileID = ${idBytes(id)} AND IsActive = 1`,
       );
     }
-    return { files: found.length, changed, next: found.length < DERIVE_FILES ? null : (found.at(-1)?.[0] ?? null) };
+    return { files: found.length, changed, next: found.length < DERIVE_FILES ? null : (found.at(-1)?.id ?? null) };
   },
 );

@@ -45,7 +45,8 @@ export const listFiles = procedure(
   'files.list',
   'read',
   function* ({ limit, after }: PageRequest, dialect) {
-    const condition = after === null ? sql`1 = 1` : sql`f.ID > ${idBytes(String(after[0]))}`;
+    const [id] = after ?? [];
+    const condition = id === undefined ? sql`1 = 1` : sql`f.ID > ${idBytes(String(id))}`;
     return yield* rows<FileRow>(sql`SELECT ${fileColumns(dialect)} FROM files f WHERE ${condition}
       ORDER BY f.ID LIMIT ${dialect.unplanned(limit + 1)}`);
   },
@@ -98,7 +99,7 @@ export const countFiles = procedure(
   { brief: true },
 );
 
-/** The bytes of every file's current version. */
+/** The bytes of every file's current version. As REAL, which cannot overflow: exact up to 2^53-1, rounded beyond. */
 export const totalFileBytes = procedure('files.totalBytes', 'read', function* (_: null): Steps<number> {
-  return yield* figure(sql`SELECT coalesce(sum(Bytes), 0) AS "figure" FROM file_totals`);
+  return yield* figure(sql`SELECT coalesce(sum(CAST(Bytes AS REAL)), 0) AS "figure" FROM file_totals`);
 });

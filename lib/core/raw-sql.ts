@@ -28,6 +28,30 @@ export interface ExecuteResult {
   readonly rows: SqlRow[];
 }
 
+/** The calls of `db` that take SQL of the caller's own. Values are bound to `?` marks, by position. */
+export interface RawSql {
+  /**
+   * Returns the rows of a reading statement, from a connection that cannot write.
+   * @throws {ValidationError} for a bad statement or value
+   * @throws {DatabaseError} CATALOG_SQL when SQLite refuses the statement, CATALOG_READ_ONLY when it writes
+   */
+  query(sql: string, params?: readonly SqlValue[], options?: CallOptions): Promise<SqlRow[]>;
+
+  /**
+   * Executes one statement on the writer, in a transaction of its own.
+   * @throws {ValidationError} for BEGIN, COMMIT, ATTACH, writing PRAGMAs and values that cannot be bound
+   * @throws {DatabaseError} CATALOG_SQL when SQLite refuses the statement, CATALOG_CONFLICT for a broken constraint
+   */
+  execute(sql: string, params?: readonly SqlValue[], options?: CallOptions): Promise<ExecuteResult>;
+
+  /**
+   * Executes one statement with each list of values, all in one transaction.
+   * @returns the number of changes in all
+   * @throws as {@link RawSql.execute}
+   */
+  executeMany(sql: string, list: readonly (readonly SqlValue[])[], options?: CallOptions): Promise<number>;
+}
+
 interface Statement {
   readonly text: string;
   readonly values: readonly Stored[];
@@ -83,12 +107,12 @@ function checkText(sql: unknown, dialect: Dialect): string {
 
 function checkValue(value: unknown, position: number): Stored {
   if (value === null || typeof value === 'string' || typeof value === 'bigint') return value;
-  if (typeof value === 'number' && !Number.isNaN(value)) return value;
+  if (typeof value === 'number' && Number.isFinite(value)) return value;
   if (typeof value === 'boolean') return value ? 1 : 0;
   if (isBytes(value)) return Uint8Array.from(value);
   const date = dateOf(value);
   if (date !== undefined && !Number.isNaN(date.getTime())) return date.toISOString();
-  const accepted = 'a text, number, bigint, boolean, valid Date, Uint8Array or null';
+  const accepted = 'a text, finite number, bigint, boolean, valid Date, Uint8Array or null';
   // The value itself is not shown: it may be a key.
   const received = date === undefined ? `a value of type ${typeof value}` : 'an invalid Date';
   throw new ValidationError({ field: `params[${position}]`, received, accepted });
@@ -100,34 +124,19 @@ function checkValues(params: unknown): Stored[] {
     : refuseSecret('params', params, 'an array of values for the ? marks');
 }
 
-/** The raw SQL calls of `db`. */
-export function createRawSql(executor: Executor, dialect: Dialect) {
-  return {
-    /**
-     * Rows of a reading statement, on a connection that cannot write.
-     * @throws {ValidationError} for a statement or value that is not accepted
-     * @throws {DatabaseError} CATALOG_SQL for one that SQLite refuses, CATALOG_READ_ONLY for one that writes
-     */
-    async query(sql: string, params: readonly SqlValue[] = [], options?: CallOptions): Promise<SqlRow[]> {
-      return executor.run(queryRaw, { text: checkText(sql, dialect), values: checkValues(params) }, options);
-    },
+/**
+ * Builds the calls of `db` that take SQL.
+ * @internal
+ */
+export const rawSqlOf = (executor: Executor, dialect: Dialect): RawSql => ({
+  query: async (sql, params = [], options) =>
+    executor.run(queryRaw, { text: checkText(sql, dialect), values: checkValues(params) }, options),
 
-    /**
-     * Executes one statement on the writer, in a transaction of its own.
-     * @throws {ValidationError} for BEGIN, COMMIT, ATTACH, writing PRAGMAs and values that cannot be bound
-     * @throws {DatabaseError} CATALOG_SQL, CATALOG_CONFLICT for a broken constraint
-     */
-    async execute(sql: string, params: readonly SqlValue[] = [], options?: CallOptions): Promise<ExecuteResult> {
-      return executor.run(executeRaw, { text: checkText(sql, dialect), values: checkValues(params) }, options);
-    },
+  execute: async (sql, params = [], options) =>
+    executor.run(executeRaw, { text: checkText(sql, dialect), values: checkValues(params) }, options),
 
-    /** Executes one statement with each list of values, all in one transaction; returns the changes in all. */
-    async executeMany(sql: string, list: readonly (readonly SqlValue[])[], options?: CallOptions): Promise<number> {
-      if (!Array.isArray(list)) return refuseSecret('list', list, 'an array of arrays of values');
-      return executor.run(executeManyRaw, { text: checkText(sql, dialect), list: list.map(checkValues) }, options);
-    },
-  };
-}
-
-/** The raw SQL calls of `db`. */
-export type RawSql = ReturnType<typeof createRawSql>;
+  async executeMany(sql, list, options) {
+    if (!Array.isArray(list)) return refuseSecret('list', list, 'an array of arrays of values');
+    return executor.run(executeManyRaw, { text: checkText(sql, dialect), list: list.map(checkValues) }, options);
+  },
+});

@@ -53,24 +53,6 @@ export const recordMaintenance = procedure(
   },
 );
 
-/** Records how counting anew ended; done by whoever counted, so that health can tell when that was, and what it found. */
-export interface AuditOutcome {
-  readonly kind: 'quota-audit' | 'totals-audit';
-  readonly startedAt: string;
-  readonly durationMs: number;
-  /** Figures that differ from the rows, and were not mended. */
-  readonly differences: number;
-}
-
-/** The row of an audit. */
-export const auditRecord = ({ kind, startedAt, durationMs, differences }: AuditOutcome): MaintenanceRecord => ({
-  kind,
-  startedAt,
-  durationMs,
-  ok: differences === 0,
-  detail: differences === 0 ? null : `${differences} ${kind === 'quota-audit' ? 'quotas' : 'totals'} that differ`,
-});
-
 type Stored = Omit<MaintenanceRecord, 'ok'> & { readonly ok: number };
 
 const decode = (found: Stored | undefined): MaintenanceRecord | null =>

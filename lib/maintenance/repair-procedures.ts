@@ -1,5 +1,5 @@
 /**
- * Mending what raw SQL or an old server did since the file was adopted: orphans, halves of transfers, rows and versions
+ * Mending what raw SQL or an old server did since the file was adopted: orphans, split transfers, rows and versions
  * that contradict each other, quotas, what the search index lacks. Each step finds nothing to do after itself.
  */
 
@@ -16,9 +16,11 @@ import { quarantine, writeReport } from '../legacy/adoption/quarantine.ts';
 import { legacyDatesOf } from '../legacy/dates.ts';
 import type { WorkContext } from '../schema/migration.ts';
 import type { Dialect } from '../sql/dialect.ts';
+import { columnList, expressions } from '../sql/named-values.ts';
 import { all, one, procedure, run, type Steps } from '../sql/procedure.ts';
-import { type Sql, sql } from '../sql/template.ts';
+import { raw, type Sql, sql } from '../sql/template.ts';
 import { now } from '../values/dates.ts';
+import { inFiles, inFileVersions, VERSION_FACTS } from '../values/file-facts.ts';
 
 const CHUNK = 1_000; // rows between two statements that look for more
 
@@ -79,14 +81,14 @@ function* adoptRows(context: WorkContext, counts: Counts): Steps<void> {
   }
 }
 
+const VERSION_COLUMNS = raw(columnList(inFileVersions(VERSION_FACTS)));
+
 // The version of a number that `files` names is gone: what the file says of it is put back.
 function* putVersionsBack(counts: Counts, dialect: Dialect): Steps<void> {
   const number = dialect.greater(sql`f.CurrentVersion`, sql`1`);
-  const { changes } = yield* run(sql`INSERT INTO file_versions (FileID, VersionNumber, PathName, FileSize, CreatedDate,
-    IsActive, VersionHash, ModificationDate, CRC, Verified, MimeType, FileCategory, TransferDuration, TransferSpeed,
-    CompressionRatio) SELECT f.ID, ${number}, f.PathName, f.FileSize, coalesce(f.ModificationDate, ${now()}),
-    1, f.FileHash, f.ModificationDate, f.CRC, f.Verified, f.MimeType, f.FileCategory, f.TransferDuration,
-    f.TransferSpeed, f.CompressionRatio FROM files f WHERE f.HighestVersion > 0 AND NOT EXISTS
+  const facts = expressions(inFiles(VERSION_FACTS), 'f', { version: number });
+  const { changes } = yield* run(sql`INSERT INTO file_versions (${VERSION_COLUMNS}, CreatedDate, IsActive)
+    SELECT ${facts}, coalesce(f.ModificationDate, ${now()}), 1 FROM files f WHERE f.HighestVersion > 0 AND NOT EXISTS
     (SELECT 1 FROM file_versions v WHERE v.FileID = f.ID AND v.VersionNumber = ${number})`);
   count(counts, 'missingVersions', changes);
 }

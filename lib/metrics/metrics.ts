@@ -3,8 +3,9 @@
  * every state of the catalogue and within a second; what could not be found out in time is left out. Counting is the
  * engine's; nothing here runs between two scrapes.
  */
-import { stat } from 'node:fs/promises';
+
 import { Counter, Gauge, type Metric as Registered, Registry } from 'prom-client';
+import { sizeOf } from '../runtime/files.ts';
 import type { Engine } from '../sql/engine.ts';
 import type { HistogramFigures } from '../sql/histogram.ts';
 import { CATALOGUE_METRICS } from './catalogue-metrics.ts';
@@ -33,8 +34,7 @@ const NO_SIZES = { databaseBytes: null, walBytes: null, freeDiskBytes: null };
 /** Null for what cannot be told: that is left out, and a figure that is missing says so. */
 const orNull = <Value>(value: Promise<Value>): Promise<Value | null> => value.catch(() => null);
 
-// stat opens no descriptor, so it leaves the locks of this process alone.
-const sizeOf = (path: string) => orNull(stat(path).then(({ size }) => size));
+const sizeOrNull = async (path: string) => (await sizeOf(path)) ?? null;
 
 /** What the work settles to, or `late` when that takes too long. */
 async function within<Value>(ms: number, work: Promise<Value>, late: Value): Promise<Value> {
@@ -67,7 +67,10 @@ export class Metrics {
       within(STAT_MS, this.#measure(), NO_SIZES),
     ]);
     const backup = catalogue?.maintenance.find(({ kind, ok }) => kind === 'backup' && ok === 1);
-    const files = { ...sizes, backupBytes: backup?.detail ? await within(STAT_MS, sizeOf(backup.detail), null) : null };
+    const files = {
+      ...sizes,
+      backupBytes: backup?.detail ? await within(STAT_MS, sizeOrNull(backup.detail), null) : null,
+    };
     const [stats, log] = [engine.stats(), engine.callLog()];
     // Every value is taken from these facts before anybody else can replace them: collecting is synchronous.
     this.#facts = { libraryVersion, openedAt, stats, log, saves: saves(), catalogue, files };

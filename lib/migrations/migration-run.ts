@@ -82,7 +82,7 @@ export class MigrationRun {
   }
 
   async #down(migration: Migration): Promise<string> {
-    await this.#work(migration, 'down');
+    add(this.counts, await this.#work(migration, 'down'));
     await this.#statements(migration, 'down', false);
     return '';
   }

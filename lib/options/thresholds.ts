@@ -3,10 +3,8 @@
  * README shows it. Judging is lib/health's.
  */
 import { checkObject, refuse } from '../validation.ts';
-
-const MINUTE_MS = 60_000;
-const DAY_MS = 86_400_000;
-const MIB = 1024 ** 2;
+import { MIB } from '../values/byte-units.ts';
+import { DAY_MS, MAX_TIMER_MS, MINUTE_MS } from '../values/intervals.ts';
 
 /** What health holds its figures against; null: the figure is reported and never judged. */
 export interface Thresholds {
@@ -51,8 +49,6 @@ export interface ThresholdRow {
   readonly nullable: boolean;
   readonly description: string;
 }
-
-const MAX_TIMER_MS = 2 ** 31 - 1; // the longest delay of setTimeout
 
 /** The table. */
 export const THRESHOLDS: readonly ThresholdRow[] = [

@@ -44,8 +44,15 @@ export interface ConnectionSettings {
   readonly durability: 'full' | 'normal';
   readonly busyTimeoutMs: number;
   readonly allowRollbackJournal: boolean;
+  /**
+   * Read the file as one that nobody writes, while it is one: SQLite makes no file beside it then. The connection lives in
+   * a process of its own, and `readOnly` is set. Default false.
+   */
+  readonly immutable?: boolean | undefined;
   /** Modules whose exported procedures the thread can run, as URLs. */
   readonly procedureModules: readonly string[];
+  /** Flags of Node.js the thread is started with; none if left out. */
+  readonly threadArgv?: readonly string[] | undefined;
   /** Further ones, loaded when a procedure is called that none of those exports. */
   readonly lateProcedureModules?: readonly string[] | undefined;
   /** The procedure that looks at the file first and throws when it must not be touched; none looks if left out. */

@@ -6,6 +6,9 @@ import { assertUsersStatement } from './sqlite-statements.ts';
 const exists = (type: 'table' | 'index', name: string): Sql =>
   sql`SELECT 1 AS "found" FROM sqlite_schema WHERE type = ${type} AND name = ${name}`;
 
+const counted = (column: string) =>
+  `(CASE WHEN typeof(${column}) = 'integer' AND ${column} BETWEEN 0 AND 9007199254740991 THEN ${column} ELSE 0 END)`;
+
 export const sqliteDialect: Dialect = Object.freeze({
   name: 'sqlite',
   text: (statement: Sql) => statement.sql,
@@ -17,6 +20,10 @@ export const sqliteDialect: Dialect = Object.freeze({
   hex: (column: string) => raw(`CASE WHEN ${column} IS NULL THEN NULL ELSE lower(hex(${column})) END`),
   // Sums of whole numbers past 2^63 end the statement.
   float: (column: string) => raw(`CAST(${column} AS REAL)`),
+  countedBytes: (column: string) => raw(counted(column)),
+  // In two parts: SQLite's own sum() throws "integer overflow" past 2^63, and as REAL it loses digits past 2^53.
+  sumOfBytes: (column: string) =>
+    raw(`coalesce(sum(${counted(column)} >> 22) * 4194304 + sum(${counted(column)} & 4194303), 0)`),
   greater: (one: Sql, other: Sql) => sql`max(${one}, ${other})`,
   through: (index: string) => raw(`INDEXED BY ${index}`),
 

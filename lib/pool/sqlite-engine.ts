@@ -3,6 +3,7 @@
  * of sql/engine.ts; knows procedures by name only and nothing of what they do.
  */
 import { DatabaseError } from '../errors.ts';
+import { isClosed } from '../runtime/immutable-file.ts';
 import { CallLog, type CallLogFigures } from '../sql/call-log.ts';
 import {
   type CallOptions,
@@ -18,6 +19,7 @@ import {
 import type { Intent, Procedure } from '../sql/procedure.ts';
 import { isTraced, traceCall } from '../sql/tracing.ts';
 import { addStatements, ConnectionPool } from './connection-pool.ts';
+import { isUnplaced } from './database-file.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { OpenTransactions } from './open-transactions.ts';
 import type { ConnectionSettings } from './protocol.ts';
@@ -88,10 +90,20 @@ export class SqliteEngine implements Engine {
   }
 
   /**
-   * Opens the writer (the first reader, when read-only) and with it proves that the file can be used.
+   * Opens the writer (the first reader, when read-only) and with it proves that the file can be used. A closed file in a
+   * folder that cannot be written is read, when read-only, as one that nobody writes.
    * @throws {DatabaseError} why it cannot
    */
   static async open(options: SqliteEngineOptions): Promise<SqliteEngine> {
+    try {
+      return await SqliteEngine.#opened(options);
+    } catch (error) {
+      if (!options.readOnly || !isUnplaced(error) || !isClosed(options.database)) throw error;
+      return SqliteEngine.#opened({ ...options, immutable: true });
+    }
+  }
+
+  static async #opened(options: SqliteEngineOptions): Promise<SqliteEngine> {
     const engine = new SqliteEngine(options);
     try {
       await openFirst(options.readOnly ? engine.#readers : engine.#writers);
@@ -205,7 +217,9 @@ const connectionSettings = (options: SqliteEngineOptions, readOnly: boolean): Co
   durability: options.durability,
   busyTimeoutMs: options.busyTimeoutMs,
   allowRollbackJournal: options.allowRollbackJournal,
+  immutable: options.immutable,
   procedureModules: options.procedureModules,
+  threadArgv: options.threadArgv,
   lateProcedureModules: options.lateProcedureModules,
   beforeCommit: options.beforeCommit,
 });

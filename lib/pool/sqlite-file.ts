@@ -3,15 +3,16 @@
  * would drop the locks of this process (https://sqlite.org/howtocorrupt.html, section 2.2).
  */
 
-import { stat, statfs } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { freeBytesOf } from '../runtime/disk-space.ts';
+import { hasCode } from '../runtime/thrown.ts';
 import type { DatabaseFile, FileFigures } from '../sql/engine.ts';
-
-const isMissing = (error: unknown) => error instanceof Error && 'code' in error && error.code === 'ENOENT';
+import { secondName } from './file-place.ts';
 
 const statOrNull = (path: string) =>
   stat(path).catch((error: unknown) => {
-    if (isMissing(error)) return null;
+    if (hasCode(error, 'ENOENT')) return null;
     throw error;
   });
 
@@ -40,11 +41,11 @@ export class SqliteFile implements DatabaseFile {
       databaseBytes: main?.size ?? 0,
       walBytes: wal?.size ?? 0,
       open,
+      secondName: (await secondName(this.path)) ?? null,
     };
   }
 
-  async freeBytes(): Promise<number> {
-    const { bavail, bsize } = await statfs(dirname(this.path));
-    return bavail * bsize;
+  freeBytes(): Promise<number> {
+    return freeBytesOf(dirname(this.path));
   }
 }

@@ -2,11 +2,11 @@
  * The owner's side of a connection's thread: one request at a time, and a plain answer to what a thread held when it
  * died. An idle thread does not keep the process alive; one that works does.
  */
-import { Worker } from 'node:worker_threads';
 import { DatabaseError, reviveError, ValidationError, type WireError } from '../errors.ts';
 import { invariant } from '../runtime/invariant.ts';
-import { scriptUrl } from '../runtime/scripts.ts';
+import { startThread } from '../runtime/thread.ts';
 import type { StatementFigures } from '../sql/engine.ts';
+import { type ConnectionWorker, startProcess } from './connection-process.ts';
 import {
   type ConnectionSettings,
   FOUND,
@@ -19,17 +19,12 @@ import {
   type ThreadData,
 } from './protocol.ts';
 
-const THREAD_URL = scriptUrl('pool/connection-thread');
-
 interface Waiting {
   /** Calls that are to be answered. */
   readonly calls: number;
   readonly resolve: (response: Response) => void;
   readonly reject: (error: unknown) => void;
 }
-
-// Node hands the process's flags on to its threads, and this one, meant for code on the command line, ends them at once.
-const FLAGS = process.execArgv.some((flag) => flag.startsWith('--input-type')) ? { execArgv: [] } : {};
 
 /** What a thread's owner hears of beside the answers. */
 export interface ThreadEvents {
@@ -41,7 +36,7 @@ export interface ThreadEvents {
 
 /** One connection on one thread. */
 export class ThreadHandle {
-  readonly #worker: Worker;
+  readonly #worker: ConnectionWorker;
   readonly #phase: Int32Array;
   readonly #counts: Float64Array;
   readonly #exited: Promise<void>;
@@ -56,9 +51,12 @@ export class ThreadHandle {
     this.#events = events;
     const counts = new SharedArrayBuffer(STATEMENT_COUNTS * Float64Array.BYTES_PER_ELEMENT);
     this.#counts = new Float64Array(counts);
-    const workerData: ThreadData = { settings, phase, counts };
-    this.#worker = new Worker(THREAD_URL, { workerData, name: 'catalog-connection', ...FLAGS });
-    this.#worker.on('error', (error) => {
+    const data: ThreadData = { settings, phase, counts };
+    const { threadArgv } = settings;
+    this.#worker = settings.immutable
+      ? startProcess(data)
+      : startThread('pool/connection-thread', { name: 'catalog-connection', data, threadArgv });
+    this.#worker.on('error', (error: unknown) => {
       this.#crash = error;
     });
     this.#exited = new Promise((resolve) => {
@@ -78,7 +76,7 @@ export class ThreadHandle {
     const handle = new ThreadHandle(settings, events);
     const message = new Promise<Opened>((resolve) => handle.#worker.once('message', resolve));
     const opened = await Promise.race([message, handle.#exited]);
-    if (opened === undefined) throw openingLost(handle.#crash);
+    if (opened === undefined) throw openingLost(handle.#crash, settings);
     if (opened.error !== null) {
       handle.#worker.postMessage({ kind: 'close' } satisfies Request);
       throw reviveError(opened.error);
@@ -186,5 +184,8 @@ export class ThreadHandle {
   }
 }
 
-const openingLost = (cause: unknown) =>
-  new DatabaseError('CATALOG_IO', 'the thread of a connection ended before it had opened the database', { cause });
+function openingLost(cause: unknown, { threadArgv = [] }: ConnectionSettings): DatabaseError {
+  const message = 'the thread of a connection ended before it had opened the database';
+  const hint = 'The cause says why; check what the option threadArgv has the thread load.';
+  return new DatabaseError('CATALOG_IO', message, threadArgv.length === 0 ? { cause } : { cause, hint });
+}

@@ -3,6 +3,7 @@
  * for one row; only where the record is not right then, because someone else mended it meanwhile, for a client's count.
  */
 import type { Executor } from '../sql/engine.ts';
+import { isSameTotal } from '../values/counted-bytes.ts';
 import { adjustUse, type MeasuredUse, measureUse, repairUse } from './audit-procedures.ts';
 
 /** A client whose recorded use is not what its versions come to. Sizes in bytes. */
@@ -32,7 +33,7 @@ export interface QuotaAuditWork {
   readonly signal: AbortSignal | undefined;
 }
 
-const hasDrifted = ({ recordedBytes, actualBytes }: MeasuredUse) => recordedBytes !== actualBytes;
+const hasDrifted = ({ recordedBytes, actualBytes }: MeasuredUse) => !isSameTotal(recordedBytes, actualBytes);
 
 // Counting the versions of a client with a million files takes a second, in which nobody else could write.
 async function mend(executor: Executor, clientId: string, { recordedBytes, actualBytes }: MeasuredUse): Promise<void> {

@@ -1,6 +1,6 @@
 /** The statements behind `db.quotas`. */
 
-import { type Quota, type QuotaRow, selectQuotas, sumOfSizes, toQuota } from '../core/quota-rows.ts';
+import { countQuota, type Quota, type QuotaRow, selectQuotas, toQuota } from '../core/quota-rows.ts';
 import { NotFoundError } from '../errors.ts';
 import type { Dialect } from '../sql/dialect.ts';
 import { one, procedure, row, rows, run, type Steps } from '../sql/procedure.ts';
@@ -45,8 +45,8 @@ export const listQuotas = procedure(
 function* insertQuota({ clientId, quotaBytes, warningThreshold }: QuotaToSet, dialect: Dialect): Steps<void> {
   const id = idBytes(clientId);
   yield* run(sql`INSERT INTO client_quotas (ClientID, QuotaBytes, UsedBytes, LastUpdated, WarningThreshold)
-    VALUES (${id}, ${quotaBytes}, (SELECT ${sumOfSizes(dialect)} FROM file_versions v
-      JOIN files f ON f.ID = v.FileID WHERE f.ClientID = ${id}), ${now()}, coalesce(${warningThreshold}, 0.8))`);
+    VALUES (${id}, ${quotaBytes}, 0, ${now()}, coalesce(${warningThreshold}, 0.8))`);
+  yield* countQuota(clientId, dialect);
 }
 
 export const setQuota = procedure(

@@ -3,7 +3,8 @@
  * the transaction that saves the file, before the save looks at what is free.
  */
 
-import { assertFits, type QuotaRow, selectQuotas } from '../core/quota-rows.ts';
+import { assertNotDeleting } from '../core/client-deletion-procedures.ts';
+import { assertFits, type QuotaRow, roomOf, selectQuotas } from '../core/quota-rows.ts';
 import { saveFile } from '../core/save-file.ts';
 import { NotFoundError } from '../errors.ts';
 import type { Dialect } from '../sql/dialect.ts';
@@ -44,9 +45,9 @@ export const reserveRoom = procedure(
     const client = idBytes(clientId);
     const quota = yield* row<QuotaRow>(sql`${selectQuotas(dialect, at)} WHERE c.ID = ${dialect.unplanned(client)}`);
     if (quota === undefined) throw new NotFoundError(`client ${clientId}`);
-    const [, quotaBytes, usedBytes, reservedBytes] = quota;
+    yield* assertNotDeleting(clientId);
     // Without a limit as well: a sum past 2^53-1 could not be told exactly.
-    assertFits({ quotaBytes, usedBytes, reservedBytes }, bytes);
+    assertFits(roomOf(quota), bytes);
     yield* dropExpired(at, dialect);
     const id = newId();
     const expiresAt = new Date(Date.parse(at) + ttlMs).toISOString();

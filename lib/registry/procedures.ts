@@ -5,6 +5,7 @@ export * from '../analytics/series-procedures.ts';
 export * from '../analytics/storage-procedures.ts';
 export * from '../backup/restore/restore-procedures.ts';
 export * from '../core/category-procedures.ts';
+export * from '../core/client-deletion-procedures.ts';
 export * from '../core/client-procedures.ts';
 export * from '../core/file-changes.ts';
 export * from '../core/file-procedures.ts';

@@ -25,6 +25,10 @@ export interface Dialect {
   hex(column: string): Sql;
   /** A numeric column as a floating-point number of 8 bytes, whose sums never overflow. */
   float(column: string): Sql;
+  /** The bytes that a column counts for: a whole number from 0 to 2^53-1, 0 for anything else that another program stored. */
+  countedBytes(column: string): Sql;
+  /** The sum of those bytes, 0 for no rows: exact up to 2^63, rounded beyond; never an overflow. */
+  sumOfBytes(column: string): Sql;
   /** The greater of two values, neither of which is NULL. */
   greater(one: Sql, other: Sql): Sql;
   /** Stands after a table and holds the planner to one index of it; empty where the planner takes no orders. */

@@ -112,6 +112,8 @@ export interface FileFigures {
   readonly walBytes: number;
   /** Names of those that others than the owner may read or write, with their mode. */
   readonly open: readonly string[];
+  /** Why the file may have a second log, and the way out; null where it has one name. */
+  readonly secondName: { readonly message: string; readonly hint: string } | null;
 }
 
 /** Runs one transaction on the writer that is held. */

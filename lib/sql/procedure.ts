@@ -82,7 +82,10 @@ export type Registry = ReadonlyMap<string, Procedure<never, unknown>>;
 export const isProcedure = (value: unknown): value is Procedure<never, unknown> =>
   typeof value === 'object' && value !== null && PROCEDURE in value;
 
-/** Collects every procedure the modules export; two of one name are a mistake. */
+/**
+ * Collects every procedure the modules export; two of one name are a mistake.
+ * @internal
+ */
 export function createRegistry(modules: readonly object[]): Registry {
   const registry = new Map<string, Procedure<never, unknown>>();
   for (const found of modules.flatMap((module) => Object.values(module)).filter(isProcedure)) {

@@ -3,15 +3,16 @@
  * stage first; the safety copy is taken while nobody can write, and the write lock is kept from there to the swap, so that
  * no acknowledged save falls between. Whatever fails, the catalogue ends as it was.
  */
-import { mkdir } from 'node:fs/promises';
+
 import { dirname, join } from 'node:path';
 import type { Logger } from 'pino';
 import { DatabaseError } from '../../errors.ts';
 import { recordMaintenance } from '../../maintenance/history.ts';
+import { assertRoom, type FreeBytes, freeBytes } from '../../runtime/disk-space.ts';
+import { makePrivateFolder } from '../../runtime/private-file.ts';
 import { type CallOptions, type Engine, type Executor, fileOf, type WriterTransaction } from '../../sql/engine.ts';
 import { now } from '../../values/dates.ts';
 import { check, type Findings } from '../checker.ts';
-import { assertRoom, type FreeBytes, freeBytes } from '../disk-space.ts';
 import { type CatalogCounts, type Manifest, manifestPath } from '../manifest.ts';
 import { backupPath, workName } from '../paths.ts';
 import { partialPath, removeDatabase, removeDeadPartials } from '../publish.ts';
@@ -113,7 +114,7 @@ class Restore {
 
   async run(from: string): Promise<RestoreResult> {
     const { backupDir, engine } = this.#host;
-    await mkdir(backupDir, { recursive: true, mode: 0o700 });
+    await makePrivateFolder(backupDir);
     await removeDeadPartials(backupDir);
     const stage = partialPath(join(backupDir, workName('restore')));
     try {

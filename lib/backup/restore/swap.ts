@@ -1,8 +1,6 @@
 /** The owner's side of a swap: see swap-thread.ts for how it is done, and what other processes see of it. */
-import { Worker } from 'node:worker_threads';
 import { DatabaseError, reviveError, type WireError } from '../../errors.ts';
-import { scriptUrl } from '../../runtime/scripts.ts';
-import { THREAD_FLAGS } from '../snapshot.ts';
+import { startThread } from '../../runtime/thread.ts';
 
 /** What the thread is told. */
 export interface SwapOrder {
@@ -22,7 +20,6 @@ export type SwapMessage =
   | { readonly kind: 'locked' | 'swapped' | 'done' }
   | { readonly kind: 'failed'; readonly error: WireError };
 
-const THREAD_URL = scriptUrl('backup/restore/swap-thread');
 const LOCK_TIMEOUT_MS = 60_000; // other processes' transactions are short; the catalogue is not changed meanwhile
 
 /** What became of a swap that failed: whether the live file has the new content. */
@@ -39,6 +36,14 @@ export class SwapFailure extends Error {
   }
 }
 
+function swapThread(data: SwapOrder) {
+  try {
+    return startThread('backup/restore/swap-thread', { name: 'catalog-swap', data });
+  } catch (cause) {
+    throw new SwapFailure(false, cause);
+  }
+}
+
 /** A swap under way. */
 class Swap {
   readonly #gate = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
@@ -52,9 +57,9 @@ class Swap {
   }
 
   run(source: string, target: string): Promise<void> {
-    const workerData: SwapOrder = { source, target, lockTimeoutMs: LOCK_TIMEOUT_MS, gate: this.#gate };
+    const data: SwapOrder = { source, target, lockTimeoutMs: LOCK_TIMEOUT_MS, gate: this.#gate };
     return new Promise((resolve, reject) => {
-      const worker = new Worker(THREAD_URL, { workerData, name: 'catalog-swap', ...THREAD_FLAGS });
+      const worker = swapThread(data);
       worker.on('message', (message: SwapMessage) => void this.#hear(message));
       worker.on('error', (error) => {
         this.#failure ??= { error };
