@@ -1,7 +1,10 @@
 /** The parts of the SQLite engine, each by itself: files, statements, queues, threads, and what drives a procedure. */
 import { deepStrictEqual, strictEqual } from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { mkdir, readdir, stat, symlink, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import { Pool } from 'generic-pool';
@@ -14,6 +17,7 @@ import type { Call } from '../lib/pool/protocol.ts';
 import { StatementCache } from '../lib/pool/statement-cache.ts';
 import { ThreadHandle } from '../lib/pool/thread-handle.ts';
 import { type Ticket, WaitQueue } from '../lib/pool/wait-queue.ts';
+import { ownEnvironment } from '../lib/runtime/environment.ts';
 import { CallLog } from '../lib/sql/call-log.ts';
 import { hold, outcomes } from './fixtures/conformance/setting.ts';
 import { engineOptions, openEngine } from './fixtures/open-engine.ts';
@@ -257,9 +261,11 @@ t.test('a thread that was ended is asked nothing, and what had committed before 
 });
 
 t.test('the module of a connection runs nowhere but on a thread or in a process of its own', async (t) => {
-  await t.rejects(import('../lib/pool/connection-thread.ts'), {
-    name: 'TypeError',
-    message: /as a thread or a forked process only/,
+  const module = fileURLToPath(new URL('../lib/pool/connection-thread.ts', import.meta.url));
+  const run = promisify(execFile)(process.execPath, [module], { env: ownEnvironment() });
+  await t.rejects(run, {
+    code: 1,
+    stderr: /TypeError: connection-thread.ts runs as a thread or a forked process only/,
   });
 });
 
