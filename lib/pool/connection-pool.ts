@@ -5,6 +5,7 @@
  */
 import { createPool, type Pool } from 'generic-pool';
 import { DatabaseError } from '../errors.ts';
+import { invariant } from '../runtime/invariant.ts';
 import type { BeforeCommitFigures, ConnectionFigures, StatementFigures } from '../sql/engine.ts';
 import type { ConnectionSettings } from './protocol.ts';
 import { ThreadHandle } from './thread-handle.ts';
@@ -96,12 +97,19 @@ export class ConnectionPool {
   /**
    * Waits for a connection; it must be given back by `release`.
    * @throws {DatabaseError} CATALOG_TIMEOUT, CATALOG_POOL_EXHAUSTED, or why no connection can be opened
+   * @throws {InvariantError} for a connection that has an owner; that is why a pool of one has one writer at a time
    */
   async acquire(): Promise<ThreadHandle> {
     const opened = await this.#pool.acquire().catch((error: Error) => {
       throw this.#acquireError(error);
     });
     if (opened instanceof ThreadHandle) {
+      invariant(!this.#outSince.has(opened), 'a connection has one owner', 'it is out already');
+      invariant(
+        this.#outSince.size < this.#bounds.size,
+        'a pool gives out no more connections than it has',
+        'all are out',
+      );
       this.#outSince.set(opened, performance.now());
       return opened;
     }

@@ -1,4 +1,9 @@
-import { ConflictError, DatabaseError, toWireError, ValidationError } from '../errors.ts';
+/**
+ * The thread of one connection, or its process: opens it, answers one request at a time, and ends by itself when told to
+ * close, so that nothing it holds is cut off.
+ */
+import { ConflictError, DatabaseError, InvariantError, toWireError, ValidationError } from '../errors.ts';
+import { invariant } from '../runtime/invariant.ts';
 import { reasonOf } from '../runtime/thrown.ts';
 import { createRegistry, type Registry } from '../sql/procedure.ts';
 import { BeforeCommit } from './before-commit.ts';
@@ -7,6 +12,7 @@ import { Connection } from './connection.ts';
 import { openPort } from './connection-port.ts';
 import { LateRegistry } from './late-registry.ts';
 import { lookFirst } from './look.ts';
+import { failed } from './outcome.ts';
 import type { Opened, Outcome, Request, Response } from './protocol.ts';
 import { runBatch } from './read-batch.ts';
 import { classify } from './sqlite-errors.ts';
@@ -34,7 +40,10 @@ function requireTransaction(): Transaction {
   return transaction;
 }
 
-function answer(open: Connection, request: Exclude<Request, { kind: 'close' }>): Outcome[] {
+/** A request that is answered. */
+type Work = Exclude<Request, { kind: 'close' }>;
+
+function perform(open: Connection, request: Work): Outcome[] {
   switch (request.kind) {
     case 'batch':
       return runBatch(open, request.calls);
@@ -52,6 +61,22 @@ function answer(open: Connection, request: Exclude<Request, { kind: 'close' }>):
         transaction = undefined;
         ending.end(request.commit);
       });
+  }
+}
+
+const isIdle = (open: Connection) => transaction !== undefined || open.broken || !open.inTransaction;
+
+/** Answers a request. A connection that leaves a transaction open, which nobody would commit, is given up with its calls. */
+function answer(open: Connection, request: Work): Outcome[] {
+  try {
+    const outcomes = perform(open, request);
+    invariant(isIdle(open), 'a connection is given back in no transaction', 'one is still open');
+    return outcomes;
+  } catch (error) {
+    if (!(error instanceof InvariantError)) throw error;
+    open.broken = true;
+    const calls = 'calls' in request ? request.calls : [request];
+    return calls.map(() => failed(error));
   }
 }
 

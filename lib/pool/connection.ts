@@ -5,6 +5,7 @@
 import Database from 'better-sqlite3';
 import { DatabaseError, ValidationError } from '../errors.ts';
 import { ImmutableFile } from '../runtime/immutable-file.ts';
+import { invariant } from '../runtime/invariant.ts';
 import { driveSync, type Intent, type Registry, type RunResult, type Step } from '../sql/procedure.ts';
 import { removeEmptyLog } from './empty-log.ts';
 import { type Call, type ConnectionSettings, PHASE } from './protocol.ts';
@@ -54,6 +55,8 @@ function applySettings(database: Database.Database, settings: ConnectionSettings
   for (const [name, value] of Object.entries(pragmas)) database.pragma(`${name} = ${value}`);
 }
 
+const keepsLog = (database: Database.Database) => database.pragma('journal_mode', { simple: true }) === 'wal';
+
 /** @throws {DatabaseError} CATALOG_IO for a missing folder, which the driver finds before SQLite does */
 function openFile(path: string, options: Database.Options): Database.Database {
   try {
@@ -70,6 +73,8 @@ function openDatabase(settings: ConnectionSettings, immutable: ImmutableFile | u
   try {
     assertSqliteVersion(String(database.prepare('SELECT sqlite_version()').pluck().get()));
     applySettings(database, settings);
+    const hasLog = keepsLog(database) || settings.readOnly || settings.allowRollbackJournal;
+    invariant(hasLog, 'a writing connection keeps a write-ahead log', 'it has another journal');
   } catch (error) {
     database.close();
     throw error;
@@ -125,7 +130,7 @@ export class Connection {
     this.#registry = registry;
     this.#busyTimeoutMs = settings.busyTimeoutMs;
     this.#timeoutMs = settings.busyTimeoutMs;
-    this.#locksOnce = this.#database.pragma('journal_mode', { simple: true }) === 'wal';
+    this.#locksOnce = keepsLog(this.#database);
     this.#phase = phase;
   }
 

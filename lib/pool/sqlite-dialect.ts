@@ -30,6 +30,7 @@ export const sqliteDialect: Dialect = Object.freeze({
   hasTable: (name: string) => exists('table', name),
   hasIndex: (name: string) => exists('index', name),
   tables: () => raw(`SELECT name AS "name" FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB 'sqlite_*'`),
+  views: () => raw(`SELECT name AS "name" FROM sqlite_schema WHERE type = 'view'`),
   indexes: () =>
     raw(`SELECT name AS "name", tbl_name AS "table" FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL
       ORDER BY tbl_name, name`),

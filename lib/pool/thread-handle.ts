@@ -3,6 +3,7 @@
  * died. An idle thread does not keep the process alive; one that works does.
  */
 import { DatabaseError, reviveError, ValidationError, type WireError } from '../errors.ts';
+import { invariant } from '../runtime/invariant.ts';
 import { startThread } from '../runtime/thread.ts';
 import { closedError, type StatementFigures } from '../sql/engine.ts';
 import { type ConnectionWorker, startProcess } from './connection-process.ts';
@@ -20,6 +21,8 @@ import {
 } from './protocol.ts';
 
 interface Waiting {
+  /** Calls that are to be answered. */
+  readonly calls: number;
   readonly resolve: (response: Response) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -109,17 +112,18 @@ export class ThreadHandle {
    * @throws {DatabaseError} CATALOG_IO (retryable) when the thread died before it could commit, CATALOG_INDETERMINATE
    *   when it may have committed
    * @throws {ValidationError} when the request cannot be sent
+   * @throws {InvariantError} when another request is under way, or not each call is answered
    */
   request(request: Request): Promise<Response> {
     return new Promise((resolve, reject) => {
       if (!this.#usable) throw this.#rolledBack();
-      if (this.#waiting !== undefined) throw new TypeError('a connection takes one request at a time');
+      invariant(this.#waiting === undefined, 'a connection has one request at a time', 'another is under way');
       Atomics.store(this.#phase, 0, PHASE.begun);
       this.#post(request);
       this.#sentAt = performance.now();
       this.#writes = request.kind === 'group' || request.kind === 'end';
       this.#worker.ref();
-      this.#waiting = { resolve, reject };
+      this.#waiting = { calls: 'calls' in request ? request.calls.length : 1, resolve, reject };
     });
   }
 
@@ -138,7 +142,18 @@ export class ThreadHandle {
     this.#worker.unref();
     if (response.broken) this.#lose();
     if (response.beforeCommitFailure !== null) this.#events.onBeforeCommitFailed(response.beforeCommitFailure);
-    waiting?.resolve(response);
+    if (waiting !== undefined) this.#settle(waiting, response);
+  }
+
+  #settle({ calls, resolve, reject }: Waiting, response: Response): void {
+    try {
+      const { length: answers } = response.outcomes;
+      invariant(answers === calls, 'each call of a request has one answer', `${calls} calls have ${answers}`);
+      resolve(response);
+    } catch (error) {
+      this.#lose();
+      reject(error);
+    }
   }
 
   #lose(): void {

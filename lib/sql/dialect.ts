@@ -40,6 +40,8 @@ export interface Dialect {
   hasIndex(name: string): Sql;
   /** Lists the tables that are not the engine's own, as `name`. */
   tables(): Sql;
+  /** Lists the views, as `name`. */
+  views(): Sql;
   /** Lists the indexes with a name of their own, as `name` and `table`. */
   indexes(): Sql;
   /** The highest number ever given to a row of a table that numbers its rows, as `id`. */
