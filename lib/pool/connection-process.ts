@@ -7,7 +7,7 @@ import { EventEmitter } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { DatabaseError } from '../errors.ts';
 import { scriptUrl } from '../runtime/scripts.ts';
-import type { ProcessMessage } from './connection-port.ts';
+import { AS_PROCESS, type ProcessMessage } from './connection-port.ts';
 import type { ThreadData } from './protocol.ts';
 
 /** What the owner of a connection uses of its thread or process. */
@@ -68,7 +68,11 @@ class ConnectionProcess extends EventEmitter implements ConnectionWorker {
 /** @throws {DatabaseError} CATALOG_IO where no process may be started */
 function started(): ChildProcess {
   try {
-    return fork(SCRIPT, { serialization: 'advanced', stdio: ['ignore', 'ignore', 'inherit', 'ipc'], execArgv: FLAGS });
+    return fork(SCRIPT, [AS_PROCESS], {
+      serialization: 'advanced',
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      execArgv: FLAGS,
+    });
   } catch (cause) {
     throw new DatabaseError('CATALOG_IO', 'the process that reads the database could not be started', {
       cause,
