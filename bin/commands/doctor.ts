@@ -4,6 +4,7 @@ import type { CommandSpec } from '../command.ts';
 import { FAILED } from '../errors.ts';
 import { formatDate, formatNumberOf } from '../format.ts';
 import { printJson, printLine, styled, tell } from '../output.ts';
+import { adviceOn } from './health.ts';
 
 interface DoctorSettings {
   readonly fix?: boolean;
@@ -60,7 +61,7 @@ function describeAdoption({ adoptedAt, timeZone, counts }: AdoptionReport): stri
 function describe(findings: Findings): string {
   const { schema, health, repair, fixed } = findings;
   const problems = schema.problems.map((problem) => `${styled('red', 'schema:')} ${problem}.`);
-  const issues = health.issues.map(({ severity, message, hint }) => `${severity}: ${message}. ${hint}`);
+  const issues = health.issues.map((issue) => `${issue.severity}: ${adviceOn(issue)}`);
   const rows = Object.entries(repair)
     .filter(([, count]) => count > 0)
     .map(([kind, count]) => {
