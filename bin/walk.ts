@@ -17,7 +17,7 @@ export interface Found {
   readonly path: string;
   /** The path from the walked folder, with forward slashes. */
   readonly relative: string;
-  /** Whether the walk tells of a twin of it, or of a folder it is in. */
+  /** Whether the walk reports a twin of it, or of a folder it is in. */
   readonly hasTwin: boolean;
 }
 

@@ -46,7 +46,7 @@ async function clientFor(db: DatabaseManager, { client: name, quota }: IngestOpt
   return id;
 }
 
-/** Tells of a new client, since a name that was mistyped looks like success otherwise. */
+/** Reports a new client, since a name that was mistyped looks like success otherwise. */
 async function tellNew(db: DatabaseManager, client: { readonly id: string; readonly name: string }): Promise<void> {
   tell(`client ${printable(client.name)} is new`);
   for (const other of await lookalikes(db, client)) {
@@ -116,7 +116,7 @@ export const ingest: CommandSpec<Partial<IngestOptions>> = {
         ).argParser(parseLimit),
       ),
   async run({ args: [dir = ''], options: { client, quota }, json, ...around }) {
-    // Not by commander, which asks for it before it tells of a misspelt one.
+    // Not by commander, which asks for it before it reports a misspelt one.
     if (client === undefined) throw new UsageError("required option '--client <name>' not specified");
     const folder = await existingFolder(dir);
     // Told, because a name or a folder that was mistyped looks like success otherwise.
