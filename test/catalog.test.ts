@@ -846,3 +846,61 @@ t.test(
     t.notMatch(lines.join(''), /secret-|abababab/);
   },
 );
+
+t.test('find: the exact name and path first, else canonically equal ones of the same client', async (t) => {
+  const db = await openFresh(t);
+  const [{ id: mine }, { id: other }] = [
+    await db.clients.save({ name: 'mine' }),
+    await db.clients.save({ name: 'other' }),
+  ];
+  // Each character in its two forms; a name is in one of them, and so is the folder above it.
+  const CHARACTERS = [
+    ['\u00e9', 'e\u0301'],
+    ['\ud55c', '\u1112\u1161\u11ab'],
+    ['a', 'a'],
+    ['\ufb01', '\ufb01'],
+  ] as const;
+  const form = fc.constantFrom(0 as const, 1 as const);
+  const word = fc.array(fc.constantFrom(...CHARACTERS), { minLength: 1, maxLength: 4 });
+  const spell = (letters: readonly (readonly [string, string])[], which: 0 | 1) =>
+    letters.map((letter) => letter[which]).join('');
+  let count = 0;
+  await fc.assert(
+    fc.asyncProperty(word, word, form, form, form, form, async (folder, name, ...[f1, n1, f2, n2]) => {
+      count += 1;
+      const top = String(count); // apart from the files of other runs
+      const path = (f: 0 | 1, n: 0 | 1) => `${top}/${spell(folder, f)}/${spell(name, n)}`;
+      const stored = {
+        clientId: mine,
+        fileName: spell(name, n1),
+        originalPath: path(f1, n1),
+        pathName: '/x',
+        fileSize: count,
+      };
+      const { file } = await db.files.save(stored);
+      deepStrictEqual(await db.files.find(mine, spell(name, n2), path(f2, n2)), file);
+      deepStrictEqual(await db.files.find(other, spell(name, n2), path(f2, n2)), null);
+      const twin = { ...stored, fileName: spell(name, n2), originalPath: path(f2, n2), pathName: '/y' };
+      const { file: second } = await db.files.save(twin);
+      deepStrictEqual(
+        second.id === file.id,
+        stored.originalPath === twin.originalPath,
+        'a save knows exact names only',
+      );
+      deepStrictEqual(await db.files.find(mine, twin.fileName, twin.originalPath), second);
+    }),
+    { numRuns: 60 },
+  );
+  t.equal(await db.files.find(mine, 'fi', '1/a/fi'), null, 'compatible characters are not equal ones');
+  const bare = (await db.files.save({ clientId: mine, fileName: 'e\u0301', pathName: '/z', fileSize: 1 })).file;
+  t.same(await db.files.find(mine, '\u00e9'), bare, 'without a path as well');
+  const windows = {
+    clientId: mine,
+    fileName: '\u00e9',
+    originalPath: 'C:\\u\u0308\\\u00e9',
+    pathName: '/w',
+    fileSize: 1,
+  };
+  const { file } = await db.files.save(windows);
+  t.same(await db.files.find(mine, 'e\u0301', 'C:\\\u00fc\\e\u0301'), file);
+});

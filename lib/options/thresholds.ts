@@ -14,7 +14,7 @@ export interface Thresholds {
   readonly restoreAgeMs: number | null;
   /** Milliseconds since the whole file was last checked. */
   readonly integrityAgeMs: number | null;
-  /** Milliseconds since quotas or totals were last counted anew. */
+  /** Milliseconds since quotas or totals were last audited. */
   readonly auditAgeMs: number | null;
   /** Free bytes of the disk for each byte of the database. */
   readonly freeDisk: number | null;
@@ -34,7 +34,7 @@ export interface Thresholds {
   readonly oldestReaderMs: number | null;
   /** Milliseconds that the writer has been inside one request: it does not come back, and no change can be made. */
   readonly writerRequestMs: number | null;
-  /** Changed files that the search index has not taken in yet. */
+  /** Changed files that the search index has not indexed yet. */
   readonly searchBacklog: number | null;
   /** Clients that have reached the warning threshold of their quota. */
   readonly quotaWarnings: number | null;
@@ -80,7 +80,7 @@ export const THRESHOLDS: readonly ThresholdRow[] = [
     default: null,
     unit: 'milliseconds',
     nullable: true,
-    description: 'since quotas or totals were last counted anew',
+    description: 'since quotas or totals were last audited',
   },
   {
     threshold: 'freeDisk',

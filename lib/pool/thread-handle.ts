@@ -27,7 +27,7 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-/** What a thread's owner hears of beside the answers. */
+/** What a thread tells its owner besides the answers. */
 export interface ThreadEvents {
   /** The connection died, or can no longer be trusted. */
   onLost(): void;

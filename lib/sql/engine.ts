@@ -90,7 +90,7 @@ export interface BeforeCommitFigures {
   readonly lastError: string | null;
 }
 
-/** What an engine tells of itself. */
+/** What an engine reports about itself. */
 export interface EngineStats {
   readonly state: 'open' | 'closing' | 'closed';
   readonly readers: ConnectionFigures;
