@@ -23,6 +23,7 @@ import { readContent } from '../bin/read-content.ts';
 import { table } from '../bin/table.ts';
 import { typedHint } from '../bin/typed-names.ts';
 import { countFiles, walk } from '../bin/walk.ts';
+import { assertRoom } from '../lib/runtime/disk-space.ts';
 import { execute } from './cli-run.ts';
 import { holds } from './fixtures/property.ts';
 
@@ -311,7 +312,10 @@ t.test('names that look alike', (t) => {
   t.end();
 });
 
-t.test('sizes in messages of the library, and hints, in the words of the command line', (t) => {
+t.test('sizes in messages of the library, and hints, in the words of the command line', async (t) => {
+  const noRoom = assertRoom('/x', 21_951_283.2, 'the copy', async () => 1_000).catch(({ message }) => message);
+  t.equal(await noRoom, 'the copy needs 21951284 bytes in /x, and 1000 are free', 'whole bytes in the library');
+  t.equal(withReadableSizes(await noRoom), 'the copy needs 20.9 MiB in /x, and 1000 B are free');
   t.equal(
     withReadableSizes('2048 bytes do not fit: 21951284 of 1073741824 bytes are used and 5 reserved'),
     '2.0 KiB do not fit: 20.9 MiB of 1.0 GiB are used and 5 B reserved',
@@ -334,5 +338,4 @@ t.test('sizes in messages of the library, and hints, in the words of the command
   ];
   const names = new Map([['allowMissingManifest', '--allow-missing-manifest']]);
   for (const [hint, typed] of hints) t.equal(typedHint(hint, names), typed);
-  t.end();
 });

@@ -443,3 +443,30 @@ t.test('a backup is known as one by every name', async (t) => {
   t.match(await cli(['quota', 'laptop', '--set', '1G', '--database', join(folder, 'link.db')]), refusal);
   t.match(await cli(['status', '--database', join(folder, 'link.db')]), { code: 0, stdout: /\nFiles {5}4\n/ });
 });
+
+t.test('check: exit code 1 for a damaged leaf page, which opening does not meet', async (t) => {
+  const folder = t.testdir();
+  const path = join(folder, 'catalog.db');
+  const db = await DatabaseManager.open({ database: path });
+  const { id: clientId } = await db.clients.save({ name: 'laptop' });
+  const names = Array.from({ length: 500 }, (_, place) => `file-${place}`);
+  await db.files.saveMany(names.map((fileName) => ({ clientId, fileName, pathName: `/${fileName}`, fileSize: 1 })));
+  const leaf = "SELECT pageno FROM dbstat WHERE name = 'files' AND pagetype = 'leaf' ORDER BY pageno LIMIT 1 OFFSET 3";
+  const [page] = await db.query(leaf);
+  await db.close();
+  const ask = (...args: string[]) => cli(['check', '--database', path, ...args]);
+  t.match(await ask(), { code: 0, stdout: /^File +sound\n/ });
+  const file = await open(path, 'r+');
+  await file.write(Buffer.alloc(2, 0xff), 0, 2, (Number(page?.['pageno']) - 1) * 4096 + 3); // the number of its cells
+  await file.close();
+  t.match(await cli(['status', '--database', path]), { code: 0, stdout: /\nFiles {5}500\n/ });
+  const routine = await ask();
+  t.match(routine, { code: 1, stdout: /^File +damaged\n[\s\S]*\nfail: .*/ });
+  t.match(routine.stderr, 'Stop writing, keep the file as it is and restore the newest verified backup');
+  t.match(await ask('--full'), { code: 1, stdout: /^File +damaged\n/ });
+  const { code, stdout } = await ask('--json');
+  t.equal(code, 1);
+  t.match(JSON.parse(stdout), { ok: false, full: false, problems: Array });
+  // It was kept, by those that could write it, and is told by health from then on.
+  t.match(await cli(['health', '--database', path]), { code: 1, stdout: /fail: the last check found: / });
+});

@@ -118,6 +118,10 @@ function explained(error: unknown, path: string): unknown {
     return new DatabaseError('CATALOG_FULL', message, { cause: error, hint });
   }
   if (/^SQLITE_(?:CORRUPT|NOTADB)/.test(codeOf(error))) return damaged(error.message);
+  if (/^SQLITE_(?:CANTOPEN|READONLY)/.test(codeOf(error))) {
+    const hint = 'SQLite can make no log beside the database there: copy the file itself, while nobody writes it.';
+    return new DatabaseError('CATALOG_IO', message, { cause: error, hint });
+  }
   return new DatabaseError('CATALOG_IO', message, { cause: error });
 }
 
