@@ -156,7 +156,7 @@ function asBackup(path: string): DatabaseError {
 /** SQLite would make a database of an empty file by the way. @throws {DatabaseError} CATALOG_MIGRATION_PENDING */
 async function refuseEmpty(database: string): Promise<void> {
   const sizeOf = async (path: string) => (await statOf(path))?.size;
-  // An empty file whose log is not is another matter, which the library tells of.
+  // An empty file whose log is not is another matter, which the library reports.
   if ((await sizeOf(database)) !== 0 || (await sizeOf(`${database}-wal`))) return;
   const hint = '`ingest` or `migrate` makes a catalogue of it.';
   throw new DatabaseError('CATALOG_MIGRATION_PENDING', `${database} is an empty file`, { hint });

@@ -189,7 +189,12 @@ export class DatabaseManager implements CatalogModules, AsyncDisposable {
     const { timeoutMs, signal } = checkObject(options, 'options', TRANSACTION_KEYS);
     const deadlineMs = optional(timeoutMs, (value) => checkTimeout(value)) ?? undefined;
     const saved: Stored[] = [];
-    const context = { ...this.#context, inTransaction: true, onSaved: (stored: Stored) => void saved.push(stored) };
+    const context = {
+      ...this.#context,
+      inTransaction: true,
+      readApart: undefined,
+      onSaved: (stored: Stored) => void saved.push(stored),
+    };
     const use = { deadlineMs, signal: checkSignal(signal) };
     const result = await this.#catalog.engine.transaction(
       'write',

@@ -191,7 +191,7 @@ export class DangerousOperationError extends DatabaseError {
   }
 }
 
-/** A defect of this library: something that must always be true is not. It has no code, because no caller can mend it. */
+/** A defect of this library: something that must always be true is not. It has no code, because no caller can repair it. */
 export class InvariantError extends Error {
   override name = 'InvariantError';
   /** What must be true, in a few words. */

@@ -44,7 +44,7 @@ export type { CatalogFile } from './core/file-rows.ts';
 export type { FailureInput, FilePage, Files, FileVerifyOptions, SaveManyOptions } from './core/files.ts';
 export type { Deletion } from './core/freed-paths.ts';
 export type { Quota } from './core/quota-rows.ts';
-export type { ExecuteResult, RawSql, SqlRow, SqlValue } from './core/raw-sql.ts';
+export type { ExecuteResult, QueryOptions, RawSql, SqlRow, SqlValue } from './core/raw-sql.ts';
 export type {
   KeptVersion,
   PruneOptions,

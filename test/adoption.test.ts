@@ -81,7 +81,7 @@ async function proveAdopted(t: Test, path: string, old: string): Promise<void> {
     runOldServer(path);
     const dry = await db.maintenance.repair({ dryRun: true });
     t.strictSame(await db.maintenance.repair(), dry, 'a dry run counts what is done');
-    t.match(dry, { files: 1, twins: 0, versions: 2 - Number(dry.twins) });
+    t.match(dry, { files: 1, splitTransfers: 0, versions: 2 - Number(dry.splitTransfers) });
     t.strictSame(brokenRules(path), []);
     const again = await db.maintenance.repair();
     t.ok(
@@ -342,7 +342,7 @@ t.test('the halves of a transfer become one file with its checksum, later transf
   ]);
   t.match(await db.quotas.get(id(1).toString('hex')), { quotaBytes: 1024 ** 3, usedBytes: 20 });
   const { adoptions } = await db.migrations.verify();
-  t.match(adoptions, [{ timeZone: 'Europe/Berlin', counts: { files: 2, twins: 1, versions: 4, clients: 1 } }]);
+  t.match(adoptions, [{ timeZone: 'Europe/Berlin', counts: { files: 2, splitTransfers: 1, versions: 4, clients: 1 } }]);
   t.equal(adoptions.length, 1);
 });
 

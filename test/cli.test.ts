@@ -396,7 +396,7 @@ t.test(
   async (t) => {
     const folder = t.testdir();
     const path = await untidyCatalogue(folder);
-    const commands = [...LOOKS, ['check'], ['quota', '--audit']];
+    const commands = [['status'], ['search', 'a'], ['backups'], ['check'], ['quota', '--audit']];
     const shown = async (run: (args: string[]) => Promise<Finished>) => {
       const results: Finished[] = [];
       for (const args of commands) {

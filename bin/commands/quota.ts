@@ -99,8 +99,8 @@ async function showAudit(db: DatabaseManager, audit: QuotaAudit): Promise<void> 
   if (drifting.length > 0) {
     printLine(table([{ title: 'CLIENT' }, right('RECORDED'), right('ACTUAL'), right('DRIFT')], drifting));
   }
-  tell(`${formatNumberOf(checked, 'client')} counted, ${formatBytes(driftBytes)} of drift, ${repaired} mended`);
-  if (repaired < clients.length) tell('`backup-catalog quota --audit --repair` mends what has drifted');
+  tell(`${formatNumberOf(checked, 'client')} counted, ${formatBytes(driftBytes)} of drift, ${repaired} repaired`);
+  if (repaired < clients.length) tell('`backup-catalog quota --audit --repair` repairs what has drifted');
 }
 
 function accessOf({ set, audit, repair }: QuotaSettings): Access {
@@ -123,7 +123,7 @@ export const quota: CommandSpec<QuotaSettings> = {
           ),
         )
         .option('--audit', 'count what every client uses again, from the versions')
-        .option('--repair', 'with --audit: mend what has drifted'),
+        .option('--repair', 'with --audit: repair what has drifted'),
     ),
   async run({ args: [name], options, json, withCatalog }) {
     const { set, audit = false, repair = false } = options;

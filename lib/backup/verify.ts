@@ -81,7 +81,7 @@ export async function stageBackup(path: string, stage: string, options: StageOpt
   const { allowMissingManifest, free = freeBytes, ...rest } = options;
   const { manifest, problem } = await readManifest(path);
   if (manifest === null && !allowMissingManifest) {
-    const hint = 'Choose another backup; only if there is none, allow a missing manifest (--allow-missing-manifest).';
+    const hint = 'Choose another backup; only if there is none, use allowMissingManifest.';
     throw invalid(path, problem, hint);
   }
   const bytes = (await sizeOf(path)) ?? 0;

@@ -32,6 +32,7 @@ export function moduleContext(catalog: Catalog, onSaved: (stored: Stored) => voi
     callLog: () => engine.callLog(),
     onSaved,
     audits: new AuditRecorder({ readOnly, logger: catalog.logger('health') }),
+    readApart: (...call) => catalog.readApart(...call),
   };
 }
 

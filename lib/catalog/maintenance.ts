@@ -24,7 +24,7 @@ import { catchUpIndex, isIndexSound, renewIndex } from '../search/search-index.t
 import type { CallOptions, Engine, Executor } from '../sql/engine.ts';
 import { checkBoolean, checkListener, checkObject, checkSignal, isAbsent } from '../validation.ts';
 
-/** What was mended, or would be, and how many rows of each. */
+/** What was repaired, or would be, and how many rows of each. */
 export interface RepairCounts {
   /** Files, versions, quotas and activity of clients that do not exist, and versions of files that do not: moved away. */
   readonly orphanFiles: number;
@@ -35,8 +35,8 @@ export interface RepairCounts {
   readonly orphanTotals: number;
   /** Rows that got an id. */
   readonly newIds: number;
-  /** Rows that were the second half of a transfer. */
-  readonly twins: number;
+  /** Second rows of split transfers. */
+  readonly splitTransfers: number;
   /** Files that got a version for what an old server wrote, and versions made for them. */
   readonly files: number;
   readonly versions: number;
@@ -54,14 +54,14 @@ export interface RepairCounts {
   readonly quotasCounted: number;
   readonly totals: number;
   readonly expiredReservations: number;
-  /** Search indexes that could not be relied on and were made anew. */
+  /** Search indexes that could not be relied on and were rebuilt. */
   readonly searchIndexes: number;
   readonly missingIndexRows: number;
   readonly staleIndexRows: number;
 }
 
 export interface RepairOptions extends CallOptions {
-  /** Count what would be mended, and change nothing. Default false. */
+  /** Count what would be repaired, and change nothing. Default false. */
   readonly dryRun?: boolean | undefined;
 }
 
@@ -108,7 +108,7 @@ const NONE: RepairCounts = {
   orphanActivity: 0,
   orphanTotals: 0,
   newIds: 0,
-  twins: 0,
+  splitTransfers: 0,
   files: 0,
   versions: 0,
   datesToUtc: 0,
@@ -146,14 +146,14 @@ class DryRun extends Error {
   }
 }
 
-/** What is mended, and how. */
+/** What is repaired, and how. */
 interface Work extends CallOptions {
   readonly context: WorkContext;
-  /** Whether the search index is made anew as well. */
+  /** Whether the search index is rebuilt as well. */
   readonly renewsIndex: boolean;
 }
 
-async function mend(tx: Executor, { context, renewsIndex, signal }: Work): Promise<RepairCounts> {
+async function repair(tx: Executor, { context, renewsIndex, signal }: Work): Promise<RepairCounts> {
   const steps = [
     () => tx.run(repairOrphans, null),
     () => tx.run(repairClients, context),
@@ -161,7 +161,7 @@ async function mend(tx: Executor, { context, renewsIndex, signal }: Work): Promi
     () => tx.run(repairReservations, null),
     () => tx.run(repairQuotas, context),
     async () => ({ totals: (await tx.run(repairTotals, null)).repaired }),
-    // First the index, if it has to be made anew: what it holds cannot be asked for before.
+    // First the index, if it has to be rebuilt: what it holds cannot be asked for before.
     async () => {
       if (renewsIndex) await tx.run(renewIndex, null);
       return { searchIndexes: renewsIndex ? 1 : 0 };
@@ -192,7 +192,7 @@ const isWhole = (counts: RepairCounts) => Object.values(counts).every((rows) => 
 async function countRepairs({ engine, context }: MaintenanceHost, signal: AbortSignal | undefined) {
   const renewsIndex = !(await isReliable(engine, signal));
   const use = async (tx: Executor): Promise<never> => {
-    throw new DryRun(await mend(tx, { context, renewsIndex, signal }));
+    throw new DryRun(await repair(tx, { context, renewsIndex, signal }));
   };
   return engine.transaction('write', use, { ...transactionOf(engine), signal }).catch((error: unknown) => {
     if (error instanceof DryRun) return error.counts;
@@ -243,7 +243,7 @@ export function maintenanceOf(host: MaintenanceHost): Maintenance {
       if (searchIndexes > 0) await engine.run(renewIndex, null);
       const backup = await copyBefore(host);
       const use = async (tx: Executor) => {
-        const counts = { ...(await mend(tx, { context, renewsIndex: false, signal })), searchIndexes };
+        const counts = { ...(await repair(tx, { context, renewsIndex: false, signal })), searchIndexes };
         if (!isWhole(counts)) await tx.run(reportRepair, { counts: { ...counts }, backup });
         return counts;
       };

@@ -7,13 +7,15 @@ import { dirname, join, resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { removeDeadPartials, removeDeadStages } from '../backup/publish.ts';
 import { finishLeftDeletions } from '../core/client-deletion.ts';
+import type { ReadApart } from '../core/raw-sql.ts';
 import { DatabaseError } from '../errors.ts';
 import { inspectFile } from '../legacy/inspection.ts';
-import { KNOWN, statusOf } from '../migrations/journal.ts';
+import { KNOWN, OWN_SCHEMA, ownColumns, statusOf } from '../migrations/journal.ts';
 import { Migrator } from '../migrations/migrator.ts';
 import { lookAtFile, schemaState } from '../migrations/schema-state.ts';
 import { resolveOptions } from '../options/reader.ts';
 import type { CatalogOptions, ResolvedOptions } from '../options/types.ts';
+import { ApartReaders } from '../pool/apart.ts';
 import { placed, prepareDatabaseFile } from '../pool/database-file.ts';
 import { SqliteEngine } from '../pool/sqlite-engine.ts';
 import { rememberOpen } from '../runtime/open-files.ts';
@@ -22,7 +24,7 @@ import { silentLogger } from '../runtime/silent-logger.ts';
 import { namedTimeZone, systemTimeZone } from '../runtime/time-zone.ts';
 import { workOffBacklog } from '../search/index-backlog.ts';
 import { keepIndex } from '../search/search-index.ts';
-import type { CallOptions, Engine } from '../sql/engine.ts';
+import { assertOpen, type CallOptions, type Engine } from '../sql/engine.ts';
 import { checkSignal } from '../validation.ts';
 
 /** The options of a catalogue, and the signal of the call that opens it. */
@@ -173,10 +175,10 @@ async function openEngine(settings: CatalogSettings): Promise<Engine> {
     beforeCommit: keepIndex.name,
   };
   try {
-    return await SqliteEngine.open({ ...engineOptions, look: [lookAtFile.name, KNOWN] });
+    return await SqliteEngine.open({ ...engineOptions, look: [lookAtFile.name, OWN_SCHEMA] });
   } catch (error) {
     if (!(error instanceof DatabaseError) || !UNCLEAR.has(error.code)) throw error;
-    const verdict = await inspectFile({ path: database, known: KNOWN });
+    const verdict = await inspectFile({ path: database, known: KNOWN, own: OWN_SCHEMA.tables, columns: ownColumns() });
     if (verdict === 'legacy' && (readOnly || migrate === 'off')) throw notAdopted(database);
     return SqliteEngine.open(engineOptions);
   }
@@ -194,6 +196,7 @@ export class Catalog {
   readonly settings: CatalogSettings;
   readonly migrator: Migrator;
   readonly #forget: () => void;
+  readonly #apart: ApartReaders;
   #isUpToDate = false;
 
   constructor(engine: Engine, settings: CatalogSettings, forget: () => void) {
@@ -201,6 +204,7 @@ export class Catalog {
     this.settings = settings;
     this.migrator = migratorOf(engine, settings);
     this.#forget = forget;
+    this.#apart = readersApart(settings);
   }
 
   get status(): CatalogStatus {
@@ -228,11 +232,31 @@ export class Catalog {
     this.#isUpToDate = true;
   }
 
-  /** Closes the engine. Idempotent. */
+  /** Runs a read in a process of its own, which is ended at a deadline. */
+  readonly readApart: ReadApart = async (...call) => {
+    assertOpen(this.engine);
+    return this.#apart.run(...call);
+  };
+
+  /** Closes the engine and ends the reads that run apart. Idempotent. */
   async close(): Promise<void> {
+    const start = performance.now();
     await this.engine.close();
+    await this.#apart.close(Math.max(1, this.settings.closeTimeoutMs - (performance.now() - start)));
     this.#forget();
   }
+}
+
+/** The reads of a catalogue that run in processes of their own. They are SQL, so no module of the caller's is needed. */
+function readersApart({ database, durability, busyTimeoutMs, allowRollbackJournal }: CatalogSettings): ApartReaders {
+  return new ApartReaders({
+    database,
+    durability,
+    busyTimeoutMs,
+    allowRollbackJournal,
+    procedureModules: [PROCEDURES],
+    readOnly: true,
+  });
 }
 
 const MOST_NAMED = 3; // migrations that an error names before it gives their range

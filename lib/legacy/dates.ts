@@ -1,6 +1,6 @@
 /**
  * Reads the dates that old servers wrote: naive local time, ISO 8601 with the `+00:00Z` of a formatting mistake, slashes,
- * seconds since 1970. A naive time is taken in the given IANA zone; one that a change of the clocks made twice is the
+ * seconds since 1970. A naive time is read in the given IANA zone; one that a change of the clocks made twice is the
  * first of the two, one that it skipped is read as if the clocks had not been changed (PEP 495, fold=0).
  */
 import { CANONICAL, canonical } from '../values/dates.ts';

@@ -14,6 +14,14 @@ import { sizeOfSync } from '../runtime/files-sync.ts';
 import { resultCodeOf, SQLITE } from '../runtime/thrown.ts';
 import { baseSchema } from '../schema/base-schema.ts';
 import { assertFits, type JournalRow } from '../schema/journal-check.ts';
+import {
+  assertOwnNames,
+  assertStoredColumns,
+  type ComputedColumn,
+  computedColumns,
+  SCHEMA_OBJECTS,
+  type SchemaObject,
+} from '../schema/own-objects.ts';
 import { schemaChange } from '../schema/schema-objects.ts';
 import { MIB } from '../values/byte-units.ts';
 import type { FileVerdict, Inspection, InspectionOrder } from './inspection.ts';
@@ -138,7 +146,16 @@ function readJournal(database: DatabaseSync, tables: readonly StoredTable[]): Jo
   return rows.all() as unknown as JournalRow[];
 }
 
-function judge(database: DatabaseSync, { path, known }: InspectionOrder): FileVerdict {
+/** Refuses what would run somebody else's SQL once it is asked. */
+function assertNames(database: DatabaseSync, { own, columns }: InspectionOrder): void {
+  assertOwnNames(database.prepare(SCHEMA_OBJECTS).all() as unknown as SchemaObject[], own);
+  const computed = database.prepare(computedColumns(own)).all() as unknown as ComputedColumn[];
+  assertStoredColumns(computed, own, columns);
+}
+
+function judge(database: DatabaseSync, order: InspectionOrder): FileVerdict {
+  const { path, known } = order;
+  assertNames(database, order);
   const tables = tablesOf(database);
   const journal = readJournal(database, tables);
   if (journal.length > 0) {

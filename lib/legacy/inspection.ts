@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { DatabaseError, reviveError, type WireError } from '../errors.ts';
 import { runChild } from '../runtime/child-process.ts';
 import type { KnownChecksums } from '../schema/journal-check.ts';
+import type { OwnTables } from '../schema/own-objects.ts';
 import { MIB } from '../values/byte-units.ts';
 
 /** `legacy`: an old server's; `empty`: it holds no tables at all. */
@@ -12,6 +13,9 @@ export interface InspectionOrder {
   readonly path: string;
   /** This release's migrations: what is newer is refused. */
   readonly known: KnownChecksums;
+  /** The names that are this release's, and the columns of each table. */
+  readonly own: OwnTables;
+  readonly columns: Readonly<Record<string, readonly string[]>>;
 }
 
 /** What the process prints. */

@@ -16,7 +16,7 @@ const told =
 /** One value that only the database can tell. */
 const number = (value: (catalogue: CatalogueFigures) => number | null) => told((catalogue) => known(value(catalogue)));
 
-/** Work that is told of; what other programs wrote into the history is not. */
+/** Work that is counted; what other programs wrote into the history is not. */
 const KINDS: readonly string[] = MAINTENANCE_KINDS;
 
 /** A value of the newest row of each kind, of those rows that count. */

@@ -17,7 +17,7 @@ import { type CatalogueFigures, catalogueFigures } from './metrics-procedures.ts
 const ASK_MS = 600;
 const STAT_MS = 200;
 
-/** Every metric there is; docs/API.md tells of each. */
+/** Every metric there is; docs/API.md lists them. */
 const METRICS: readonly Metric[] = [...ENGINE_METRICS, ...CATALOGUE_METRICS];
 
 /** What metrics are taken from. */

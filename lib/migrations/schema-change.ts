@@ -152,7 +152,7 @@ export class SchemaChange {
   }
 
   /**
-   * Goes up or down to a version, once the lock is had.
+   * Goes up or down to a version, under the lock.
    * @throws {DatabaseError} as `up` of the migrator tells; the file is as it was then
    */
   async change(direction: Direction, to: number, options: ChangeOptions): Promise<MigrationOutcome> {

@@ -14,7 +14,7 @@ export interface Thresholds {
   readonly restoreAgeMs: number | null;
   /** Milliseconds since the whole file was last checked. */
   readonly integrityAgeMs: number | null;
-  /** Milliseconds since quotas or totals were last counted anew. */
+  /** Milliseconds since quotas or totals were last audited. */
   readonly auditAgeMs: number | null;
   /** Free bytes of the disk for each byte of the database. */
   readonly freeDisk: number | null;
@@ -32,7 +32,9 @@ export interface Thresholds {
   readonly waitingCalls: number | null;
   /** Milliseconds that one reading connection has been in use. */
   readonly oldestReaderMs: number | null;
-  /** Changed files that the search index has not taken in yet. */
+  /** Milliseconds that the writer has been inside one request: it does not come back, and no change can be made. */
+  readonly writerRequestMs: number | null;
+  /** Changed files that the search index has not indexed yet. */
   readonly searchBacklog: number | null;
   /** Clients that have reached the warning threshold of their quota. */
   readonly quotaWarnings: number | null;
@@ -78,7 +80,7 @@ export const THRESHOLDS: readonly ThresholdRow[] = [
     default: null,
     unit: 'milliseconds',
     nullable: true,
-    description: 'since quotas or totals were last counted anew',
+    description: 'since quotas or totals were last audited',
   },
   {
     threshold: 'freeDisk',
@@ -135,6 +137,13 @@ export const THRESHOLDS: readonly ThresholdRow[] = [
     unit: 'milliseconds',
     nullable: true,
     description: 'how long one reading connection has been in use: the log cannot shrink meanwhile',
+  },
+  {
+    threshold: 'writerRequestMs',
+    default: MINUTE_MS / 2,
+    unit: 'milliseconds',
+    nullable: true,
+    description: 'how long the writer has been inside one request, while nothing can be changed',
   },
   {
     threshold: 'searchBacklog',

@@ -136,6 +136,7 @@ export class ConnectionPool {
       created: this.#created,
       lost: this.#lost,
       longestMs: this.#longestMs(),
+      requestMs: Math.max(0, ...usable.map((thread) => thread.requestMs)),
     };
   }
 
@@ -166,7 +167,7 @@ export class ConnectionPool {
   abandon(reason: DatabaseError): void {
     this.#abandoned = reason;
     for (const thread of this.#threads) {
-      void thread.kill();
+      void thread.kill(reason);
       // Its place is needed: generic-pool answers those who wait only when it can open another.
       if (this.#pool.isBorrowedResource(thread)) void this.#pool.destroy(thread);
     }

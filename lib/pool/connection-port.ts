@@ -20,12 +20,16 @@ export interface ProcessMessage {
   readonly counts: readonly number[];
 }
 
+/** The argument of a process that is one: its module may be imported by any other, with a channel of its own. */
+export const AS_PROCESS = 'connection';
+
 const shared = (length: number) => new SharedArrayBuffer(length);
 
 /** The port of this thread or process, and what its owner says to begin with. */
 export async function openPort(): Promise<{ readonly port: ConnectionPort; readonly data: ThreadData }> {
   if (parentPort !== null) return { port: parentPort, data: workerData as ThreadData };
-  if (process.send === undefined) throw new TypeError('connection-thread.ts runs as a thread or a forked process only');
+  if (process.argv[2] !== AS_PROCESS)
+    throw new TypeError('connection-thread.ts runs as a worker thread only, or as the process of a connection');
   takeUris();
   // They are sent to everybody at the terminal; the owner decides when this process ends.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { DatabaseError } from '../errors.ts';
 import { ownEnvironment } from '../runtime/environment.ts';
 import { scriptUrl } from '../runtime/scripts.ts';
-import type { ProcessMessage } from './connection-port.ts';
+import { AS_PROCESS, type ProcessMessage } from './connection-port.ts';
 import type { ThreadData } from './protocol.ts';
 
 /** What the owner of a connection uses of its thread or process. */
@@ -69,7 +69,7 @@ class ConnectionProcess extends EventEmitter implements ConnectionWorker {
 /** @throws {DatabaseError} CATALOG_IO where no process may be started */
 function started(): ChildProcess {
   try {
-    return fork(SCRIPT, {
+    return fork(SCRIPT, [AS_PROCESS], {
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       execArgv: FLAGS,

@@ -66,7 +66,7 @@ const EXHAUSTED = new Set(['EAGAIN', 'ENOMEM', 'EMFILE', 'ENFILE']);
 const NO_PROGRAM = new Set(['ENOENT', 'EACCES', 'EPERM', 'ENOEXEC']);
 
 /** What to do about a process that could not be started. */
-function adviceOn(cause: unknown): { readonly hint?: string; readonly retryable?: boolean } {
+export function adviceOn(cause: unknown): { readonly hint?: string; readonly retryable?: boolean } {
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
   if (code === 'ERR_ACCESS_DENIED') {
     const flag = '--allow-child-process';

@@ -31,7 +31,8 @@ export const freeBytes: FreeBytes = async (folder) => {
 export async function assertRoom(folder: string, needed: number, what: string, free: FreeBytes): Promise<void> {
   const available = await free(folder);
   if (available >= needed) return;
-  throw new DatabaseError('CATALOG_FULL', `${what} needs ${needed} bytes in ${folder}, and ${available} are free`, {
+  const bytes = `${Math.ceil(needed)} bytes`;
+  throw new DatabaseError('CATALOG_FULL', `${what} needs ${bytes} in ${folder}, and ${available} are free`, {
     hint: 'Free some disk space, or move the folder to a larger disk; nothing was changed.',
   });
 }

@@ -71,6 +71,8 @@ export interface ConnectionFigures {
   readonly lost: number;
   /** Milliseconds that the connection which is out longest has been out, for a batch, a group or a transaction; 0 when none is. */
   readonly longestMs: number;
+  /** Milliseconds that the longest request under way has taken, which nothing can interrupt; 0 when none is. */
+  readonly requestMs: number;
 }
 
 /** Statements that were executed. */
@@ -88,7 +90,7 @@ export interface BeforeCommitFigures {
   readonly lastError: string | null;
 }
 
-/** What an engine tells of itself. */
+/** What an engine reports about itself. */
 export interface EngineStats {
   readonly state: 'open' | 'closing' | 'closed';
   readonly readers: ConnectionFigures;

@@ -161,6 +161,8 @@ export function checkFile(file: FileInput, options: SaveOptions = {}): FileToSav
     transferSpeed: optional(given['transferSpeed'], (value) => checkRounded(value, 'transferSpeed')),
     compressionRatio: optional(given['compressionRatio'], (value) => checkNumber(value, 'compressionRatio', 0)),
     ifChanged: !isAbsent(ifChanged) && checkBoolean(ifChanged, 'ifChanged'),
-    operationId: optional(operationId, (value) => checkText(value, 'operationId', { max: MAX_OPERATION_ID })),
+    operationId: optional(operationId, (value) =>
+      checkText(value, 'operationId', { max: MAX_OPERATION_ID, secret: true }),
+    ),
   };
 }

@@ -1,8 +1,9 @@
 /** Whether the catalogue works at all: the checks that can fail. */
 import { DatabaseError, type ErrorCode } from '../../errors.ts';
+import { reasonOf } from '../../runtime/thrown.ts';
 import { type Case, check } from '../check.ts';
 import { failure, type Issue, issueOf, warning } from '../issue.ts';
-import { found, judged, lacksConnection, pass, UNKNOWN } from '../verdict.ts';
+import { exceeds, found, inWords, judged, lacksConnection, pass, UNKNOWN } from '../verdict.ts';
 
 const GONE = 'Stop writing and copy out what can still be read; then restore the newest verified backup.';
 
@@ -102,8 +103,7 @@ function deadWriter({ facts: { writer }, memory: { deadlineMs } }: Case<'writer'
   }
   const died = 'the thread of the writer had died, and no other';
   if ('error' in writer) {
-    const why = writer.error instanceof Error ? writer.error.message : String(writer.error);
-    return failure('CATALOG_IO', `${died} can be opened: ${why}`, GONE);
+    return failure('CATALOG_IO', `${died} can be opened: ${reasonOf(writer.error)}`, GONE);
   }
   const hint = 'Look again: the machine may be very busy, or its disk hang.';
   return failure('CATALOG_IO', `${died} was ready within ${deadlineMs} ms`, hint);
@@ -116,6 +116,13 @@ function heldWriter({ memory: { deadlineMs } }: Case<never>): Issue<ErrorCode> {
   const message = `the writer was not free within ${deadlineMs} ms`;
   const hint = 'A long transaction, or another process, holds the write lock.';
   return warning('CATALOG_BUSY', message, hint);
+}
+
+function stuckWriter(requestMs: number): Issue<ErrorCode> {
+  const message = `the writer has been inside one request for ${inWords(requestMs)}, and no change can be made`;
+  const hint =
+    'A statement that nothing can interrupt: SQL of your own, or a trigger. If it does not end, restart the process.';
+  return failure('CATALOG_TIMEOUT', message, hint);
 }
 
 const writer = check({
@@ -132,6 +139,8 @@ const writer = check({
     if (state.memory.readOnly) return pass('read-only');
     if (stats.writers.open === 0) return found('dead', deadWriter(state));
     if ('value' in probe) return pass('alive');
+    const { requestMs } = stats.writers;
+    if (exceeds(requestMs, state.thresholds.writerRequestMs)) return found('stuck', stuckWriter(requestMs));
     if ('unanswered' in probe) return probe.unanswered === 'given up' ? UNKNOWN : found('held', heldWriter(state));
     const code = probe.error instanceof DatabaseError ? probe.error.code : 'CATALOG_IO';
     if (HELD.has(code)) return found('held', heldWriter(state));

@@ -235,7 +235,7 @@ class Group {
 
   *#deleteOthers(entries: readonly Entry[]): Steps<void> {
     for (const { rows } of entries) {
-      count(this.#rules.counts, 'twins', rows.length - 1);
+      count(this.#rules.counts, 'splitTransfers', rows.length - 1);
       for (const { stored } of rows) {
         if (stored.row !== this.#keeper.row) yield* run(sql`DELETE FROM files WHERE rowid = ${stored.row}`);
       }

@@ -59,7 +59,7 @@ export const adoptIndexes = migrationWork('adoption.indexes', function* (): Step
 
 const VERSIONS = 'file_versions';
 
-/** Makes the table anew without the foreign key; rows, further columns, indexes and triggers stay. */
+/** Makes the table again without the foreign key; rows, further columns, indexes and triggers stay. */
 function* rebuildVersions(): Steps<void> {
   const definition = baseSchema
     .flatMap(({ up }) => up)
