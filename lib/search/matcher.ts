@@ -1,6 +1,7 @@
 /** Which file matches a search, and where it stands among the others: decided row by row, the last word on both. */
 import { dateOut } from '../values/dates.ts';
 import { extensionOf } from '../values/file-category.ts';
+import type { SearchPlan } from './plans.ts';
 import type { SearchRequest, SearchSort, SortKeys } from './search-filter.ts';
 import { foldedText } from './search-index.ts';
 
@@ -102,12 +103,15 @@ const SLACK = 2_000; // matches kept beyond those that can be wanted, so that so
 /** Counts matches and keeps the first of those that come after the cursor: a page and one more. */
 export class MatchList {
   total = 0;
+  /** The plan that finds them. */
+  plan: SearchPlan;
   readonly #request: SearchRequest;
   readonly #room: number;
   #kept: Match[] = [];
 
-  constructor(request: SearchRequest) {
+  constructor(request: SearchRequest, plan: SearchPlan) {
     this.#request = request;
+    this.plan = plan;
     this.#room = request.limit + 1;
   }
 

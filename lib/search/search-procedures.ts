@@ -23,6 +23,7 @@ import {
 import { type IndexQuery, indexQuery } from './index-terms.ts';
 import { largeResult } from './large-results.ts';
 import { type Match, MatchList } from './matcher.ts';
+import type { SearchPlan } from './plans.ts';
 import { type Conditions, conditionsOf } from './search-conditions.ts';
 import type { SearchRequest, SortKeys } from './search-filter.ts';
 
@@ -32,6 +33,8 @@ export interface SearchFound {
   /** What each file is sorted by. */
   readonly keys: readonly SortKeys[];
   readonly total: number;
+  /** How they were found. */
+  readonly plan: SearchPlan;
 }
 
 type SearchWire = Omit<SearchFound, 'files'> & { readonly files: readonly FileRow[] };
@@ -47,8 +50,12 @@ interface Search {
 }
 
 /** Looks at each candidate on a way. */
-function* lookAtEach({ request, conditions, dialect }: Search, go: (way: Way) => Steps<void>): Steps<MatchList> {
-  const matches = new MatchList(request);
+function* lookAtEach(
+  { request, conditions, dialect }: Search,
+  plan: SearchPlan,
+  go: (way: Way) => Steps<void>,
+): Steps<MatchList> {
+  const matches = new MatchList(request, plan);
   const take: Way['take'] = (candidates) => matches.addFrom(candidates);
   yield* go({ conditions, dialect, stretch: request.bounds.stretch, take });
   return matches;
@@ -68,18 +75,18 @@ function* throughIndex(search: Search): Steps<MatchList | undefined> {
   const { few } = request.bounds;
   const query = yield* indexQuery(request.term, request.extension);
   if (query === undefined) return undefined;
-  if (query === null) return yield* lookAtEach(search, waitingFiles);
+  if (query === null) return yield* lookAtEach(search, 'waiting files', waitingFiles);
   const found = yield* leadingRows(query, few);
   if (found !== undefined) {
-    return yield* lookAtEach(search, function* (way) {
+    return yield* lookAtEach(search, query.kind, function* (way) {
       yield* filesOfRows(found, way);
       yield* waitingFiles(way);
     });
   }
-  if (yield* areFew(conditions, few * PLENTY)) return yield* lookAtEach(search, fewFiles);
+  if (yield* areFew(conditions, few * PLENTY)) return yield* lookAtEach(search, 'few files', fewFiles);
   const exact = query.exact === null ? undefined : yield* largeResult(request, conditions, query.exact, dialect);
   if (exact !== undefined) return exact;
-  return yield* lookAtEach(search, function* (way) {
+  return yield* lookAtEach(search, 'index walk', function* (way) {
     yield* everyIndexedFile(query.exact?.all ?? query.candidates, way);
     yield* waitingFiles(way);
   });
@@ -87,10 +94,10 @@ function* throughIndex(search: Search): Steps<MatchList | undefined> {
 
 function* choosePlan(search: Search): Steps<MatchList> {
   const { request, conditions, dialect } = search;
-  if (yield* areFew(conditions, request.bounds.few)) return yield* lookAtEach(search, fewFiles);
+  if (yield* areFew(conditions, request.bounds.few)) return yield* lookAtEach(search, 'few files', fewFiles);
   const isAboutNames = request.term !== '' || request.extension !== null;
   const found = isAboutNames ? yield* throughIndex(search) : yield* largeResult(request, conditions, null, dialect);
-  return found ?? (yield* lookAtEach(search, everyFile));
+  return found ?? (yield* lookAtEach(search, 'scan', everyFile));
 }
 
 /** Every table and index a plan may use beside the files themselves. */
@@ -114,12 +121,12 @@ function* isUnreadable(error: unknown, dialect: Dialect): Steps<boolean> {
 
 /** Counts every match and keeps a page of them. */
 function* findMatches(search: Search): Steps<MatchList> {
-  if (search.request.withoutIndex) return yield* lookAtEach(search, everyFile);
+  if (search.request.withoutIndex) return yield* lookAtEach(search, 'scan', everyFile);
   try {
     return yield* choosePlan(search);
   } catch (error) {
     if (!(yield* isUnreadable(error, search.dialect))) throw error;
-    return yield* lookAtEach(search, everyFile);
+    return yield* lookAtEach(search, 'scan', everyFile);
   }
 }
 
@@ -137,10 +144,11 @@ export const searchFiles = procedure(
   'read',
   function* (request: SearchRequest, dialect): Steps<SearchWire> {
     const conditions = yield* conditionsOf(request);
-    if (conditions === null) return { files: [], keys: [], total: 0 };
+    if (conditions === null) return { files: [], keys: [], total: 0, plan: 'no client' };
     const matches = yield* findMatches({ request, conditions, dialect });
     const first = matches.first();
-    return { files: yield* filesOf(first, dialect), keys: first.map(({ keys }) => keys), total: matches.total };
+    const { total, plan } = matches;
+    return { files: yield* filesOf(first, dialect), keys: first.map(({ keys }) => keys), total, plan };
   },
   { decode: (wire): SearchFound => ({ ...wire, files: wire.files.map(toFile) }), alone: true },
 );
