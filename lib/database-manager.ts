@@ -28,6 +28,7 @@ import type { Quotas } from './quota/quotas.ts';
 import type { Search } from './search/search.ts';
 import type { CallOptions, EngineStats } from './sql/engine.ts';
 import { checkObject, checkSignal, optional, refuse } from './validation.ts';
+import { MAX_TIMER_MS } from './values/intervals.ts';
 
 /** The events of a catalogue, with what their listeners receive. */
 export interface CatalogEvents {
@@ -35,7 +36,7 @@ export interface CatalogEvents {
   'quota-warning': [warning: QuotaWarning];
 }
 
-/** What the callback of a transaction works with: every module, on the connection of the transaction. */
+/** What the callback of a transaction works with: every module, in its transaction. */
 export type Transaction = CatalogModules;
 
 /** The migrations of a file that is open for nothing else. */
@@ -49,7 +50,6 @@ export interface TransactionOptions extends CallOptions {
 
 const EVENTS: readonly string[] = ['quota-warning'] satisfies (keyof CatalogEvents)[];
 const TRANSACTION_KEYS = new Set(['timeoutMs', 'signal']);
-const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
 /** An open catalogue. */
 export class DatabaseManager implements CatalogModules, AsyncDisposable {
@@ -189,9 +189,14 @@ export class DatabaseManager implements CatalogModules, AsyncDisposable {
     const { timeoutMs, signal } = checkObject(options, 'options', TRANSACTION_KEYS);
     const deadlineMs = optional(timeoutMs, (value) => checkTimeout(value)) ?? undefined;
     const saved: Stored[] = [];
-    const context = { ...this.#context, inTransaction: true, onSaved: (stored: Stored) => void saved.push(stored) };
+    const context = {
+      ...this.#context,
+      inTransaction: true,
+      readApart: undefined,
+      onSaved: (stored: Stored) => void saved.push(stored),
+    };
     const use = { deadlineMs, signal: checkSignal(signal) };
-    const result = await this.#catalog.engine.lend(
+    const result = await this.#catalog.engine.transaction(
       'write',
       async (tx) => callback(modulesOf(new CatalogExecutor(tx), context)),
       use,
@@ -283,6 +288,6 @@ const constructed = () =>
   );
 
 function checkTimeout(value: unknown): number {
-  const isGood = typeof value === 'number' && value >= 1 && value <= MAX_TIMEOUT_MS;
-  return isGood ? value : refuse('timeoutMs', value, `milliseconds, 1 to ${MAX_TIMEOUT_MS}`);
+  const isGood = typeof value === 'number' && value >= 1 && value <= MAX_TIMER_MS;
+  return isGood ? value : refuse('timeoutMs', value, `milliseconds, 1 to ${MAX_TIMER_MS}`);
 }

@@ -25,7 +25,6 @@ export type {
 } from './analytics/storage.ts';
 export type { GroupTotal, SizeBand, TopClient } from './analytics/storage-procedures.ts';
 export type { Backup, BackupOptions, BackupPruneOptions, Backups } from './backup/backups.ts';
-export type { FreeBytes } from './backup/disk-space.ts';
 export type { BackupEntry } from './backup/list.ts';
 export type { CatalogCounts, Manifest } from './backup/manifest.ts';
 export type { BackupPolicy, BackupPrune, PrunedBackup } from './backup/prune.ts';
@@ -45,7 +44,7 @@ export type { CatalogFile } from './core/file-rows.ts';
 export type { FailureInput, FilePage, Files, FileVerifyOptions, SaveManyOptions } from './core/files.ts';
 export type { Deletion } from './core/freed-paths.ts';
 export type { Quota } from './core/quota-rows.ts';
-export type { ExecuteResult, RawSql, SqlRow, SqlValue } from './core/raw-sql.ts';
+export type { ExecuteResult, QueryOptions, RawSql, SqlRow, SqlValue } from './core/raw-sql.ts';
 export type {
   KeptVersion,
   PruneOptions,
@@ -102,6 +101,7 @@ export type { CatalogOptions, MigrationProgress } from './options/types.ts';
 export type { QuotaAudit, QuotaDrift } from './quota/audit.ts';
 export type { QuotaAuditOptions, QuotaInput, QuotaPage, Quotas } from './quota/quotas.ts';
 export type { Reservation, Reservations, ReserveOptions } from './quota/reservations.ts';
+export type { FreeBytes } from './runtime/disk-space.ts';
 export { type DangerousStatement, findDangerousOperations } from './schema/dangerous-operations.ts';
 export { fold } from './search/fold.ts';
 export type { Search, SearchResult } from './search/search.ts';

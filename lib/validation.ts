@@ -77,10 +77,17 @@ export function checkObject(
   prefix = '',
 ): Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return refuse(field, value, 'an object');
-  for (const key of Object.keys(value)) {
+  for (const key of keysOf(value)) {
     if (!known.has(key)) throw unknownKey(`${prefix}${key}`, key, [...known]);
   }
   return value as Record<string, unknown>;
+}
+
+/** The keys that an object shows; those that are symbols by their text. */
+export function keysOf(value: object): string[] {
+  const shown = (key: symbol) => Object.prototype.propertyIsEnumerable.call(value, key);
+  const symbols = Object.getOwnPropertySymbols(value).filter(shown);
+  return symbols.length === 0 ? Object.keys(value) : [...Object.keys(value), ...symbols.map(String)];
 }
 
 /** The error for a misspelt key, naming the nearest known one. */
@@ -97,6 +104,8 @@ export interface TextRules {
   readonly min?: number;
   /** Characters (code points). */
   readonly max: number;
+  /** Whether the text may be a key that took its place: none of it is shown. */
+  readonly secret?: boolean;
 }
 
 // Counting code points is only needed where the cheaper count of UTF-16 units is over the limit.
@@ -104,12 +113,12 @@ const isLongerThan = (value: string, max: number) =>
   value.length > max && (value.length > 2 * max || [...value].length > max);
 
 /** A well-formed text without NUL: what SQLite and file systems store as it is. */
-export function checkText(value: unknown, field: string, { min = 1, max }: TextRules): string {
+export function checkText(value: unknown, field: string, { min = 1, max, secret = false }: TextRules): string {
   const accepted = `a text of ${min} to ${max} characters without NUL`;
-  if (typeof value !== 'string' || value.length < min || isLongerThan(value, max))
-    return refuse(field, value, accepted);
+  const no = secret ? refuseSecret : refuse;
+  if (typeof value !== 'string' || value.length < min || isLongerThan(value, max)) return no(field, value, accepted);
   if (value.includes('\0')) return refuseAs(field, 'a text with NUL', accepted);
-  return value.isWellFormed() ? value : refuse(field, value, `${accepted} and without lone surrogates`);
+  return value.isWellFormed() ? value : no(field, value, `${accepted} and without lone surrogates`);
 }
 
 /** A whole number within bounds. */
@@ -158,7 +167,7 @@ export function checkSignal(value: unknown): AbortSignal | undefined {
   return refuse('signal', value, 'an AbortSignal');
 }
 
-/** What hears of progress; undefined where nobody does. @throws {ValidationError} when it is given and is no function */
+/** The listener of progress; undefined where there is none. @throws {ValidationError} when it is given and is no function */
 export function checkListener<Listener>(value: unknown, field = 'onProgress'): Listener | undefined {
   if (isAbsent(value)) return undefined;
   return typeof value === 'function' ? (value as Listener) : refuse(field, value, 'a function');

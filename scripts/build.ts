@@ -19,6 +19,7 @@ const ENTRIES = [
   'lib/registry/procedures',
   'lib/registry/late-procedures',
   'lib/pool/connection-thread',
+  'lib/pool/reader-process',
   'lib/backup/check-process',
   'lib/backup/snapshot-thread',
   'lib/backup/restore/swap-thread',

@@ -81,7 +81,7 @@ async function proveAdopted(t: Test, path: string, old: string): Promise<void> {
     runOldServer(path);
     const dry = await db.maintenance.repair({ dryRun: true });
     t.strictSame(await db.maintenance.repair(), dry, 'a dry run counts what is done');
-    t.match(dry, { files: 1, twins: 0, versions: 2 - Number(dry.twins) });
+    t.match(dry, { files: 1, splitTransfers: 0, versions: 2 - Number(dry.splitTransfers) });
     t.strictSame(brokenRules(path), []);
     const again = await db.maintenance.repair();
     t.ok(
@@ -316,6 +316,7 @@ t.test('the halves of a transfer become one file with its checksum, later transf
       { ...row, ID: id(3), Verified: 1, CRC: null, ModificationDate: '2025-06-01T10:00:00.250000' },
       { ...row, ID: id(4), Verified: 0, CRC: 222, ModificationDate: '2025-12-01T10:00:00' },
       { ...row, ID: id(5), Verified: 1, CRC: null, ModificationDate: '2025-12-03T10:00:00' },
+      { ...row, ID: id(6), Verified: 1, CRC: 3, ModificationDate: null, FileName: 'zip', PathName: 'r\\zip' },
     ],
   });
   const db = await DatabaseManager.open({ database: path, legacyTimeZone: 'Europe/Berlin' });
@@ -332,15 +333,16 @@ t.test('the halves of a transfer become one file with its checksum, later transf
       mimeType: 'text/plain',
       extension: 'txt',
     },
+    { id: id(6).toString('hex'), version: 1, crc: 3, category: 'other', mimeType: null, extension: null },
   ]);
   t.match(await db.versions.list(id(2).toString('hex')), [
     { versionNumber: 1, crc: 111, verified: true, modificationDate: '2025-06-01T08:00:00.250Z', isActive: false },
     { versionNumber: 2, crc: 222, verified: false, modificationDate: '2025-12-01T09:00:00.000Z', isActive: false },
     { versionNumber: 3, crc: null, verified: true, modificationDate: '2025-12-03T09:00:00.000Z', isActive: true },
   ]);
-  t.match(await db.quotas.get(id(1).toString('hex')), { quotaBytes: 1024 ** 3, usedBytes: 15 });
+  t.match(await db.quotas.get(id(1).toString('hex')), { quotaBytes: 1024 ** 3, usedBytes: 20 });
   const { adoptions } = await db.migrations.verify();
-  t.match(adoptions, [{ timeZone: 'Europe/Berlin', counts: { files: 1, twins: 1, versions: 3, clients: 1 } }]);
+  t.match(adoptions, [{ timeZone: 'Europe/Berlin', counts: { files: 2, splitTransfers: 1, versions: 4, clients: 1 } }]);
   t.equal(adoptions.length, 1);
 });
 

@@ -489,6 +489,137 @@ t.test('no spelling of a statement changes a setting of a connection, or hides a
   t.ok((await db.query('EXPLAIN QUERY PLAN SELECT * FROM attempts')).length > 0);
 });
 
+t.test('a PRAGMA in the form of a table is refused where it acts, and asked where it reports', async (t) => {
+  const db = await openFresh(t);
+  const acting = [
+    'pragma_optimize',
+    '"pragma_optimize"',
+    '[PRAGMA_Optimize]',
+    '`pragma_optimize`',
+    "'pragma_optimize'",
+  ];
+  const places = [
+    ...acting.flatMap((name) => [name, `main.${name}`, `/* a ' */ ${name}(-1)`, `clients, ${name} -- '`]),
+    'clients JOIN/**/pragma_optimize(0xfffe)',
+    "(SELECT '--', * FROM pragma_optimize)",
+  ];
+  for (const text of places.flatMap((place) => [`SELECT * FROM ${place}`, `CREATE VIEW v AS SELECT * FROM ${place}`])) {
+    const calls: readonly Promise<unknown>[] = [db.query(text), db.execute(text), db.executeMany(text, [[]])];
+    for (const call of calls) {
+      await t.rejects(call, { code: 'CATALOG_VALIDATION', field: 'sql', received: /pragma_optimize/i }, text);
+    }
+  }
+  t.same(await db.query('SELECT * FROM pragma_page_size'), [{ page_size: 4096 }]);
+  t.same(await db.query("SELECT count(*) AS n FROM pragma_table_info('clients')"), [{ n: 5 }]);
+  t.same(await db.query("SELECT 'not pragma_optimize' AS text -- pragma_optimize"), [{ text: 'not pragma_optimize' }]);
+});
+
+// Takes seconds, so that the threads which were given up do not last for ever.
+const LONG = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 8000000) SELECT count(*) FROM n';
+
+const ENDLESS = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n';
+
+t.test('a query with a deadline answers as one without, whatever it is asked', async (t) => {
+  const db = await openFresh(t);
+  const { id } = await db.clients.save({
+    name: 'alpha',
+    publicKey: Uint8Array.of(0, 1, 255),
+    aesKey: new Uint8Array(32),
+  });
+  await db.files.saveMany(Array.from({ length: 20 }, (_, n) => fileOf(id, n)));
+  await db.execute('CREATE TABLE odd (value); INSERT INTO odd VALUES (1)').catch(() => undefined);
+  const value = fc.oneof(
+    fc.constantFrom(
+      null,
+      true,
+      2 ** 53,
+      -0,
+      Number.POSITIVE_INFINITY,
+      9_223_372_036_854_775_807n,
+      '',
+      'a\0b',
+      'Ä🎛',
+      id,
+    ),
+    fc.uint8Array({ maxLength: 20 }),
+    fc.string({ unit: 'grapheme', maxLength: 9 }),
+    fc.double({ noNaN: true }),
+    fc.date({ noInvalidDate: true }),
+  );
+  const text = fc.constantFrom(
+    'SELECT ? AS value, typeof(?) AS type',
+    'SELECT * FROM clients ORDER BY ID LIMIT 5',
+    'SELECT f.*, ? AS given, ? AS other FROM files f ORDER BY FileName LIMIT 7',
+    'SELECT 1 WHERE 0',
+    "SELECT ? AS a, ? AS a, x'00ff' AS b, 1e400 AS c",
+    'SELECT nothing FROM files WHERE FileName = ? AND PathName = ?',
+    'UPDATE files SET FileName = ? WHERE PathName = ?',
+    'INSERT INTO clients (Name) VALUES (?) RETURNING ?',
+    'SELECT abs(-9223372036854775808)',
+    'SELECT 1; SELECT 2',
+    'SELEC 1',
+    'PRAGMA table_info(files)',
+  );
+  const outcome = async (call: Promise<unknown>) =>
+    call.then(
+      (rows) => ({ rows }),
+      ({ name, code, message, hint, retryable }) => ({ name, code, message, hint, retryable }),
+    );
+  const property = fc.asyncProperty(text, fc.tuple(value, value), async (statement, both) => {
+    const params = both.slice(0, statement.split('?').length - 1);
+    const [with_, without] = await Promise.all([
+      outcome(db.query(statement, params, { deadlineMs: 60_000 })),
+      outcome(db.query(statement, params)),
+    ]);
+    deepStrictEqual(with_, without);
+  });
+  await fc.assert(property, { numRuns: 40 });
+  const [row] = await db.query('SELECT PublicKey AS "key" FROM clients', [], { deadlineMs: 60_000 });
+  t.equal(Object.getPrototypeOf(row?.['key']), Uint8Array.prototype);
+  t.same(row?.['key'], Uint8Array.of(0, 1, 255));
+});
+
+t.test('a query with a deadline is ended at it and by its signal, also while others wait for their turn', async (t) => {
+  const db = await openFresh(t);
+  const late = { code: 'CATALOG_TIMEOUT', message: /within 700 ms; its process was ended/, hint: /deadlineMs/ };
+  await Promise.all(Array.from({ length: 9 }, () => t.rejects(db.query(ENDLESS, [], { deadlineMs: 700 }), late)));
+  const controller = new AbortController();
+  const stopped = db.query(ENDLESS, [], { deadlineMs: 600_000, signal: controller.signal });
+  setImmediate(() => controller.abort(new Error('enough')));
+  await t.rejects(stopped, { message: 'enough' });
+  await t.rejects(db.query('SELECT 1', [], { deadlineMs: 9, signal: controller.signal }), { message: 'enough' });
+  t.same(await db.query('SELECT 1 AS n', [], { deadlineMs: 60_000 }), [{ n: 1 }], 'the places are free again');
+  for (const deadlineMs of [0, -1, Number.NaN, '5', 2 ** 31]) {
+    const bad = { deadlineMs: deadlineMs as number };
+    await t.rejects(db.query('SELECT 1', [], bad), { code: 'CATALOG_VALIDATION', field: 'deadlineMs' });
+  }
+  await t.rejects(db.query('SELECT 1', [], { deadline: 5 } as never), {
+    code: 'CATALOG_VALIDATION',
+    field: 'deadline',
+    hint: /deadlineMs/,
+  });
+  await t.rejects(
+    db.transaction((tx) => tx.query('SELECT 1', [], { deadlineMs: 5 })),
+    { code: 'CATALOG_VALIDATION', field: 'deadlineMs', accepted: /timeoutMs/ },
+  );
+});
+
+t.test('closing waits for queries with a deadline, and ends those that take too long', async (t) => {
+  const db = await openFresh(t, { closeTimeoutMs: 10_000 });
+  const waited = db.query('SELECT 1 AS n', [], { deadlineMs: 60_000 });
+  await db.close();
+  t.same(await waited, [{ n: 1 }]);
+  await t.rejects(db.query('SELECT 1', [], { deadlineMs: 5 }), { code: 'CATALOG_CLOSED' });
+  const hasty = await openFresh(t, { closeTimeoutMs: 200 });
+  const ended = t.rejects(hasty.query(ENDLESS, [], { deadlineMs: 600_000 }), { code: 'CATALOG_CLOSED' });
+  const read = t.rejects(hasty.query(LONG), { code: 'CATALOG_CLOSED' });
+  const written = t.rejects(hasty.execute(`CREATE TABLE t AS ${LONG}`), {
+    code: 'CATALOG_INDETERMINATE',
+  });
+  await hasty.close();
+  await Promise.all([ended, read, written]);
+});
+
 t.test('an error never tells the values bound to a statement', async (t) => {
   const db = await openFresh(t);
   const secret = 'hunter2-hunter2';
@@ -715,3 +846,61 @@ t.test(
     t.notMatch(lines.join(''), /secret-|abababab/);
   },
 );
+
+t.test('find: the exact name and path first, else canonically equal ones of the same client', async (t) => {
+  const db = await openFresh(t);
+  const [{ id: mine }, { id: other }] = [
+    await db.clients.save({ name: 'mine' }),
+    await db.clients.save({ name: 'other' }),
+  ];
+  // Each character in its two forms; a name is in one of them, and so is the folder above it.
+  const CHARACTERS = [
+    ['\u00e9', 'e\u0301'],
+    ['\ud55c', '\u1112\u1161\u11ab'],
+    ['a', 'a'],
+    ['\ufb01', '\ufb01'],
+  ] as const;
+  const form = fc.constantFrom(0 as const, 1 as const);
+  const word = fc.array(fc.constantFrom(...CHARACTERS), { minLength: 1, maxLength: 4 });
+  const spell = (letters: readonly (readonly [string, string])[], which: 0 | 1) =>
+    letters.map((letter) => letter[which]).join('');
+  let count = 0;
+  await fc.assert(
+    fc.asyncProperty(word, word, form, form, form, form, async (folder, name, ...[f1, n1, f2, n2]) => {
+      count += 1;
+      const top = String(count); // apart from the files of other runs
+      const path = (f: 0 | 1, n: 0 | 1) => `${top}/${spell(folder, f)}/${spell(name, n)}`;
+      const stored = {
+        clientId: mine,
+        fileName: spell(name, n1),
+        originalPath: path(f1, n1),
+        pathName: '/x',
+        fileSize: count,
+      };
+      const { file } = await db.files.save(stored);
+      deepStrictEqual(await db.files.find(mine, spell(name, n2), path(f2, n2)), file);
+      deepStrictEqual(await db.files.find(other, spell(name, n2), path(f2, n2)), null);
+      const twin = { ...stored, fileName: spell(name, n2), originalPath: path(f2, n2), pathName: '/y' };
+      const { file: second } = await db.files.save(twin);
+      deepStrictEqual(
+        second.id === file.id,
+        stored.originalPath === twin.originalPath,
+        'a save knows exact names only',
+      );
+      deepStrictEqual(await db.files.find(mine, twin.fileName, twin.originalPath), second);
+    }),
+    { numRuns: 60 },
+  );
+  t.equal(await db.files.find(mine, 'fi', '1/a/fi'), null, 'compatible characters are not equal ones');
+  const bare = (await db.files.save({ clientId: mine, fileName: 'e\u0301', pathName: '/z', fileSize: 1 })).file;
+  t.same(await db.files.find(mine, '\u00e9'), bare, 'without a path as well');
+  const windows = {
+    clientId: mine,
+    fileName: '\u00e9',
+    originalPath: 'C:\\u\u0308\\\u00e9',
+    pathName: '/w',
+    fileSize: 1,
+  };
+  const { file } = await db.files.save(windows);
+  t.same(await db.files.find(mine, 'e\u0301', 'C:\\\u00fc\\e\u0301'), file);
+});

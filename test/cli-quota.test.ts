@@ -68,7 +68,7 @@ t.test('quota: a bar for each client on a terminal', { skip: NO_TERMINAL }, asyn
   t.equal(second, 'server\\n2  ████████████████████████  100.0 %  1000 B       0 B  1000 B  full');
 });
 
-t.test('quota --audit finds drift, and mends it when asked', async (t) => {
+t.test('quota --audit finds drift, and repairs it when asked', async (t) => {
   const { database, laptop, asked, json } = await prepare(t);
   const db = await DatabaseManager.open({ database });
   await db.execute('UPDATE client_quotas SET UsedBytes = 5 WHERE ClientID = ?', [Buffer.from(laptop, 'hex')]);
@@ -78,12 +78,12 @@ t.test('quota --audit finds drift, and mends it when asked', async (t) => {
   t.match(await asked('quota', '--audit'), {
     code: 0,
     stdout: /^laptop +5 +600 +-595$/m,
-    stderr: /, 0 mended\n`backup-catalog quota --audit --repair` mends what has drifted\n$/,
+    stderr: /, 0 repaired\n`backup-catalog quota --audit --repair` repairs what has drifted\n$/,
   });
   t.match(await asked('quota', '--audit', '--repair'), {
     code: 0,
     stdout: /^laptop +5 +600 +-595$/m,
-    stderr: '2 clients counted, 595 B of drift, 1 mended\n',
+    stderr: '2 clients counted, 595 B of drift, 1 repaired\n',
   });
   t.same(await json('quota', '--audit'), { checked: 2, repaired: 0, driftBytes: 0, clients: [] });
   t.match(await asked('quota', '--repair'), { code: 2, stderr: /goes with --audit/ });

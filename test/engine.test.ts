@@ -24,7 +24,7 @@ const SETTINGS: readonly Partial<SqliteEngineOptions>[] = [
 for (const settings of SETTINGS) {
   engineConformance(`SQLite, ${settings.poolSize} connections, durability ${settings.durability}`, {
     open: (t, limits = {}) => openEngine(t, { ...settings, ...limits }),
-    readsBesideLoans: settings.poolSize !== 1,
+    readsBesideTransactions: settings.poolSize !== 1,
   });
 }
 
@@ -78,34 +78,24 @@ t.test('every connection has every setting this product relies on', async (t) =>
     const engine = await openEngine(t, { poolSize: 3, durability, busyTimeoutMs: 4_321 });
     t.match(await engine.run(q.writerSettings, null), { ...SQLITE_SETTINGS, synchronous, wal_autocheckpoint: 4_000 });
     const { giveBack } = await hold(engine, 'read');
-    for (const loan of [engine, engine]) {
-      t.match(await loan.run(q.readerSettings, null), { ...SQLITE_SETTINGS, synchronous });
+    for (const transaction of [engine, engine]) {
+      t.match(await transaction.run(q.readerSettings, null), { ...SQLITE_SETTINGS, synchronous });
     }
     await giveBack();
     t.equal(engine.stats().readers.created, 2, 'both readers were asked');
-    t.match(await engine.lend('write', (tx) => tx.run(q.writerSettings, null)), { ...SQLITE_SETTINGS, synchronous });
+    t.match(await engine.transaction('write', (tx) => tx.run(q.writerSettings, null)), {
+      ...SQLITE_SETTINGS,
+      synchronous,
+    });
     await engine.close();
   }
-});
-
-t.test('foreign keys are suspended for one loan alone, even when it fails', async (t) => {
-  const engine = await withTables(t);
-  const on = async () => (await engine.run(q.writerSettings, null))['foreign_keys'];
-  const off = (tx: Parameters<Parameters<typeof engine.lend>[1]>[0]) => tx.run(q.writerSettings, null);
-  t.match(await engine.lend('write', off, { foreignKeys: false }), { foreign_keys: 0 });
-  t.equal(await on(), 1);
-  const failing = async () => {
-    throw new RangeError('the callback failed');
-  };
-  await t.rejects(engine.lend('write', failing, { foreignKeys: false }), RangeError);
-  t.equal(await on(), 1);
 });
 
 t.test('a read that writes is refused, and changes nothing', async (t) => {
   for (const poolSize of [1, 2]) {
     const engine = await withTables(t, { poolSize });
     await t.rejects(engine.run(q.writeInRead, { id: 1, text: 'unwanted' }), { code: 'CATALOG_READ_ONLY' });
-    await engine.lend('read', (tx) =>
+    await engine.transaction('read', (tx) =>
       t.rejects(tx.run(q.writeInRead, { id: 1, text: 'unwanted' }), { code: 'CATALOG_READ_ONLY' }),
     );
     t.same(await texts(engine), [], `${poolSize} connections`);
@@ -206,10 +196,10 @@ t.test('a database opened for reading only is read and never changed', async (t)
   for (const poolSize of [1, 3]) {
     const engine = await openEngineOn(path, { readOnly: true, poolSize });
     t.same(await texts(engine), ['kept']);
-    t.same(await engine.lend('read', texts), ['kept']);
+    t.same(await engine.transaction('read', texts), ['kept']);
     const refused = { code: 'CATALOG_READ_ONLY', message: /opened read-only/ };
     await t.rejects(engine.run(p.appendNote, 'refused'), refused);
-    await t.rejects(engine.lend('write', texts), refused);
+    await t.rejects(engine.transaction('write', texts), refused);
     await engine.close();
   }
 });
@@ -256,7 +246,7 @@ t.test('a file in another journal mode is switched when it is opened, once nobod
   t.match(await engine.run(q.writerSettings, null), { journal_mode: 'wal' });
   other.exec("INSERT INTO kept VALUES ('by another'); BEGIN IMMEDIATE");
   await t.rejects(engine.run(p.createTables, null), busy);
-  await t.rejects(engine.lend('write', texts), busy);
+  await t.rejects(engine.transaction('write', texts), busy);
   t.match(await engine.run(q.query, { text: 'SELECT * FROM kept' }), { rows: [['by another']] });
   other.exec('ROLLBACK');
   await engine.run(p.createTables, null);
@@ -270,7 +260,7 @@ t.test('a reader that cannot be opened fails the reads, and only them', async (t
   const engine = await withTables(t, { procedureModules: [...procedureModules, noReader] });
   const reads = Array.from({ length: 300 }, () => engine.run(p.slowSum, 10));
   t.same(await outcomes(reads), Array(300).fill('CATALOG_VALIDATION'));
-  await t.rejects(engine.lend('read', texts), {
+  await t.rejects(engine.transaction('read', texts), {
     name: 'ValidationError',
     cause: { name: 'RangeError', message: 'no reader today' },
   });
@@ -278,13 +268,6 @@ t.test('a reader that cannot be opened fails the reads, and only them', async (t
   t.match(engine.stats().readers, { open: 0, busy: 0, idle: 0, created: 0, lost: 0 });
   const brief = await Promise.all(Array.from({ length: 20 }, () => engine.run(q.readerThread, null)));
   t.equal(new Set(brief).size, 1, 'brief ones side by side wait for the writer, which needs no reader');
-});
-
-t.test('the procedure that ends transactions may fail; the calls do not, and the figures tell', async (t) => {
-  const engine = await withTables(t, { beforeCommit: q.failingTally.name });
-  t.equal(await engine.run(p.appendNote, 'stored'), 1);
-  t.same(engine.stats().upkeep, { failures: 1, lastError: 'no tally today' }, 'it rests after it failed once');
-  t.same(await texts(engine), ['stored']);
 });
 
 t.test('the writer answers the first reads that are brief, unless it is busy', async (t) => {

@@ -327,7 +327,7 @@ let outside: <Result>(work: () => Result) => Result;
   outside = AsyncLocalStorage.snapshot() as typeof outside;
 }
 
-t.test('audits: what the last one found stays until it is mended', async (t) => {
+t.test('audits: what the last one found stays until it is repaired', async (t) => {
   const { db } = await filled(t, { thresholds: { auditAgeMs: 30 * DAY_MS } });
   t.match(await healthOf(db), { issues: [], checks: { audit: { observedValue: null } } });
   await db.execute('UPDATE client_quotas SET UsedBytes = UsedBytes + 5, FileCount = FileCount + 1');
@@ -338,9 +338,9 @@ t.test('audits: what the last one found stays until it is mended', async (t) => 
   t.match(await healthOf(db), { issues: [{ message: /1 quotas/ }, { message: /1 totals/ }] });
   await db.quotas.audit({ repair: true });
   await db.analytics.audit({ repair: true });
-  const mended = await healthOf(db);
-  t.same(codes(mended), []);
-  t.type(mended.checks.audit.observedValue, 'number');
+  const repaired = await healthOf(db);
+  t.same(codes(repaired), []);
+  t.type(repaired.checks.audit.observedValue, 'number');
   await db.execute('UPDATE maintenance_history SET StartedAt = ?', [ago(31 * DAY_MS)]);
   t.same(codes(await healthOf(db)), ['HEALTH_AUDIT_OVERDUE']);
 });
@@ -383,12 +383,12 @@ t.test('file modes and migrations', async (t) => {
   t.match((await healthOf(db)).checks, { migrations: { status: 'pass' }, quotas: { status: 'pass' } });
 });
 
-t.test('the search index: behind, emptied, gone; doctor and repair make it anew', async (t) => {
+t.test('the search index: behind, emptied, gone; doctor and repair rebuild it', async (t) => {
   const { db, database, clientId } = await filled(t, { thresholds: { searchBacklog: 30 } });
   t.match(await healthOf(db), { issues: [], checks: { search: { observedValue: 20 } } });
   await save(db, clientId, 20, 'b');
   t.match(await healthOf(db), {
-    issues: [{ code: 'HEALTH_SEARCH_INDEX', message: /has not taken in 31 files or more/ }],
+    issues: [{ code: 'HEALTH_SEARCH_INDEX', message: /has not indexed 31 files or more/ }],
   });
   await db.close();
 
@@ -415,20 +415,20 @@ t.test('the search index: behind, emptied, gone; doctor and repair make it anew'
     if (state === 'in pieces') {
       await spoilt.db.close();
       const fixed = await cli(['doctor', '--fix', '--database', database]);
-      t.match(fixed, { code: 0, stdout: /mended: 1 search index cannot be relied on/ });
+      t.match(fixed, { code: 0, stdout: /repaired: 1 search index cannot be relied on/ });
     } else {
       t.same(await spoilt.db.maintenance.repair(), dry, state);
       await spoilt.db.close();
     }
-    const mended = await open(t, { database });
-    t.same(codes(await healthOf(mended.db)), [], `${state}: mended`);
-    t.equal(await found(mended.db), 40);
+    const repaired = await open(t, { database });
+    t.same(codes(await healthOf(repaired.db)), [], `${state}: repaired`);
+    t.equal(await found(repaired.db), 40);
     t.equal(
-      Object.values(await mended.db.maintenance.repair()).reduce((sum, n) => sum + n, 0),
+      Object.values(await repaired.db.maintenance.repair()).reduce((sum, n) => sum + n, 0),
       0,
       'for good',
     );
-    await mended.db.close();
+    await repaired.db.close();
   }
 });
 
@@ -509,7 +509,7 @@ t.test('a check that is given up, late, or asked wrongly leaves no verdict', asy
   await t.rejects(lost.db.maintenance.checkIntegrity(), { code: 'CATALOG_NOT_FOUND' });
 });
 
-t.test('rows that name nothing are told until they are mended', async (t) => {
+t.test('rows that name nothing are told until they are repaired', async (t) => {
   const { db, database } = await filled(t);
   behindItsBack(database, (raw) => raw.exec('DELETE FROM clients'));
   t.match(await healthOf(db), { status: 'pass', foreignKeyCheck: null });
@@ -616,6 +616,24 @@ t.test('an exhausted pool, and a writer that is held', async (t) => {
   const writing = await holding(db, other, holdWriter);
   t.match(await healthOf(db), { status: 'warn', issues: [{ code: 'CATALOG_BUSY' }], databaseBytes: Number });
   openGate(other);
+  await writing.ended;
+  t.same(codes(await healthOf(db)), []);
+});
+
+t.test('a writer that does not come back fails, until it does', async (t) => {
+  const { db } = await filled(t, { thresholds: { writerRequestMs: 500 } });
+  const gate = newGate();
+  const writing = await holding(db, gate, holdWriter);
+  t.match(await healthOf(db), { status: 'warn', issues: [{ code: 'CATALOG_BUSY' }] }, 'not for long yet');
+  // The look itself has taken longer than that: its whole deadline.
+  const stuck = {
+    code: 'CATALOG_TIMEOUT',
+    severity: 'fail',
+    message: /inside one request for 0 seconds/,
+    hint: /restart/,
+  };
+  t.match(await healthOf(db), { status: 'fail', issues: [stuck], checks: { writer: { observedValue: 'stuck' } } });
+  openGate(gate);
   await writing.ended;
   t.same(codes(await healthOf(db)), []);
 });
@@ -774,6 +792,7 @@ const connections = fc.record({
   created: count,
   lost: count,
   longestMs: count,
+  requestMs: count,
 });
 const work = fc.record({
   calls: count,
@@ -828,6 +847,7 @@ function arbitraryFacts(): fc.Arbitrary<Case['facts']> {
         databaseBytes: count,
         walBytes: count,
         open: fc.constantFrom([], ['x (644)']),
+        secondName: fc.constantFrom(null, { message: 'x is a mount point', hint: 'x' }),
       }),
     ),
     freeBytes: answer(count),
@@ -838,9 +858,9 @@ function arbitraryFacts(): fc.Arbitrary<Case['facts']> {
     writers: connections,
     reads: work,
     writes: work,
-    leases: fc.constant({ active: 0, granted: 0, expired: 0 }),
+    transactions: fc.constant({ active: 0, granted: 0, expired: 0 }),
     statements: fc.constant({ found: 0, prepared: 0 }),
-    upkeep: fc.record({ failures: fc.nat({ max: 1 }), lastError: fc.constantFrom(null, 'words') }),
+    beforeCommit: fc.record({ failures: fc.nat({ max: 1 }), lastError: fc.constantFrom(null, 'words') }),
   });
   return fc.record({ ...answers, at: fc.constant(NOW), stats });
 }

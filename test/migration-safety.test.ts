@@ -10,7 +10,7 @@ import Database from 'better-sqlite3';
 import t, { type Test } from 'tap';
 import { DatabaseManager } from '../lib/index.ts';
 import { inspectFile } from '../lib/legacy/inspection.ts';
-import { KNOWN } from '../lib/migrations/journal.ts';
+import { KNOWN, OWN_SCHEMA, ownColumns } from '../lib/migrations/journal.ts';
 import { LATEST_VERSION } from '../lib/migrations/migration-list.ts';
 import { LIBRARY_VERSION } from '../lib/runtime/version.ts';
 import { brokenRules, lostFacts } from './adoption-facts.ts';
@@ -351,8 +351,9 @@ t.test('a missing file is not made unless it may be', async (t) => {
 t.test('a file that cannot be looked at in time is refused', async (t) => {
   const path = join(t.testdir(), 'a.db');
   makeLegacyFile(path, { version: 0, ...someRows() });
-  await t.rejects(inspectFile({ path, known: KNOWN }, 1), { code: 'CATALOG_FOREIGN_DATABASE', message: /in time/ });
-  t.equal(await inspectFile({ path, known: KNOWN }), 'legacy');
+  const order = { path, known: KNOWN, own: OWN_SCHEMA.tables, columns: ownColumns() };
+  await t.rejects(inspectFile(order, 1), { code: 'CATALOG_FOREIGN_DATABASE', message: /in time/ });
+  t.equal(await inspectFile(order), 'legacy');
 });
 
 t.test('our own file is opened again after its process was killed', async (t) => {

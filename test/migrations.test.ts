@@ -265,7 +265,7 @@ t.test('only new violations of foreign keys fail a migration', async (t) => {
   breaking.pragma('foreign_keys = OFF');
   breaking.exec("INSERT INTO client_activity (ClientID, ActivityType, Timestamp) VALUES (x'99', 'upload', '2025')");
   breaking.close();
-  await engine.lend('read', async (connection) => {
+  await engine.transaction('read', async (connection) => {
     await assertNoneAdded(connection, new Map([['client_activity → clients', 1]]));
     await t.rejects(assertNoneAdded(connection, new Map()), {
       code: 'CATALOG_MIGRATION_FAILED',

@@ -12,6 +12,7 @@ import { byTier, sampleOf } from './fixtures/tier.ts';
 t.setTimeout(300_000);
 
 const SAVER = fileURLToPath(new URL('./fixtures/saver.ts', import.meta.url));
+const STUCK = fileURLToPath(new URL('./fixtures/stuck.ts', import.meta.url));
 const IDLER = fileURLToPath(new URL('./fixtures/idler.ts', import.meta.url));
 
 const startSaver = (...args: readonly string[]): ChildProcess =>
@@ -108,12 +109,25 @@ t.test('an engine that is not closed does not keep its process alive', async (t)
     unused: 'done',
     idle: 'done',
     'failed to open': 'no module done',
-    'closed in spite of a loan': 'CATALOG_CLOSED done',
+    'closed in spite of a transaction': 'CATALOG_CLOSED done',
   };
   for (const [way, stdout] of Object.entries(ways)) {
     const database = join(t.testdir(), 'catalogue.db');
     const ended = await runToEnd(process.execPath, [IDLER, way, database], { cwd: t.testdirName });
     t.same(ended, { code: 0, signal: null, stdout, stderr: '' }, way);
+  }
+});
+
+t.test('a process ends with its exit code although a thread of it never returns', async (t) => {
+  const refused = { read: 'CATALOG_CLOSED', write: 'CATALOG_INDETERMINATE' };
+  const codes = { exit: 3, end: 4 };
+  for (const [kind, refusal] of Object.entries(refused)) {
+    for (const [way, code] of Object.entries(codes)) {
+      const database = join(t.testdir(), 'catalogue.db');
+      const ended = await runToEnd(process.execPath, [STUCK, database, kind, way], { cwd: t.testdirName });
+      const stdout = `${refusal}, leaving with ${code}`;
+      t.same(ended, { code, signal: null, stdout, stderr: '' }, `${kind}, ${way}`);
+    }
   }
 });
 

@@ -260,7 +260,7 @@ t.test('deleting a client removes its reservations; another process sees what th
   t.same(await db.query('SELECT count(*) AS n FROM quota_reservations'), [{ n: 0 }]);
 });
 
-t.test('quotas.audit() finds what raw SQL did to the record, and repair mends exactly that', async (t) => {
+t.test('quotas.audit() finds what raw SQL did to the record, and repair repairs exactly that', async (t) => {
   const db = await openFresh(t);
   const clean = { checked: 3, repaired: 0, driftBytes: 0, clients: [] };
   const ids: string[] = [];

@@ -149,6 +149,14 @@ t.test('a process is killed at its deadline, by the signal, and when the listene
   };
   await assertTidy(t, (signal) => t.rejects(runOrder('hang', { signal, onLine: throwing }), thrown));
   isGone(pid);
+  let other = 0;
+  const stopAtOther = (line: object) => {
+    if (!('other' in line)) return;
+    other = Number(line.other);
+    throw thrown;
+  };
+  await t.rejects(runOrder('hang beside another that has the pipe', { onLine: stopAtOther }), thrown);
+  t.ok(process.kill(other, 'SIGKILL'), 'a process that holds the pipe is not waited for');
   t.same(await runOrder('answer without a line end', { deadlineMs: 2 ** 40 }), { answer: 1 }, 'later than any timer');
 });
 

@@ -269,7 +269,7 @@ t.test('random histories: matches, their order and their number are those of a l
     ),
     { numRuns: 80, sample: 15 },
   );
-  t.equal(db.stats().upkeep.failures, 0);
+  t.equal(db.stats().beforeCommit.failures, 0);
 });
 
 const waitingRows = async (db: DatabaseManager) => (await db.run(indexState, null)).waiting;
@@ -439,7 +439,7 @@ t.test('rows are taken into the index many at once, whoever wrote them', async (
   await db.files.save({ clientId, fileName: 'last', pathName: 'p', fileSize: 1 });
   t.equal(await waitingRows(db), 0);
   for (const term of ['renamed', 'foreign', 'last']) t.equal((await db.files.search({ term })).total, 1, term);
-  t.match(db.stats().upkeep, { failures: 0, lastError: null });
+  t.match(db.stats().beforeCommit, { failures: 0, lastError: null });
 });
 
 t.test('an index that is damaged or gone fails no save and no search, and is made anew', async (t) => {
@@ -468,7 +468,7 @@ t.test('an index that is damaged or gone fails no save and no search, and is mad
     t.match(await db.files.saveMany(more), { saved: 520, failed: [] }, damage);
     // Damaged pages are met when they are merged or read, tables and structure at once.
     const failures = /^DROP|id = 10$/.test(damage) ? 1 : 0;
-    t.equal(db.stats().upkeep.failures, failures, 'an index that cannot be kept rests');
+    t.equal(db.stats().beforeCommit.failures, failures, 'an index that cannot be kept rests');
     const found = async () => ({
       one: (await db.files.search({ term: 'ONE' })).total,
       more: (await db.files.search({ term: 'more-5' })).total,
@@ -513,5 +513,5 @@ t.test('a backlog is worked off after opening, and searches are exact before', a
   t.equal((await again.files.search({ term: 'F29' })).total, 111);
   while ((await waitingRows(again)) >= 512) t.equal((await again.files.search({ term: 'f29' })).total, 111);
   t.equal((await again.files.search({ term: 'F29' })).total, 111);
-  t.match(again.stats().upkeep, { failures: 0 });
+  t.match(again.stats().beforeCommit, { failures: 0 });
 });

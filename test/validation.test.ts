@@ -4,8 +4,10 @@ import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import t from 'tap';
 import { ValidationError } from '../lib/errors.ts';
+import { resolveOptions } from '../lib/options/reader.ts';
 import * as v from '../lib/validation.ts';
 import { checkDate } from '../lib/values/dates.ts';
+import { checkFile } from '../lib/values/file-input.ts';
 import { checkId } from '../lib/values/ids.ts';
 import { holds } from './fixtures/property.ts';
 
@@ -116,6 +118,42 @@ t.test('what came is told in a few words, and bytes are only counted', async (t)
     told.map(([, text]) => text),
   );
   t.throws(() => v.checkText('a\0b', 'name', { max: 9 }), { ...refused, received: 'a text with NUL' });
+});
+
+t.test('what came in the place of an id is not shown: it may be a key', async (t) => {
+  const key = 'ab'.repeat(32);
+  const told: readonly [unknown, string][] = [
+    [key, 'a text of 64 characters'],
+    ['', 'a text of 0 characters'],
+    [Buffer.from(key, 'hex'), '32 bytes'],
+    [Array.from(Buffer.from(key, 'hex')), 'an array of 32'],
+    [12_345_678n, 'a bigint'],
+    [Symbol(key), 'a symbol'],
+    [undefined, 'undefined'],
+    [{ key }, 'an object'],
+  ];
+  for (const [value, received] of told) t.throws(() => checkId(value, 'clientId'), { ...refused, received });
+  const file = { clientId: key, fileName: 'a', pathName: 'a', fileSize: 1 };
+  t.throws(() => checkFile(file), { ...refused, field: 'clientId', received: 'a text of 64 characters' });
+  const operationId = key.repeat(99);
+  t.throws(() => checkFile({ ...file, clientId: ID }, { operationId }), {
+    ...refused,
+    field: 'operationId',
+    received: `a text of ${operationId.length} characters`,
+  });
+});
+
+t.test('a key that is a symbol is as unknown as any other', async (t) => {
+  const known = new Set(['signal']);
+  t.throws(() => v.checkObject({ [Symbol('signal')]: 1 }, 'options', known, 'call.'), {
+    ...refused,
+    field: 'call.Symbol(signal)',
+    received: 'an unknown key',
+  });
+  t.throws(() => resolveOptions({ [Symbol('database')]: 'x' } as never), { ...refused, field: 'Symbol(database)' });
+  t.throws(() => v.checkCallOptions({ [Symbol.iterator]: 1 }), { ...refused, field: 'Symbol(Symbol.iterator)' });
+  const hidden = Object.defineProperty({ signal: undefined }, Symbol('tag'), { value: 1, enumerable: false });
+  t.same(v.checkCallOptions(hidden), { signal: undefined });
 });
 
 t.test('values that only pretend to be what is wanted are refused, and those of another realm taken', async (t) => {

@@ -2,7 +2,7 @@
 import { InvalidArgumentError } from 'commander';
 import { parseBytes } from '../format.ts';
 
-const NO_LIMIT = 'unlimited';
+export const NO_LIMIT = 'unlimited';
 
 /** Bytes, or no limit. */
 export type Limit = number | typeof NO_LIMIT;
@@ -17,6 +17,12 @@ export function parseLimit(text: string): Limit {
 
 /** The limit as the library takes it. */
 export const limitBytes = (limit: Limit): number | null => (limit === NO_LIMIT ? null : limit);
+
+/** Reads a whole number of at least 0. */
+export function parseWhole(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('Accepted: a whole number.');
+  return Number(text);
+}
 
 const KEEP_ALL = -1;
 

@@ -88,7 +88,7 @@ function showPlan({ versions, bytes, paths, kept, quotas }: PrunePlan): void {
   );
   const rows = [...reasons].sort(([, a], [, b]) => b - a).map(([reason, count]) => [reason, formatCount(count)]);
   if (rows.length > 0) printLine(`\n${table([{ title: 'KEPT AS' }, { title: 'VERSIONS', align: 'right' }], rows)}`);
-  tell('nothing was changed; --json tells of every version and content');
+  tell('nothing was changed; --json lists every version and content');
 }
 
 function showResult({ versions, bytes, paths }: PruneResult): void {

@@ -2,10 +2,13 @@
  * `db.backups`: backups of the catalogue while it is used, and the way back. Promises that what it lists as made was
  * proven, that nothing is restored which does not verify, and that a call which fails leaves everything as it was.
  */
+
 import { rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DatabaseError, NotFoundError } from '../errors.ts';
 import { databaseIdentity, type MaintenanceRecord, recordMaintenance } from '../maintenance/history.ts';
+import { syncFolder } from '../runtime/files.ts';
+import { reasonOf } from '../runtime/thrown.ts';
 import { assertOpen, type CallOptions } from '../sql/engine.ts';
 import {
   checkBoolean,
@@ -21,7 +24,6 @@ import { type BackupEntry, listBackups } from './list.ts';
 import { manifestPath } from './manifest.ts';
 import { backupPath, checkSource, checkTarget } from './paths.ts';
 import { type BackupPolicy, type BackupPrune, checkBackupPolicy, planBackupPrune } from './prune.ts';
-import { syncFolder } from './publish.ts';
 import { type DrillResult, drillBackup } from './restore/drill.ts';
 import { type RestoreHost, type RestoreOptions, type RestoreResult, restoreLive } from './restore/restore.ts';
 import { type Snapshot, type SnapshotProgress, takeSnapshot } from './snapshot.ts';
@@ -229,7 +231,7 @@ export class Backups {
       this.#host.logger.info({ kind, path, ok, durationMs: performance.now() - start }, 'done');
       return value;
     } catch (error) {
-      await record(false, `${path}: ${error instanceof Error ? error.message : String(error)}`);
+      await record(false, `${path}: ${reasonOf(error)}`);
       throw error;
     }
   }

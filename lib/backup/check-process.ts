@@ -3,23 +3,18 @@
  * because a check of a large or hostile file may take for ever and cannot be interrupted, and because closing any
  * descriptor of a database here leaves the locks of the server's process alone. Prints its answer as JSON.
  */
+
 import { createHash } from 'node:crypto';
-import {
-  closeSync,
-  copyFileSync,
-  createReadStream,
-  createWriteStream,
-  existsSync,
-  fsyncSync,
-  openSync,
-  statSync,
-} from 'node:fs';
+import { copyFileSync, createReadStream, createWriteStream, existsSync, statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { PassThrough, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { pathToFileURL } from 'node:url';
 import { createZstdCompress, createZstdDecompress } from 'node:zlib';
 import { toWireError } from '../errors.ts';
+import { syncFileSync } from '../runtime/files-sync.ts';
+import { codeOf, resultCodeOf, SQLITE } from '../runtime/thrown.ts';
+import { MIB } from '../values/byte-units.ts';
 import type { CheckAnswer, CheckOrder, Findings } from './checker.ts';
 import type { CatalogCounts, Manifest } from './manifest.ts';
 
@@ -28,15 +23,6 @@ const TABLES = { clients: 'clients', files: 'files', versions: 'file_versions' }
 
 /** What makes a file no backup of a catalogue; anything else that is thrown is the machine's failure. */
 class Unsound extends Error {}
-
-function syncFile(path: string): void {
-  const descriptor = openSync(path, 'r+');
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
-}
 
 /** Streams a file, maybe through zstd, maybe into another file, and tells the checksum of what was read and written. */
 async function stream(from: string, to: string | null, through: Transform) {
@@ -49,7 +35,7 @@ async function stream(from: string, to: string | null, through: Transform) {
       },
     });
   const end = to === null ? new PassThrough().resume() : createWriteStream(to, { flags: 'r+', flush: true });
-  await pipeline(createReadStream(from, { highWaterMark: 1024 * 1024 }), hashing(read), through, hashing(written), end);
+  await pipeline(createReadStream(from, { highWaterMark: MIB }), hashing(read), through, hashing(written), end);
   return { read: read.digest('hex'), written: written.digest('hex') };
 }
 
@@ -112,7 +98,7 @@ function settle(path: string, pageSize: number | null): void {
       database.exec(`PRAGMA page_size = ${pageSize}; VACUUM`);
     }
   });
-  syncFile(path);
+  syncFileSync(path);
 }
 
 const sameCounts = (a: CatalogCounts, b: CatalogCounts) =>
@@ -199,14 +185,14 @@ function carryOut(order: CheckOrder): Promise<Findings> | Findings {
   return order.kind === 'prove' ? prove(order) : finish(order);
 }
 
+const OF_THE_CONTENT: ReadonlySet<number | undefined> = new Set([SQLITE.ERROR, SQLITE.CORRUPT, SQLITE.NOTADB]);
+
 /** SQLite's and zlib's own complaints about a content; a failing disk is no property of the content. */
 function problemOf(error: unknown): string | undefined {
   if (error instanceof Unsound) return error.message;
   if (!(error instanceof Error)) return undefined;
-  const { errcode, code } = error as { errcode?: number; code?: string };
-  const isContent = errcode !== undefined && [1, 11, 26].includes(errcode & 0xff); // ERROR, CORRUPT, NOTADB
-  if (isContent) return `it cannot be read as a database: ${error.message}`;
-  return /^(?:Z_|ZSTD_)/.test(code ?? '') ? `it cannot be decompressed: ${error.message}` : undefined;
+  if (OF_THE_CONTENT.has(resultCodeOf(error))) return `it cannot be read as a database: ${error.message}`;
+  return /^(?:Z_|ZSTD_)/.test(codeOf(error)) ? `it cannot be decompressed: ${error.message}` : undefined;
 }
 
 async function answer(order: CheckOrder): Promise<CheckAnswer> {

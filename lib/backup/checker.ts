@@ -1,7 +1,10 @@
 /** Gives a process of its own a backup to check, with a deadline: see check-process.ts for what it does. */
+
 import { stat } from 'node:fs/promises';
 import { DatabaseError, reviveError, type WireError } from '../errors.ts';
 import { runChild } from '../runtime/child-process.ts';
+import { saysFull } from '../runtime/disk-space.ts';
+import { MIB } from '../values/byte-units.ts';
 import type { CatalogCounts, Manifest } from './manifest.ts';
 
 /** What is to be done; plain data. */
@@ -45,12 +48,11 @@ export interface CheckOptions {
 const DEADLINE_MS = 60_000;
 const DEADLINE_MS_PER_MB = 200; // a full check of a sound file took 13 ms a megabyte
 const COMPRESSION = 20; // times that a compressed file may grow, for the deadline
-const BYTES_PER_MB = 1024 * 1024;
 
 async function deadlineFor({ path }: CheckOrder): Promise<number> {
   const { size } = await stat(path);
   const factor = path.endsWith('.zst') ? COMPRESSION : 1;
-  return Math.ceil(DEADLINE_MS + ((size * factor) / BYTES_PER_MB) * DEADLINE_MS_PER_MB);
+  return Math.ceil(DEADLINE_MS + ((size * factor) / MIB) * DEADLINE_MS_PER_MB);
 }
 
 /**
@@ -84,7 +86,5 @@ function late(path: string, timeout: number): DatabaseError {
 
 function failure(cause: Error, path: string): DatabaseError {
   if (cause instanceof DatabaseError) return cause;
-  const { code, errcode } = cause as { code?: string; errcode?: number };
-  const isFull = code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG' || errcode === 13; // SQLITE_FULL
-  return new DatabaseError(isFull ? 'CATALOG_FULL' : 'CATALOG_IO', unchecked(path), { cause });
+  return new DatabaseError(saysFull(cause) ? 'CATALOG_FULL' : 'CATALOG_IO', unchecked(path), { cause });
 }

@@ -1,11 +1,13 @@
 /** The backups of a folder as their manifests tell them; nothing of a backup itself is read. */
+
 import type { Dirent } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseError } from '../errors.ts';
+import { sizeOf } from '../runtime/files.ts';
 import { isOpenHere } from '../runtime/open-files.ts';
+import { hasCode } from '../runtime/thrown.ts';
 import { backupOfManifest, type Manifest, readManifest } from './manifest.ts';
-import { sizeOf } from './publish.ts';
 
 /** A file that is a backup, or looks like one; what only a manifest tells is null where there is none. */
 export interface BackupEntry extends Omit<{ readonly [Key in keyof Manifest]: Manifest[Key] | null }, 'bytes'> {
@@ -34,14 +36,14 @@ async function entriesOf(folder: string): Promise<Dirent[]> {
   try {
     return await readdir(folder, { withFileTypes: true });
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    if (hasCode(error, 'ENOENT')) return [];
     throw new DatabaseError('CATALOG_IO', `${folder} cannot be read`, { cause: error });
   }
 }
 
 async function entryOf(path: string, databaseId: string | null): Promise<BackupEntry> {
   const { manifest, problem } = await readManifest(path);
-  const bytes = await sizeOf(path);
+  const bytes = (await sizeOf(path)) ?? 0;
   if (manifest === null) return { path, ...NOTHING, bytes, own: false, problems: [problem] };
   const own = databaseId !== null && manifest.databaseId === databaseId;
   const problems = manifest.bytes === bytes ? [] : [`it has ${bytes} bytes, the manifest says ${manifest.bytes}`];

@@ -2,7 +2,9 @@
  * The manifest beside a backup: what the backup holds and the checksum that proves it. It is the promise a backup is
  * verified against; a backup without one is not proven, whatever it looks like.
  */
+
 import { readFile, stat } from 'node:fs/promises';
+import { codeOf, hasCode, reasonOf } from '../runtime/thrown.ts';
 
 /** Rows of the tables that count. */
 export interface CatalogCounts {
@@ -84,7 +86,11 @@ export async function readManifest(backup: string): Promise<FoundManifest> {
     return missing(`the manifest is not valid: ${issue?.path.join('.')}: ${issue?.message}`);
   } catch (error) {
     if (error instanceof SyntaxError) return missing('the manifest is not valid JSON');
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    return missing(code === 'ENOENT' ? 'there is no manifest beside it' : `the manifest cannot be read (${code})`);
+    const isMissing = hasCode(error, 'ENOENT');
+    return missing(
+      isMissing
+        ? 'there is no manifest beside it'
+        : `the manifest cannot be read (${codeOf(error) || reasonOf(error)})`,
+    );
   }
 }

@@ -2,17 +2,16 @@
  * Where backups may be and which file is meant: a path is checked before anything is opened by it, and a link may not
  * lead out of the folder it stands in. No file that is open as a database here is ever read past SQLite.
  */
+
 import { randomBytes } from 'node:crypto';
 import { realpath, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, relative, resolve, sep } from 'node:path';
 import { DatabaseError, NotFoundError, ValidationError } from '../errors.ts';
 import { isOpenHere } from '../runtime/open-files.ts';
+import { hasCode } from '../runtime/thrown.ts';
 import { checkText, refuse } from '../validation.ts';
-
-const MAX_PATH = 32_767; // characters
-
-const hasCode = (error: unknown, ...codes: readonly string[]) =>
-  error instanceof Error && 'code' in error && codes.includes(String(error.code));
+import { timeName } from '../values/dates.ts';
+import { MAX_PATH } from '../values/file-input.ts';
 
 const isInside = (path: string, folder: string) => {
   const way = relative(folder, path);
@@ -97,9 +96,6 @@ export async function checkTarget(value: unknown, field: string, backupDir: stri
   }
   return path;
 }
-
-/** An instant as a part of a file's name: sorts by time. */
-export const timeName = (date = new Date()): string => date.toISOString().replaceAll(/[-:.]/g, '');
 
 /** A name for work under way that no other work of this process has, also in the same millisecond. */
 export const workName = (what: string): string => `${what}-${timeName()}-${randomBytes(4).toString('hex')}`;

@@ -2,11 +2,15 @@
  * How a file gets its final name: whole, on the disk, and never over another one. Until then it has a temporary name that
  * tells which process makes it, so that what a killed one left is known for what it is.
  */
-import { constants } from 'node:fs';
-import { link, lstat, open, readdir, rename, rm, stat } from 'node:fs/promises';
+
+import { link, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { DatabaseError } from '../errors.ts';
+import { exists, sizeOf, syncFolder } from '../runtime/files.ts';
+import { createPrivateFile, writePrivateFile } from '../runtime/private-file.ts';
 import { BEGAN, isAlive, MACHINE } from '../runtime/process-identity.ts';
+import { hasCode } from '../runtime/thrown.ts';
+import { DAY_MS } from '../values/intervals.ts';
 import { backupOfManifest, type Manifest, manifestPath, manifestText } from './manifest.ts';
 
 /** Files that SQLite keeps beside a database. */
@@ -23,16 +27,6 @@ export function partialPath(path: string): string {
 
 const PARTIAL = /^(.+)\.([0-9a-f]{8})-(\d+)\.partial(?:-journal|-wal|-shm)?$/;
 
-/** Whether something of this name exists; a link that leads nowhere does. */
-export const exists = (path: string): Promise<boolean> =>
-  lstat(path).then(
-    () => true,
-    (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return false;
-      throw error;
-    },
-  );
-
 /** Removes a database file with what SQLite keeps beside it, or a folder. */
 export async function removeDatabase(path: string): Promise<void> {
   const all = ['', ...COMPANIONS].map((suffix) => rm(`${path}${suffix}`, { force: true, recursive: true }));
@@ -40,38 +34,18 @@ export async function removeDatabase(path: string): Promise<void> {
 }
 
 /**
- * Makes an empty file that only its owner may read: SQLite would make it readable for everyone.
+ * Makes an empty file that only its owner may read.
  * @throws {DatabaseError} CATALOG_CONFLICT when there is one already, which is other work's then
+ * @internal
  */
 export async function createPrivate(path: string): Promise<void> {
-  try {
-    await (await open(path, 'wx', 0o600)).close();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    throw new DatabaseError('CATALOG_CONFLICT', `${path} exists already`, {
-      cause: error,
-      hint: 'The same work is under way: wait for its end.',
-    });
-  }
-}
-
-async function sync(path: string, flags: number): Promise<void> {
-  const handle = await open(path, flags);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-/** Puts the names of a folder on the disk. */
-export async function syncFolder(folder: string): Promise<void> {
-  if (process.platform === 'win32') return; // folders cannot be opened there, and a rename is durable by itself
-  await sync(folder, constants.O_RDONLY);
+  if (await createPrivateFile(path)) return;
+  const hint = 'The same work is under way: wait for its end.';
+  throw new DatabaseError('CATALOG_CONFLICT', `${path} exists already`, { hint });
 }
 
 /** File systems without hard links: a file is renamed there, after a look whether the name is free. */
-const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
+export const NO_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'] as const;
 
 const taken = (path: string, cause?: unknown) =>
   new DatabaseError('CATALOG_CONFLICT', `${path} exists already`, {
@@ -89,9 +63,8 @@ async function nameFile(temporary: string, path: string): Promise<void> {
   try {
     await link(temporary, path);
   } catch (error) {
-    const { code = '' } = error as NodeJS.ErrnoException;
-    if (code === 'EEXIST') throw taken(path, error);
-    if (!NO_LINKS.has(code)) throw error;
+    if (hasCode(error, 'EEXIST')) throw taken(path, error);
+    if (!hasCode(error, ...NO_LINKS)) throw error;
     await assertFree(path);
     await rename(temporary, path);
     return;
@@ -113,13 +86,7 @@ export async function publishBackup(temporary: string, path: string, manifest: M
   const beside = manifestPath(path);
   const unfinished = partialPath(beside);
   try {
-    const handle = await open(unfinished, 'wx', 0o600);
-    try {
-      await handle.writeFile(manifestText(manifest));
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
+    await writePrivateFile(unfinished, manifestText(manifest));
     await nameFile(unfinished, beside);
   } finally {
     await rm(unfinished, { force: true });
@@ -134,12 +101,12 @@ export async function publishBackup(temporary: string, path: string, manifest: M
 }
 
 const namesIn = (folder: string): Promise<string[]> =>
-  readdir(folder).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return [];
+  readdir(folder).catch((error: unknown) => {
+    if (hasCode(error, 'ENOENT')) return [];
     throw error;
   });
 
-const ABANDONED_MS = 86_400_000; // copying, checking and compressing leave a file unchanged for less
+const ABANDONED_MS = DAY_MS; // copying, checking and compressing leave a file unchanged for less
 
 const isOlder = async (path: string, instant: number): Promise<boolean> => {
   const stats = await stat(path).catch(() => undefined);
@@ -216,13 +183,6 @@ export async function removeDeadStages(database: string): Promise<void> {
   await Promise.all(dead.map(({ name }) => rm(join(folder, name), { force: true, recursive: true })));
 }
 
-/** Bytes of a file; 0 when there is none. */
-export const sizeOf = (path: string): Promise<number> =>
-  stat(path).then(
-    ({ size }) => size,
-    () => 0,
-  );
-
 /** Bytes of a database with its log. */
 export const databaseBytes = async (path: string): Promise<number> =>
-  (await sizeOf(path)) + (await sizeOf(`${path}-wal`));
+  ((await sizeOf(path)) ?? 0) + ((await sizeOf(`${path}-wal`)) ?? 0);

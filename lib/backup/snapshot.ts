@@ -3,12 +3,14 @@
  * temporary name that only its owner may read, proven in full by another process, and only then given its name, with its
  * manifest where a reason is given. A snapshot that fails leaves nothing behind.
  */
-import { mkdir } from 'node:fs/promises';
+
 import { dirname } from 'node:path';
 import { DatabaseError, reviveError, type WireError } from '../errors.ts';
+import { assertRoom, type FreeBytes, freeBytes, saysFull } from '../runtime/disk-space.ts';
+import { makePrivateFolder } from '../runtime/private-file.ts';
 import { startThread } from '../runtime/thread.ts';
+import { codeOf } from '../runtime/thrown.ts';
 import { check, type Findings } from './checker.ts';
-import { assertRoom, type FreeBytes, freeBytes } from './disk-space.ts';
 import { type CatalogCounts, type Manifest, manifestPath } from './manifest.ts';
 import {
   assertFree,
@@ -110,13 +112,12 @@ const damaged = (problem: string) =>
 /** What SQLite and the file system say when the disk is full. */
 function explained(error: unknown, path: string): unknown {
   if (error instanceof DatabaseError || !(error instanceof Error) || error.name === 'AbortError') return error;
-  const code = 'code' in error ? String(error.code) : '';
   const message = `no copy could be made at ${path}`;
-  if (['SQLITE_FULL', 'ENOSPC', 'EDQUOT', 'EFBIG'].includes(code)) {
+  if (saysFull(error)) {
     const hint = 'Free some disk space, or choose another folder; nothing was changed.';
     return new DatabaseError('CATALOG_FULL', message, { cause: error, hint });
   }
-  if (/^SQLITE_(?:CORRUPT|NOTADB)/.test(code)) return damaged(error.message);
+  if (/^SQLITE_(?:CORRUPT|NOTADB)/.test(codeOf(error))) return damaged(error.message);
   return new DatabaseError('CATALOG_IO', message, { cause: error });
 }
 
@@ -149,7 +150,7 @@ export async function takeSnapshot(source: string, path: string, options: Snapsh
   const ours: string[] = []; // another call may make a file of the same name
   try {
     signal?.throwIfAborted();
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await makePrivateFolder(folder);
     await removeDeadPartials(folder);
     await assertFree(path);
     if (reason !== undefined) await assertFree(manifestPath(path));

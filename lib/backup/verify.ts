@@ -1,11 +1,13 @@
 /** Whether a backup is what its manifest says, and reading one that is into a stage. */
+
 import { dirname } from 'node:path';
 import { DatabaseError } from '../errors.ts';
+import { assertRoom, type FreeBytes, freeBytes } from '../runtime/disk-space.ts';
+import { sizeOf } from '../runtime/files.ts';
 import { type CheckOptions, type CheckVerdict, check, type Findings } from './checker.ts';
-import { assertRoom, type FreeBytes, freeBytes } from './disk-space.ts';
 import { type Manifest, readManifest } from './manifest.ts';
 import { workName } from './paths.ts';
-import { createPrivate, partialPath, removeDatabase, sizeOf } from './publish.ts';
+import { createPrivate, partialPath, removeDatabase } from './publish.ts';
 
 /** What verifying found. */
 export interface BackupVerdict {
@@ -47,7 +49,7 @@ async function unpacked(
 export async function verifyBackup(path: string, options: CheckOptions = {}): Promise<BackupVerdict> {
   const { manifest, problem } = await readManifest(path);
   if (manifest === null) return verdict(null, problem);
-  const bytes = await sizeOf(path);
+  const bytes = (await sizeOf(path)) ?? 0;
   // Told without another process: nothing of the file has to be read for it.
   if (bytes !== manifest.bytes) return verdict(manifest, `it has ${bytes} bytes, the manifest says ${manifest.bytes}`);
   const found = manifest.compressed
@@ -79,10 +81,10 @@ export async function stageBackup(path: string, stage: string, options: StageOpt
   const { allowMissingManifest, free = freeBytes, ...rest } = options;
   const { manifest, problem } = await readManifest(path);
   if (manifest === null && !allowMissingManifest) {
-    const hint = 'Choose another backup; only if there is none, allow a missing manifest (--allow-missing-manifest).';
+    const hint = 'Choose another backup; only if there is none, use allowMissingManifest.';
     throw invalid(path, problem, hint);
   }
-  const bytes = await sizeOf(path);
+  const bytes = (await sizeOf(path)) ?? 0;
   if (manifest !== null && manifest.bytes !== bytes) {
     throw invalid(path, `it has ${bytes} bytes, the manifest says ${manifest.bytes}`);
   }

@@ -13,7 +13,7 @@ import type { MetricsHost } from '../metrics/metrics.ts';
 import { standingOf } from '../migrations/journal.ts';
 import { schemaState } from '../migrations/schema-state.ts';
 import { LIBRARY_VERSION } from '../runtime/version.ts';
-import { now } from '../values/dates.ts';
+import { dayOf, now } from '../values/dates.ts';
 import type { MaintenanceHost } from './maintenance.ts';
 import type { ModuleContext } from './modules.ts';
 import { type Catalog, migrateCopy } from './open.ts';
@@ -21,9 +21,9 @@ import { type Catalog, migrateCopy } from './open.ts';
 /** For the modules; `onSaved` is told of each save. */
 export function moduleContext(catalog: Catalog, onSaved: (stored: Stored) => void): ModuleContext {
   const { engine, settings } = catalog;
-  const { database, storageDir, defaultQuotaBytes, readOnly } = settings;
+  const { storageDir, defaultQuotaBytes, readOnly } = settings;
   return {
-    database,
+    file: engine.file,
     storageDir,
     defaultQuotaBytes,
     dialect: engine.dialect,
@@ -32,6 +32,7 @@ export function moduleContext(catalog: Catalog, onSaved: (stored: Stored) => voi
     callLog: () => engine.callLog(),
     onSaved,
     audits: new AuditRecorder({ readOnly, logger: catalog.logger('health') }),
+    readApart: (...call) => catalog.readApart(...call),
   };
 }
 
@@ -45,10 +46,9 @@ export function integrityHost(catalog: Catalog): IntegrityHost {
 /** For health. */
 export function healthHost(catalog: Catalog, integrity: Integrity): HealthHost {
   const { engine, settings } = catalog;
-  const { database, readOnly, thresholds, poolSize } = settings;
+  const { readOnly, thresholds, poolSize } = settings;
   return {
     engine,
-    database,
     readOnly,
     poolSize,
     thresholds,
@@ -57,15 +57,15 @@ export function healthHost(catalog: Catalog, integrity: Integrity): HealthHost {
     standing: async (call) => standingOf(await engine.run(schemaState, null, call)),
     recordSizes: async (sizes) => {
       const measuredAt = now();
-      const day = { date: measuredAt.slice(0, 10), measuredAt, storageBytes: null };
+      const day = { date: dayOf(measuredAt), measuredAt, storageBytes: null };
       await engine.run(recordSizes, { ...sizes, ...day });
     },
   };
 }
 
 /** For metrics; `saves` counts what was saved through this catalogue. */
-export function metricsHost({ engine, settings }: Catalog, openedAt: number, saves: () => SaveCounts): MetricsHost {
-  return { engine, database: settings.database, libraryVersion: LIBRARY_VERSION, openedAt, saves };
+export function metricsHost({ engine }: Catalog, openedAt: number, saves: () => SaveCounts): MetricsHost {
+  return { engine, libraryVersion: LIBRARY_VERSION, openedAt, saves };
 }
 
 /** For backups. */
@@ -85,12 +85,13 @@ export function backupHost(catalog: Catalog): BackupHost {
 /** For maintenance. */
 export function maintenanceHost(catalog: Catalog, integrity: Integrity): MaintenanceHost {
   const { engine, settings } = catalog;
-  const { database, backupDir, legacyTimeZone, defaultQuotaBytes } = settings;
+  const { database, backupDir, legacyTimeZone, assumesZone, defaultQuotaBytes } = settings;
   return {
     engine,
     database,
     backupDir,
     context: { timeZone: legacyTimeZone, defaultQuotaBytes, legacy: false },
+    assumesZone,
     integrity,
     logger: catalog.logger('maintenance'),
   };

@@ -18,12 +18,13 @@ import {
   repairSearch,
   reportRepair,
 } from '../maintenance/repair-procedures.ts';
+import { ZONE_ASSUMED } from '../runtime/time-zone.ts';
 import type { WorkContext } from '../schema/migration.ts';
 import { catchUpIndex, isIndexSound, renewIndex } from '../search/search-index.ts';
 import type { CallOptions, Engine, Executor } from '../sql/engine.ts';
 import { checkBoolean, checkListener, checkObject, checkSignal, isAbsent } from '../validation.ts';
 
-/** What was mended, or would be, and how many rows of each. */
+/** What was repaired, or would be, and how many rows of each. */
 export interface RepairCounts {
   /** Files, versions, quotas and activity of clients that do not exist, and versions of files that do not: moved away. */
   readonly orphanFiles: number;
@@ -34,8 +35,8 @@ export interface RepairCounts {
   readonly orphanTotals: number;
   /** Rows that got an id. */
   readonly newIds: number;
-  /** Rows that were the second half of a transfer. */
-  readonly twins: number;
+  /** Second rows of split transfers. */
+  readonly splitTransfers: number;
   /** Files that got a version for what an old server wrote, and versions made for them. */
   readonly files: number;
   readonly versions: number;
@@ -53,14 +54,14 @@ export interface RepairCounts {
   readonly quotasCounted: number;
   readonly totals: number;
   readonly expiredReservations: number;
-  /** Search indexes that could not be relied on and were made anew. */
+  /** Search indexes that could not be relied on and were rebuilt. */
   readonly searchIndexes: number;
   readonly missingIndexRows: number;
   readonly staleIndexRows: number;
 }
 
 export interface RepairOptions extends CallOptions {
-  /** Count what would be mended, and change nothing. Default false. */
+  /** Count what would be repaired, and change nothing. Default false. */
   readonly dryRun?: boolean | undefined;
 }
 
@@ -94,6 +95,8 @@ export interface MaintenanceHost {
   readonly backupDir: string;
   /** What repairing old rows needs to know. */
   readonly context: WorkContext;
+  /** Whether nobody has named the zone in which old dates are read: dates that are read in it are worth a warning. */
+  readonly assumesZone: boolean;
   readonly integrity: Integrity;
   readonly logger: Logger;
 }
@@ -105,7 +108,7 @@ const NONE: RepairCounts = {
   orphanActivity: 0,
   orphanTotals: 0,
   newIds: 0,
-  twins: 0,
+  splitTransfers: 0,
   files: 0,
   versions: 0,
   datesToUtc: 0,
@@ -126,7 +129,12 @@ const NONE: RepairCounts = {
 
 const CHECK_KEYS = new Set(['full', 'onProgress', 'signal']);
 const REPAIR_KEYS = new Set(['dryRun', 'signal']);
-const LOAN = { deadlineMs: Number.POSITIVE_INFINITY, foreignKeys: false };
+
+/** How a repair's transaction is run: without a deadline, and rows move before what they name. */
+const transactionOf = ({ supports }: Engine) => ({
+  deadlineMs: Number.POSITIVE_INFINITY,
+  suspendForeignKeys: supports.suspendedForeignKeys,
+});
 
 /** Ends a dry run's transaction without storing it. */
 class DryRun extends Error {
@@ -138,14 +146,14 @@ class DryRun extends Error {
   }
 }
 
-/** What is mended, and how. */
+/** What is repaired, and how. */
 interface Work extends CallOptions {
   readonly context: WorkContext;
-  /** Whether the search index is made anew as well. */
+  /** Whether the search index is rebuilt as well. */
   readonly renewsIndex: boolean;
 }
 
-async function mend(tx: Executor, { context, renewsIndex, signal }: Work): Promise<RepairCounts> {
+async function repair(tx: Executor, { context, renewsIndex, signal }: Work): Promise<RepairCounts> {
   const steps = [
     () => tx.run(repairOrphans, null),
     () => tx.run(repairClients, context),
@@ -153,7 +161,7 @@ async function mend(tx: Executor, { context, renewsIndex, signal }: Work): Promi
     () => tx.run(repairReservations, null),
     () => tx.run(repairQuotas, context),
     async () => ({ totals: (await tx.run(repairTotals, null)).repaired }),
-    // First the index, if it has to be made anew: what it holds cannot be asked for before.
+    // First the index, if it has to be rebuilt: what it holds cannot be asked for before.
     async () => {
       if (renewsIndex) await tx.run(renewIndex, null);
       return { searchIndexes: renewsIndex ? 1 : 0 };
@@ -184,9 +192,9 @@ const isWhole = (counts: RepairCounts) => Object.values(counts).every((rows) => 
 async function countRepairs({ engine, context }: MaintenanceHost, signal: AbortSignal | undefined) {
   const renewsIndex = !(await isReliable(engine, signal));
   const use = async (tx: Executor): Promise<never> => {
-    throw new DryRun(await mend(tx, { context, renewsIndex, signal }));
+    throw new DryRun(await repair(tx, { context, renewsIndex, signal }));
   };
-  return engine.lend('write', use, { ...LOAN, signal }).catch((error: unknown) => {
+  return engine.transaction('write', use, { ...transactionOf(engine), signal }).catch((error: unknown) => {
     if (error instanceof DryRun) return error.counts;
     throw error;
   });
@@ -197,6 +205,11 @@ async function copyBefore({ database, backupDir }: MaintenanceHost): Promise<str
     reason: 'before repair',
   });
   return path;
+}
+
+/** Old dates were read in a zone that nobody named. */
+function warnOfZone({ assumesZone, logger }: MaintenanceHost, { datesToUtc }: RepairCounts): void {
+  if (assumesZone && datesToUtc > 0) logger.warn({ dates: datesToUtc }, ZONE_ASSUMED);
 }
 
 /** Fills the search index portion by portion, among the writes of others. */
@@ -230,12 +243,13 @@ export function maintenanceOf(host: MaintenanceHost): Maintenance {
       if (searchIndexes > 0) await engine.run(renewIndex, null);
       const backup = await copyBefore(host);
       const use = async (tx: Executor) => {
-        const counts = { ...(await mend(tx, { context, renewsIndex: false, signal })), searchIndexes };
+        const counts = { ...(await repair(tx, { context, renewsIndex: false, signal })), searchIndexes };
         if (!isWhole(counts)) await tx.run(reportRepair, { counts: { ...counts }, backup });
         return counts;
       };
-      const counts = await engine.lend('write', use, { ...LOAN, signal });
+      const counts = await engine.transaction('write', use, { ...transactionOf(engine), signal });
       if (counts.searchIndexes > 0) await fillIndex(engine, signal);
+      warnOfZone(host, counts);
       logger.info({ counts, backup }, 'repaired');
       return counts;
     },

@@ -3,7 +3,7 @@ import { type Analytics, analyticsOf, type Surroundings } from '../analytics/ana
 import { type Categories, categoriesOf } from '../core/categories.ts';
 import { type Clients, clientsOf } from '../core/clients.ts';
 import { type Files, filesOf } from '../core/files.ts';
-import { type RawSql, rawSqlOf } from '../core/raw-sql.ts';
+import { type RawSql, type ReadApart, rawSqlOf } from '../core/raw-sql.ts';
 import type { Stored } from '../core/save-file.ts';
 import { type Versions, versionsOf } from '../core/versions.ts';
 import type { AuditRecorder } from '../maintenance/audits.ts';
@@ -48,6 +48,8 @@ export interface ModuleContext extends Surroundings {
   /** Is told of each save; on `db`, once it is committed. */
   readonly onSaved: (stored: Stored) => void;
   readonly audits: AuditRecorder;
+  /** Runs a read in a process of its own; left out inside a transaction, whose changes no other process sees. */
+  readonly readApart?: ReadApart | undefined;
 }
 
 /**
@@ -56,12 +58,12 @@ export interface ModuleContext extends Surroundings {
  * @internal
  */
 export function modulesOf(executor: CatalogExecutor, context: ModuleContext): CatalogModules {
-  const { defaultQuotaBytes, dialect, inTransaction, onSaved, audits } = context;
+  const { defaultQuotaBytes, dialect, inTransaction, onSaved, audits, readApart } = context;
   const { unexplained } = executor;
   const quotas = quotasOf(executor, onSaved);
   const analytics = analyticsOf(executor, context);
   return {
-    ...rawSqlOf(unexplained, dialect),
+    ...rawSqlOf(unexplained, dialect, readApart),
     clients: clientsOf(executor, { defaultQuotaBytes, inTransaction }),
     files: { ...filesOf(executor, onSaved), ...searchOf(executor) },
     versions: versionsOf(executor),

@@ -7,21 +7,24 @@ import { dirname, join, resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { removeDeadPartials, removeDeadStages } from '../backup/publish.ts';
 import { finishLeftDeletions } from '../core/client-deletion.ts';
+import type { ReadApart } from '../core/raw-sql.ts';
 import { DatabaseError } from '../errors.ts';
 import { inspectFile } from '../legacy/inspection.ts';
-import { KNOWN, statusOf } from '../migrations/journal.ts';
+import { KNOWN, OWN_SCHEMA, ownColumns, statusOf } from '../migrations/journal.ts';
 import { Migrator } from '../migrations/migrator.ts';
 import { lookAtFile, schemaState } from '../migrations/schema-state.ts';
 import { resolveOptions } from '../options/reader.ts';
 import type { CatalogOptions, ResolvedOptions } from '../options/types.ts';
+import { ApartReaders } from '../pool/apart.ts';
 import { placed, prepareDatabaseFile } from '../pool/database-file.ts';
 import { SqliteEngine } from '../pool/sqlite-engine.ts';
 import { rememberOpen } from '../runtime/open-files.ts';
 import { scriptUrl } from '../runtime/scripts.ts';
 import { silentLogger } from '../runtime/silent-logger.ts';
+import { namedTimeZone, systemTimeZone } from '../runtime/time-zone.ts';
 import { workOffBacklog } from '../search/index-backlog.ts';
 import { keepIndex } from '../search/search-index.ts';
-import type { CallOptions, Engine } from '../sql/engine.ts';
+import { assertOpen, type CallOptions, type Engine } from '../sql/engine.ts';
 import { checkSignal } from '../validation.ts';
 
 /** The options of a catalogue, and the signal of the call that opens it. */
@@ -97,7 +100,8 @@ export async function openFile(options: ResolvedOptions): Promise<Catalog> {
   const { path, created } = await prepareDatabaseFile(options.database, options);
   const settings = settingsOf(options, path);
   // Runs while the thread starts, which takes longer; the thread looks at none of these files.
-  const tidied = settings.readOnly ? undefined : tidy(settings);
+  const onlyLooks = settings.readOnly || settings.migrate === 'off';
+  const tidied = onlyLooks ? undefined : tidy(settings);
   const { engine, forget } = await openRemembered(settings)
     .finally(() => tidied)
     .catch(async (error: unknown) => {
@@ -112,8 +116,11 @@ export async function openFile(options: ResolvedOptions): Promise<Catalog> {
  * The options of a catalogue with every path absolute, and a logger in any case.
  * @internal
  */
-export interface CatalogSettings extends Omit<ResolvedOptions, 'backupDir' | 'logger'> {
+export interface CatalogSettings extends Omit<ResolvedOptions, 'backupDir' | 'legacyTimeZone' | 'logger'> {
   readonly backupDir: string;
+  readonly legacyTimeZone: string;
+  /** Whether that zone is UTC only because neither the caller nor the system names one. */
+  readonly assumesZone: boolean;
   readonly logger: Logger;
 }
 
@@ -127,6 +134,8 @@ export function settingsOf(options: ResolvedOptions, database: string): CatalogS
     database,
     storageDir: resolve(options.storageDir),
     backupDir: resolve(options.backupDir ?? join(dirname(database), 'backups')),
+    legacyTimeZone: options.legacyTimeZone ?? systemTimeZone(),
+    assumesZone: options.legacyTimeZone === undefined && namedTimeZone() === undefined,
     logger: options.logger ?? silentLogger,
   };
 }
@@ -166,10 +175,10 @@ async function openEngine(settings: CatalogSettings): Promise<Engine> {
     beforeCommit: keepIndex.name,
   };
   try {
-    return await SqliteEngine.open({ ...engineOptions, look: [lookAtFile.name, KNOWN] });
+    return await SqliteEngine.open({ ...engineOptions, look: [lookAtFile.name, OWN_SCHEMA] });
   } catch (error) {
     if (!(error instanceof DatabaseError) || !UNCLEAR.has(error.code)) throw error;
-    const verdict = await inspectFile({ path: database, known: KNOWN });
+    const verdict = await inspectFile({ path: database, known: KNOWN, own: OWN_SCHEMA.tables, columns: ownColumns() });
     if (verdict === 'legacy' && (readOnly || migrate === 'off')) throw notAdopted(database);
     return SqliteEngine.open(engineOptions);
   }
@@ -187,6 +196,7 @@ export class Catalog {
   readonly settings: CatalogSettings;
   readonly migrator: Migrator;
   readonly #forget: () => void;
+  readonly #apart: ApartReaders;
   #isUpToDate = false;
 
   constructor(engine: Engine, settings: CatalogSettings, forget: () => void) {
@@ -194,6 +204,7 @@ export class Catalog {
     this.settings = settings;
     this.migrator = migratorOf(engine, settings);
     this.#forget = forget;
+    this.#apart = readersApart(settings);
   }
 
   get status(): CatalogStatus {
@@ -221,11 +232,31 @@ export class Catalog {
     this.#isUpToDate = true;
   }
 
-  /** Closes the engine. Idempotent. */
+  /** Runs a read in a process of its own, which is ended at a deadline. */
+  readonly readApart: ReadApart = async (...call) => {
+    assertOpen(this.engine);
+    return this.#apart.run(...call);
+  };
+
+  /** Closes the engine and ends the reads that run apart. Idempotent. */
   async close(): Promise<void> {
+    const start = performance.now();
     await this.engine.close();
+    await this.#apart.close(Math.max(1, this.settings.closeTimeoutMs - (performance.now() - start)));
     this.#forget();
   }
+}
+
+/** The reads of a catalogue that run in processes of their own. They are SQL, so no module of the caller's is needed. */
+function readersApart({ database, durability, busyTimeoutMs, allowRollbackJournal }: CatalogSettings): ApartReaders {
+  return new ApartReaders({
+    database,
+    durability,
+    busyTimeoutMs,
+    allowRollbackJournal,
+    procedureModules: [PROCEDURES],
+    readOnly: true,
+  });
 }
 
 const MOST_NAMED = 3; // migrations that an error names before it gives their range

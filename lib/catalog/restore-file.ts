@@ -2,7 +2,7 @@
  * Restores a catalogue that this process does not have open: into the live file where there is one that works, otherwise
  * in the place of the file that is damaged or gone.
  */
-import { open, realpath } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { checkRestoreOptions, RESTORE_KEYS } from '../backup/backups.ts';
 import { checkSource } from '../backup/paths.ts';
@@ -13,6 +13,7 @@ import { recordMaintenance } from '../maintenance/history.ts';
 import { resolveOptions } from '../options/reader.ts';
 import { OPTIONS } from '../options/table.ts';
 import type { CatalogOptions, ResolvedOptions } from '../options/types.ts';
+import { realDatabase } from '../pool/database-file.ts';
 import { isOpenHere } from '../runtime/open-files.ts';
 import { checkObject, refuse } from '../validation.ts';
 import { now } from '../values/dates.ts';
@@ -37,10 +38,9 @@ export async function restoreFile(given: RestoreFileOptions): Promise<RestoreRes
   const { from, allowMissingManifest, onProgress, signal, ...rest } = given;
   const how = checkRestoreOptions({ allowMissingManifest, onProgress, signal });
   const options = resolveOptions(rest);
-  const named = resolve(options.database);
-  // A link to the database stays a link; where there is no file, the path is what it is called.
-  const database = await realpath(named).catch(() => named);
-  const { backupDir } = settingsOf(options, named);
+  // A link to the database stays a link.
+  const database = await realDatabase(resolve(options.database));
+  const { backupDir } = settingsOf(options, database);
   const source = await checkSource(from, 'from', backupDir);
   if (source === database) refuse('from', from, 'another file than the catalogue that is to be restored');
   const restored = await intoLiveFile(database, options, source, how);
@@ -114,7 +114,7 @@ async function inPlaceOf(options: ResolvedOptions, from: string, how: RestoreOpt
   try {
     const catalog = await openFile({ ...options, create: false });
     try {
-      await catalog.engine.lend('write', async (connection) => {
+      await catalog.engine.transaction('write', async (connection) => {
         await assertHealthy(connection, ready);
         const durationMs = Math.round(performance.now() - start);
         await connection.run(recordMaintenance, { kind: 'restore', startedAt, durationMs, ok: true, detail: from });

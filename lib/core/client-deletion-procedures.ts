@@ -200,9 +200,14 @@ export function* pendingDeletions(dialect: Dialect): Steps<PendingDeletion[]> {
     Owner AS "owner" FROM client_deletions ORDER BY StartedAt`);
 }
 
-export const listDeletions = procedure('clients.deletions', 'read', function* (_: null, dialect) {
-  return yield* pendingDeletions(dialect);
-});
+export const listDeletions = procedure(
+  'clients.deletions',
+  'read',
+  function* (_: null, dialect) {
+    return yield* pendingDeletions(dialect);
+  },
+  { brief: true }, // asked by every opening, which should not wait for a reader to start
+);
 
 /** Those of the paths that nothing names, in one snapshot. */
 export const unnamedOf = procedure(

@@ -64,13 +64,13 @@ export async function deleteClient(
   return deletion ?? removeMarked(executor, id, options);
 }
 
-/** Whether nobody goes on with a deletion. */
+/** Whether nobody works on a deletion. */
 function isLeft({ clientId, owner, touchedAt }: PendingDeletion): boolean {
   if (owner === THIS_PROCESS && underWay.has(clientId)) return false;
   return owner === THIS_PROCESS || hasEnded(owner) || Date.now() - Date.parse(touchedAt) > LEFT_AFTER_MS;
 }
 
-/** Finishes the deletions that nobody goes on with; returns how many. */
+/** Finishes the deletions that nobody works on; returns how many. */
 export async function finishLeftDeletions(executor: Executor, options: CallOptions = {}): Promise<number> {
   const left = (await executor.run(listDeletions, null, options)).filter(isLeft);
   for (const { clientId } of left) await removeMarked(executor, clientId, options);

@@ -5,6 +5,7 @@ import { one, procedure, row, rows, type Steps } from '../sql/procedure.ts';
 import { type Sql, sql } from '../sql/template.ts';
 import { idBytes } from '../values/ids.ts';
 import type { PageRequest } from '../values/pages.ts';
+import { otherSpellings, type Spelling } from '../values/unicode-forms.ts';
 import { type CatalogFile, type FileRow, fileColumns, toFile } from './file-rows.ts';
 
 /** What identifies a file. */
@@ -30,12 +31,24 @@ export const getFile = procedure(
   { decode: toFileOrNull, brief: true },
 );
 
+const fileOf = (clientId: string, { fileName, originalPath }: Spelling, dialect: Dialect) => {
+  const path = sql`coalesce(f.OriginalPath, '') = ${originalPath}`;
+  return fileBy(sql`f.ClientID = ${idBytes(clientId)} AND f.FileName = ${fileName} AND ${path}`, dialect);
+};
+
+/** By the exact name and path; where no file has them, by canonically equal ones. */
 export const findFile = procedure(
   'files.find',
   'read',
-  function* ({ clientId, fileName, originalPath }: FileIdentity, dialect) {
-    const path = sql`coalesce(f.OriginalPath, '') = ${originalPath ?? ''}`;
-    return yield* fileBy(sql`f.ClientID = ${idBytes(clientId)} AND f.FileName = ${fileName} AND ${path}`, dialect);
+  function* ({ clientId, fileName, originalPath }: FileIdentity, dialect): Steps<FileRow | undefined> {
+    const given = { fileName, originalPath: originalPath ?? '' };
+    const exact = yield* fileOf(clientId, given, dialect);
+    if (exact !== undefined) return exact;
+    for (const other of otherSpellings(given)) {
+      const found = yield* fileOf(clientId, other, dialect);
+      if (found !== undefined) return found;
+    }
+    return undefined;
   },
   { decode: toFileOrNull, brief: true },
 );

@@ -6,9 +6,20 @@
 import { ValidationError } from '../errors.ts';
 import type { Dialect } from '../sql/dialect.ts';
 import type { CallOptions, Executor } from '../sql/engine.ts';
-import { procedure, type RunResult, type Steps, type Table, table } from '../sql/procedure.ts';
+import { type Procedure, procedure, type RunResult, type Steps, type Table, table } from '../sql/procedure.ts';
 import { written } from '../sql/template.ts';
-import { dateOf, isBytes, refuse, refuseAs, refuseSecret } from '../validation.ts';
+import {
+  checkNumber,
+  checkObject,
+  checkSignal,
+  dateOf,
+  isAbsent,
+  isBytes,
+  refuse,
+  refuseAs,
+  refuseSecret,
+} from '../validation.ts';
+import { MAX_TIMER_MS } from '../values/intervals.ts';
 
 /** A value a statement can bind. */
 export type SqlValue = string | number | bigint | boolean | Date | Uint8Array | null;
@@ -28,14 +39,24 @@ export interface ExecuteResult {
   readonly rows: SqlRow[];
 }
 
+/** How a reading statement is run. */
+export interface QueryOptions extends CallOptions {
+  /**
+   * Milliseconds that the statement may take. With a deadline it runs in a process of its own, which is ended at the
+   * deadline or when the signal fires. Without one, a statement that has begun runs to its end, whatever the signal does.
+   */
+  readonly deadlineMs?: number | undefined;
+}
+
 /** The calls of `db` that take SQL of the caller's own. Values are bound to `?` marks, by position. */
 export interface RawSql {
   /**
    * Returns the rows of a reading statement, from a connection that cannot write.
-   * @throws {ValidationError} for a bad statement or value
-   * @throws {DatabaseError} CATALOG_SQL when SQLite refuses the statement, CATALOG_READ_ONLY when it writes
+   * @throws {ValidationError} for a bad statement, value or option; for a deadline inside a transaction
+   * @throws {DatabaseError} CATALOG_SQL when SQLite refuses the statement, CATALOG_READ_ONLY when it writes,
+   *   CATALOG_TIMEOUT when it does not end by its deadline
    */
-  query(sql: string, params?: readonly SqlValue[], options?: CallOptions): Promise<SqlRow[]>;
+  query(sql: string, params?: readonly SqlValue[], options?: QueryOptions): Promise<SqlRow[]>;
 
   /**
    * Executes one statement on the writer, in a transaction of its own.
@@ -125,12 +146,30 @@ function checkValues(params: unknown): Stored[] {
 }
 
 /**
- * Builds the calls of `db` that take SQL.
+ * Runs a reading procedure in a process of its own.
  * @internal
  */
-export const rawSqlOf = (executor: Executor, dialect: Dialect): RawSql => ({
-  query: async (sql, params = [], options) =>
-    executor.run(queryRaw, { text: checkText(sql, dialect), values: checkValues(params) }, options),
+export type ReadApart = <Input, Output>(
+  wanted: Procedure<Input, Output>,
+  input: Input,
+  options: CallOptions & { readonly deadlineMs: number },
+) => Promise<Output>;
+
+const QUERY_KEYS = new Set(['signal', 'deadlineMs']);
+
+/**
+ * Builds the calls of `db` that take SQL; without `readApart`, as inside a transaction, no read takes a deadline.
+ * @internal
+ */
+export const rawSqlOf = (executor: Executor, dialect: Dialect, readApart?: ReadApart): RawSql => ({
+  async query(sql, params = [], options = {}) {
+    const statement = { text: checkText(sql, dialect), values: checkValues(params) };
+    const { deadlineMs: given, signal } = checkObject(options, 'options', QUERY_KEYS) as QueryOptions;
+    if (isAbsent(given)) return executor.run(queryRaw, statement, { signal });
+    const deadlineMs = checkNumber(given, 'deadlineMs', 1, MAX_TIMER_MS);
+    if (readApart === undefined) return refuse('deadlineMs', given, 'no deadline here: a transaction has timeoutMs');
+    return readApart(queryRaw, statement, { deadlineMs, signal: checkSignal(signal) });
+  },
 
   execute: async (sql, params = [], options) =>
     executor.run(executeRaw, { text: checkText(sql, dialect), values: checkValues(params) }, options),

@@ -2,7 +2,9 @@
  * The search index as SQLite's own table (FTS5): the text that makes it, for the migration and for the repair that makes it
  * again; and how its damage shows.
  */
+
 import { DatabaseError } from '../errors.ts';
+import { hasCode } from '../runtime/thrown.ts';
 import type { Dialect } from '../sql/dialect.ts';
 import { one, type Steps } from '../sql/procedure.ts';
 import { raw, sql } from '../sql/template.ts';
@@ -24,10 +26,7 @@ export const isIndexDamage = (error: unknown): error is DatabaseError =>
  * nothing more can be done within the call.
  */
 export const isBeyondMemory = (error: unknown): error is DatabaseError =>
-  error instanceof DatabaseError &&
-  error.cause instanceof Error &&
-  'code' in error.cause &&
-  error.cause.code === 'SQLITE_NOMEM';
+  error instanceof DatabaseError && hasCode(error.cause, 'SQLITE_NOMEM');
 
 /** Asks the index for a word. @throws {DatabaseError} what reading the index meets */
 export function* askIndex(): Steps<void> {

@@ -1,5 +1,7 @@
 /** `healthCheck(db)`: the short report that monitoring asks for, with every key in every state. */
+
 import type { CallOptions } from '../sql/engine.ts';
+import { MIB } from '../values/byte-units.ts';
 import { type Answer, answerWithin } from './deadline.ts';
 import { HEALTH_DEADLINE_MS } from './health.ts';
 import { type HealthStatus, issueOf, worst } from './issue.ts';
@@ -22,8 +24,6 @@ export interface HealthCheck {
   readonly totalFiles: number | null;
   readonly issues: HealthIssue[];
 }
-
-const BYTES_PER_MB = 1024 * 1024;
 
 const answerOf = (answer: Answer<number>): number | null => ('value' in answer ? answer.value : null);
 
@@ -64,7 +64,7 @@ export async function healthCheck(db: Examinable, options?: HealthOptions): Prom
     status,
     databaseHealthy: status !== 'fail',
     connectionPoolOk: report.connectionPoolHealthy,
-    databaseSizeMb: report.databaseBytes === null ? null : report.databaseBytes / BYTES_PER_MB,
+    databaseSizeMb: report.databaseBytes === null ? null : report.databaseBytes / MIB,
     totalClients: answerOf(clients),
     totalFiles: answerOf(files),
     issues,

@@ -92,7 +92,7 @@ export const sizesBefore = procedure(
 
 /** How the search index stands. */
 export interface SearchFigures {
-  /** Changed files it has not taken in, counted up to a bound. */
+  /** Changed files it has not indexed, counted up to a bound. */
   readonly waiting: number;
   /** What keeps it from being used, in words; null when nothing does. */
   readonly problem: string | null;

@@ -6,10 +6,9 @@
 import type { Logger } from 'pino';
 import { DatabaseError } from '../errors.ts';
 import type { Integrity } from '../maintenance/integrity.ts';
-import type { EngineStats } from '../sql/engine.ts';
+import type { EngineStats, FileFigures } from '../sql/engine.ts';
 import { checkBoolean, checkObject, checkSignal, optional } from '../validation.ts';
 import type { Memory } from './check.ts';
-import { type FileFigures, filesOf } from './file-figures.ts';
 import { issueOf } from './issue.ts';
 import { type Facts, gatherFacts, type Source } from './questions.ts';
 import { type HealthIssue, type HealthOptions, type HealthReport, reportOf } from './report.ts';
@@ -81,7 +80,7 @@ export class Health {
     const remember = ({ identity }: FileFigures) => {
       this.#opened = identity;
     };
-    filesOf(host.database).then(remember, () => undefined);
+    host.engine.file?.figures().then(remember, () => undefined);
   }
 
   /** Never throws: an option that is not accepted is an issue as well. */

@@ -1,5 +1,7 @@
 /** Issues: what a person should know, how grave it is, and what to do about it. */
+
 import { DatabaseError, type ErrorCode } from '../errors.ts';
+import { reasonOf } from '../runtime/thrown.ts';
 
 export type HealthStatus = 'pass' | 'warn' | 'fail';
 
@@ -37,9 +39,7 @@ const UNREADABLE: ReadonlySet<string> = new Set([
 /** An error as an issue. */
 export function issueOf(error: unknown): Issue<ErrorCode> {
   const { code, message, hint } =
-    error instanceof DatabaseError
-      ? error
-      : new DatabaseError('CATALOG_IO', error instanceof Error ? error.message : String(error));
+    error instanceof DatabaseError ? error : new DatabaseError('CATALOG_IO', reasonOf(error));
   return { code, severity: UNREADABLE.has(code) ? 'fail' : 'warn', message, hint };
 }
 

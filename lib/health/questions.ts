@@ -2,13 +2,14 @@
  * The table of questions: what health asks of an open catalogue, each question once and apart from the others, so that one
  * that fails leaves the others alone. Checks name the questions whose answers they judge. Nothing here throws or judges.
  */
+
 import { isBeyondMemory } from '../core/search-index-table.ts';
 import type { DatabaseError } from '../errors.ts';
 import { maintenanceState } from '../maintenance/history.ts';
 import type { Thresholds } from '../options/thresholds.ts';
-import type { CallOptions, Engine, EngineStats } from '../sql/engine.ts';
+import { type CallOptions, type Engine, type EngineStats, fileOf } from '../sql/engine.ts';
+import { DAY_MS } from '../values/intervals.ts';
 import { type Answer, Deadline } from './deadline.ts';
-import { filesOf, freeBytesOf } from './file-figures.ts';
 import {
   probeWriter,
   type SearchFigures,
@@ -32,7 +33,6 @@ interface SchemaStanding {
 /** The catalogue that is asked. */
 export interface Source {
   readonly engine: Engine;
-  readonly database: string;
   readonly readOnly: boolean;
   readonly thresholds: Thresholds;
   /** Asks how far the schema is from this release. */
@@ -45,7 +45,6 @@ interface Inquiry extends Source {
   readonly call: CallOptions;
 }
 
-const DAY_MS = 86_400_000;
 const COUNTED_BACKLOG = 10_000; // rows counted where the backlog is not judged
 
 /** The UTC day of an instant. */
@@ -75,15 +74,17 @@ export const QUESTIONS = {
   transfers: ({ engine, at, call }) => engine.run(transfersSince, transfersFrom(at), call),
   sizes: ({ engine, at, call }) => engine.run(sizesBefore, dayAt(at), call),
   search: searchIndex,
-  files: ({ database }) => filesOf(database),
-  freeBytes: ({ database }) => freeBytesOf(database),
+  files: async ({ engine }) => fileOf(engine).figures(),
+  freeBytes: async ({ engine }) => fileOf(engine).freeBytes(),
 } as const satisfies Readonly<Record<string, (inquiry: Inquiry) => Promise<unknown>>>;
 
 export type QuestionName = keyof typeof QUESTIONS;
 
+type AnswerTo<Question> = Question extends (inquiry: Inquiry) => Promise<infer Value> ? Answer<Value> : never;
+
 /** What came of every question. */
 export type Answers = {
-  readonly [Name in QuestionName]: Answer<Awaited<ReturnType<(typeof QUESTIONS)[Name]>>>;
+  readonly [Name in QuestionName]: AnswerTo<(typeof QUESTIONS)[Name]>;
 };
 
 /** What a check may look at: the answers it asks for, and what the engine counts. */

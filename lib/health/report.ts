@@ -1,4 +1,5 @@
 /** What health tells: the report, and the tables of checks and codes that others read. */
+
 import type { ErrorCode } from '../errors.ts';
 import type { CallOptions } from '../sql/engine.ts';
 import type { Case, CheckDescription } from './check.ts';

@@ -1,5 +1,6 @@
 /** What checks are written in: verdicts, and the rule that an answer which could not be had is unknown. Pure. */
 import { DatabaseError, type ErrorCode } from '../errors.ts';
+import { DAY_MS, HOUR_MS } from '../values/intervals.ts';
 import type { Answer } from './deadline.ts';
 import { type HealthStatus, type Issue, issueOf, worst } from './issue.ts';
 
@@ -53,8 +54,8 @@ export function statusOf({ status, issues }: Verdict<string>): HealthStatus | 'u
 
 const MINUTE_MS = 60_000;
 const UNITS = [
-  [86_400_000, 'days'],
-  [3_600_000, 'hours'],
+  [DAY_MS, 'days'],
+  [HOUR_MS, 'hours'],
   [MINUTE_MS, 'minutes'],
 ] as const;
 

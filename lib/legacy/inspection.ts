@@ -1,11 +1,9 @@
-/**
- * Asks a process of its own what a file is that is not evidently a catalogue of this library. The file stays as it is to
- * the byte, and a file that keeps SQLite busy for ever costs no more than the deadline.
- */
 import { stat } from 'node:fs/promises';
 import { DatabaseError, reviveError, type WireError } from '../errors.ts';
 import { runChild } from '../runtime/child-process.ts';
 import type { KnownChecksums } from '../schema/journal-check.ts';
+import type { OwnTables } from '../schema/own-objects.ts';
+import { MIB } from '../values/byte-units.ts';
 
 /** `legacy`: an old server's; `empty`: it holds no tables at all. */
 export type FileVerdict = 'ours' | 'legacy' | 'empty';
@@ -15,6 +13,9 @@ export interface InspectionOrder {
   readonly path: string;
   /** This release's migrations: what is newer is refused. */
   readonly known: KnownChecksums;
+  /** The names that are this release's, and the columns of each table. */
+  readonly own: OwnTables;
+  readonly columns: Readonly<Record<string, readonly string[]>>;
 }
 
 /** What the process prints. */
@@ -23,7 +24,6 @@ export type Inspection = { readonly verdict: FileVerdict } | { readonly error: W
 const DEADLINE_MS = 60_000;
 // A full check took 13 ms for each on an idle machine; a busy one with a slow disk must not have its files refused.
 const DEADLINE_MS_PER_MB = 2_000;
-const BYTES_PER_MB = 1024 * 1024;
 
 /**
  * What a file is.
@@ -36,7 +36,7 @@ export async function inspectFile(order: InspectionOrder, deadlineMs?: number): 
   const inspection = (await runChild({
     script: 'legacy/inspect-file',
     order,
-    deadlineMs: Math.ceil(deadlineMs ?? DEADLINE_MS + (size / BYTES_PER_MB) * DEADLINE_MS_PER_MB),
+    deadlineMs: Math.ceil(deadlineMs ?? DEADLINE_MS + (size / MIB) * DEADLINE_MS_PER_MB),
     late: () => late(path),
     failed: `${path} could not be looked at`,
   })) as Inspection;

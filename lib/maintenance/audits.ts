@@ -1,5 +1,5 @@
 /**
- * Audits: figures that are counted anew from the rows. How each one ended goes into the maintenance history, so that
+ * Audits: figures that are counted again from the rows. How each one ended goes into the maintenance history, so that
  * health can report when that was and what it found.
  */
 import type { Logger } from 'pino';
@@ -7,7 +7,7 @@ import type { Executor } from '../sql/engine.ts';
 import { now } from '../values/dates.ts';
 import { type MaintenanceRecord, recordMaintenance } from './history.ts';
 
-/** What is counted anew, and how messages name it. */
+/** What is counted again, and how messages name it. */
 const AUDITED = { 'quota-audit': 'quotas', 'totals-audit': 'totals' } as const;
 
 /** An audit that has ended. */

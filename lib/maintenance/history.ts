@@ -8,7 +8,7 @@ import { raw, type Sql, sql } from '../sql/template.ts';
 
 /**
  * What is recorded: backups, drills and restores; `check` the routine check of the whole file, `integrity` SQLite's
- * complete one, `foreign-keys` that every row named exists; `quota-audit` and `totals-audit` what was counted anew. A
+ * complete one, `foreign-keys` that every row named exists; `quota-audit` and `totals-audit` what was counted again. A
  * check or an audit is `ok` when it found nothing wrong; one that could not be finished is no verdict, and has no row.
  */
 export const MAINTENANCE_KINDS = [

@@ -1,5 +1,5 @@
 /**
- * Mending what raw SQL or an old server did since the file was adopted: orphans, halves of transfers, rows and versions
+ * Repairing what raw SQL or an old server did since the file was adopted: orphans, split transfers, rows and versions
  * that contradict each other, quotas, what the search index lacks. Each step finds nothing to do after itself.
  */
 
@@ -162,7 +162,7 @@ export const repairSearch = procedure('repair.search', 'write', function* (_: nu
   return counts;
 });
 
-/** Journals what was mended. */
+/** Journals what was repaired. */
 export const reportRepair = procedure(
   'repair.report',
   'write',

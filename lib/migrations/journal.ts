@@ -8,10 +8,26 @@ import {
   type SchemaState,
 } from '../schema/journal-check.ts';
 import { checksumOf } from '../schema/migration.ts';
+import { ownTables } from '../schema/own-objects.ts';
+import { objectsAfter } from '../schema/schema-objects.ts';
 import { LATEST_VERSION, MIGRATIONS } from './migration-list.ts';
+import type { OwnSchema } from './schema-state.ts';
 
 /** The checksums of this release's migrations. */
 export const KNOWN: KnownChecksums = MIGRATIONS.map(checksumOf);
+
+/** What this release knows of its own files. */
+export const OWN_SCHEMA: OwnSchema = {
+  checksums: KNOWN,
+  tables: ownTables(['CREATE TABLE catalog_migrations', ...MIGRATIONS.flatMap(({ up }) => up)]),
+};
+
+/** The columns of each table of this release. */
+export const ownColumns = (): Readonly<Record<string, readonly string[]>> =>
+  Object.fromEntries([...objectsAfter(MIGRATIONS).tables].map(([table, columns]) => [table, [...columns]]));
+
+/** The triggers of this release. */
+export const ownTriggers = (): readonly string[] => [...objectsAfter(MIGRATIONS).triggers];
 
 /** A version that waits to be applied. */
 export interface PendingMigration {

@@ -4,7 +4,7 @@
  */
 
 import { ValidationError } from '../errors.ts';
-import { describe, nearest } from '../validation.ts';
+import { describe, keysOf, nearest } from '../validation.ts';
 import { OPTIONS, type OptionRow } from './table.ts';
 import type { CatalogOptions, ResolvedOptions } from './types.ts';
 
@@ -47,7 +47,7 @@ export function resolveOptions(
     throw new ValidationError({ field: 'options', received: describe(options), accepted: 'an object' });
   }
   const names = OPTIONS.map(({ option }) => option);
-  for (const key of Object.keys(options)) refuseUnknown(key, names);
+  for (const key of keysOf(options)) refuseUnknown(key, names);
   const values = OPTIONS.map((row) => [row.option, resolveOne(row, options[row.option], environment)]);
   return Object.freeze(Object.fromEntries(values));
 }

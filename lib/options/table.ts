@@ -3,6 +3,9 @@
  * environment and the CLI all read it; how they are read is in options.ts.
  */
 
+import { isTimeZone } from '../runtime/time-zone.ts';
+import { GIB } from '../values/byte-units.ts';
+import { MAX_TIMER_MS } from '../values/intervals.ts';
 import { resolveThresholds } from './thresholds.ts';
 import type { CatalogOptions } from './types.ts';
 
@@ -29,9 +32,6 @@ export interface OptionRow {
   readonly complete?: (given: unknown) => unknown;
 }
 
-const MAX_TIMER_MS = 2 ** 31 - 1; // the longest delay of setTimeout
-const GIB = 1024 ** 3;
-
 const asText = (text: string): unknown => text;
 const asNumber = (text: string): unknown => (/^\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : text);
 const asMilliseconds = (text: string): unknown => {
@@ -44,15 +44,6 @@ const BOOLEANS: ReadonlyMap<string, boolean> = new Map([
 ]);
 const asBoolean = (text: string): unknown => BOOLEANS.get(text.trim().toLowerCase()) ?? text;
 const asQuota = (text: string): unknown => (text.trim().toLowerCase() === 'unlimited' ? null : asNumber(text));
-
-function isTimeZone(name: string): boolean {
-  try {
-    new Intl.DateTimeFormat('en-US', { timeZone: name });
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
 const isWhole = (value: unknown, min: number, max: number) =>
@@ -235,11 +226,11 @@ export const OPTIONS: readonly OptionRow[] = [
     option: 'legacyTimeZone',
     environment: null,
     flag: 'legacy-time-zone',
-    default: new Intl.DateTimeFormat().resolvedOptions().timeZone,
-    defaultText: "the system's",
+    default: undefined,
+    defaultText: "the system's, or UTC",
     description: 'the zone in which an old server wrote dates without one',
     accepted: 'the IANA name of a time zone, such as Europe/Berlin',
-    accepts: (value) => isText(value) && isTimeZone(value),
+    accepts: orNothing((value) => isText(value) && isTimeZone(value)),
     parse: asText,
   },
   {

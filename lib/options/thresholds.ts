@@ -3,10 +3,8 @@
  * README shows it. Judging is lib/health's.
  */
 import { checkObject, refuse } from '../validation.ts';
-
-const MINUTE_MS = 60_000;
-const DAY_MS = 86_400_000;
-const MIB = 1024 ** 2;
+import { MIB } from '../values/byte-units.ts';
+import { DAY_MS, MAX_TIMER_MS, MINUTE_MS } from '../values/intervals.ts';
 
 /** What health holds its figures against; null: the figure is reported and never judged. */
 export interface Thresholds {
@@ -16,7 +14,7 @@ export interface Thresholds {
   readonly restoreAgeMs: number | null;
   /** Milliseconds since the whole file was last checked. */
   readonly integrityAgeMs: number | null;
-  /** Milliseconds since quotas or totals were last counted anew. */
+  /** Milliseconds since quotas or totals were last audited. */
   readonly auditAgeMs: number | null;
   /** Free bytes of the disk for each byte of the database. */
   readonly freeDisk: number | null;
@@ -34,7 +32,9 @@ export interface Thresholds {
   readonly waitingCalls: number | null;
   /** Milliseconds that one reading connection has been in use. */
   readonly oldestReaderMs: number | null;
-  /** Changed files that the search index has not taken in yet. */
+  /** Milliseconds that the writer has been inside one request: it does not come back, and no change can be made. */
+  readonly writerRequestMs: number | null;
+  /** Changed files that the search index has not indexed yet. */
   readonly searchBacklog: number | null;
   /** Clients that have reached the warning threshold of their quota. */
   readonly quotaWarnings: number | null;
@@ -51,8 +51,6 @@ export interface ThresholdRow {
   readonly nullable: boolean;
   readonly description: string;
 }
-
-const MAX_TIMER_MS = 2 ** 31 - 1; // the longest delay of setTimeout
 
 /** The table. */
 export const THRESHOLDS: readonly ThresholdRow[] = [
@@ -82,7 +80,7 @@ export const THRESHOLDS: readonly ThresholdRow[] = [
     default: null,
     unit: 'milliseconds',
     nullable: true,
-    description: 'since quotas or totals were last counted anew',
+    description: 'since quotas or totals were last audited',
   },
   {
     threshold: 'freeDisk',
@@ -139,6 +137,13 @@ export const THRESHOLDS: readonly ThresholdRow[] = [
     unit: 'milliseconds',
     nullable: true,
     description: 'how long one reading connection has been in use: the log cannot shrink meanwhile',
+  },
+  {
+    threshold: 'writerRequestMs',
+    default: MINUTE_MS / 2,
+    unit: 'milliseconds',
+    nullable: true,
+    description: 'how long the writer has been inside one request, while nothing can be changed',
   },
   {
     threshold: 'searchBacklog',

@@ -88,7 +88,8 @@ export interface ResolvedOptions {
   readonly blockDangerousOperations: boolean;
   /** Undefined: `backups` beside the database. */
   readonly backupDir: string | undefined;
-  readonly legacyTimeZone: string;
+  /** Undefined: the system's, or UTC where that names none. */
+  readonly legacyTimeZone: string | undefined;
   readonly onMigrationProgress: ((progress: MigrationProgress) => void) | undefined;
   readonly procedureModules: readonly (string | URL)[];
   readonly threadArgv: readonly string[];

@@ -71,6 +71,7 @@ export function assertUsersStatement(text: string): void {
   if (ENGINE_OWNED.has(keyword)) refuse('sql', keyword, 'a statement that reads or changes rows (see db.transaction)');
   if (TEMPORARY.test(body)) refuse('sql', 'CREATE TEMP', 'tables, views and triggers of the database itself');
   if (keyword === 'PRAGMA') assertReport(body);
+  assertPragmaTables(text);
 }
 
 function assertReport(body: string): void {
@@ -78,4 +79,15 @@ function assertReport(body: string): void {
   const isBare = name !== '' && rest.replace(/[\s;]/g, '') === '';
   const reports = isBare ? !ACTIONS.has(name.toLowerCase()) : REPORTS.has(name.toLowerCase());
   if (!reports) refuse('sql', `PRAGMA ${name}`, 'a PRAGMA that only reads, its name without quotes');
+}
+
+const PIECE = /"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]|'(?:[^']|'')*'|--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)/g;
+
+/** PRAGMAs can also be read as tables, with the name in any quotes. One that acts does so then, on any connection. */
+function assertPragmaTables(text: string): void {
+  if (!/pragma_/i.test(text)) return;
+  // Comments and string literals are no names, except a literal where SQLite expects a name.
+  const names = text.replace(PIECE, (piece) => (/^["`[]|^'pragma_\w+'$/i.test(piece) ? piece : ' '));
+  const found = [...names.matchAll(/\bpragma_(\w+)/gi)].find(([, name = '']) => ACTIONS.has(name.toLowerCase()));
+  if (found !== undefined) refuse('sql', found[0], 'the tables of PRAGMAs that only read');
 }

@@ -2,10 +2,12 @@
  * The owner's side of a connection's thread: one request at a time, and a plain answer to what a thread held when it
  * died. An idle thread does not keep the process alive; one that works does.
  */
-import type { Worker } from 'node:worker_threads';
 import { DatabaseError, reviveError, ValidationError, type WireError } from '../errors.ts';
+import { invariant } from '../runtime/invariant.ts';
 import { startThread } from '../runtime/thread.ts';
-import type { StatementFigures } from '../sql/engine.ts';
+import { closedError, type StatementFigures } from '../sql/engine.ts';
+import { type ConnectionWorker, startProcess } from './connection-process.ts';
+import { leaveWithout } from './leaving.ts';
 import {
   type ConnectionSettings,
   FOUND,
@@ -19,21 +21,23 @@ import {
 } from './protocol.ts';
 
 interface Waiting {
+  /** Calls that are to be answered. */
+  readonly calls: number;
   readonly resolve: (response: Response) => void;
   readonly reject: (error: unknown) => void;
 }
 
-/** What a thread's owner hears of beside the answers. */
+/** What a thread tells its owner besides the answers. */
 export interface ThreadEvents {
   /** The connection died, or can no longer be trusted. */
   onLost(): void;
-  /** The procedure that ends transactions failed. */
-  onUpkeepFailed(error: WireError): void;
+  /** The before-commit hook failed. */
+  onBeforeCommitFailed(error: WireError): void;
 }
 
 /** One connection on one thread. */
 export class ThreadHandle {
-  readonly #worker: Worker;
+  readonly #worker: ConnectionWorker;
   readonly #phase: Int32Array;
   readonly #counts: Float64Array;
   readonly #exited: Promise<void>;
@@ -41,6 +45,10 @@ export class ThreadHandle {
   #waiting: Waiting | undefined;
   #crash: unknown;
   #usable = false;
+  #killed = false;
+  /** Whether the request under way may commit, and when it was sent. */
+  #writes = false;
+  #sentAt = 0;
 
   private constructor(settings: ConnectionSettings, events: ThreadEvents) {
     const phase = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
@@ -50,8 +58,10 @@ export class ThreadHandle {
     this.#counts = new Float64Array(counts);
     const data: ThreadData = { settings, phase, counts };
     const { threadArgv } = settings;
-    this.#worker = startThread('pool/connection-thread', { name: 'catalog-connection', data, threadArgv });
-    this.#worker.on('error', (error) => {
+    this.#worker = settings.immutable
+      ? startProcess(data)
+      : startThread('pool/connection-thread', { name: 'catalog-connection', data, threadArgv });
+    this.#worker.on('error', (error: unknown) => {
       this.#crash = error;
     });
     this.#exited = new Promise((resolve) => {
@@ -87,6 +97,11 @@ export class ThreadHandle {
     return { found: this.#counts[FOUND] ?? 0, prepared: this.#counts[PREPARED] ?? 0 };
   }
 
+  /** Milliseconds that the request under way has taken; 0 when none is. */
+  get requestMs(): number {
+    return this.#waiting === undefined ? 0 : performance.now() - this.#sentAt;
+  }
+
   /** False once the thread has ended, or its connection can no longer be trusted. */
   get usable(): boolean {
     return this.#usable;
@@ -97,15 +112,18 @@ export class ThreadHandle {
    * @throws {DatabaseError} CATALOG_IO (retryable) when the thread died before it could commit, CATALOG_INDETERMINATE
    *   when it may have committed
    * @throws {ValidationError} when the request cannot be sent
+   * @throws {InvariantError} when another request is under way, or not each call is answered
    */
   request(request: Request): Promise<Response> {
     return new Promise((resolve, reject) => {
       if (!this.#usable) throw this.#rolledBack();
-      if (this.#waiting !== undefined) throw new TypeError('a connection takes one request at a time');
+      invariant(this.#waiting === undefined, 'a connection has one request at a time', 'another is under way');
       Atomics.store(this.#phase, 0, PHASE.begun);
       this.#post(request);
+      this.#sentAt = performance.now();
+      this.#writes = request.kind === 'group' || request.kind === 'end';
       this.#worker.ref();
-      this.#waiting = { resolve, reject };
+      this.#waiting = { calls: 'calls' in request ? request.calls.length : 1, resolve, reject };
     });
   }
 
@@ -123,8 +141,19 @@ export class ThreadHandle {
     this.#waiting = undefined;
     this.#worker.unref();
     if (response.broken) this.#lose();
-    if (response.upkeepFailure !== null) this.#events.onUpkeepFailed(response.upkeepFailure);
-    waiting?.resolve(response);
+    if (response.beforeCommitFailure !== null) this.#events.onBeforeCommitFailed(response.beforeCommitFailure);
+    if (waiting !== undefined) this.#settle(waiting, response);
+  }
+
+  #settle({ calls, resolve, reject }: Waiting, response: Response): void {
+    try {
+      const { length: answers } = response.outcomes;
+      invariant(answers === calls, 'each call of a request has one answer', `${calls} calls have ${answers}`);
+      resolve(response);
+    } catch (error) {
+      this.#lose();
+      reject(error);
+    }
   }
 
   #lose(): void {
@@ -155,17 +184,38 @@ export class ThreadHandle {
   /** Lets the thread finish, close its connection and end. */
   async close(): Promise<void> {
     this.#usable = false;
-    this.#worker.ref();
-    this.#worker.postMessage({ kind: 'close' } satisfies Request);
+    if (!this.#killed) {
+      this.#worker.ref();
+      this.#worker.postMessage({ kind: 'close' } satisfies Request);
+    }
     await this.#exited;
   }
 
-  /** Ends the thread now; what it holds is rejected. A statement that is running natively ends first. */
-  async kill(): Promise<void> {
+  /**
+   * Ends the thread now. A statement that it is inside ends first, if it ever does; what it holds is rejected at once, with
+   * `reason` where nothing can have been stored.
+   */
+  async kill(reason = closedError()): Promise<void> {
     this.#usable = false;
-    await this.#worker.terminate();
+    this.#killed = true;
+    const ended = this.#worker.terminate();
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    if (waiting !== undefined) {
+      leaveWithout(this.#exited);
+      this.#worker.unref();
+      waiting.reject(this.#writes ? givenUp() : reason);
+    }
+    await ended;
   }
 }
+
+// The statement may yet return, and nobody can say how far the thread then comes before it is ended.
+const givenUp = () =>
+  new DatabaseError(
+    'CATALOG_INDETERMINATE',
+    'the database was closed while a statement was under way that did not end',
+  );
 
 function openingLost(cause: unknown, { threadArgv = [] }: ConnectionSettings): DatabaseError {
   const message = 'the thread of a connection ended before it had opened the database';

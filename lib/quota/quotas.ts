@@ -27,7 +27,7 @@ export interface QuotaPage {
 
 /** How use is audited. */
 export interface QuotaAuditOptions extends CallOptions {
-  /** Mend what has drifted. Default false. */
+  /** Repair what has drifted. Default false. */
   readonly repair?: boolean | undefined;
 }
 

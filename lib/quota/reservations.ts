@@ -8,6 +8,7 @@ import type { CallOptions, Executor } from '../sql/engine.ts';
 import { checkInteger, checkObject, checkSignal, optional, refuse } from '../validation.ts';
 import { checkFile, checkSize, type FileInput, type SaveOptions } from '../values/file-input.ts';
 import { checkId, type IdInput } from '../values/ids.ts';
+import { HOUR_MS } from '../values/intervals.ts';
 import {
   commitReservation,
   getReservation,
@@ -68,7 +69,6 @@ export interface Reservations {
   reservation(id: IdInput, options?: CallOptions): Promise<Reservation | null>;
 }
 
-const HOUR_MS = 3_600_000;
 const MAX_TTL_MS = 31 * 24 * HOUR_MS; // longer, and a forgotten one would in effect lower the quota
 const RESERVE_KEYS = new Set(['ttlMs', 'signal']);
 

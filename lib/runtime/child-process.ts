@@ -47,22 +47,26 @@ interface Ending {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** Waits for the end of a process: of its output as well, unless it was killed, since others may hold the pipe then. */
+/** Waits for the end of a process and of its output. */
 function ended(child: ChildProcess): Promise<Ending> {
   return new Promise((resolve, reject) => {
     child.on('error', reject);
     child.once('close', (code, signal) => resolve({ code, signal }));
-    child.once('exit', (code, signal) => {
-      if (child.killed) resolve({ code, signal });
-    });
   });
+}
+
+/** Ends a process, and the waiting for its output, which another process that has the pipe would make last. */
+function end(child: ChildProcess | undefined): void {
+  child?.kill('SIGKILL');
+  child?.stdout?.destroy();
+  child?.stderr?.destroy();
 }
 
 const EXHAUSTED = new Set(['EAGAIN', 'ENOMEM', 'EMFILE', 'ENFILE']);
 const NO_PROGRAM = new Set(['ENOENT', 'EACCES', 'EPERM', 'ENOEXEC']);
 
 /** What to do about a process that could not be started. */
-function adviceOn(cause: unknown): { readonly hint?: string; readonly retryable?: boolean } {
+export function adviceOn(cause: unknown): { readonly hint?: string; readonly retryable?: boolean } {
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
   if (code === 'ERR_ACCESS_DENIED') {
     const flag = '--allow-child-process';
@@ -92,7 +96,7 @@ export async function runChild(work: ChildOrder): Promise<object> {
   let child: ChildProcess | undefined;
   const kill = (reason: unknown) => {
     stop ??= { reason };
-    child?.kill('SIGKILL');
+    end(child);
   };
   const onAbort = () => kill(signal?.reason);
   const timer = setTimeout(() => kill(work.late()), Math.min(work.deadlineMs, MAX_TIMER_MS));
@@ -107,8 +111,6 @@ export async function runChild(work: ChildOrder): Promise<object> {
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener('abort', onAbort);
-    child?.stdout?.destroy();
-    child?.stderr?.destroy();
   }
   throw stop?.reason;
 }
@@ -120,7 +122,7 @@ function start({ script, order }: ChildOrder): ChildProcess {
 
 /** Reads what a process prints until it has ended. */
 async function listen(child: ChildProcess, { onLine }: ChildOrder, kill: (reason: unknown) => void) {
-  const end = ended(child);
+  const whenEnded = ended(child);
   let answer: object | undefined;
   let stderr = '';
   // There are no pipes when no descriptor is left; the error follows.
@@ -139,6 +141,6 @@ async function listen(child: ChildProcess, { onLine }: ChildOrder, kill: (reason
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     stderr = (stderr + text).slice(-MAX_STDERR);
   });
-  const ending = await end;
+  const ending = await whenEnded;
   return { answer, ending, stderr };
 }

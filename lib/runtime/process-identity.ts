@@ -1,6 +1,8 @@
 /** Which process began a piece of work, and whether that process has ended for certain. */
+
 import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
+import { hasCode } from './thrown.ts';
 
 /** The id of a process says nothing on another machine, or in another container, that has the same folder. */
 export const MACHINE: string = createHash('sha256').update(hostname()).digest('hex').slice(0, 8);
@@ -17,7 +19,7 @@ export function isAlive(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+    return hasCode(error, 'EPERM');
   }
 }
 

@@ -2,10 +2,12 @@
  * The one place that starts a worker thread. A thread of the library runs the library's code and nothing else: it inherits
  * neither the flags that the application was started with nor NODE_OPTIONS.
  */
+
 import { Worker } from 'node:worker_threads';
 import { DatabaseError, ValidationError } from '../errors.ts';
 import { ownEnvironment } from './environment.ts';
 import { scriptUrl } from './scripts.ts';
+import { codeOf } from './thrown.ts';
 
 /** What a thread is started with. */
 export interface ThreadStart {
@@ -34,8 +36,6 @@ export function startThread(script: string, { name, data, threadArgv = [] }: Thr
     throw notStarted(name, threadArgv, cause);
   }
 }
-
-const codeOf = (error: unknown) => (error instanceof Error && 'code' in error ? error.code : undefined);
 
 /** What is thrown in the place of Node.js's own error, where that is about the machine or the flags. */
 function notStarted(name: string, threadArgv: readonly string[], cause: unknown): unknown {

@@ -1,6 +1,7 @@
 /** How a term and an extension are asked of the search index: FTS5's own query language, every text in it quoted. */
 
 import { rows, type Steps } from '../sql/procedure.ts';
+import { quoted } from '../sql/quoted.ts';
 import { sql } from '../sql/template.ts';
 import { END } from './search-index.ts';
 
@@ -29,7 +30,6 @@ const INEXACT = /[\u0001\ufffd-\uffff]/;
 const NOT_INDEXED = /[\u0001\ufffe\uffff]/g;
 const LAST_CHARACTER = '\u{10ffff}';
 
-const quoted = (text: string): string => `"${text.replaceAll('"', '""')}"`;
 const atStart = (text: string): string => `Name : ^ ${quoted(text)}`;
 const anyOf = (queries: readonly string[]): string => `(${queries.join(' OR ')})`;
 const without = (query: string, other: string): string => `(${query}) NOT (${other})`;

@@ -111,7 +111,7 @@ export class MatchList {
     this.#room = request.limit + 1;
   }
 
-  /** Takes in the matches among some candidates. */
+  /** Keeps the matches among some candidates. */
   addFrom(candidates: readonly Candidate[]): void {
     for (const candidate of candidates) {
       const match = matchOf(this.#request, candidate);
@@ -121,7 +121,7 @@ export class MatchList {
     }
   }
 
-  /** Takes in a match that is counted elsewhere; whether it comes after the cursor. */
+  /** Keeps a match that is counted elsewhere; returns whether it comes after the cursor. */
   keep(match: Match): boolean {
     const { after, descending } = this.#request;
     if (after !== null && compareKeys(match.keys, after, descending) <= 0) return false;

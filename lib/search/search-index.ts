@@ -13,9 +13,9 @@ import { fold } from './fold.ts';
 
 /** Rows that wait before a commit takes them in; each search looks at all that wait, 2 us a row. */
 const BATCH = 512;
-/** Rows taken in at once: more than a group of calls adds, so that a backlog shrinks, and 30 ms at most. */
+/** Rows indexed at once: more than a group of calls adds, so that a backlog shrinks, and 30 ms at most. */
 const MAX_PORTION = 1_024;
-/** Characters taken in at once: a thousand of the longest paths would hold a commit up for seconds. */
+/** Characters indexed at once: a thousand of the longest paths would hold a commit up for seconds. */
 const MAX_CHARACTERS = 512 * 1_024;
 
 /** Ends a name and a path in the index: no text holds it there, and each character begins a trigram because of it. */
@@ -88,7 +88,7 @@ export const hasBacklog = procedure(
   { brief: true },
 );
 
-/** Takes in a portion of what waits; whether a backlog is left. */
+/** Indexes a portion of what waits; returns whether a backlog is left. */
 export const catchUpIndex = procedure(
   'search.catchUp',
   'write',
@@ -101,7 +101,7 @@ export const catchUpIndex = procedure(
 
 /** How the search index stands. */
 export interface IndexState {
-  /** Rows it has not taken in yet; every search looks at each of them. */
+  /** Rows it has not indexed yet; every search looks at each of them. */
   readonly waiting: number;
 }
 
@@ -130,7 +130,7 @@ export const isIndexSound = procedure(
   { alone: true },
 );
 
-/** Makes the index anew, whatever state it is in, and notes every file for it; searches look at the files until then. */
+/** Rebuilds the index, whatever state it is in, and notes every file for it; searches look at the files until then. */
 export const renewIndex = procedure('search.renew', 'write', function* (_: null): Steps<void> {
   yield* run(sql`DROP TABLE IF EXISTS search_vocabulary`);
   yield* run(sql`DROP TABLE IF EXISTS search_index`);

@@ -1,7 +1,7 @@
 /**
  * Finding files. The plan is chosen by how few rows each way leads to; whichever it is, each candidate's own columns
  * decide, so that a result is exact whatever the index says beside what it leaves out: nothing, since rows it has not
- * taken in are looked at one by one. An index that cannot be read costs time, never a result.
+ * indexed are looked at one by one. An index that cannot be read costs time, never a result.
  */
 
 import { type CatalogFile, type FileRow, fileColumns, toFile } from '../core/file-rows.ts';
@@ -97,7 +97,7 @@ function* choosePlan(search: Search): Steps<MatchList> {
 const USED_TABLES = ['search_todo', 'search_vocabulary'];
 const USED_INDEXES = ['idx_files_filename', 'idx_files_client_name', 'idx_files_size'];
 
-/** Whether an error tells of an index that is damaged or gone, and not of a mistake in a statement. */
+/** Whether an error means that the index is damaged or gone, and not of a mistake in a statement. */
 function* isUnreadable(error: unknown, dialect: Dialect): Steps<boolean> {
   if (!(error instanceof DatabaseError)) return false;
   if (error.code === 'CATALOG_CORRUPT') return true;

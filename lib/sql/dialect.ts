@@ -17,7 +17,7 @@ export interface Dialect {
   assertUsersStatement(text: string): void;
 
   /**
-   * A bound value that the planner does not look at, where looking at it means to prepare the statement anew for each
+   * A bound value that the planner does not look at, where looking at it means to prepare the statement again for each
    * value; the plain bound value elsewhere.
    */
   unplanned(value: unknown): Sql;

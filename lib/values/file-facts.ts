@@ -35,7 +35,7 @@ const IDENTITY = [
   factOfFile('originalPath', 'plain', 'OriginalPath'),
 ] as const;
 
-/** What each version says anew. */
+/** The facts of each version. */
 export const CONTENT_FACTS = [
   fact('pathName', 'plain', 'PathName'),
   fact('fileSize', 'plain', 'FileSize'),
@@ -65,7 +65,7 @@ type InVersions<Facts extends readonly unknown[]> = Facts extends readonly [infe
 const inVersions = <const Facts extends readonly FileFact[]>(facts: Facts) =>
   facts.filter(({ versions }) => versions !== null) as readonly FileFact[] as InVersions<Facts>;
 
-/** What each version says anew, and `file_versions` holds. */
+/** The facts of each version, which `file_versions` holds. */
 export const VERSION_CONTENT = inVersions(CONTENT_FACTS);
 
 /** What a file says of its current version. */

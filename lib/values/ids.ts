@@ -2,7 +2,7 @@
  * Ids: 32 lower-case hex digits outside, 16 bytes in the database. Those made here are time-ordered (UUID version 7,
  * RFC 9562), which keeps inserts at the end of every index and cost 72 us a save less than random ones at a million rows.
  */
-import { isBytes, refuse } from '../validation.ts';
+import { isBytes, refuseSecret } from '../validation.ts';
 
 const HEX_ID = /^[0-9a-f]{32}$/;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
@@ -12,15 +12,15 @@ const ACCEPTED = '32 hex digits, a UUID with dashes or a Uint8Array of 16 bytes'
 /** Any accepted form of an id. */
 export type IdInput = string | Uint8Array;
 
-/** The one form of an id. @throws {ValidationError} for anything that is none */
+/** The one form of an id. What came instead is not shown: it may be a key that took the id's place. @throws {ValidationError} for anything that is none */
 export function checkId(value: unknown, field: string): string {
   if (typeof value === 'string') {
     if (HEX_ID.test(value)) return value;
     const plain = UUID.test(value) ? value.replaceAll('-', '') : value;
-    return HEX_ID.test(plain.toLowerCase()) ? plain.toLowerCase() : refuse(field, value, ACCEPTED);
+    return HEX_ID.test(plain.toLowerCase()) ? plain.toLowerCase() : refuseSecret(field, value, ACCEPTED);
   }
   const isBinary = isBytes(value) && value.length === ID_BYTES;
-  return isBinary ? Buffer.from(value).toString('hex') : refuse(field, value, ACCEPTED);
+  return isBinary ? Buffer.from(value).toString('hex') : refuseSecret(field, value, ACCEPTED);
 }
 
 /** An id that was checked, or read from a table, as a statement binds it: other programs store ids of any length. */

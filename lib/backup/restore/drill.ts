@@ -3,9 +3,10 @@
  * of a lost catalogue would read it, migrated, checked in full and compared with its manifest; how long that took is how
  * long a real one would take.
  */
-import { mkdir } from 'node:fs/promises';
+
 import { join } from 'node:path';
 import { DatabaseError } from '../../errors.ts';
+import { makePrivateFolder } from '../../runtime/private-file.ts';
 import type { CallOptions } from '../../sql/engine.ts';
 import type { BackupEntry } from '../list.ts';
 import type { CatalogCounts } from '../manifest.ts';
@@ -53,7 +54,7 @@ export async function drillBackup(
     durationMs: Math.round(performance.now() - start),
   });
   try {
-    await mkdir(folder, { mode: 0o700 });
+    await makePrivateFolder(folder);
     const restored = join(folder, 'catalogue.db');
     const { findings } = await stageBackup(path, restored, { allowMissingManifest: false, free, signal });
     await migrateCopy(restored);

@@ -2,12 +2,15 @@
  * Restoring where there is no catalogue that SQLite could write: the file is damaged or gone. The backup is readied
  * beside it and takes its name in one step; what was there is kept under another name, never removed.
  */
+
 import { link, lstat, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DatabaseError } from '../../errors.ts';
+import { exists, syncFolder } from '../../runtime/files.ts';
+import { hasCode } from '../../runtime/thrown.ts';
+import { timeName } from '../../values/dates.ts';
 import type { Findings } from '../checker.ts';
-import { timeName } from '../paths.ts';
-import { exists, partialPath, removeDatabase, removeDeadStages, syncFolder } from '../publish.ts';
+import { NO_LINKS, partialPath, removeDatabase, removeDeadStages } from '../publish.ts';
 import { type Staged, stageBackup } from '../verify.ts';
 import { finishStage, type RestoreHost, type RestoreOptions } from './restore.ts';
 
@@ -25,8 +28,8 @@ const SUFFIXES = ['-wal', '-shm', '-journal', ''] as const;
 
 /** A second name for a file; where there are no hard links, its only name. */
 async function keepAs(path: string, kept: string): Promise<void> {
-  await link(path, kept).catch((error: NodeJS.ErrnoException) => {
-    if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(error.code ?? '')) throw error;
+  await link(path, kept).catch((error: unknown) => {
+    if (!hasCode(error, ...NO_LINKS)) throw error;
     return rename(path, kept);
   });
 }

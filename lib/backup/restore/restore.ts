@@ -3,15 +3,16 @@
  * stage first; the safety copy is taken while nobody can write, and the write lock is kept from there to the swap, so that
  * no acknowledged save falls between. Whatever fails, the catalogue ends as it was.
  */
-import { mkdir } from 'node:fs/promises';
+
 import { dirname, join } from 'node:path';
 import type { Logger } from 'pino';
 import { DatabaseError } from '../../errors.ts';
 import { recordMaintenance } from '../../maintenance/history.ts';
-import type { CallOptions, Engine, Executor } from '../../sql/engine.ts';
+import { assertRoom, type FreeBytes, freeBytes } from '../../runtime/disk-space.ts';
+import { makePrivateFolder } from '../../runtime/private-file.ts';
+import { type CallOptions, type Engine, type Executor, fileOf, type WriterTransaction } from '../../sql/engine.ts';
 import { now } from '../../values/dates.ts';
 import { check, type Findings } from '../checker.ts';
-import { assertRoom, type FreeBytes, freeBytes } from '../disk-space.ts';
 import { type CatalogCounts, type Manifest, manifestPath } from '../manifest.ts';
 import { backupPath, workName } from '../paths.ts';
 import { partialPath, removeDatabase, removeDeadPartials } from '../publish.ts';
@@ -113,7 +114,7 @@ class Restore {
 
   async run(from: string): Promise<RestoreResult> {
     const { backupDir, engine } = this.#host;
-    await mkdir(backupDir, { recursive: true, mode: 0o700 });
+    await makePrivateFolder(backupDir);
     await removeDeadPartials(backupDir);
     const stage = partialPath(join(backupDir, workName('restore')));
     try {
@@ -125,7 +126,9 @@ class Restore {
       const ready = await this.#parts.finish(stage);
       await this.#assertRoom(ready);
       const { signal } = this.#options;
-      const safety = await engine.suspendWrites((lend) => this.#exchange(stage, from, ready, lend), { signal });
+      const safety = await fileOf(engine).holdWriter((transaction) => this.#exchange(stage, from, ready, transaction), {
+        signal,
+      });
       const { databaseId, schemaVersion, counts } = ready;
       const durationMs = Math.round(performance.now() - this.#start);
       return { path: from, manifest, databaseId, schemaVersion, counts, safetyCopy: safety, damaged: [], durationMs };
@@ -140,12 +143,7 @@ class Restore {
     await assertRoom(dirname(database), bytes * 2, 'the restore', free);
   }
 
-  async #exchange(
-    stage: string,
-    from: string,
-    ready: Findings,
-    lend: Parameters<Parameters<Engine['suspendWrites']>[0]>[0],
-  ) {
+  async #exchange(stage: string, from: string, ready: Findings, transaction: WriterTransaction) {
     const path = backupPath(this.#host.database, this.#host.backupDir, 'before-restore');
     let isSafe = false;
     try {
@@ -157,7 +155,7 @@ class Restore {
         this.#tell('swap');
       });
       this.#tell('health');
-      await lend(async (connection) => {
+      await transaction(async (connection) => {
         await this.#parts.health(connection, ready);
         const durationMs = Math.round(performance.now() - this.#start);
         await connection.run(recordMaintenance, {

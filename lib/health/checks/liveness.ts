@@ -1,8 +1,9 @@
 /** Whether the catalogue works at all: the checks that can fail. */
 import { DatabaseError, type ErrorCode } from '../../errors.ts';
+import { reasonOf } from '../../runtime/thrown.ts';
 import { type Case, check } from '../check.ts';
 import { failure, type Issue, issueOf, warning } from '../issue.ts';
-import { found, judged, lacksConnection, pass, UNKNOWN } from '../verdict.ts';
+import { exceeds, found, inWords, judged, lacksConnection, pass, UNKNOWN } from '../verdict.ts';
 
 const GONE = 'Stop writing and copy out what can still be read; then restore the newest verified backup.';
 
@@ -18,6 +19,13 @@ function fileIssue({ facts: { files }, memory: { opened } }: Case<'files'>): Iss
   return failure('CATALOG_NOT_FOUND', message, 'What is saved now goes to the old one: close the catalogue.');
 }
 
+/** A second name that the file got while it is open: each name has a log of its own. */
+function secondNameOf({ facts: { files } }: Case<'files'>): Issue<'HEALTH_SECOND_NAME'>[] {
+  const second = 'value' in files ? files.value.secondName : null;
+  if (second === null) return [];
+  return [warning('HEALTH_SECOND_NAME', `${second.message}: changes of one are lost to the other`, second.hint)];
+}
+
 const database = check({
   name: 'database',
   json: 'database:size',
@@ -25,7 +33,7 @@ const database = check({
   unit: 'bytes',
   about: 'whether the file is there and can be read',
   ask: ['schema', 'files'],
-  codes: {},
+  codes: { HEALTH_SECOND_NAME: 'the file of the catalogue is mounted by itself, or has several hard links' },
   judge: (state) => {
     const { schema, stats } = state.facts;
     if (stats.state !== 'open') return UNKNOWN;
@@ -38,7 +46,8 @@ const database = check({
     if ('error' in schema && !lacksConnection(schema.error)) {
       return found(null, { ...issueOf(schema.error), severity: 'fail' });
     }
-    return judged(schema, ({ bytes }) => pass(bytes));
+    const verdict = judged(schema, ({ bytes }) => pass(bytes));
+    return { ...verdict, issues: [...verdict.issues, ...secondNameOf(state)] };
   },
 });
 
@@ -94,8 +103,7 @@ function deadWriter({ facts: { writer }, memory: { deadlineMs } }: Case<'writer'
   }
   const died = 'the thread of the writer had died, and no other';
   if ('error' in writer) {
-    const why = writer.error instanceof Error ? writer.error.message : String(writer.error);
-    return failure('CATALOG_IO', `${died} can be opened: ${why}`, GONE);
+    return failure('CATALOG_IO', `${died} can be opened: ${reasonOf(writer.error)}`, GONE);
   }
   const hint = 'Look again: the machine may be very busy, or its disk hang.';
   return failure('CATALOG_IO', `${died} was ready within ${deadlineMs} ms`, hint);
@@ -108,6 +116,13 @@ function heldWriter({ memory: { deadlineMs } }: Case<never>): Issue<ErrorCode> {
   const message = `the writer was not free within ${deadlineMs} ms`;
   const hint = 'A long transaction, or another process, holds the write lock.';
   return warning('CATALOG_BUSY', message, hint);
+}
+
+function stuckWriter(requestMs: number): Issue<ErrorCode> {
+  const message = `the writer has been inside one request for ${inWords(requestMs)}, and no change can be made`;
+  const hint =
+    'A statement that nothing can interrupt: SQL of your own, or a trigger. If it does not end, restart the process.';
+  return failure('CATALOG_TIMEOUT', message, hint);
 }
 
 const writer = check({
@@ -124,6 +139,8 @@ const writer = check({
     if (state.memory.readOnly) return pass('read-only');
     if (stats.writers.open === 0) return found('dead', deadWriter(state));
     if ('value' in probe) return pass('alive');
+    const { requestMs } = stats.writers;
+    if (exceeds(requestMs, state.thresholds.writerRequestMs)) return found('stuck', stuckWriter(requestMs));
     if ('unanswered' in probe) return probe.unanswered === 'given up' ? UNKNOWN : found('held', heldWriter(state));
     const code = probe.error instanceof DatabaseError ? probe.error.code : 'CATALOG_IO';
     if (HELD.has(code)) return found('held', heldWriter(state));

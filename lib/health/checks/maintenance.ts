@@ -29,7 +29,7 @@ const audit = check({
       const last = newest(...audits);
       const age = ageOrSince(last, state, at);
       const drifted = audits.filter((one) => one?.ok === false);
-      const drift = 'Mend them (`maintenance.repair`, CLI: `doctor --fix`), and find who wrote past the triggers.';
+      const drift = 'Repair them (`maintenance.repair`, CLI: `doctor --fix`), and find who wrote past the triggers.';
       const overdue = 'Count again (`quotas.audit`, `analytics.audit`).';
       return found(
         last === null ? null : age,

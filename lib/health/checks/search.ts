@@ -3,7 +3,7 @@ import { check } from '../check.ts';
 import { warning } from '../issue.ts';
 import { exceeds, found, judged } from '../verdict.ts';
 
-const MEND = 'Searches stay right, but are slow. `maintenance.repair` rebuilds the index (CLI: `doctor --fix`).';
+const REPAIR = 'Searches stay right, but are slow. `maintenance.repair` rebuilds the index (CLI: `doctor --fix`).';
 const BEHIND = 'Searches stay right, but are slower; the open catalogue indexes what waits in the background.';
 
 const problemOf = (message: string, hint: string) => warning('HEALTH_SEARCH_INDEX', message, hint);
@@ -17,15 +17,15 @@ export const search = check({
   ask: ['search'],
   codes: { HEALTH_SEARCH_INDEX: 'the search index is behind, lacks files, or cannot be read or written' },
   judge: ({ facts, thresholds }) => {
-    const { failures, lastError } = facts.stats.upkeep;
+    const { failures, lastError } = facts.stats.beforeCommit;
     return judged(facts.search, ({ waiting, problem }) => {
       const issues = [];
-      if (problem !== null) issues.push(problemOf(`the search index cannot be used: ${problem}`, MEND));
+      if (problem !== null) issues.push(problemOf(`the search index cannot be used: ${problem}`, REPAIR));
       if (exceeds(waiting, thresholds.searchBacklog)) {
-        issues.push(problemOf(`the search index has not taken in ${waiting} files or more`, BEHIND));
+        issues.push(problemOf(`the search index has not indexed ${waiting} files or more`, BEHIND));
       }
       if (failures > 0) {
-        issues.push(problemOf(`keeping the search index failed ${failures} times: ${lastError}`, MEND));
+        issues.push(problemOf(`keeping the search index failed ${failures} times: ${lastError}`, REPAIR));
       }
       return found(waiting, ...issues);
     });

@@ -1,9 +1,8 @@
 /** How fast the database grows, and how much of it holds nothing. */
+import { DAY_MS } from '../../values/intervals.ts';
 import { check } from '../check.ts';
 import { warning } from '../issue.ts';
 import { exceeds, found, judged, pass, percent, rounded, UNKNOWN } from '../verdict.ts';
-
-const DAY_MS = 86_400_000;
 
 const growth = check({
   name: 'growth',

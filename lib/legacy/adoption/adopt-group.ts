@@ -1,6 +1,5 @@
 /**
- * Every row of one client, name and original path becomes one file with its versions: halves of one transfer are put
- * together, further rows become versions in the order they were written, the newest is the current one. Serves the
+ * Every row of one client, name and original path becomes one file with its versions: split transfers are put together, further rows become versions in the order they were written, the newest is the current one. Serves the
  * adopting migration and repair alike.
  */
 
@@ -11,14 +10,14 @@ import { now } from '../../values/dates.ts';
 import { inFileVersions } from '../../values/file-facts.ts';
 import { idBytes, newId } from '../../values/ids.ts';
 import type { LegacyDates } from '../dates.ts';
+import { agree, areOneTransfer } from '../split-transfer.ts';
 import {
-  areTwins,
   FACT_COLUMNS,
   type Facts,
   factsLeftOut,
   factsOf,
   type LegacyRow,
-  mergeTwins,
+  mergeSplit,
   OLD_CONTENT,
   OLD_VERSION_CONTENT,
   oddColumns,
@@ -32,7 +31,7 @@ export const count = (counts: Counts, kind: string, by = 1): void => {
   if (by > 0) counts[kind] = (counts[kind] ?? 0) + by;
 };
 
-/** One transfer: one row, or two that are its halves. */
+/** One transfer: one row, or the two of a split transfer. */
 interface Entry {
   readonly rows: { readonly stored: LegacyRow; readonly facts: Facts }[];
   facts: Facts;
@@ -74,8 +73,6 @@ const storedVersions = (id: Uint8Array) =>
     IsActive AS "isActive", PathName AS "pathName", FileSize AS "fileSize", ModificationDate AS "modificationDate",
     CRC AS "crc" FROM file_versions WHERE FileID = ${id} ORDER BY VersionNumber`);
 
-const agree = (stored: unknown, own: unknown) => stored === null || own === null || stored === own;
-
 const isSameVersion = (version: StoredVersion, facts: Facts) =>
   version.pathName === facts.pathName &&
   agree(version.fileSize, facts.fileSize) &&
@@ -95,11 +92,11 @@ function entriesOf(rows: readonly LegacyRow[], { dates, legacy }: GroupRules): E
   const entries: Entry[] = [];
   for (const stored of rows) {
     const facts = factsOf(stored, dates, stored.hasVersion === 0 && (legacy || isEmptyType(stored)));
-    const announced = entries.findLast((entry) => entry.rows.length === 1 && areTwins(entry.facts, facts));
+    const announced = entries.findLast((entry) => entry.rows.length === 1 && areOneTransfer(entry.facts, facts));
     if (announced === undefined) entries.push({ rows: [{ stored, facts }], facts });
     else {
       announced.rows.push({ stored, facts });
-      announced.facts = mergeTwins(announced.facts, facts);
+      announced.facts = mergeSplit(announced.facts, facts);
     }
   }
   return entries;
@@ -212,7 +209,7 @@ class Group {
       WHERE FileID = ${this.#id} AND VersionNumber = ${versionNumber}`);
   }
 
-  /** Notes what the file and its version do not tell: the id of a row that goes, and facts the other half had. */
+  /** Notes what the file and its version do not tell: the id of a row that goes, and facts that the other row of a split transfer had. */
   *#keepRow({ stored, facts }: Entry['rows'][number], kept: Facts): Steps<void> {
     const leftOut = factsLeftOut(facts, kept);
     const isKeeper = stored.row === this.#keeper.row;
@@ -238,7 +235,7 @@ class Group {
 
   *#deleteOthers(entries: readonly Entry[]): Steps<void> {
     for (const { rows } of entries) {
-      count(this.#rules.counts, 'twins', rows.length - 1);
+      count(this.#rules.counts, 'splitTransfers', rows.length - 1);
       for (const { stored } of rows) {
         if (stored.row !== this.#keeper.row) yield* run(sql`DELETE FROM files WHERE rowid = ${stored.row}`);
       }

@@ -1,7 +1,7 @@
 /**
- * The procedure that ends every transaction which wrote: once for a whole group, not once for each call, because what
- * it keeps (an index) is cheaper to bring up to date for many rows together. It serves what was written and is never
- * worth losing it for: when it fails, its changes are undone, the transaction goes on without it, and it rests a while.
+ * The before-commit hook: a procedure that ends every transaction which wrote. It runs once for a whole commit group, not
+ * once for each call, because an index is cheaper to update for many rows together. No write fails because of it: when it
+ * fails, its changes are undone, the transaction goes on without it, and it rests for a minute.
  */
 import { toWireError, type WireError } from '../errors.ts';
 import type { Connection } from './connection.ts';
@@ -9,8 +9,8 @@ import { runInSavepoint } from './savepoint.ts';
 
 const REST_MS = 60_000; // what failed for a damaged page or a full disk would fail at each commit
 
-/** When the procedure runs, and how it fared. */
-export class Upkeep {
+/** Runs the procedure, and remembers why it failed. */
+export class BeforeCommit {
   readonly #procedure: string | undefined;
   #restsUntil = Number.NEGATIVE_INFINITY;
   #failure: WireError | undefined;

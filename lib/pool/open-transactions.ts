@@ -1,20 +1,21 @@
 /**
- * Lends a connection to a callback for one transaction whose statements travel one by one. The loan has a deadline:
- * when it passes, the transaction is rolled back and the connection goes back to the pool, whatever the callback does.
+ * The transactions over several calls that are open: each gives a callback one connection, whose calls travel one by one.
+ * A transaction has a deadline: when it passes, the transaction is rolled back and the connection goes back to the pool,
+ * whatever the callback does.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { ConflictError, DatabaseError } from '../errors.ts';
-import type { CallOptions, Executor, LendOptions, LendWriter } from '../sql/engine.ts';
+import type { CallOptions, Executor, TransactionSettings, WriterTransaction } from '../sql/engine.ts';
 import type { Intent } from '../sql/procedure.ts';
 import type { ConnectionPool } from './connection-pool.ts';
-import { type LendingContext, LentConnection } from './lent-connection.ts';
 import type { ThreadHandle } from './thread-handle.ts';
+import { TransactionConnection, type TransactionContext } from './transaction-connection.ts';
 
-const LOAN_DEADLINE_MS = 30_000; // a reader held longer lets the WAL grow without bound
+const DEADLINE_MS = 30_000; // a reader held longer lets the WAL grow without bound
 
-/** A loan as the code that runs inside it sees it: what it holds, and what those around it hold. */
+/** A connection that the running code holds, and those held around it. */
 interface Held {
-  readonly connection: LentConnection;
+  readonly connection: TransactionConnection;
   readonly pool: ConnectionPool;
   readonly outer: Held | undefined;
 }
@@ -34,15 +35,15 @@ const deadlinePassed = (ms: number) =>
     hint: 'Do less in one transaction, or give it a longer timeoutMs.',
   });
 
-/** Who may borrow from which pool. */
-export class Lending {
+/** Runs transactions over several calls, each on a connection of the pool of its intent. */
+export class OpenTransactions {
   readonly #pools: Readonly<Record<Intent, ConnectionPool>>;
   readonly #current = new AsyncLocalStorage<Held>();
   readonly #underWay = new Set<Promise<unknown>>();
   readonly #figures = { active: 0, granted: 0, expired: 0 };
-  readonly #context: LendingContext;
+  readonly #context: TransactionContext;
 
-  constructor(pools: Readonly<Record<Intent, ConnectionPool>>, context: LendingContext) {
+  constructor(pools: Readonly<Record<Intent, ConnectionPool>>, context: TransactionContext) {
     this.#pools = pools;
     this.#context = context;
   }
@@ -51,68 +52,73 @@ export class Lending {
     return { ...this.#figures };
   }
 
-  /** @throws {ConflictError} when every connection that such work could wait for is held by loans the caller is inside */
+  /** @throws {ConflictError} when every connection that such work could wait for is held by transactions the caller is inside */
   assertNotWaitingForItself(what: string, intent: Intent): void {
     const pool = this.#pools[intent];
     if (this.#heldByCaller().filter((held) => held.pool === pool).length >= pool.size) throw selfWait(what);
   }
 
-  /** @throws {ConflictError} when the caller is inside a loan */
+  /** @throws {ConflictError} when the caller is inside a transaction */
   assertOutside(what: string): void {
     if (this.#heldByCaller().length > 0) throw selfWait(what);
   }
 
   #heldByCaller(): readonly Held[] {
     const held: Held[] = [];
-    for (let loan = this.#current.getStore(); loan !== undefined; loan = loan.outer) {
-      if (loan.connection.active) held.push(loan);
+    for (let one = this.#current.getStore(); one !== undefined; one = one.outer) {
+      if (one.connection.active) held.push(one);
     }
     return held;
   }
 
-  lend<Result>(intent: Intent, use: (connection: Executor) => Promise<Result>, options: LendOptions): Promise<Result> {
-    return this.#watched(this.#lend(intent, use, options));
+  /** Runs a callback in one transaction. */
+  run<Result>(
+    intent: Intent,
+    use: (connection: Executor) => Promise<Result>,
+    options: TransactionSettings,
+  ): Promise<Result> {
+    return this.#watched(this.#run(intent, use, options));
   }
 
-  /** Holds a connection of a pool without a transaction, and lends it for one at a time. */
-  holdBack<Result>(
+  /** Holds a connection of a pool without a transaction, and runs one after the other on it. */
+  hold<Result>(
     intent: Intent,
-    use: (lend: LendWriter) => Promise<Result>,
+    use: (transaction: WriterTransaction) => Promise<Result>,
     { signal }: CallOptions,
   ): Promise<Result> {
-    return this.#watched(this.#holdBack(intent, use, signal));
+    return this.#watched(this.#hold(intent, use, signal));
   }
 
-  #watched<Result>(loan: Promise<Result>): Promise<Result> {
-    const settled: Promise<unknown> = loan.catch(() => undefined).finally(() => this.#underWay.delete(settled));
+  #watched<Result>(work: Promise<Result>): Promise<Result> {
+    const settled: Promise<unknown> = work.catch(() => undefined).finally(() => this.#underWay.delete(settled));
     this.#underWay.add(settled);
-    return loan;
+    return work;
   }
 
-  async #holdBack<Result>(
+  async #hold<Result>(
     intent: Intent,
-    use: (lend: LendWriter) => Promise<Result>,
+    use: (transaction: WriterTransaction) => Promise<Result>,
     signal: AbortSignal | undefined,
   ): Promise<Result> {
     const pool = this.#pools[intent];
     const thread = await this.#acquire(pool, signal);
-    const connection = new LentConnection(thread, intent, this.#context);
+    const connection = new TransactionConnection(thread, intent, this.#context);
     let last: Promise<unknown> = Promise.resolve();
-    let lent: LentConnection | undefined;
-    const lendNext = async <Lent>(work: (connection: Executor) => Promise<Lent>): Promise<Lent> => {
+    let open: TransactionConnection | undefined;
+    const runNext = async <Value>(work: (connection: Executor) => Promise<Value>): Promise<Value> => {
       if (!connection.active) throw alreadyEnded();
-      lent = new LentConnection(thread, intent, this.#context);
-      await lent.begin(true);
-      return this.#use(lent, work, Number.POSITIVE_INFINITY);
+      open = new TransactionConnection(thread, intent, this.#context);
+      await open.begin(false);
+      return this.#use(open, work, Number.POSITIVE_INFINITY);
     };
-    const lend: LendWriter = async (work) => {
-      if (this.#heldByCaller().some((held) => held.connection === lent)) throw selfWait('a transaction');
-      const loan = last.then(() => lendNext(work));
-      last = loan.catch(() => undefined);
-      return loan;
+    const transaction: WriterTransaction = async (work) => {
+      if (this.#heldByCaller().some((held) => held.connection === open)) throw selfWait('a transaction');
+      const next = last.then(() => runNext(work));
+      last = next.catch(() => undefined);
+      return next;
     };
     try {
-      return await this.#current.run({ connection, pool, outer: this.#current.getStore() }, () => use(lend));
+      return await this.#current.run({ connection, pool, outer: this.#current.getStore() }, () => use(transaction));
     } finally {
       connection.retire(alreadyEnded());
       await last; // a transaction that was begun and not waited for still has the connection
@@ -120,24 +126,24 @@ export class Lending {
     }
   }
 
-  /** Resolves when nothing is lent. */
+  /** Resolves when no transaction is open. */
   async settled(): Promise<void> {
     while (this.#underWay.size > 0) await Promise.all(this.#underWay);
   }
 
-  async #lend<Result>(
+  async #run<Result>(
     intent: Intent,
     use: (connection: Executor) => Promise<Result>,
-    { signal, deadlineMs = LOAN_DEADLINE_MS, foreignKeys = true }: LendOptions,
+    { signal, deadlineMs = DEADLINE_MS, suspendForeignKeys = false }: TransactionSettings,
   ): Promise<Result> {
     const start = performance.now();
     const thread = await this.#counted(this.#acquire(this.#pools[intent], signal));
     this.#context.log.waits.transactions.observe(performance.now() - start);
     this.#figures.active += 1;
     this.#figures.granted += 1;
-    const connection = new LentConnection(thread, intent, this.#context);
+    const connection = new TransactionConnection(thread, intent, this.#context);
     try {
-      await this.#counted(connection.begin(foreignKeys));
+      await this.#counted(connection.begin(suspendForeignKeys));
       return await this.#use(connection, use, deadlineMs);
     } finally {
       this.#figures.active -= 1;
@@ -173,7 +179,7 @@ export class Lending {
   }
 
   async #use<Result>(
-    connection: LentConnection,
+    connection: TransactionConnection,
     use: (connection: Executor) => Promise<Result>,
     deadlineMs: number,
   ): Promise<Result> {

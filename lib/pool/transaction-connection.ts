@@ -1,6 +1,6 @@
 /**
- * A connection while it is lent: its calls run one after the other in one transaction, in the order they were made, until
- * the loan ends. Who may borrow, and for how long, is left to lending.ts.
+ * The connection of a transaction over several calls: the calls run one after the other, in the order they were made, until
+ * the transaction ends. Who gets one, and for how long, is left to open-transactions.ts.
  */
 import { type DatabaseError, reviveError } from '../errors.ts';
 import type { CallLog } from '../sql/call-log.ts';
@@ -11,20 +11,20 @@ import type { Request } from './protocol.ts';
 import type { ThreadHandle } from './thread-handle.ts';
 
 /** Where calls are measured, and which database they are of. */
-export interface LendingContext {
+export interface TransactionContext {
   readonly database: string;
   readonly log: CallLog;
 }
 
-/** A connection while it is lent. */
-export class LentConnection implements Executor {
+/** The connection of one transaction. */
+export class TransactionConnection implements Executor {
   readonly #thread: ThreadHandle;
   readonly intent: Intent;
-  readonly #context: LendingContext;
+  readonly #context: TransactionContext;
   #last: Promise<unknown> = Promise.resolve();
   #ended: DatabaseError | undefined;
 
-  constructor(thread: ThreadHandle, intent: Intent, context: LendingContext) {
+  constructor(thread: ThreadHandle, intent: Intent, context: TransactionContext) {
     this.#thread = thread;
     this.intent = intent;
     this.#context = context;
@@ -63,8 +63,8 @@ export class LentConnection implements Executor {
     }
   }
 
-  async begin(foreignKeys: boolean): Promise<void> {
-    await this.#next({ kind: 'begin', intent: this.intent, foreignKeys });
+  async begin(suspendForeignKeys: boolean): Promise<void> {
+    await this.#next({ kind: 'begin', intent: this.intent, suspendForeignKeys });
   }
 
   /** Ends the transaction once what was sent has been answered; later calls are refused with `reason`. */
@@ -75,7 +75,7 @@ export class LentConnection implements Executor {
     await ending;
   }
 
-  /** Ends a loan that never began a transaction. */
+  /** Refuses later calls of a connection that was held without a transaction. */
   retire(reason: DatabaseError): void {
     this.#ended = reason;
   }

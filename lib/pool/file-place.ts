@@ -1,0 +1,159 @@
+/**
+ * Where a database file lies, and under how many names. SQLite finds the log and the locks of a file by its name, so a
+ * file that has two of them has two logs: what is saved under one name is lost to the other
+ * (https://sqlite.org/howtocorrupt.html, section 2.5). Opens nothing.
+ */
+import { readdir, readFile, realpath, stat, statfs } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { DatabaseError } from '../errors.ts';
+
+/**
+ * statfs(2) magic numbers of file systems that several machines reach, so that locks or the shared memory of a
+ * write-ahead log hold on one of them at most (https://sqlite.org/wal.html, "all processes must be on the same host").
+ * The numbers are those of stat(1) of the GNU coreutils.
+ */
+const SHARED_BY_NUMBER: ReadonlyMap<number, string> = new Map([
+  [0x6969, 'NFS'],
+  [0x517b, 'SMB'],
+  [0xff534d42, 'CIFS'],
+  [0xfe534d42, 'SMB2'],
+  [0x01021997, '9p'],
+  [0x786f4256, 'vboxsf'],
+]);
+
+/**
+ * The same by the name that the kernel gives them: a server of 9p reports the number of the file system behind it, and
+ * everything in user space has one number.
+ * - 9p caches without consistency, or maps no memory that can be written (Linux, Documentation/filesystems/9p.rst);
+ * - vboxsf: a shared mapping does not see what the host writes (VirtualBox, Additions/linux/sharedfolders/regops.c);
+ * - sshfs: the SFTP protocol has no locks (https://github.com/libfuse/sshfs/pull/55);
+ * - virtiofs shares a folder with the host of a virtual machine, as Docker Desktop does; its cache is not coherent with
+ *   the host's, and write-ahead logs on it were found filled with zeros.
+ */
+const SHARED_BY_NAME: ReadonlyMap<string, string> = new Map([
+  ['nfs', 'NFS'],
+  ['nfs4', 'NFS'],
+  ['cifs', 'CIFS'],
+  ['smb3', 'SMB'],
+  ['9p', '9p'],
+  ['vboxsf', 'vboxsf'],
+  ['fuse.sshfs', 'SSHFS'],
+  ['virtiofs', 'virtiofs'],
+  ['fuse.virtiofs', 'virtiofs'],
+]);
+
+/** What is mounted where, as Linux tells it. */
+export interface Mount {
+  readonly point: string;
+  readonly type: string;
+}
+
+const unescaped = (path: string) =>
+  path.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+
+/** The mounts in the text of /proc/self/mountinfo, in the order in which they were made; see proc(5). */
+export function mountsIn(mountinfo: string): Mount[] {
+  return mountinfo.split('\n').flatMap((line) => {
+    const [before = '', after = ''] = line.split(' - ');
+    const point = before.split(' ')[4];
+    const type = after.split(' ')[0];
+    return point === undefined || type === undefined || type === '' ? [] : [{ point: unescaped(point), type }];
+  });
+}
+
+/** Reads the mounts that this process sees; none where the system does not tell. */
+export type ReadMounts = () => Promise<readonly Mount[]>;
+
+const readMounts: ReadMounts = async () =>
+  process.platform === 'linux' ? mountsIn(await readFile('/proc/self/mountinfo', 'utf8').catch(() => '')) : [];
+
+const holds = ({ point }: Mount, path: string) => point === '/' || path === point || path.startsWith(`${point}/`);
+
+/** The mount that a path lies on: the innermost one, and of several at one place the last. */
+export const mountOf = (path: string, mounts: readonly Mount[]): Mount | undefined =>
+  mounts
+    .filter((mount) => holds(mount, path))
+    .reduce<Mount | undefined>(
+      (inner, mount) => (mount.point.length >= (inner?.point.length ?? 0) ? mount : inner),
+      undefined,
+    );
+
+/** The statfs(2) type of the file system that holds a path. @throws when there is no such path */
+export type FileSystemOf = (path: string) => Promise<number>;
+
+const typeOfFileSystem: FileSystemOf = async (path) => (await statfs(path)).type;
+
+/** The path without links, or that of its folder where there is no file yet. */
+const realPlace = (path: string): Promise<string> =>
+  realpath(path)
+    .catch(() => realpath(dirname(path)))
+    .catch(() => path);
+
+/** The name of the file system that other machines share; undefined where the file is on one of this machine's own. */
+export async function sharedFileSystem(
+  path: string,
+  fileSystemOf: FileSystemOf = typeOfFileSystem,
+  mounts: ReadMounts = readMounts,
+): Promise<string | undefined> {
+  // The file itself where it exists, because a link may lead to another file system than its folder's.
+  const type = await fileSystemOf(path)
+    .catch(() => fileSystemOf(dirname(path)))
+    .catch(() => 0);
+  const found = mountOf(await realPlace(path), await mounts());
+  return SHARED_BY_NUMBER.get(type >>> 0) ?? SHARED_BY_NAME.get(found?.type ?? '');
+}
+
+/** How many of a file's names a restore has given it that was killed while it put the file aside. */
+async function namesSetAside(path: string, inode: bigint): Promise<number> {
+  const [folder, start] = [dirname(path), `${basename(path)}.damaged-`];
+  const names = (await readdir(folder).catch(() => [])).filter((name) => name.startsWith(start));
+  const found = await Promise.all(
+    names.map((name) => stat(join(folder, name), { bigint: true }).catch(() => undefined)),
+  );
+  return found.filter((stats) => stats?.ino === inode).length;
+}
+
+/** Why a file may have a second log, and the way out. */
+export interface SecondName {
+  readonly message: string;
+  readonly hint: string;
+}
+
+const mounted = (path: string): SecondName => ({
+  message: `${path} is a mount point: a log beside it belongs to another file than outside of the mount`,
+  hint:
+    'Mount the folder instead of the file. Stop every program that uses it, then: ' +
+    `mkdir data && mv ${basename(path)} data/ and mount data, such as docker run -v ./data:${join(dirname(path), 'data')}.`,
+});
+
+const linked = (path: string, names: number): SecondName => ({
+  message: `${path} has ${names} names (hard links), and each name has a log of its own`,
+  hint:
+    'Stop every program that uses it, and find the other names with find -samefile. Then give it a file of its own: ' +
+    `cp -p ${basename(path)} own.db && mv own.db ${basename(path)}.`,
+});
+
+/**
+ * Why an existing file may have a second name: it is mounted by itself, or has several hard links. Undefined where it has
+ * one name, or is not there.
+ */
+export async function secondName(path: string, mounts: ReadMounts = readMounts): Promise<SecondName | undefined> {
+  const stats = await stat(path, { bigint: true }).catch(() => undefined);
+  if (stats === undefined || !stats.isFile()) return undefined;
+  const real = await realPlace(path);
+  if ((await mounts()).some(({ point }) => point === real)) return mounted(real);
+  const names = Number(stats.nlink);
+  return names > 1 && names - (await namesSetAside(real, stats.ino)) > 1 ? linked(real, names) : undefined;
+}
+
+/**
+ * Refuses a file that may have a second log.
+ * @throws {DatabaseError} CATALOG_IO with the way out
+ */
+export async function refuseSecondName(path: string, mounts?: ReadMounts): Promise<void> {
+  const found = await secondName(path, mounts);
+  if (found === undefined) return;
+  throw new DatabaseError('CATALOG_IO', `${found.message}: changes of one would be lost to the other`, {
+    hint: `${found.hint} With readOnly it can be read as it is.`,
+  });
+}

@@ -1,0 +1,48 @@
+/**
+ * The process that runs one reading procedure on a connection of its own: as a reader's thread does, but it can be ended
+ * inside a statement.
+ */
+import { toWireError } from '../errors.ts';
+import { isClosed, takeUris } from '../runtime/immutable-file.ts';
+import { answerOrder } from '../runtime/process-answer.ts';
+import { createRegistry, type Registry } from '../sql/procedure.ts';
+import type { ApartOrder } from './apart.ts';
+import { Connection } from './connection.ts';
+import { isUnplaced } from './database-file.ts';
+import type { ConnectionSettings, Outcome } from './protocol.ts';
+import { runBatch } from './read-batch.ts';
+import { classify } from './sqlite-errors.ts';
+
+/** Opens a closed file in a folder that cannot be written as one that nobody writes. */
+function open(settings: ConnectionSettings, registry: Registry, phase: Int32Array): Connection {
+  try {
+    return new Connection(settings, registry, phase);
+  } catch (error) {
+    if (!isUnplaced(classify(error)) || !isClosed(settings.database)) throw error;
+    return new Connection({ ...settings, immutable: true }, registry, phase);
+  }
+}
+
+async function read({ settings, call }: ApartOrder): Promise<Outcome | undefined> {
+  const modules = await Promise.all(settings.procedureModules.map((url) => import(url) as Promise<object>));
+  const phase = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  const connection = open(settings, createRegistry(modules), phase);
+  try {
+    const [outcome] = runBatch(connection, [call]);
+    if (connection.overtaken !== undefined) throw connection.overtaken;
+    return outcome;
+  } finally {
+    connection.close();
+  }
+}
+
+takeUris();
+
+answerOrder(async (order) => {
+  try {
+    // As between threads: a Buffer arrives as the Uint8Array that it is.
+    return structuredClone(await read(order as ApartOrder));
+  } catch (error) {
+    return { ok: false, error: toWireError(classify(error)) };
+  }
+});
