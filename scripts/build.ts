@@ -21,6 +21,7 @@ const ENTRIES = [
   'lib/pool/connection-thread',
   'lib/backup/check-process',
   'lib/backup/snapshot-thread',
+  'lib/backup/restore/exclusive-thread',
   'lib/backup/restore/swap-thread',
   'lib/maintenance/integrity-process',
   'lib/legacy/inspect-file',

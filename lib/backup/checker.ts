@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { DatabaseError, reviveError, toWireError, type WireError } from '../errors.ts';
 import { scriptUrl } from '../runtime/scripts.ts';
 import type { CatalogCounts, Manifest } from './manifest.ts';
+import type { StageMark } from './marks.ts';
 
 /** What is to be done; plain data. */
 export type CheckOrder =
@@ -17,8 +18,13 @@ export type CheckOrder =
       readonly counts: CatalogCounts;
       readonly compressTo: string | null;
     }
-  /** Ready a migrated stage to be copied into a live file with such pages. */
-  | { readonly kind: 'finish'; readonly path: string; readonly pageSize: number | null };
+  /** Ready a migrated stage to be copied into a live file with such pages, and mark its content unless that is null. */
+  | {
+      readonly kind: 'finish';
+      readonly path: string;
+      readonly pageSize: number | null;
+      readonly stageMark: StageMark | null;
+    };
 
 /** What a sound backup was found to hold. */
 export interface Findings {
@@ -27,6 +33,8 @@ export interface Findings {
   readonly counts: CatalogCounts;
   readonly schemaVersion: number | null;
   readonly databaseId: string | null;
+  /** The greatest number that its content knows a backup of it to have had; 0 for none. */
+  readonly sequence: number;
 }
 
 /** What the process prints. */
