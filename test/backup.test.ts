@@ -359,7 +359,7 @@ const peer = (work: string, database: string, path: string): ChildProcess =>
 t.test('two that make a backup of one name: one is made, and neither takes the file of the other away', async (t) => {
   const { db, backups } = await filled(t, t.testdir());
   const path = join(backups, 'one.db');
-  const made = await Promise.allSettled([db.backups.create({ path, compress: true }), db.backups.create({ path })]);
+  const made = await Promise.allSettled([db.backups.create({ path }), db.backups.create({ path })]);
   const [lost, ...others] = made.filter(({ status }) => status === 'rejected');
   t.match(lost, { reason: { code: 'CATALOG_CONFLICT' } });
   t.same(others, []);
@@ -495,6 +495,7 @@ const entry = (hoursAgo: number, rest: Partial<BackupEntry> = {}): BackupEntry =
   databaseId: 'a',
   counts: { clients: 0, files: 0, versions: 0 },
   createdAt: new Date(NOW - hoursAgo * 3_600_000).toISOString(),
+  sequence: null,
   reason: '',
   compressed: false,
   own: true,

@@ -262,6 +262,7 @@ t.test('random histories keep what a second implementation keeps, for the same r
 });
 
 const backupOf = (createdAt: string): BackupEntry => ({
+  sequence: null,
   path: `/backups/${createdAt}.db`,
   sha256: '',
   bytes: 1,

@@ -20,12 +20,13 @@ import {
   isAbsent,
 } from '../validation.ts';
 import { now } from '../values/dates.ts';
-import { type BackupEntry, listBackups } from './list.ts';
+import { type BackupEntry, greatestSequence, listBackups } from './list.ts';
 import { manifestPath } from './manifest.ts';
 import { backupPath, checkSource, checkTarget } from './paths.ts';
 import { type BackupPolicy, type BackupPrune, checkBackupPolicy, planBackupPrune } from './prune.ts';
 import { type DrillResult, drillBackup } from './restore/drill.ts';
 import { type RestoreHost, type RestoreOptions, type RestoreResult, restoreLive } from './restore/restore.ts';
+import { reserveSequence } from './sequence-procedures.ts';
 import { type Snapshot, type SnapshotProgress, takeSnapshot } from './snapshot.ts';
 import { type BackupVerdict, verifyBackup } from './verify.ts';
 
@@ -80,8 +81,11 @@ export class Backups {
 
   /**
    * Makes a backup of the state at one instant, while others read and write, and proves it.
-   * @throws {DatabaseError} CATALOG_CONFLICT when `path` exists, CATALOG_FULL, CATALOG_CORRUPT when the catalogue itself is
-   *   damaged, CATALOG_TIMEOUT when proving took too long; the reason of the signal. No file was made then
+   * @throws {ValidationError} for a `path` that belongs to a database or another backup, or whose extension does not fit
+   *   `compress`
+   * @throws {DatabaseError} CATALOG_NOT_FOUND when the folder of `path` does not exist, CATALOG_CONFLICT when `path` exists,
+   *   CATALOG_FULL, CATALOG_CORRUPT when the catalogue itself is damaged, CATALOG_TIMEOUT when proving took too long; the
+   *   reason of the signal. No file was made then
    * @example
    * ```ts
    * const { path, sha256, bytes } = await db.backups.create({ compress: true, reason: 'nightly' });
@@ -102,14 +106,17 @@ export class Backups {
     assertOpen(this.#host.engine);
     const path = isAbsent(given['path'])
       ? backupPath(database, backupDir, '', compress)
-      : await checkTarget(given['path'], 'path', backupDir);
-    return this.#recorded('backup', path, async () => ({
-      value: await takeSnapshot(database, path, wanted),
-      ok: true,
-    }));
+      : await checkTarget(given['path'], 'path', { database, backupDir, compress });
+    return this.#recorded('backup', path, async () => {
+      const sequence = await this.#reserveNumber([backupDir, dirname(path)], wanted.signal);
+      return { value: await takeSnapshot(database, path, { ...wanted, sequence }), ok: true };
+    });
   }
 
-  /** What is in the folder of backups, newest first, by the manifests; files without one come last. */
+  /**
+   * What is in the folder of backups, by the manifests: newest first by their numbers, those of older releases, which have
+   * none, after them by time; files without a manifest come last.
+   */
   async list(options?: CallOptions): Promise<BackupEntry[]> {
     const { signal } = checkCallOptions(options);
     return listBackups(this.#host.backupDir, await this.#identity(signal));
@@ -122,7 +129,7 @@ export class Backups {
   async verify(path: string, options?: CallOptions): Promise<BackupVerdict> {
     const { signal } = checkCallOptions(options);
     assertOpen(this.#host.engine);
-    return verifyBackup(await checkSource(path, 'path', this.#host.backupDir), { signal });
+    return verifyBackup(await checkSource(path, 'path', this.#host.backupDir), { signal, free: this.#host.free });
   }
 
   /**
@@ -199,7 +206,7 @@ export class Backups {
     const entries = await this.list({ signal });
     for (const [place, entry] of entries.entries()) {
       if (!entry.own || entry.problems.length > 0) continue;
-      const { ok, problems } = await verifyBackup(entry.path, { signal });
+      const { ok, problems } = await verifyBackup(entry.path, { signal, free: this.#host.free });
       if (ok) return { entries, newest: entry.path };
       entries[place] = { ...entry, problems };
     }
@@ -208,6 +215,31 @@ export class Backups {
 
   #identity(signal?: AbortSignal): Promise<string | null> {
     return this.#host.engine.run(databaseIdentity, null, { signal });
+  }
+
+  /**
+   * Takes the next number in the database, so that no other process takes the same. Undefined where that is not possible:
+   * the copy then says what the database knew of, and the folder the rest.
+   */
+  async #reserveNumber(folders: readonly string[], signal: AbortSignal | undefined): Promise<number | undefined> {
+    const { engine, readOnly, logger } = this.#host;
+    if (readOnly) return undefined;
+    try {
+      const databaseId = await this.#identity(signal);
+      const greatest = async () =>
+        Math.max(...(await Promise.all(folders.map((at) => greatestSequence(at, databaseId)))));
+      for (let least = await greatest(); ; ) {
+        const taken = await engine.run(reserveSequence, least, { signal });
+        // A restore that ended meanwhile has made a copy with a number of its own.
+        const known = await greatest();
+        if (taken === null || known < taken || taken === Number.MAX_SAFE_INTEGER) return taken ?? undefined;
+        least = known;
+      }
+    } catch (error) {
+      signal?.throwIfAborted();
+      logger.warn({ err: error }, 'the number of the backup could not be taken in the database');
+      return undefined;
+    }
   }
 
   /** Keeps how a piece of work ended. What cannot be recorded is logged: the work is done all the same. */

@@ -6,6 +6,7 @@ import { runChild } from '../runtime/child-process.ts';
 import { saysFull } from '../runtime/disk-space.ts';
 import { MIB } from '../values/byte-units.ts';
 import type { CatalogCounts, Manifest } from './manifest.ts';
+import type { StageMark } from './marks.ts';
 
 /** What is to be done; plain data. */
 export type CheckOrder =
@@ -18,8 +19,13 @@ export type CheckOrder =
       readonly counts: CatalogCounts;
       readonly compressTo: string | null;
     }
-  /** Ready a migrated stage to be copied into a live file with such pages. */
-  | { readonly kind: 'finish'; readonly path: string; readonly pageSize: number | null };
+  /** Ready a migrated stage to be copied into a live file with such pages, and mark its content unless that is null. */
+  | {
+      readonly kind: 'finish';
+      readonly path: string;
+      readonly pageSize: number | null;
+      readonly stageMark: StageMark | null;
+    };
 
 /** What a sound backup was found to hold. */
 export interface Findings {
@@ -28,6 +34,8 @@ export interface Findings {
   readonly counts: CatalogCounts;
   readonly schemaVersion: number | null;
   readonly databaseId: string | null;
+  /** The greatest number that its content knows a backup of it to have had; 0 for none. */
+  readonly sequence: number;
 }
 
 /** What the process prints. */

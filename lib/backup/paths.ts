@@ -79,17 +79,63 @@ async function realAncestor(folder: string): Promise<string> {
   }
 }
 
+// SQLite keeps such files beside a database of the name before, and plays them into it or takes them for its locks.
+const OF_A_DATABASE = /-(?:wal|shm|journal|mj[0-9a-f]+)$/i;
+const OF_A_BACKUP = /\.(?:manifest\.json|partial)$/i;
+
+/** @throws {ValidationError} for a name that belongs to another file: a log, a manifest, an unfinished backup */
+export function refuseTakenName(path: string, field: string): void {
+  const accepted = 'a name that does not end in -wal, -shm, -journal, .manifest.json or .partial';
+  if (OF_A_DATABASE.test(path) || OF_A_BACKUP.test(path)) refuse(field, path, accepted);
+}
+
+const COMPRESSED = '.zst';
+
+function checkExtension(path: string, field: string, compress: boolean): void {
+  if (compress && !path.endsWith(COMPRESSED)) refuse(field, path, `a name that ends in ${COMPRESSED}, with compress`);
+  if (!compress && path.toLowerCase().endsWith(COMPRESSED)) {
+    refuse(field, path, `a name that does not end in ${COMPRESSED}, or compress`);
+  }
+}
+
+/** Only the folder of backups itself is made: a folder that is missing elsewhere was misspelt. */
+async function assertFolder(folder: string, field: string, backupDir: string): Promise<void> {
+  const found = await stat(folder).catch((error: unknown) => {
+    if (hasCode(error, 'ENOENT')) return undefined;
+    throw error;
+  });
+  if (found !== undefined && !found.isDirectory()) refuse(field, folder, 'a path in a folder');
+  if (found !== undefined || folder === backupDir) return;
+  throw new NotFoundError(`the folder ${folder}`, { hint: 'Make it first, or check the path; nothing was made.' });
+}
+
+/** Where a backup may be written, and which database it is of. */
+export interface TargetRules {
+  readonly database: string;
+  readonly backupDir: string;
+  readonly compress: boolean;
+}
+
 /**
  * Where a backup is to be written.
- * @throws {ValidationError} for a path with NUL, or one that leaves the folder of backups by a link
+ * @throws {ValidationError} for a path with NUL, one that leaves the folder of backups by a link, a name that belongs to a
+ *   database or to another backup, and one whose extension does not say whether it is compressed
+ * @throws {NotFoundError} when the folder does not exist; only the folder of backups is made
  */
-export async function checkTarget(value: unknown, field: string, backupDir: string): Promise<string> {
+export async function checkTarget(
+  value: unknown,
+  field: string,
+  { database, backupDir, compress }: TargetRules,
+): Promise<string> {
   const path = checkPath(value, field);
+  refuseTakenName(path, field);
+  checkExtension(path, field, compress);
   try {
-    if (isBelow(path, backupDir)) {
-      const [folder, home] = [await realAncestor(dirname(path)), await realAncestor(backupDir)];
-      if (!isInside(folder, home)) refuseLink(field, path);
-    }
+    const [folder, home] = [await realAncestor(dirname(path)), await realAncestor(backupDir)];
+    if (isBelow(path, backupDir) && !isInside(folder, home)) refuseLink(field, path);
+    const real = await realpath(database).catch(() => database);
+    if ([database, real].includes(join(folder, basename(path)))) refuse(field, path, 'another file than the catalogue');
+    await assertFolder(dirname(path), field, backupDir);
   } catch (error) {
     if (error instanceof DatabaseError) throw error;
     throw new DatabaseError('CATALOG_IO', `${path} cannot be written`, { cause: error });
@@ -113,5 +159,5 @@ export function backupPath(database: string, backupDir: string, what: string, co
   const extension = extname(database);
   const middle = what === '' ? '' : `-${what}`;
   const name = `${basename(database, extension)}${middle}-${timeName(ownInstant())}${extension || '.db'}`;
-  return join(backupDir, compress ? `${name}.zst` : name);
+  return join(backupDir, compress ? `${name}${COMPRESSED}` : name);
 }

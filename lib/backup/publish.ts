@@ -2,8 +2,8 @@
  * How a file gets its final name: whole, on the disk, and never over another one. Until then it has a temporary name that
  * tells which process makes it, so that what a killed one left is known for what it is.
  */
-
-import { link, readdir, rename, rm, stat } from 'node:fs/promises';
+import type { Dirent } from 'node:fs';
+import { link, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { DatabaseError } from '../errors.ts';
 import { exists, sizeOf, syncFolder } from '../runtime/files.ts';
@@ -44,8 +44,10 @@ export async function createPrivate(path: string): Promise<void> {
   throw new DatabaseError('CATALOG_CONFLICT', `${path} exists already`, { hint });
 }
 
-/** File systems without hard links: a file is renamed there, after a look whether the name is free. */
-export const NO_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'] as const;
+const NO_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'];
+
+/** Whether a file could not be given a second name because its file system has no hard links. */
+export const hasNoLinks = (error: unknown): boolean => hasCode(error, ...NO_LINKS);
 
 const taken = (path: string, cause?: unknown) =>
   new DatabaseError('CATALOG_CONFLICT', `${path} exists already`, {
@@ -58,15 +60,34 @@ export async function assertFree(path: string): Promise<void> {
   if (await exists(path)) throw taken(path);
 }
 
+/** A log that lies beside a new file of its name would be played into it. @throws {DatabaseError} CATALOG_CONFLICT */
+export async function assertNoLog(path: string): Promise<void> {
+  for (const suffix of COMPANIONS) await assertFree(`${path}${suffix}`);
+}
+
+/** Takes a name by an empty file, and gives it to the finished one: a rename alone would replace what took it meanwhile. */
+async function renameToFree(temporary: string, path: string): Promise<void> {
+  try {
+    await (await open(path, 'wx', 0o600)).close();
+  } catch (error) {
+    throw hasCode(error, 'EEXIST') ? taken(path, error) : error;
+  }
+  try {
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(path, { force: true });
+    throw error;
+  }
+}
+
 /** Gives a finished file its name, unless the name is taken. @throws {DatabaseError} CATALOG_CONFLICT */
-async function nameFile(temporary: string, path: string): Promise<void> {
+export async function nameFile(temporary: string, path: string): Promise<void> {
   try {
     await link(temporary, path);
   } catch (error) {
     if (hasCode(error, 'EEXIST')) throw taken(path, error);
-    if (!hasCode(error, ...NO_LINKS)) throw error;
-    await assertFree(path);
-    await rename(temporary, path);
+    if (!hasNoLinks(error)) throw error;
+    await renameToFree(temporary, path);
     return;
   }
   await rm(temporary);
@@ -92,6 +113,8 @@ export async function publishBackup(temporary: string, path: string, manifest: M
     await rm(unfinished, { force: true });
   }
   try {
+    // After a power failure as well: a backup is never there without its manifest.
+    await syncFolder(dirname(path));
     await nameFile(temporary, path);
   } catch (error) {
     await rm(beside, { force: true });
@@ -100,11 +123,13 @@ export async function publishBackup(temporary: string, path: string, manifest: M
   await syncFolder(dirname(path));
 }
 
-const namesIn = (folder: string): Promise<string[]> =>
-  readdir(folder).catch((error: unknown) => {
+const entriesIn = (folder: string): Promise<Dirent[]> =>
+  readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
     if (hasCode(error, 'ENOENT')) return [];
     throw error;
   });
+
+const nameOf = ({ name }: Dirent) => name;
 
 const ABANDONED_MS = DAY_MS; // copying, checking and compressing leave a file unchanged for less
 
@@ -151,13 +176,15 @@ async function partialsAmong(folder: string, names: readonly string[]): Promise<
 /** Manifests whose backup never came, because the process died between the two names. */
 async function orphanedManifests(
   folder: string,
-  names: readonly string[],
+  entries: readonly Dirent[],
   partials: readonly Partial[],
 ): Promise<string[]> {
   const underWay = new Set(partials.filter(({ dead }) => !dead).map(({ of }) => of));
-  const alone = names.filter((name) => {
+  const names = new Set(entries.map(nameOf));
+  const files = entries.filter((entry) => entry.isFile()).map(nameOf);
+  const alone = files.filter((name) => {
     const backup = backupOfManifest(name);
-    return backup !== undefined && !names.includes(backup) && !underWay.has(backup);
+    return backup !== undefined && !names.has(backup) && !underWay.has(backup);
   });
   // Asked again: the backup may have got its name since the folder was read.
   const asked = await Promise.all(
@@ -168,17 +195,17 @@ async function orphanedManifests(
 
 /** Removes what processes left behind in a folder of backups that died while they made one. */
 export async function removeDeadPartials(folder: string): Promise<void> {
-  const names = await namesIn(folder);
-  const partials = await partialsAmong(folder, names);
+  const entries = await entriesIn(folder);
+  const partials = await partialsAmong(folder, entries.map(nameOf));
   const dead = partials.filter((partial) => partial.dead).map(({ name }) => name);
   const remove = async (name: string) => rm(join(folder, name), { force: true, recursive: true });
-  await Promise.all([...dead, ...(await orphanedManifests(folder, names, partials))].map(remove));
+  await Promise.all([...dead, ...(await orphanedManifests(folder, entries, partials))].map(remove));
 }
 
 /** Removes what a process left beside a database that died while it restored it. */
 export async function removeDeadStages(database: string): Promise<void> {
   const folder = dirname(database);
-  const partials = await partialsAmong(folder, await namesIn(folder));
+  const partials = await partialsAmong(folder, (await entriesIn(folder)).map(nameOf));
   const dead = partials.filter((partial) => partial.dead && partial.of === basename(database));
   await Promise.all(dead.map(({ name }) => rm(join(folder, name), { force: true, recursive: true })));
 }

@@ -11,9 +11,12 @@ import { makePrivateFolder } from '../runtime/private-file.ts';
 import { startThread } from '../runtime/thread.ts';
 import { codeOf } from '../runtime/thrown.ts';
 import { check, type Findings } from './checker.ts';
+import { greatestSequence } from './list.ts';
 import { type CatalogCounts, type Manifest, manifestPath } from './manifest.ts';
+import { following } from './marks.ts';
 import {
   assertFree,
+  assertNoLog,
   createPrivate,
   databaseBytes,
   partialPath,
@@ -61,6 +64,8 @@ export interface SnapshotOptions {
   readonly reason?: string | undefined;
   /** Store it as a zstd stream. Default false. */
   readonly compress?: boolean | undefined;
+  /** Its number; by default the next after those that the database and the folder know. */
+  readonly sequence?: number | undefined;
 }
 
 const ENOUGH = 1.05; // of the source's size: the copy may be a little larger than what is counted beforehand
@@ -142,6 +147,14 @@ async function make(source: string, plain: string, packed: string | null, option
   return { findings: verdict.findings, takenAt };
 }
 
+/** What is told of a copy; a backup has a number. */
+async function manifestOf({ findings, takenAt }: Made, folder: string, options: SnapshotOptions): Promise<Manifest> {
+  const { reason, compress = false, sequence: reserved } = options;
+  const next = async () => following(Math.max(findings.sequence, await greatestSequence(folder, findings.databaseId)));
+  const sequence = reason === undefined ? null : (reserved ?? (await next()));
+  return { ...findings, createdAt: takenAt, sequence, reason: reason ?? '', compressed: compress };
+}
+
 /**
  * Copies the database at `source`, which may be open and written meanwhile, to `path`.
  * @throws {DatabaseError} CATALOG_FULL when it does not fit, CATALOG_CORRUPT when the database itself is damaged,
@@ -157,6 +170,7 @@ export async function takeSnapshot(source: string, path: string, options: Snapsh
     await makePrivateFolder(folder);
     await removeDeadPartials(folder);
     await assertFree(path);
+    await assertNoLog(path);
     if (reason !== undefined) await assertFree(manifestPath(path));
     await assertRoom(folder, (await databaseBytes(source)) * ENOUGH * (compress ? 2 : 1), 'the copy', free);
     const last = partialPath(path);
@@ -165,8 +179,8 @@ export async function takeSnapshot(source: string, path: string, options: Snapsh
       await createPrivate(temporary);
       ours.push(temporary);
     }
-    const { findings, takenAt } = await make(source, plain, compress ? last : null, options);
-    const manifest = { ...findings, createdAt: takenAt, reason: reason ?? '', compressed: compress };
+    const made = await make(source, plain, compress ? last : null, options);
+    const manifest = await manifestOf(made, folder, options);
     if (reason === undefined) await publish(last, path);
     else await publishBackup(last, path, manifest);
     return { path, ...manifest };

@@ -4,6 +4,7 @@ export * from '../analytics/client-totals.ts';
 export * from '../analytics/series-procedures.ts';
 export * from '../analytics/storage-procedures.ts';
 export * from '../backup/restore/restore-procedures.ts';
+export * from '../backup/sequence-procedures.ts';
 export * from '../core/category-procedures.ts';
 export * from '../core/client-deletion-procedures.ts';
 export * from '../core/client-procedures.ts';

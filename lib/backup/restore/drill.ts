@@ -13,7 +13,8 @@ import type { CatalogCounts } from '../manifest.ts';
 import { workName } from '../paths.ts';
 import { partialPath, removeDatabase } from '../publish.ts';
 import { stageBackup } from '../verify.ts';
-import { finishStage, type RestoreHost } from './restore.ts';
+import { finishStage } from './content.ts';
+import type { RestoreHost } from './restore.ts';
 
 /** What a drill showed. */
 export interface DrillResult {
@@ -58,7 +59,7 @@ export async function drillBackup(
     const restored = join(folder, 'catalogue.db');
     const { findings } = await stageBackup(path, restored, { allowMissingManifest: false, free, signal });
     await migrateCopy(restored);
-    const { counts, schemaVersion } = await finishStage(restored, null, { signal });
+    const { counts, schemaVersion } = await finishStage(restored, null, null, { signal });
     // Rows of an old server are merged and moved when it is adopted; of our own none may go.
     const isSame = findings.schemaVersion === null || JSON.stringify(counts) === JSON.stringify(findings.counts);
     const problems = isSame
