@@ -2,6 +2,7 @@
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import Database from 'better-sqlite3';
 import t, { type Test } from 'tap';
 import { sqliteDialect } from '../lib/pool/sqlite-dialect.ts';
@@ -348,17 +349,18 @@ const SQLITE_ONLY = new Set([
 ]);
 
 t.test('domain code and the contract of engines use no SQL that only SQLite has', async (t) => {
-  const lib = new URL('../lib/', import.meta.url);
+  const lib = fileURLToPath(new URL('../lib/', import.meta.url));
+  const rooms = ['sql', 'core', 'quota', 'analytics', 'health', 'metrics', 'maintenance', 'backup'];
   const found: string[] = [];
-  for (const room of ['sql', 'core', 'quota', 'analytics', 'health', 'metrics', 'maintenance', 'backup/restore']) {
-    const files = (await readdir(new URL(`${room}/`, lib))).filter(
-      (name) => name.endsWith('-procedures.ts') || room !== 'backup/restore',
-    );
-    for (const file of files.filter((name) => !SQLITE_ONLY.has(`${room}/${name}`))) {
-      const text = await readFile(new URL(`${room}/${file}`, lib), 'utf8');
-      const code = text.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '');
+  for (const room of rooms) {
+    for (const name of await readdir(join(lib, room), { recursive: true })) {
+      const file = `${room}/${name}`;
+      // What else there is in backup/ works on files of SQLite's.
+      const isLooked = room === 'backup' ? file.endsWith('-procedures.ts') : file.endsWith('.ts');
+      if (!isLooked || SQLITE_ONLY.has(file)) continue;
+      const code = (await readFile(join(lib, file), 'utf8')).replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '');
       const word = SQLITE_WORDS.exec(code)?.[0];
-      if (word !== undefined) found.push(`${room}/${file}: ${word}`);
+      if (word !== undefined) found.push(`${file}: ${word}`);
     }
   }
   t.same(found, []);

@@ -265,7 +265,7 @@ t.test('the module of a connection runs nowhere but on a thread or in a process 
   const run = promisify(execFile)(process.execPath, [module], { env: ownEnvironment() });
   await t.rejects(run, {
     code: 1,
-    stderr: /TypeError: connection-thread.ts runs as a thread or a forked process only/,
+    stderr: /TypeError: connection-thread.ts runs as a worker thread only, or as the process of a connection/,
   });
 });
 

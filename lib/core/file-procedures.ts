@@ -112,7 +112,7 @@ export const countFiles = procedure(
   { brief: true },
 );
 
-/** The bytes of every file's current version. As REAL, which cannot overflow: exact up to 2^53-1, rounded beyond. */
-export const totalFileBytes = procedure('files.totalBytes', 'read', function* (_: null): Steps<number> {
-  return yield* figure(sql`SELECT coalesce(sum(CAST(Bytes AS REAL)), 0) AS "figure" FROM file_totals`);
+/** The bytes of every file's current version; exact up to 2^53-1, rounded beyond. */
+export const totalFileBytes = procedure('files.totalBytes', 'read', function* (_: null, dialect): Steps<number> {
+  return yield* figure(sql`SELECT coalesce(sum(${dialect.float('Bytes')}), 0) AS "figure" FROM file_totals`);
 });
