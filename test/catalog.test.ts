@@ -1,6 +1,7 @@
 /** The public API as an embedding server uses it: pages, streams, events, raw SQL, transactions, hostile input. */
 import { deepStrictEqual } from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import diagnosticsChannel from 'node:diagnostics_channel';
 import fc from 'fast-check';
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
@@ -11,10 +12,14 @@ import {
   DatabaseError,
   DatabaseManager,
   type FileInput,
+  type ProcedureTrace,
+  TRACING_CHANNEL,
   type Transaction,
   type ValidationError,
 } from '../lib/index.ts';
 import { resolveOptions } from '../lib/options/reader.ts';
+import * as procedures from '../lib/registry/procedures.ts';
+import { isProcedure } from '../lib/sql/procedure.ts';
 import { FILE_FACTS, VERSION_FACTS } from '../lib/values/file-facts.ts';
 import { holds } from './fixtures/property.ts';
 import { openNew } from './fixtures/template.ts';
@@ -765,6 +770,35 @@ t.test('status tells where a catalogue is between opening and its end, and never
   t.equal(db.status, 'closed');
   const module: object = db;
   t.throws(() => Object.assign(module, { status: 'open' }), TypeError, 'nobody sets it');
+});
+
+t.test('what opening asks of an up-to-date catalogue starts no reader and loads no time zones', async (t) => {
+  const database = `${t.testdir()}/catalog.db`;
+  await (await DatabaseManager.open({ database })).close();
+  const asked = new Set<string>();
+  const listen = (message: unknown) => void asked.add((message as ProcedureTrace).procedure);
+  const start = `tracing:${TRACING_CHANNEL}:start`;
+  diagnosticsChannel.subscribe(start, listen);
+  const { DateTimeFormat } = Intl;
+  let zones = 0;
+  Intl.DateTimeFormat = new Proxy(DateTimeFormat, {
+    construct: (target, args: [string?]) => {
+      zones += 1;
+      return new target(...args);
+    },
+  });
+  t.teardown(() => {
+    Intl.DateTimeFormat = DateTimeFormat;
+    diagnosticsChannel.unsubscribe(start, listen);
+  });
+  const db = await DatabaseManager.open({ database });
+  t.teardown(() => db.close());
+  const known = Object.values(procedures).filter((found) => isProcedure(found));
+  const brief = new Set(known.filter((found) => found.brief).map(({ name }) => name));
+  const notBrief = [...asked].filter((name) => !brief.has(name));
+  t.ok(asked.size >= 3, [...asked].join(', '));
+  t.same(notBrief, [], 'the writer answers it while no reader is open');
+  t.equal(zones, 0);
 });
 
 t.test('a catalogue is opened, not constructed', (t) => {

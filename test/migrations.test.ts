@@ -6,6 +6,7 @@ import Database from 'better-sqlite3';
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
 import { openUnmigrated } from '../lib/catalog/open.ts';
+import { rulesOf } from '../lib/catalog/settings.ts';
 import { DatabaseManager, findDangerousOperations } from '../lib/index.ts';
 import { LATEST_VERSION, MIGRATIONS } from '../lib/migrations/migration-list.ts';
 import { Migrator } from '../lib/migrations/migrator.ts';
@@ -236,7 +237,14 @@ t.test('nothing is begun that the disk has no room for', async (t) => {
   t.teardown(() => engine.close());
   const logger = pino({ level: 'silent' });
   const openCopy = () => Promise.reject(new Error('not needed'));
-  const migrator = new Migrator({ engine, database: path, rules: settings, logger, openCopy, free: async () => 4_096 });
+  const migrator = new Migrator({
+    engine,
+    database: path,
+    rules: rulesOf(settings),
+    logger,
+    openCopy,
+    free: async () => 4_096,
+  });
   const before = digestOf(path, columnsOf(path));
   await t.rejects(migrator.up(), { code: 'CATALOG_FULL', hint: /Free some disk space/ });
   t.strictSame(digestOf(path, columnsOf(path)), before);

@@ -17,6 +17,7 @@ import { dayOf, now } from '../values/dates.ts';
 import type { MaintenanceHost } from './maintenance.ts';
 import type { ModuleContext } from './modules.ts';
 import { type Catalog, migrateCopy } from './open.ts';
+import { oldZoneOf } from './settings.ts';
 
 /** For the modules; `onSaved` is told of each save. */
 export function moduleContext(catalog: Catalog, onSaved: (stored: Stored) => void): ModuleContext {
@@ -85,13 +86,13 @@ export function backupHost(catalog: Catalog): BackupHost {
 /** For maintenance. */
 export function maintenanceHost(catalog: Catalog, integrity: Integrity): MaintenanceHost {
   const { engine, settings } = catalog;
-  const { database, backupDir, legacyTimeZone, assumesZone, defaultQuotaBytes } = settings;
+  const { database, backupDir, defaultQuotaBytes } = settings;
   return {
     engine,
     database,
     backupDir,
-    context: { timeZone: legacyTimeZone, defaultQuotaBytes, legacy: false },
-    assumesZone,
+    context: () => ({ timeZone: oldZoneOf(settings).legacyTimeZone, defaultQuotaBytes, legacy: false }),
+    assumesZone: () => oldZoneOf(settings).assumesZone,
     integrity,
     logger: catalog.logger('maintenance'),
   };

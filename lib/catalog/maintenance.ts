@@ -94,9 +94,9 @@ export interface MaintenanceHost {
   readonly database: string;
   readonly backupDir: string;
   /** What repairing old rows needs to know. */
-  readonly context: WorkContext;
+  readonly context: () => WorkContext;
   /** Whether nobody has named the zone in which old dates are read: dates that are read in it are worth a warning. */
-  readonly assumesZone: boolean;
+  readonly assumesZone: () => boolean;
   readonly integrity: Integrity;
   readonly logger: Logger;
 }
@@ -192,7 +192,7 @@ const isWhole = (counts: RepairCounts) => Object.values(counts).every((rows) => 
 async function countRepairs({ engine, context }: MaintenanceHost, signal: AbortSignal | undefined) {
   const renewsIndex = !(await isReliable(engine, signal));
   const use = async (tx: Executor): Promise<never> => {
-    throw new DryRun(await repair(tx, { context, renewsIndex, signal }));
+    throw new DryRun(await repair(tx, { context: context(), renewsIndex, signal }));
   };
   return engine.transaction('write', use, { ...transactionOf(engine), signal }).catch((error: unknown) => {
     if (error instanceof DryRun) return error.counts;
@@ -209,7 +209,7 @@ async function copyBefore({ database, backupDir }: MaintenanceHost): Promise<str
 
 /** Old dates were read in a zone that nobody named. */
 function warnOfZone({ assumesZone, logger }: MaintenanceHost, { datesToUtc }: RepairCounts): void {
-  if (assumesZone && datesToUtc > 0) logger.warn({ dates: datesToUtc }, ZONE_ASSUMED);
+  if (datesToUtc > 0 && assumesZone()) logger.warn({ dates: datesToUtc }, ZONE_ASSUMED);
 }
 
 /** Fills the search index portion by portion, among the writes of others. */
@@ -243,7 +243,7 @@ export function maintenanceOf(host: MaintenanceHost): Maintenance {
       if (searchIndexes > 0) await engine.run(renewIndex, null);
       const backup = await copyBefore(host);
       const use = async (tx: Executor) => {
-        const counts = { ...(await repair(tx, { context, renewsIndex: false, signal })), searchIndexes };
+        const counts = { ...(await repair(tx, { context: context(), renewsIndex: false, signal })), searchIndexes };
         if (!isWhole(counts)) await tx.run(reportRepair, { counts: { ...counts }, backup });
         return counts;
       };

@@ -3,7 +3,6 @@
  * schema up to date. A file that is evidently ours is inspected on the thread that will write it, any other file by a
  * process of its own. A file that must not be touched is refused before anything in it changes.
  */
-import { dirname, join, resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { removeDeadPartials, removeDeadStages } from '../backup/publish.ts';
 import { finishLeftDeletions } from '../core/client-deletion.ts';
@@ -20,12 +19,11 @@ import { placed, prepareDatabaseFile } from '../pool/database-file.ts';
 import { SqliteEngine } from '../pool/sqlite-engine.ts';
 import { rememberOpen } from '../runtime/open-files.ts';
 import { scriptUrl } from '../runtime/scripts.ts';
-import { silentLogger } from '../runtime/silent-logger.ts';
-import { namedTimeZone, systemTimeZone } from '../runtime/time-zone.ts';
 import { workOffBacklog } from '../search/index-backlog.ts';
 import { keepIndex } from '../search/search-index.ts';
 import { assertOpen, type CallOptions, type Engine } from '../sql/engine.ts';
 import { checkSignal } from '../validation.ts';
+import { type CatalogSettings, copySettings, rulesOf, settingsOf } from './settings.ts';
 
 /** The options of a catalogue, and the signal of the call that opens it. */
 export type OpenOptions = CatalogOptions & CallOptions;
@@ -110,34 +108,6 @@ export async function openFile(options: ResolvedOptions): Promise<Catalog> {
   const catalog = new Catalog(engine, settings, forget);
   catalog.logger('database').info({ database: path, created }, 'database open');
   return catalog;
-}
-
-/**
- * The options of a catalogue with every path absolute, and a logger in any case.
- * @internal
- */
-export interface CatalogSettings extends Omit<ResolvedOptions, 'backupDir' | 'legacyTimeZone' | 'logger'> {
-  readonly backupDir: string;
-  readonly legacyTimeZone: string;
-  /** Whether that zone is UTC only because neither the caller nor the system names one. */
-  readonly assumesZone: boolean;
-  readonly logger: Logger;
-}
-
-/**
- * The settings that follow from the options of a database at a path; asks nothing of the file.
- * @internal
- */
-export function settingsOf(options: ResolvedOptions, database: string): CatalogSettings {
-  return {
-    ...options,
-    database,
-    storageDir: resolve(options.storageDir),
-    backupDir: resolve(options.backupDir ?? join(dirname(database), 'backups')),
-    legacyTimeZone: options.legacyTimeZone ?? systemTimeZone(),
-    assumesZone: options.legacyTimeZone === undefined && namedTimeZone() === undefined,
-    logger: options.logger ?? silentLogger,
-  };
 }
 
 /** Removes what killed processes left behind. Where that fails, the catalogue opens all the same. */
@@ -273,17 +243,9 @@ function named(pending: readonly { readonly version: number; readonly name: stri
 function migratorOf(engine: Engine, settings: CatalogSettings): Migrator {
   const { database, logger } = settings;
   const openCopy = (copy: string) => openEngine(copySettings(settings, copy));
-  return new Migrator({ engine, database, rules: settings, logger: logger.child({ module: 'migrations' }), openCopy });
+  const log = logger.child({ module: 'migrations' });
+  return new Migrator({ engine, database, rules: rulesOf(settings), logger: log, openCopy });
 }
-
-/** The settings of a copy that nobody else has open. */
-const copySettings = (settings: CatalogSettings, database: string): CatalogSettings => ({
-  ...settings,
-  database,
-  readOnly: false,
-  migrate: 'auto',
-  poolSize: 2,
-});
 
 /**
  * Migrates a file that nobody else has open, such as a stage of a restore. No copy of it is made first: its owner has one.

@@ -20,7 +20,8 @@ import { isOpenHere } from '../runtime/open-files.ts';
 import { checkObject, refuse } from '../validation.ts';
 import { now } from '../values/dates.ts';
 import { backupHost } from './hosts.ts';
-import { migrateCopy, openFile, settingsOf } from './open.ts';
+import { migrateCopy, openFile } from './open.ts';
+import { settingsOf } from './settings.ts';
 
 /** What is restored, and from where. */
 export interface RestoreFileOptions extends Omit<CatalogOptions, 'create' | 'readOnly' | 'migrate'>, RestoreOptions {
