@@ -1,4 +1,7 @@
-/** docs/RECOVERY.md is true: each recipe is run as it stands on a catalogue to which the thing has happened. */
+/**
+ * docs/RECOVERY.md is true: each recipe is run as it stands on a catalogue to which the thing has happened. And what
+ * docs/RELIABILITY.md promises has the tests that it names.
+ */
 import {
   chmodSync,
   copyFileSync,
@@ -128,6 +131,18 @@ t.test('every section of docs/RECOVERY.md has its test', async (t) => {
     [...RECOVERY.matchAll(/^## (.+)$/gm)].map(([, title]) => title),
     Object.keys(RECIPES),
   );
+});
+
+t.test('every row of docs/RELIABILITY.md names a test that is there', async (t) => {
+  const rows = readProjectFile('docs/RELIABILITY.md')
+    .split('\n')
+    .filter((line) => /^\| (?!tried|-)/.test(line));
+  const missing = rows.filter((row) => {
+    const [, file = '', title = ''] = /`(test\/[\w-]+\.test\.ts)`: ([^|]+?) *\|$/.exec(row) ?? [];
+    return file === '' || !readProjectFile(file).includes(title);
+  });
+  t.ok(rows.length > 0);
+  t.same(missing, []);
 });
 
 for (const [title, { happen, printed, files }] of Object.entries(RECIPES)) {

@@ -14,6 +14,7 @@ export const HEALTH_CODES = {
   HEALTH_QUOTA_WARNING: 'more clients than `quotaWarnings` are near or over their quota',
   HEALTH_AUDIT_DRIFT: 'the last audit found figures that differ from the rows',
   HEALTH_AUDIT_OVERDUE: 'the last audit is older than `auditAgeMs`',
+  HEALTH_CLOCK: 'the last backup is dated ahead of the clock',
   HEALTH_BACKUP_OVERDUE: 'the last verified backup is older than `backupAgeMs`',
   HEALTH_RESTORE_UNPROVEN: 'the last proven restore is older than `restoreAgeMs`',
   HEALTH_INTEGRITY_OVERDUE: 'the last check of the whole file is older than `integrityAgeMs`',

@@ -17,13 +17,26 @@ const newest = (...records: readonly (MaintenanceRecord | null)[]): MaintenanceR
 const ageOrSince = (record: MaintenanceRecord | null, { createdAt }: MaintenanceState, at: number): number =>
   ageOf(record?.startedAt ?? createdAt ?? new Date(at).toISOString(), at);
 
+const CLOCK_SLACK_MS = 60_000; // by which the clocks of two machines may differ
+
+/** What was recorded later than now: some clock is, or was, wrong. */
+function aheadOfClock(record: MaintenanceRecord | null, at: number): HealthIssue[] {
+  const ahead = record === null ? 0 : Date.parse(record.startedAt) - at;
+  if (!(ahead > CLOCK_SLACK_MS)) return [];
+  const message = `the last ${record?.kind} is dated ${inWords(ahead)} ahead of the clock`;
+  const hint =
+    'Check the clock of the machine. Backups are ordered by their numbers, but ages and names follow the clock.';
+  return [warning('HEALTH_CLOCK', message, hint)];
+}
+
 /** The last verified backup. */
 export function checkBackup({ facts: { at, history }, thresholds }: Case): Verdict {
   return judge(history, (state) => {
     const last = state.succeeded.backup;
     const age = ageOrSince(last, state, at);
     const observed = last === null ? null : age;
-    if (!exceeds(age, thresholds.backupAgeMs)) return pass(observed);
+    const ahead = aheadOfClock(last, at);
+    if (!exceeds(age, thresholds.backupAgeMs)) return found(observed, ...ahead);
     const message =
       last === null
         ? `there has been no verified backup in the ${inWords(age)} of this catalogue`
