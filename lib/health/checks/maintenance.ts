@@ -1,7 +1,7 @@
 /** What was done for the catalogue as a whole, and how long ago: audits, backups, restores, checks of the whole file. */
 import type { MaintenanceRecord, MaintenanceState } from '../../maintenance/history.ts';
 import { check } from '../check.ts';
-import { failure, warning } from '../issue.ts';
+import { failure, type Issue, warning } from '../issue.ts';
 import { newest, soundnessOf } from '../soundness.ts';
 import { exceeds, found, inWords, judged, pass, UNKNOWN } from '../verdict.ts';
 
@@ -41,6 +41,18 @@ const audit = check({
     }),
 });
 
+const CLOCK_SLACK_MS = 60_000; // by which the clocks of two machines may differ
+
+/** What was recorded later than now: some clock is, or was, wrong. */
+function aheadOfClock(record: MaintenanceRecord | null, at: number): Issue<'HEALTH_CLOCK'>[] {
+  const ahead = record === null ? 0 : Date.parse(record.startedAt) - at;
+  if (!(ahead > CLOCK_SLACK_MS)) return [];
+  const message = `the last ${record?.kind} is dated ${inWords(ahead)} ahead of the clock`;
+  const hint =
+    'Check the clock of the machine. Backups are ordered by their numbers, but ages and names follow the clock.';
+  return [warning('HEALTH_CLOCK', message, hint)];
+}
+
 const backup = check({
   name: 'backup',
   json: 'backup:age',
@@ -48,13 +60,16 @@ const backup = check({
   unit: 'ms',
   about: 'the age of the last verified backup',
   ask: ['history'],
-  codes: { HEALTH_BACKUP_OVERDUE: 'the last verified backup is older than `backupAgeMs`' },
+  codes: {
+    HEALTH_CLOCK: 'the last backup is dated ahead of the clock',
+    HEALTH_BACKUP_OVERDUE: 'the last verified backup is older than `backupAgeMs`',
+  },
   judge: ({ facts: { at, history }, thresholds }) =>
     judged(history, (state) => {
       const last = state.succeeded.backup;
       const age = ageOrSince(last, state, at);
       const observed = last === null ? null : age;
-      if (!exceeds(age, thresholds.backupAgeMs)) return pass(observed);
+      if (!exceeds(age, thresholds.backupAgeMs)) return found(observed, ...aheadOfClock(last, at));
       const message =
         last === null
           ? `there has been no verified backup in the ${inWords(age)} of this catalogue`
