@@ -3,7 +3,8 @@
  * more comes: 96 KB of zstd can hold 3 GB. A content that does not begin as a SQLite database is refused at once.
  */
 import { Transform } from 'node:stream';
-import { createZstdDecompress } from 'node:zlib';
+// Not by name: an old Node.js has no such export, and would say so before it is told which one is needed.
+import zlib from 'node:zlib';
 import { firstBytes } from './regular-file.ts';
 
 /** What makes a file no backup of a catalogue; anything else that is thrown is the machine's failure. */
@@ -61,7 +62,7 @@ function unpackedSize(start: Buffer, header: Buffer): number {
 
 /** The first bytes that come out of the first ones of a zstd stream, as many as a database's header has. @throws {Unsound} */
 async function unpackHeader(start: Buffer): Promise<Buffer> {
-  const unpacking = createZstdDecompress();
+  const unpacking = zlib.createZstdDecompress();
   unpacking.end(start);
   let header = Buffer.alloc(0);
   try {
