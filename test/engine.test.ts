@@ -343,6 +343,7 @@ const SQLITE_WORDS =
 /** What works on SQLite's own files, on its search index or on the rows of an old server. */
 const SQLITE_ONLY = new Set([
   'backup/restore/restore-procedures.ts',
+  'backup/sequence-procedures.ts',
   'core/search-index-table.ts',
   'maintenance/integrity-process.ts',
   'maintenance/repair-procedures.ts',
