@@ -6,6 +6,7 @@
 import { access, constants, open, readlink, realpath, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { DatabaseError, ValidationError } from '../errors.ts';
+import { isClosed } from '../runtime/immutable-file.ts';
 import { sqliteCode } from './sqlite-errors.ts';
 
 /** statfs(2) magic numbers of file systems whose locks do not hold across machines. */
@@ -154,6 +155,14 @@ const may = (path: string, mode: number) =>
     () => true,
     () => false,
   );
+
+/**
+ * Whether a reader of a closed file would leave a log beside it that it may not have removed, and that the owner of the file
+ * may then not be able to write.
+ */
+export async function wouldLeaveLog(path: string): Promise<boolean> {
+  return isClosed(path) && (await sizeOf(`${path}-shm`)) === undefined && !(await may(path, constants.W_OK));
+}
 
 /** What is not allowed of a file and its folder, in words; undefined where all of it is. */
 async function forbidden(path: string): Promise<string | undefined> {
