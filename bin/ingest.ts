@@ -94,7 +94,7 @@ const rowOf = (clientId: string, { path, relative }: Found) => ({
 });
 
 const TWIN_BESIDE = 'it differs from a name beside it by the Unicode form alone (NFC or NFD); both are catalogued';
-const TWIN_KNOWN = 'the catalogue has it in another Unicode form (NFC or NFD) as well; both are kept';
+const TWIN_KNOWN = 'the catalogue already has a file of this name in another Unicode form (NFC or NFD); both are kept';
 
 /** Whether the catalogue does not have a file, but one whose name and path are canonically equal. */
 async function hasKnownTwin(files: DatabaseManager['files'], clientId: string, found: Found): Promise<boolean> {

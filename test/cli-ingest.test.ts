@@ -248,7 +248,7 @@ t.test('a file that the catalogue has under another Unicode form is told once, a
   t.match(await json('versions', NFC), [{ crc: crc32('as macOS has it') }]);
   t.match(await json('versions', NFC, '--client', 'c', '--path', NFC), [{ crc: crc32('as macOS has it') }]);
   await rename(join(data, NFD), join(data, NFC));
-  const message = 'the catalogue has it in another Unicode form (NFC or NFD) as well; both are kept';
+  const message = 'the catalogue already has a file of this name in another Unicode form (NFC or NFD); both are kept';
   t.same(await report(), { ...SOUND, files: 1, saved: 1, bytes: 15, warnings: [{ path: join(data, NFC), message }] });
   t.same(await ingest(), {
     code: 0,

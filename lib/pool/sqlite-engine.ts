@@ -19,7 +19,7 @@ import {
 import type { Intent, Procedure } from '../sql/procedure.ts';
 import { isTraced, traceCall } from '../sql/tracing.ts';
 import { addStatements, ConnectionPool } from './connection-pool.ts';
-import { isUnplaced } from './database-file.ts';
+import { isUnplaced, wouldLeaveLog } from './database-file.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { OpenTransactions } from './open-transactions.ts';
 import type { ConnectionSettings } from './protocol.ts';
@@ -90,16 +90,19 @@ export class SqliteEngine implements Engine {
   }
 
   /**
-   * Opens the writer (the first reader, when read-only) and with it proves that the file can be used. A closed file in a
-   * folder that cannot be written is read, when read-only, as one that nobody writes.
+   * Opens the writer (the first reader, when read-only) and with it proves that the file can be used. A closed file that
+   * cannot be written where it lies is read, when read-only, as one that nobody writes.
    * @throws {DatabaseError} why it cannot
    */
   static async open(options: SqliteEngineOptions): Promise<SqliteEngine> {
+    if (!options.readOnly) return SqliteEngine.#opened(options);
+    const immutable = await wouldLeaveLog(options.database);
     try {
-      return await SqliteEngine.#opened(options);
+      return await SqliteEngine.#opened({ ...options, immutable });
     } catch (error) {
-      if (!options.readOnly || !isUnplaced(error) || !isClosed(options.database)) throw error;
-      return SqliteEngine.#opened({ ...options, immutable: true });
+      const isRefused = isUnplaced(error) || (error instanceof DatabaseError && error.code === 'CATALOG_IO');
+      if (!isRefused || !isClosed(options.database)) throw error;
+      return SqliteEngine.#opened({ ...options, immutable: !immutable });
     }
   }
 
