@@ -87,6 +87,7 @@ t.test('a closed catalogue on a read-only mount is read like any', async (t) => 
     t.same((await readdir(mounted)).sort(), ['catalog.db']);
     await using closed = await DatabaseManager.open({ database: path, readOnly: true });
     const copy = join(t.testdirName, 'copies', 'copy.db');
+    await mkdir(dirname(copy));
     await t.rejects(closed.backups.create({ path: copy }), { code: 'CATALOG_IO', hint: /copy the file itself/ });
     t.same(await readdir(dirname(copy)), []);
     // A server that writes on the other side of the mount is read along.

@@ -7,7 +7,7 @@
 import { writeSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { toWireError } from '../errors.ts';
-import { ImmutableFile, takeUris } from '../runtime/immutable-file.ts';
+import { ImmutableFile, takeUris, wouldLeaveLog } from '../runtime/immutable-file.ts';
 import { codeOf } from '../runtime/thrown.ts';
 import { quoted } from '../sql/quoted.ts';
 import type { IntegrityFindings, IntegrityLine, IntegrityOrder } from './integrity.ts';
@@ -114,20 +114,24 @@ const open = (path: string) => new Database(path, { readonly: true, fileMustExis
 /** Whether SQLite lacks a file that it may not make: the log beside a database in a folder that cannot be written. */
 const isUnplaced = (error: unknown) => /^SQLITE_(?:CANTOPEN|READONLY)/.test(codeOf(error));
 
-/** Reads a closed file as one that nobody writes, where SQLite can make no log. */
-function examineClosed(path: string, kind: IntegrityOrder['kind'], refusal: unknown): IntegrityFindings {
-  const file = isUnplaced(refusal) ? ImmutableFile.at(path) : undefined;
-  if (file === undefined) throw refusal;
+/** Reads a closed file as one that nobody writes; undefined where somebody does. */
+function examineClosed(path: string, kind: IntegrityOrder['kind']): IntegrityFindings | undefined {
+  const file = ImmutableFile.at(path);
+  if (file === undefined) return undefined;
   const findings = examine(file.open(BUSY_TIMEOUT_MS), kind);
   if (file.overtaken !== undefined) throw file.overtaken;
   return findings;
 }
 
 function find({ database: path, kind }: IntegrityOrder): IntegrityFindings {
+  const closed = wouldLeaveLog(path) ? examineClosed(path, kind) : undefined;
+  if (closed !== undefined) return closed;
   try {
     return examine(open(path), kind);
   } catch (error) {
-    return examineClosed(path, kind, error);
+    const found = isUnplaced(error) ? examineClosed(path, kind) : undefined;
+    if (found === undefined) throw error;
+    return found;
   }
 }
 

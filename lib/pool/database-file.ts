@@ -8,7 +8,6 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { DatabaseError, ValidationError } from '../errors.ts';
 
 import { sizeOf } from '../runtime/files.ts';
-import { isClosed } from '../runtime/immutable-file.ts';
 import { createPrivateFile } from '../runtime/private-file.ts';
 import { hasCode } from '../runtime/thrown.ts';
 import { type FileSystemOf, refuseSecondName, sharedFileSystem } from './file-place.ts';
@@ -139,14 +138,6 @@ const may = (path: string, mode: number) =>
     () => true,
     () => false,
   );
-
-/**
- * Whether a reader of a closed file would leave a log beside it that it may not have removed, and that the owner of the file
- * may then not be able to write.
- */
-export async function wouldLeaveLog(path: string): Promise<boolean> {
-  return isClosed(path) && (await sizeOf(`${path}-shm`)) === undefined && !(await may(path, constants.W_OK));
-}
 
 /** What is not allowed of a file and its folder, in words; undefined where all of it is. */
 async function forbidden(path: string): Promise<string | undefined> {

@@ -3,7 +3,7 @@
  * inside a statement.
  */
 import { toWireError } from '../errors.ts';
-import { isClosed, takeUris } from '../runtime/immutable-file.ts';
+import { isClosed, takeUris, wouldLeaveLog } from '../runtime/immutable-file.ts';
 import { answerOrder } from '../runtime/process-answer.ts';
 import { createRegistry, type Registry } from '../sql/procedure.ts';
 import type { ApartOrder } from './apart.ts';
@@ -13,10 +13,10 @@ import type { ConnectionSettings, Outcome } from './protocol.ts';
 import { runBatch } from './read-batch.ts';
 import { classify } from './sqlite-errors.ts';
 
-/** Opens a closed file in a folder that cannot be written as one that nobody writes. */
+/** Opens a closed file that cannot be written where it lies as one that nobody writes. */
 function open(settings: ConnectionSettings, registry: Registry, phase: Int32Array): Connection {
   try {
-    return new Connection(settings, registry, phase);
+    return new Connection({ ...settings, immutable: wouldLeaveLog(settings.database) }, registry, phase);
   } catch (error) {
     if (!isUnplaced(classify(error)) || !isClosed(settings.database)) throw error;
     return new Connection({ ...settings, immutable: true }, registry, phase);

@@ -3,7 +3,7 @@
  * of sql/engine.ts; knows procedures by name only and nothing of what they do.
  */
 import { DatabaseError } from '../errors.ts';
-import { isClosed } from '../runtime/immutable-file.ts';
+import { isClosed, wouldLeaveLog } from '../runtime/immutable-file.ts';
 import { CallLog, type CallLogFigures } from '../sql/call-log.ts';
 import {
   type CallOptions,
@@ -19,7 +19,7 @@ import {
 import type { Intent, Procedure } from '../sql/procedure.ts';
 import { isTraced, traceCall } from '../sql/tracing.ts';
 import { addStatements, ConnectionPool } from './connection-pool.ts';
-import { isUnplaced, wouldLeaveLog } from './database-file.ts';
+import { isUnplaced } from './database-file.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { OpenTransactions } from './open-transactions.ts';
 import type { ConnectionSettings } from './protocol.ts';
@@ -96,7 +96,7 @@ export class SqliteEngine implements Engine {
    */
   static async open(options: SqliteEngineOptions): Promise<SqliteEngine> {
     if (!options.readOnly) return SqliteEngine.#opened(options);
-    const immutable = await wouldLeaveLog(options.database);
+    const { immutable = wouldLeaveLog(options.database) } = options;
     try {
       return await SqliteEngine.#opened({ ...options, immutable });
     } catch (error) {

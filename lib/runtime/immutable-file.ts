@@ -2,7 +2,7 @@
  * A database read as one that nobody writes: SQLite takes no lock then and makes no file beside it, so the folder need not
  * be writable. Nothing keeps others from writing the file all the same; whoever reads it so asks afterwards whether they did.
  */
-import { statSync } from 'node:fs';
+import { accessSync, constants, statSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import Database from 'better-sqlite3';
 import { DatabaseError } from '../errors.ts';
@@ -26,6 +26,22 @@ function stateOf(path: string): string | undefined {
 
 /** Whether everybody who wrote a database has closed it: no log holds changes that the file lacks. */
 export const isClosed = (path: string): boolean => stateOf(path) !== undefined;
+
+function mayWrite(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Whether a reader of a closed file would leave a log beside it that it may not have removed, and that the owner of the file
+ * may then not be able to write.
+ */
+export const wouldLeaveLog = (path: string): boolean =>
+  isClosed(path) && statOf(`${path}-shm`) === undefined && !mayWrite(path);
 
 /**
  * Lets this process open files by URI, which says how. Only for a process of the library's own, before it opens anything:
