@@ -143,7 +143,9 @@ export function brokenRules(path: string): string[] {
       '(SELECT 1 FROM file_versions WHERE IsActive = 1 GROUP BY FileID HAVING count(*) > 1)',
     'a client without a quota': 'clients c WHERE NOT EXISTS (SELECT 1 FROM client_quotas q WHERE q.ClientID = c.ID)',
     'a quota that blocks': 'client_quotas WHERE UsedBytes > QuotaBytes',
-    'a use that drifted': `client_quotas q WHERE UsedBytes <> (SELECT coalesce(sum(v.FileSize), 0) FROM file_versions v
+    // What an old server stored that is no size counts as nothing.
+    'a use that drifted': `client_quotas q WHERE UsedBytes <> (SELECT coalesce(sum(v.FileSize)
+      FILTER (WHERE typeof(v.FileSize) = 'integer' AND v.FileSize >= 0), 0) FROM file_versions v
       JOIN files f ON f.ID = v.FileID WHERE f.ClientID = q.ClientID)`,
     'a value out of bounds': `files WHERE (FileSize IS NOT NULL AND (typeof(FileSize) <> 'integer' OR FileSize < 0))
       OR (CRC IS NOT NULL AND CRC NOT BETWEEN 0 AND 4294967295) OR Verified NOT IN (0, 1)`,
