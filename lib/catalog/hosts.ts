@@ -7,7 +7,9 @@ import { Integrity } from '../maintenance/integrity.ts';
 import { standingOf } from '../migrations/journal.ts';
 import { schemaState } from '../migrations/schema-state.ts';
 import { secondName } from '../pool/file-place.ts';
+import type { CallOptions, Executor } from '../sql/engine.ts';
 import { now } from '../values/dates.ts';
+import { foreignTriggersOf, named } from './foreign-triggers.ts';
 import type { ModuleContext } from './modules.ts';
 import type { OpenedFile } from './open.ts';
 
@@ -18,12 +20,32 @@ export function createIntegrity({ engine, options, logger }: OpenedFile): Integr
   return new Integrity({ engine, database, readOnly, logger: log, deadlineMs: thresholds.checkMs });
 }
 
-/** What health cannot know by itself. */
-async function remarksOf(database: string): Promise<HealthIssue[]> {
+const warning = (code: HealthIssue['code'], message: string, hint: string): HealthIssue => ({
+  code,
+  severity: 'warn',
+  message,
+  hint,
+});
+
+async function nameIssues(database: string): Promise<HealthIssue[]> {
   const second = await secondName(database);
   if (second === undefined) return [];
   const message = `${second.message}: changes of one are lost to the other`;
-  return [{ code: 'HEALTH_SECOND_NAME', severity: 'warn', message, hint: second.hint }];
+  return [warning('HEALTH_SECOND_NAME', message, second.hint)];
+}
+
+async function triggerIssues(engine: Executor, call: CallOptions): Promise<HealthIssue[]> {
+  const triggers = await foreignTriggersOf(engine, call);
+  if (triggers.length === 0) return [];
+  const message = `triggers that this release did not make are on tables of the catalogue: ${named(triggers)}`;
+  const hint = 'They run with every change. All is well if they are yours and end; drop those that you do not know.';
+  return [warning('HEALTH_FOREIGN_TRIGGER', message, hint)];
+}
+
+/** What health cannot know by itself; what cannot be asked now is left out. */
+async function remarksOf(database: string, engine: Executor, call: CallOptions): Promise<HealthIssue[]> {
+  const found = await Promise.allSettled([nameIssues(database), triggerIssues(engine, call)]);
+  return found.flatMap((one) => (one.status === 'fulfilled' ? one.value : []));
 }
 
 /** The health of an open catalogue. */
@@ -37,7 +59,7 @@ export function createHealth({ engine, options, logger }: OpenedFile, integrity:
     thresholds,
     integrity,
     logger: logger.child({ module: 'health' }),
-    remarks: () => remarksOf(database),
+    remarks: (call) => remarksOf(database, engine, call),
     standing: async (call) => standingOf(await engine.run(schemaState, null, call)),
     recordSizes: async (sizes) => {
       const measuredAt = now();

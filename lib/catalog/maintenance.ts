@@ -21,6 +21,7 @@ import type { WorkContext } from '../schema/migration.ts';
 import { catchUpIndex, isIndexSound, renewIndex } from '../search/search-index.ts';
 import type { CallOptions, Executor } from '../sql/engine.ts';
 import { checkBoolean, checkListener, checkObject, checkSignal, isAbsent } from '../validation.ts';
+import { assertTriggersEnd } from './foreign-triggers.ts';
 import type { OpenedFile } from './open.ts';
 
 /** What was mended, or would be, and how many rows of each. */
@@ -147,7 +148,8 @@ async function isReliable(engine: Executor, signal: AbortSignal | undefined): Pr
 const isWhole = (counts: RepairCounts) => Object.values(counts).every((rows) => rows === 0);
 
 /** The calls of `db.maintenance`. */
-export function createMaintenance({ engine, options, logger }: OpenedFile, integrity: Integrity) {
+export function createMaintenance(file: OpenedFile, integrity: Integrity) {
+  const { engine, options, logger } = file;
   const context: WorkContext = {
     timeZone: options.legacyTimeZone,
     defaultQuotaBytes: options.defaultQuotaBytes,
@@ -204,11 +206,13 @@ export function createMaintenance({ engine, options, logger }: OpenedFile, integ
      * rows of the search index, stale reservations. Rows that cannot stay are kept in `quarantined_files`. A second run
      * finds nothing.
      * @returns how many rows of each kind were mended, or with `dryRun` would be
+     * @throws {ConflictError} when a trigger of somebody else's never ends; it is tried on a copy
      */
     async repair(given: RepairOptions = {}): Promise<RepairCounts> {
       const checked = checkObject(given, 'options', REPAIR_KEYS);
       const signal = checkSignal(checked['signal']);
       const dryRun = !isAbsent(checked['dryRun']) && checkBoolean(checked['dryRun'], 'dryRun');
+      await assertTriggersEnd(file, { signal });
       const expected = await count(signal);
       if (dryRun || isWhole(expected)) return expected;
       // Made of the files alone, so nothing of it can be lost; a copy with a damaged one would not verify.

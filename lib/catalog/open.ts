@@ -23,6 +23,8 @@ import { namedTimeZone } from '../runtime/time-zone.ts';
 import { keepIndex } from '../search/search-index.ts';
 import { assertOpen, type CallOptions, type Engine } from '../sql/engine.ts';
 import { checkSignal } from '../validation.ts';
+import { assertTriggersEnd } from './foreign-triggers.ts';
+import { type CopyOptions, migrateApart } from './trial.ts';
 
 const PROCEDURES = scriptUrl('registry/procedures').href;
 
@@ -66,26 +68,36 @@ export function resolveFile(
   return { options: { ...resolved, database: path, backupDir, assumesZone }, logger };
 }
 
-/** What migrates copies of a file that is opened with such options. */
+/** What migrates copies of a file that is opened with such options: a process, since nobody knows what is in them. */
 export const copyMigrator =
   (options: FileOptions, logger: Logger): OpenedFile['migrateCopy'] =>
-  async (database) => {
-    const writable = { ...options, readOnly: false, migrate: 'auto', poolSize: 2 } as const;
-    const engine = await openEngine(database, writable);
-    try {
-      const rules = { ...options, migrationBackup: false };
-      const openCopy = (copy: string) => openEngine(copy, writable);
-      const log = logger.child({ module: 'migrations' });
-      await new Migrator({ engine, database, rules, logger: log, openCopy }).up();
-    } finally {
-      await engine.close();
-    }
-  };
+  (database) =>
+    migrateApart(database, options, logger);
+
+/** Opens a file that nobody else has open, to change it. */
+export const openCopy = (database: string, options: CopyOptions): Promise<Engine> =>
+  openEngine(database, { ...options, readOnly: false, migrate: 'auto', poolSize: 2 });
+
+/** Brings such a file to this release's schema. */
+export async function migrateHere(database: string, options: CopyOptions, logger: Logger): Promise<void> {
+  const engine = await openCopy(database, options);
+  try {
+    const rules = { ...options, migrationBackup: false };
+    const copyOf = (copy: string) => openCopy(copy, options);
+    const log = logger.child({ module: 'migrations' });
+    await new Migrator({ engine, database, rules, logger: log, openCopy: copyOf }).up();
+  } finally {
+    await engine.close();
+  }
+}
 
 /** Codes of the first look after which a thorough one tells more. */
 const UNCLEAR = new Set(['CATALOG_FOREIGN_DATABASE', 'CATALOG_CORRUPT', 'CATALOG_SQL', 'CATALOG_READ_ONLY']);
 
-const settingsOf = (path: string, options: ResolvedOptions) => ({
+/** What an engine needs of the options. */
+type EngineOptions = Omit<ResolvedOptions, 'logger' | 'onMigrationProgress'>;
+
+const settingsOf = (path: string, options: EngineOptions) => ({
   ...options,
   database: path,
   procedureModules: [PROCEDURES, ...options.procedureModules.map(String)],
@@ -94,7 +106,7 @@ const settingsOf = (path: string, options: ResolvedOptions) => ({
 });
 
 /** The reads of a catalogue that are run in processes of their own. */
-function readersApart(path: string, options: ResolvedOptions): ApartReaders {
+function readersApart(path: string, options: EngineOptions): ApartReaders {
   const { database, durability, busyTimeoutMs, allowRollbackJournal, procedureModules } = settingsOf(path, options);
   return new ApartReaders({
     database,
@@ -106,7 +118,7 @@ function readersApart(path: string, options: ResolvedOptions): ApartReaders {
   });
 }
 
-async function openEngine(path: string, options: ResolvedOptions): Promise<Engine> {
+async function openEngine(path: string, options: EngineOptions): Promise<Engine> {
   const settings = settingsOf(path, options);
   try {
     return await SqliteEngine.open({ ...settings, look: [lookAtFile.name, OWN_SCHEMA] });
@@ -193,14 +205,16 @@ function named(pending: readonly { readonly version: number; readonly name: stri
 
 /**
  * Brings the schema of an open file up to date.
- * @throws {DatabaseError} CATALOG_MIGRATION_PENDING where that is not allowed; what a failing migration throws; the reason
- *   of the signal, the schema being as it was then
+ * @throws {DatabaseError} CATALOG_MIGRATION_PENDING where that is not allowed; CATALOG_CONFLICT when a trigger of somebody
+ *   else's never ends; what a failing migration throws; the reason of the signal, the schema being as it was then
  */
-export async function bringUpToDate({ engine, options, migrator }: OpenedFile, { signal }: CallOptions): Promise<void> {
+export async function bringUpToDate(file: OpenedFile, { signal }: CallOptions): Promise<void> {
+  const { engine, options, migrator } = file;
   const { pending } = statusOf((await engine.run(schemaState, null, { signal })).journal);
   if (pending.length === 0) return;
   if (options.migrate === 'off' || options.readOnly) {
     throw new DatabaseError('CATALOG_MIGRATION_PENDING', `the schema lacks ${named(pending)}`);
   }
+  await assertTriggersEnd(file, { signal });
   await migrator.up({ onProgress: options.onMigrationProgress, signal });
 }

@@ -7,6 +7,7 @@ import { type Sql, sql, unplanned } from '../sql/template.ts';
 import { dateOut, now } from '../values/dates.ts';
 import { idBytes, newId } from '../values/ids.ts';
 import type { PageRequest } from '../values/pages.ts';
+import { changeRow } from './change-row.ts';
 import { type Deletion, unnamedPaths } from './freed-paths.ts';
 
 /** A client as every call but `exportKeys` shows it. */
@@ -60,9 +61,10 @@ function* insertClient(id: string, client: ClientToSave): Steps<void> {
 }
 
 function* updateClient(id: string, { name, publicKey, aesKey }: ClientToSave): Steps<void> {
-  yield* run(sql`UPDATE clients SET Name = ${name}, LastSeen = ${now()} WHERE ID = ${idBytes(id)}`);
-  if (publicKey !== undefined) yield* run(sql`UPDATE clients SET PublicKey = ${publicKey} WHERE ID = ${idBytes(id)}`);
-  if (aesKey !== undefined) yield* run(sql`UPDATE clients SET AESKey = ${aesKey} WHERE ID = ${idBytes(id)}`);
+  yield* changeRow(sql`UPDATE clients SET Name = ${name}, LastSeen = ${now()} WHERE ID = ${idBytes(id)}`);
+  if (publicKey !== undefined)
+    yield* changeRow(sql`UPDATE clients SET PublicKey = ${publicKey} WHERE ID = ${idBytes(id)}`);
+  if (aesKey !== undefined) yield* changeRow(sql`UPDATE clients SET AESKey = ${aesKey} WHERE ID = ${idBytes(id)}`);
 }
 
 export const saveClient = procedure(
@@ -150,7 +152,7 @@ export const renameClient = procedure(
   function* ({ id, name }: { readonly id: string; readonly name: string }, dialect): Steps<ClientRow> {
     yield* requireClient(id, dialect);
     yield* assertNameFree(name, id, dialect);
-    yield* run(sql`UPDATE clients SET Name = ${name} WHERE ID = ${idBytes(id)}`);
+    yield* changeRow(sql`UPDATE clients SET Name = ${name} WHERE ID = ${idBytes(id)}`);
     return yield* requireClient(id, dialect);
   },
   { decode: toClient },
@@ -182,7 +184,7 @@ export const deleteClient = procedure('clients.delete', 'write', function* (id: 
   const { changes: deleted } = yield* run(sql`DELETE FROM files WHERE ClientID = ${client}`);
   yield* run(sql`DELETE FROM client_activity WHERE ClientID = ${client}`);
   yield* run(sql`DELETE FROM daily_totals WHERE ClientID = ${client}`);
-  yield* run(sql`DELETE FROM clients WHERE ID = ${client}`);
+  yield* changeRow(sql`DELETE FROM clients WHERE ID = ${client}`);
   const paths = yield* unnamedPaths(named.map(({ path }) => path));
   return { deleted, bytes: versions?.bytes ?? 0, paths };
 });

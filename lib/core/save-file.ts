@@ -17,6 +17,7 @@ import { sql } from '../sql/template.ts';
 import { dateOut } from '../values/dates.ts';
 import type { FileToSave } from '../values/file-input.ts';
 import { idBytes, newId } from '../values/ids.ts';
+import { changeRow } from './change-row.ts';
 import { type CatalogFile, type FileRow, fileColumns, toFile } from './file-rows.ts';
 import { type QuotaState, SaveLedger } from './save-ledger.ts';
 import { earlierResult, quotaOut, type RowOutcome, recordUnchanged } from './save-operations.ts';
@@ -129,7 +130,7 @@ const rowAfter = (id: string, version: number, category: string, file: FileToSav
 ];
 
 function* insertFile(id: string, category: string, file: FileToSave): Steps<void> {
-  yield* run(sql`INSERT INTO files (ID, FileName, PathName, Verified, FileSize, ModificationDate, CRC, ClientID,
+  yield* changeRow(sql`INSERT INTO files (ID, FileName, PathName, Verified, FileSize, ModificationDate, CRC, ClientID,
     FileCategory, MimeType, FileExtension, OriginalPath, FileHash, TransferDuration, TransferSpeed, CompressionRatio,
     CurrentVersion, HighestVersion)
     VALUES (${idBytes(id)}, ${file.fileName}, ${file.pathName}, ${file.verified}, ${file.fileSize},
@@ -139,7 +140,7 @@ function* insertFile(id: string, category: string, file: FileToSave): Steps<void
 }
 
 function* updateFile(id: string, version: number, category: string, file: FileToSave): Steps<void> {
-  yield* run(sql`UPDATE files SET PathName = ${file.pathName}, Verified = ${file.verified},
+  yield* changeRow(sql`UPDATE files SET PathName = ${file.pathName}, Verified = ${file.verified},
     FileSize = ${file.fileSize}, ModificationDate = ${file.modificationDate}, CRC = ${file.crc},
     FileCategory = ${category}, MimeType = ${file.mimeType}, FileExtension = ${file.extension},
     FileHash = ${file.fileHash}, TransferDuration = ${file.transferDuration}, TransferSpeed = ${file.transferSpeed},
@@ -162,7 +163,7 @@ function* insertVersion(
   { id, version, parent, category, seen, operationQuota }: NewVersion,
   file: FileToSave,
 ): Steps<void> {
-  yield* run(sql`INSERT INTO file_versions (FileID, VersionNumber, PathName, FileSize, CreatedDate, IsActive,
+  yield* changeRow(sql`INSERT INTO file_versions (FileID, VersionNumber, PathName, FileSize, CreatedDate, IsActive,
     VersionHash, ParentVersionID, ModificationDate, CRC, Verified, MimeType, FileCategory, TransferDuration,
     TransferSpeed, CompressionRatio, OperationID, OperationQuota)
     VALUES (${idBytes(id)}, ${version}, ${file.pathName}, ${file.fileSize}, ${seen}, 1, ${file.fileHash},

@@ -23,6 +23,7 @@ export const HEALTH_CODES = {
   HEALTH_TRANSFERS_FAILING: 'more transfers than `failedTransfers` failed',
   HEALTH_SEARCH_INDEX: 'the search index is behind, lacks files, or cannot be read or written',
   HEALTH_SECOND_NAME: 'the file of the catalogue is mounted by itself, or has several hard links',
+  HEALTH_FOREIGN_TRIGGER: 'triggers that this release did not make are on tables of the catalogue',
   HEALTH_FILE_MODE: 'others than the owner may read or write the files of the catalogue',
 } as const;
 

@@ -62,4 +62,5 @@ export const triggersOfOthers = procedure(
     if (journal.some(({ version }) => checksums[version] === undefined)) return [];
     return foreignTriggers(yield* schemaObjects(), tables, new Set(triggers));
   },
+  { brief: true },
 );

@@ -30,7 +30,7 @@ export interface CallRules {
 const GRACE_MS = 5_000; // the caller, if it lives, is first
 
 /** Why no process can be started, with a hint that fits. */
-export function notStarted(cause: unknown): DatabaseError {
+function notStarted(cause: unknown): DatabaseError {
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
   const hints: Readonly<Record<string, string>> = {
     ERR_ACCESS_DENIED: "Node's permission model forbids it: start Node with --allow-child-process.",
