@@ -16,6 +16,8 @@ export interface BenchSizes {
   readonly files: number;
   /** Callers beside each other. */
   readonly callers: number;
+  /** Times the rounds wanted that are run at most, while other processes disturb. */
+  readonly attempts: number;
 }
 
 /** A run, fully told. */
@@ -25,11 +27,14 @@ export interface BenchArguments extends Omit<BenchSizes, 'files'> {
   readonly suites: readonly string[];
   readonly json: boolean;
   readonly help: boolean;
+  /** A commit whose library is measured by turns with that of this tree; null measures this tree alone. */
+  readonly beside: string | null;
   /** Where filled catalogues are kept from one run to the next; null keeps none. */
   readonly cache: string | null;
 }
 
 const DEFAULTS = { rows: 10_000, rounds: 5, files: null, callers: 64 } as const;
+const ATTEMPTS = 3;
 const QUICK = { rows: 2_000, rounds: 3, files: 5_000, callers: 64 } as const;
 
 // A million files take minutes to make: they are made once, and found again by every suite and every later run.
@@ -41,6 +46,7 @@ export const USAGE = `npm run bench -- [suite …] [options]
   --rounds N    rounds that count, after one that warms up (${DEFAULTS.rounds})
   --files N     files in the filled catalogue (as many as each suite's promise speaks of)
   --callers N   callers beside each other (${DEFAULTS.callers})
+  --beside C    build commit C in a temporary folder, and measure it and this tree by turns
   --cache DIR   where filled catalogues are kept for the next run (${CACHE})
   --no-cache    make them anew, and keep none
   --quick       small sizes, to see that everything runs
@@ -66,6 +72,7 @@ export function readArguments(args: readonly string[]): BenchArguments {
       rounds: size,
       files: size,
       callers: size,
+      beside: size,
       cache: size,
       'no-cache': flag,
       quick: flag,
@@ -78,10 +85,12 @@ export function readArguments(args: readonly string[]): BenchArguments {
     suites: positionals,
     json: values.json,
     help: values.help,
+    beside: values.beside ?? null,
     cache: values['no-cache'] ? null : (values.cache ?? CACHE),
     rows: wholeNumber(values.rows, 'rows', sizes.rows),
     rounds: wholeNumber(values.rounds, 'rounds', sizes.rounds),
     files: wholeNumber(values.files, 'files', sizes.files),
     callers: wholeNumber(values.callers, 'callers', sizes.callers),
+    attempts: ATTEMPTS,
   };
 }

@@ -5,7 +5,7 @@
 import { rm } from 'node:fs/promises';
 import type { FileInput } from '../lib/values/file-input.ts';
 import type { BenchSizes } from './arguments.ts';
-import { openCatalogue, type Workplace } from './catalogue.ts';
+import type { Workplace } from './catalogue.ts';
 import { takeTurns, watchLoop, withLatency } from './measure.ts';
 import { type Figure, figure, loopLines } from './report.ts';
 import { sampleFile } from './sample-files.ts';
@@ -19,7 +19,7 @@ export async function backup(sizes: BenchSizes, workplace: Workplace): Promise<F
   const path = await workplace.copy(catalogue);
   const backupDir = `${path}-backups`;
   // A restore keeps writers waiting until the state before it is copied and proven: at a million files longer than 30 s.
-  const db = await openCatalogue(path, { backupDir, acquireTimeoutMs: 600_000 });
+  const db = await workplace.open(path, { backupDir, acquireTimeoutMs: 600_000 });
   let next = catalogue.files;
 
   /** Does some work while others save and look up. */
@@ -59,7 +59,7 @@ export async function backup(sizes: BenchSizes, workplace: Workplace): Promise<F
       ),
     restore: () => beside(async () => db.backups.restore(await last())),
   };
-  const { figures } = await takeTurns(rounds, sizes.rounds, { warmsUp: false }); // each takes seconds or minutes
+  const { figures } = await takeTurns(rounds, sizes, { warmsUp: false }); // each takes seconds or minutes
   await db.close();
   await workplace.discard(path);
   await rm(backupDir, { recursive: true, force: true });

@@ -1,15 +1,13 @@
 /**
- * The catalogues a run measures on: made through the library itself, so that schema, indexes, triggers and search index
- * are those of this release, then copied for each contestant while nothing has them open.
+ * The catalogues a run measures on: made through the measured library itself, so that schema, indexes, triggers and search
+ * index are its own, then copied for each contestant while nothing has them open.
  */
 import { createHash } from 'node:crypto';
 import { copyFile, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DatabaseManager } from '../lib/index.ts';
-import { MIGRATIONS } from '../lib/migrations/migration-list.ts';
+import type { DatabaseManager } from '../lib/index.ts';
 import type { CatalogOptions } from '../lib/options/types.ts';
-import { checksumOf } from '../lib/schema/migration.ts';
+import type { Library } from './library.ts';
 import { note } from './notes.ts';
 import { OthersWatch } from './others.ts';
 import { CLIENTS, clientName, sampleFile } from './sample-files.ts';
@@ -36,35 +34,44 @@ const MS_PER_SECOND = 1_000;
 
 const OPTIONS = { defaultQuotaBytes: null } as const;
 
-// Part of a kept catalogue's name: one of another schema is not found again.
-const SCHEMA = createHash('sha256').update(MIGRATIONS.map(checksumOf).join()).digest('hex').slice(0, 8);
+/** Where a run works. */
+export interface Place {
+  readonly library: Library;
+  /** The folder of the run, which whoever made it removes. */
+  readonly folder: string;
+  /** Where filled catalogues are kept; null keeps them in the folder of the run. */
+  readonly cache: string | null;
+}
 
-/** Opens a catalogue the way every suite does. */
-export const openCatalogue = (database: string, options: CatalogOptions = {}): Promise<DatabaseManager> =>
-  DatabaseManager.open({ ...OPTIONS, database, ...options });
-
-/** A directory of this run's own, removed at its end. */
+/** The library that is measured, its catalogues, and copies of them that are removed at the end. */
 export class Workplace implements AsyncDisposable {
   readonly directory: string;
+  readonly library: Library;
   readonly #cache: string;
+  #schema: Promise<string> | undefined;
   #copies = 0;
 
-  private constructor(directory: string, cache: string) {
+  private constructor(directory: string, library: Library, cache: string) {
     this.directory = directory;
+    this.library = library;
     this.#cache = cache;
   }
 
-  static async make(cache: string | null): Promise<Workplace> {
-    const directory = await mkdtemp(join(tmpdir(), 'catalog-bench-'));
+  static async make({ library, folder, cache }: Place): Promise<Workplace> {
     if (cache !== null) await mkdir(cache, { recursive: true, mode: 0o700 });
-    return new Workplace(directory, cache ?? directory);
+    return new Workplace(await mkdtemp(join(folder, 'work-')), library, cache ?? folder);
+  }
+
+  /** Opens a catalogue the way every suite does. */
+  open(database: string, options: CatalogOptions = {}): Promise<DatabaseManager> {
+    return this.library.DatabaseManager.open({ ...OPTIONS, database, ...options });
   }
 
   /** A catalogue with clients and no files; made once, then found again. */
   async empty(): Promise<StoredCatalogue> {
-    const path = join(this.#cache, `empty-${SCHEMA}.db`);
-    if (!(await exists(path))) await makeWhole(path, addClients);
-    const db = await openCatalogue(path);
+    const path = join(this.#cache, `empty-${await this.#schemaName()}.db`);
+    if (!(await exists(path))) await makeWhole(path, (unfinished) => this.#addClients(unfinished));
+    const db = await this.open(path);
     const { clients } = await db.clients.list({ limit: CLIENTS });
     await db.close();
     return { path, files: 0, clientIds: clients.map(({ id }) => id) };
@@ -73,11 +80,11 @@ export class Workplace implements AsyncDisposable {
   /** The same with so many files. */
   async filled(files: number): Promise<StoredCatalogue> {
     const empty = await this.empty();
-    const path = join(this.#cache, `filled-${files}-${SCHEMA}.db`);
+    const path = join(this.#cache, `filled-${files}-${await this.#schemaName()}.db`);
     if (!(await exists(path))) {
       await makeWhole(path, async (unfinished) => {
         await copyFile(empty.path, unfinished);
-        const loading = await addFiles(unfinished, files, empty.clientIds);
+        const loading = await this.#addFiles(unfinished, files, empty.clientIds);
         await writeFile(loadingPath(path), JSON.stringify(loading));
       });
     }
@@ -113,6 +120,37 @@ export class Workplace implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await rm(this.directory, { recursive: true, force: true });
   }
+
+  // Part of a kept catalogue's name: one of another schema is not found again, whichever library has that schema.
+  #schemaName(): Promise<string> {
+    this.#schema ??= (async () => {
+      const db = await this.open(join(this.directory, 'schema.db'));
+      const journal = await db.query('SELECT checksum FROM catalog_migrations ORDER BY version');
+      await db.close();
+      const checksums = journal.map(({ checksum }) => checksum).join();
+      return createHash('sha256').update(checksums).digest('hex').slice(0, 8);
+    })();
+    return this.#schema;
+  }
+
+  async #addClients(path: string): Promise<void> {
+    const db = await this.open(path);
+    for (let number = 0; number < CLIENTS; number += 1) await db.clients.save({ name: clientName(number) });
+    await db.close();
+  }
+
+  async #addFiles(path: string, files: number, clientIds: readonly string[]): Promise<Loading> {
+    note(`filling a catalogue with ${files} files …`);
+    const db = await this.open(path);
+    const watch = new OthersWatch();
+    const start = performance.now();
+    const { saved } = await db.files.saveMany(everySample(files, clientIds));
+    const seconds = (performance.now() - start) / MS_PER_SECOND;
+    const others = watch.processors();
+    await db.close();
+    if (saved !== files) throw new Error(`only ${saved} of ${files} files could be saved`);
+    return { files, seconds, others, at: new Date().toISOString() };
+  }
 }
 
 const loadingPath = (catalogue: string) => `${catalogue}.loading.json`;
@@ -129,25 +167,6 @@ async function makeWhole(path: string, make: (unfinished: string) => Promise<voi
   await rm(unfinished, { force: true });
   await make(unfinished);
   await rename(unfinished, path);
-}
-
-async function addClients(path: string): Promise<void> {
-  const db = await openCatalogue(path);
-  for (let number = 0; number < CLIENTS; number += 1) await db.clients.save({ name: clientName(number) });
-  await db.close();
-}
-
-async function addFiles(path: string, files: number, clientIds: readonly string[]): Promise<Loading> {
-  note(`filling a catalogue with ${files} files …`);
-  const db = await openCatalogue(path);
-  const watch = new OthersWatch();
-  const start = performance.now();
-  const { saved } = await db.files.saveMany(everySample(files, clientIds));
-  const seconds = (performance.now() - start) / MS_PER_SECOND;
-  const others = watch.processors();
-  await db.close();
-  if (saved !== files) throw new Error(`only ${saved} of ${files} files could be saved`);
-  return { files, seconds, others, at: new Date().toISOString() };
 }
 
 function* everySample(files: number, clientIds: readonly string[]) {

@@ -5,8 +5,8 @@
  */
 import Database from 'better-sqlite3';
 import { saveBatch, saveFile } from '../lib/core/save-file.ts';
+import { sqliteDialect } from '../lib/pool/sqlite-dialect.ts';
 import { keepIndex } from '../lib/search/search-index.ts';
-import { sqliteDialect } from '../lib/sql/dialect.ts';
 import { driveSync, type Step } from '../lib/sql/procedure.ts';
 import { checkFile, type FileInput } from '../lib/values/file-input.ts';
 import { PRAGMAS } from './settings.ts';

@@ -4,6 +4,7 @@
  * the median of what is left, its spread, and ratios of rounds that ran next to each other.
  */
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import type { BenchSizes } from './arguments.ts';
 import { OthersWatch } from './others.ts';
 
 /** What a round told: figures by name. */
@@ -23,7 +24,6 @@ export interface Turns<Contestants> {
   readonly ran: number;
 }
 
-const MOST_ATTEMPTS = 3; // times the rounds wanted, when other processes keep disturbing
 const QUIET = 0.2; // processors that others may use in a turn that counts
 
 interface Turn {
@@ -32,24 +32,24 @@ interface Turn {
 }
 
 /**
- * Runs one turn to warm up, unless told not to, then turns until `rounds` of them were quiet, or three times as many; the quietest count.
- * Others' use of the processors is told on stderr when it was more than a little.
+ * Runs one turn to warm up, unless told not to, then turns until `rounds` of them were quiet, or `attempts` times as many;
+ * the quietest count. A note on stderr says when other processes used more than a little of the processors.
  */
 export async function takeTurns<Contestants extends Readonly<Record<string, Round<RoundFigures>>>>(
   contestants: Contestants,
-  rounds: number,
+  { rounds, attempts }: Pick<BenchSizes, 'rounds' | 'attempts'>,
   { warmsUp = true }: { readonly warmsUp?: boolean } = {},
 ): Promise<Turns<Contestants>> {
   const turns: Turn[] = [];
   const isQuiet = ({ others }: Turn) => others <= QUIET;
   let ran = 0;
-  while (turns.length < rounds * MOST_ATTEMPTS && turns.filter(isQuiet).length < rounds) {
+  while (turns.length < rounds * attempts && turns.filter(isQuiet).length < rounds) {
     const turn = await takeTurn(contestants, ran);
     if (ran > 0 || !warmsUp) turns.push(turn);
     ran += 1;
   }
   const counting = turns.sort((a, b) => a.others - b.others).slice(0, rounds);
-  OthersWatch.tell(counting.map(({ others }) => others));
+  if (attempts > 1) OthersWatch.tell(counting.map(({ others }) => others));
   const collected = Object.keys(contestants).map((name) => [name, columns(counting, name)]);
   return { ran, figures: Object.fromEntries(collected) };
 }

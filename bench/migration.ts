@@ -3,7 +3,6 @@
  * of the same process go on meanwhile.
  */
 import Database from 'better-sqlite3';
-import { DatabaseManager } from '../lib/index.ts';
 import { makeLegacyFile } from '../test/fixtures/legacy-file.ts';
 import type { BenchSizes } from './arguments.ts';
 import type { Workplace } from './catalogue.ts';
@@ -80,7 +79,7 @@ export async function migration({ files, rounds }: BenchSizes, workplace: Workpl
   };
   for (let round = 0; round < Math.min(rounds, 3); round += 1) {
     const path = await workplace.copy({ path: legacy, clientIds: [], files });
-    const migrations = await DatabaseManager.openMigrations({
+    const migrations = await workplace.library.DatabaseManager.openMigrations({
       database: path,
       legacyTimeZone: 'Europe/Berlin',
       poolSize: 3,

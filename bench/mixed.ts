@@ -4,7 +4,7 @@
  */
 import type { FileInput } from '../lib/values/file-input.ts';
 import type { BenchSizes } from './arguments.ts';
-import { openCatalogue, type Workplace } from './catalogue.ts';
+import type { Workplace } from './catalogue.ts';
 import { callers, takeTurns, watchLoop, withLatency } from './measure.ts';
 import { type Figure, figure, loopLines } from './report.ts';
 import { sampleFile, sampleFiles } from './sample-files.ts';
@@ -14,10 +14,10 @@ const STRIDE = 7919;
 const MS_PER_SECOND = 1_000;
 
 export async function mixed(sizes: BenchSizes, workplace: Workplace): Promise<Figure[]> {
-  const { rows, rounds, callers: count } = sizes;
+  const { rows, callers: count } = sizes;
   const catalogue = await workplace.filled(sizes.files);
   const path = await workplace.copy(catalogue);
-  const db = await openCatalogue(path);
+  const db = await workplace.open(path);
 
   const round = async (number: number) => {
     const files = sampleFiles(catalogue.files + number * rows, rows, catalogue.clientIds);
@@ -50,7 +50,7 @@ export async function mixed(sizes: BenchSizes, workplace: Workplace): Promise<Fi
     };
   };
 
-  const { library } = (await takeTurns({ library: round }, rounds)).figures;
+  const { library } = (await takeTurns({ library: round }, sizes)).figures;
   await db.close();
   await workplace.discard(path);
   const where = `${count} savers beside ${count} lookups`;

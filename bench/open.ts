@@ -19,6 +19,7 @@ const MODULES = {
 
 const OPENS = 30;
 const MEMORY_RUNS = 5;
+const ROUND = { opens: 5, memoryRuns: 1 } as const; // of many rounds, by turns with another library
 const CONNECTIONS = 5;
 const MOST_ANSWER_MS = 60;
 const MOST_MEMORY_MB = 120;
@@ -51,10 +52,20 @@ function firstFileId(path: string): string {
   return id;
 }
 
-async function figuresOf(kind: keyof typeof MODULES, path: string, nodeOwn: number): Promise<Figure[]> {
-  const args = [MODULES[kind].href, path, firstFileId(path)];
-  const opens = await repeat(OPENS, ...args);
-  const rests = await repeat(MEMORY_RUNS, ...args, String(CONNECTIONS));
+interface Measured {
+  readonly kind: keyof typeof MODULES;
+  readonly module: URL;
+  readonly path: string;
+  /** Megabytes that Node itself takes. */
+  readonly nodeOwn: number;
+  readonly opens: number;
+  readonly memoryRuns: number;
+}
+
+async function figuresOf({ kind, module, path, nodeOwn, ...times }: Measured): Promise<Figure[]> {
+  const args = [module.href, path, firstFileId(path)];
+  const opens = await repeat(times.opens, ...args);
+  const rests = await repeat(times.memoryRuns, ...args, String(CONNECTIONS));
   if (rests.some(({ open }) => open !== CONNECTIONS)) throw new Error('not every connection was opened');
   const line = (name: string, unit: string, values: readonly number[], target: Figure['target'] = null) =>
     figure('open', `${kind}, ${name}`, unit, values, target);
@@ -85,18 +96,39 @@ async function figuresOf(kind: keyof typeof MODULES, path: string, nodeOwn: numb
   ];
 }
 
-export async function open(sizes: BenchSizes, workplace: Workplace): Promise<Figure[]> {
-  const path = await workplace.copy(await workplace.filled(sizes.files));
-  const bare = await repeat(MEMORY_RUNS, 'none');
-  const nodeOwn = bare.map(({ rss }) => rss);
-  const own = figure('open', 'memory of Node itself', 'MB', nodeOwn);
-  const figures = [own, ...(await figuresOf('source', path, own.median))];
-  const isBuilt = await access(MODULES.dist).then(
+async function ofNodeItself(runs: number): Promise<Figure> {
+  const bare = await repeat(runs, 'none');
+  return figure(
+    'open',
+    'memory of Node itself',
+    'MB',
+    bare.map(({ rss }) => rss),
+  );
+}
+
+const exists = (url: URL) =>
+  access(url).then(
     () => true,
     () => false,
   );
-  if (isBuilt) figures.push(...(await figuresOf('dist', path, own.median)));
+
+/** The sources, and the built package where there is one. */
+export async function open(sizes: BenchSizes, workplace: Workplace): Promise<Figure[]> {
+  const path = await workplace.copy(await workplace.filled(sizes.files));
+  const own = await ofNodeItself(MEMORY_RUNS);
+  const times = { opens: OPENS, memoryRuns: MEMORY_RUNS, path, nodeOwn: own.median };
+  const figures = [own, ...(await figuresOf({ ...times, kind: 'source', module: MODULES.source }))];
+  if (await exists(MODULES.dist)) figures.push(...(await figuresOf({ ...times, kind: 'dist', module: MODULES.dist })));
   else note('  dist/ is not there, so only the sources were measured; build it with: npm run build');
+  await workplace.discard(path);
+  return figures;
+}
+
+/** One round of the built package of the workplace's library. */
+export async function openAlone(sizes: BenchSizes, workplace: Workplace): Promise<Figure[]> {
+  const path = await workplace.copy(await workplace.filled(sizes.files));
+  const { median: nodeOwn } = await ofNodeItself(ROUND.memoryRuns);
+  const figures = await figuresOf({ ...ROUND, kind: 'dist', module: workplace.library.url, path, nodeOwn });
   await workplace.discard(path);
   return figures;
 }

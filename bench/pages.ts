@@ -8,7 +8,7 @@ import type { CatalogFile, DatabaseManager } from '../lib/index.ts';
 import { listName } from '../lib/search/search-filter.ts';
 import { encodeCursor, type Key } from '../lib/values/pages.ts';
 import type { BenchSizes } from './arguments.ts';
-import { openCatalogue, type Workplace } from './catalogue.ts';
+import type { Workplace } from './catalogue.ts';
 import { openByHand } from './hand-written.ts';
 import { takeTurns, withLatency } from './measure.ts';
 import { type Figure, figure } from './report.ts';
@@ -117,13 +117,13 @@ async function measure(page: PagedList['page'], depths: readonly Depth[]): Promi
 export async function pages(sizes: BenchSizes, workplace: Workplace): Promise<Figure[]> {
   const catalogue = await workplace.filled(sizes.files);
   const path = await workplace.copy(catalogue);
-  const db = await openCatalogue(path);
+  const db = await workplace.open(path);
   const file = openByHand(path);
   const figures: Figure[] = [];
   for (const list of listsOf(db, file, catalogue.clientIds[0] ?? '')) {
     const count = list.rows.all(...list.values, -1, 0).length;
     const depths = await depthsOf(list, count);
-    const told = (await takeTurns({ library: () => measure(list.page, depths) }, sizes.rounds)).figures.library;
+    const told = (await takeTurns({ library: () => measure(list.page, depths) }, sizes)).figures.library;
     const where = `${list.name} (${count.toLocaleString('en-GB')})`;
     for (const [name, values] of Object.entries(told)) {
       const isHeld = list.isPromised && name.endsWith('p95');

@@ -6,7 +6,7 @@
 import { deepStrictEqual } from 'node:assert/strict';
 import { checkFile, type FileInput } from '../lib/values/file-input.ts';
 import type { BenchSizes } from './arguments.ts';
-import { openCatalogue, type StoredCatalogue, type Workplace } from './catalogue.ts';
+import type { StoredCatalogue, Workplace } from './catalogue.ts';
 import { callers, takeTurns, timed } from './measure.ts';
 import { note } from './notes.ts';
 import { betterSqlite3, libsql, nodeSqlite3 } from './peers/drivers.ts';
@@ -51,8 +51,8 @@ interface Contestant {
   readonly close: () => unknown;
 }
 
-async function library(path: string, { rows, callers: count }: BenchSizes): Promise<Contestant> {
-  const db = await openCatalogue(path);
+async function library(workplace: Workplace, path: string, { rows, callers: count }: BenchSizes): Promise<Contestant> {
+  const db = await workplace.open(path);
   return {
     name: 'this library',
     rows,
@@ -62,9 +62,17 @@ async function library(path: string, { rows, callers: count }: BenchSizes): Prom
   };
 }
 
+/** Where a peer works, and a file it must find there. */
+interface Place {
+  readonly workplace: Workplace;
+  readonly path: string;
+  readonly id: string;
+  readonly sizes: BenchSizes;
+}
+
 /** Opens a peer, once it has shown that it finds what the library stored. */
-async function contestant(peer: Peer, path: string, id: string, sizes: BenchSizes): Promise<Contestant> {
-  const db = await openCatalogue(path);
+async function contestant(peer: Peer, { workplace, path, id, sizes }: Place): Promise<Contestant> {
+  const db = await workplace.open(path);
   const expected = await db.files.get(id);
   await db.close();
   const session: PeerSession = await peer.open(path);
@@ -82,8 +90,8 @@ async function contestant(peer: Peer, path: string, id: string, sizes: BenchSize
   };
 }
 
-async function someIds(path: string): Promise<string[]> {
-  const db = await openCatalogue(path);
+async function someIds(workplace: Workplace, path: string): Promise<string[]> {
+  const db = await workplace.open(path);
   const { files } = await db.files.list({ limit: 1_000 });
   await db.close();
   return files.map(({ id }) => id);
@@ -99,13 +107,14 @@ const roundOf =
 
 export async function peers(sizes: BenchSizes, workplace: Workplace): Promise<Figure[]> {
   const catalogue = await workplace.filled(sizes.files);
-  const ids = await someIds(await workplace.copy(catalogue));
-  const contestants = [await library(await workplace.copy(catalogue), sizes)];
+  const ids = await someIds(workplace, await workplace.copy(catalogue));
+  const contestants = [await library(workplace, await workplace.copy(catalogue), sizes)];
   for (const peer of installedPeers()) {
-    contestants.push(await contestant(peer, await workplace.copy(catalogue), String(ids[0]), sizes));
+    const path = await workplace.copy(catalogue);
+    contestants.push(await contestant(peer, { workplace, path, id: String(ids[0]), sizes }));
   }
   const rounds = contestants.map((each) => [each.name, roundOf(each, catalogue, ids, sizes.rows)] as const);
-  const { figures } = await takeTurns(Object.fromEntries(rounds), sizes.rounds);
+  const { figures } = await takeTurns(Object.fromEntries(rounds), sizes);
   for (const { close } of contestants) await close();
   const [ours, ...theirs] = contestants.map(({ name }) => ({ name, ...figures[name] }) as never as PeerFigures);
   if (ours === undefined) return [];

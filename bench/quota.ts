@@ -4,7 +4,7 @@
  */
 import type { DatabaseManager, FileInput } from '../lib/index.ts';
 import type { BenchSizes } from './arguments.ts';
-import { openCatalogue, type Workplace } from './catalogue.ts';
+import type { Workplace } from './catalogue.ts';
 import { callers, takeTurns, timed, watchLoop, withLatency } from './measure.ts';
 import { type Figure, figure, loopLines } from './report.ts';
 import { sampleFile, sampleFiles } from './sample-files.ts';
@@ -75,10 +75,10 @@ async function assertExact(db: DatabaseManager): Promise<void> {
 }
 
 export async function quota(sizes: BenchSizes, workplace: Workplace): Promise<Figure[]> {
-  const { rows, rounds, callers: count } = sizes;
+  const { rows, callers: count } = sizes;
   const catalogue = await workplace.filled(sizes.files);
   const path = await workplace.copy(catalogue);
-  const db = await openCatalogue(path);
+  const db = await workplace.open(path);
   for (const id of catalogue.clientIds) await db.quotas.set(id, { quotaBytes: QUOTA_BYTES });
   const fresh = new FreshFiles(catalogue.files, catalogue.clientIds);
   const { figures } = await takeTurns(
@@ -99,7 +99,7 @@ export async function quota(sizes: BenchSizes, workplace: Workplace): Promise<Fi
       use: () => beside(db, fresh, () => db.quotas.audit()),
       totals: () => beside(db, fresh, () => db.analytics.audit()),
     },
-    rounds,
+    sizes,
   );
   await assertExact(db);
   await db.close();

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, release } from 'node:os';
 import Database from 'better-sqlite3';
+import type { Comparison } from './comparison.ts';
 import type { LoopFigures } from './measure.ts';
 import { type Summary, summary } from './statistics.ts';
 
@@ -69,27 +70,63 @@ const VERDICTS = new Map<boolean | null, string>([
   [null, ''],
 ]);
 
-const HEADINGS = ['figure', 'median', 'unit', 'rounds from - to', 'target', ''];
+/** Texts in columns for a terminal of any width; the columns named are aligned to the right. */
+function layOut(
+  headings: readonly string[],
+  cells: readonly (readonly string[])[],
+  right: ReadonlySet<number>,
+): string {
+  const widths = headings.map((heading, column) =>
+    Math.max(heading.length, ...cells.map((line) => (line[column] ?? '').length)),
+  );
+  const line = (texts: readonly string[]) =>
+    texts
+      .map((text, column) => {
+        const width = widths[column] ?? 0;
+        return right.has(column) ? text.padStart(width) : text.padEnd(width);
+      })
+      .join('  ')
+      .trimEnd();
+  return [line(headings), line(widths.map((width) => '-'.repeat(width))), ...cells.map(line), ''].join('\n');
+}
 
-/** The figures as a table for a terminal of any width. */
+const spread = ({ low, high }: Summary) => `${number(low)} - ${number(high)}`;
+
+/** The figures as a table. */
 export function table(figures: readonly Figure[]): string {
   const cells = figures.map((entry) => [
     `${entry.suite}: ${entry.name}`,
     number(entry.median),
     entry.unit,
-    `${number(entry.low)} - ${number(entry.high)}`,
+    spread(entry),
     targetText(entry.target),
     VERDICTS.get(reaches(entry)) ?? '',
   ]);
-  const widths = HEADINGS.map((heading, column) =>
-    Math.max(heading.length, ...cells.map((line) => (line[column] ?? '').length)),
-  );
-  const line = (texts: readonly string[]) =>
-    texts
-      .map((text, column) => (column === 1 ? text.padStart(widths[column] ?? 0) : text.padEnd(widths[column] ?? 0)))
-      .join('  ')
-      .trimEnd();
-  return [line(HEADINGS), line(widths.map((width) => '-'.repeat(width))), ...cells.map(line), ''].join('\n');
+  return layOut(['figure', 'median', 'unit', 'rounds from - to', 'target', ''], cells, new Set([1]));
+}
+
+/** The figures of two libraries as a table: medians, their rounds, and how many times the second the first is. */
+export function comparisonTable([now, beside]: readonly [string, string], comparisons: readonly Comparison[]): string {
+  const cells = comparisons.map((entry) => [
+    `${entry.suite}: ${entry.name}`,
+    entry.unit,
+    number(entry.now.median),
+    spread(entry.now),
+    number(entry.beside.median),
+    spread(entry.beside),
+    number(entry.ratio.median),
+    spread(entry.ratio),
+    entry.verdict ?? '',
+  ]);
+  const headings = ['figure', 'unit', now, 'from - to', beside, 'from - to', `${now} / ${beside}`, 'from - to', ''];
+  return layOut(headings, cells, new Set([2, 4, 6]));
+}
+
+/** Which figures are worse than those of the other library in every round. */
+export function worsened(comparisons: readonly Comparison[]): string {
+  const worse = comparisons.filter(({ verdict: found }) => found === 'worse');
+  const lines = worse.map(({ suite, name, ratio }) => `  worse: ${suite}: ${name}: ${number(ratio.median)} times`);
+  return [`${worse.length} of ${comparisons.length} figures worse by more than the rounds differ`, ...lines].join('\n');
 }
 
 /** How many of the promises are kept, and which are not. */
@@ -127,6 +164,15 @@ export function machine(): Record<string, string | number | null> {
   };
 }
 
+/** Figures with whether they reach their target. */
+const judgedFigures = (figures: readonly (Figure | Comparison)[]) =>
+  figures.map((entry) => ('target' in entry ? { ...entry, ok: reaches(entry) } : entry));
+
+/** What a report says: figures of this tree, or comparisons with a commit. */
+export type Told =
+  | { readonly figures: readonly Figure[] }
+  | { readonly beside: string; readonly figures: readonly Comparison[] };
+
 /** The whole report as JSON. */
-export const asJson = (figures: readonly Figure[]): string =>
-  `${JSON.stringify({ machine: machine(), figures: figures.map((entry) => ({ ...entry, ok: reaches(entry) })) }, null, 2)}\n`;
+export const asJson = (told: Told): string =>
+  `${JSON.stringify({ machine: machine(), ...told, figures: judgedFigures(told.figures) }, null, 2)}\n`;

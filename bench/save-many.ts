@@ -5,7 +5,7 @@
 import type Database from 'better-sqlite3';
 import { checkFile } from '../lib/values/file-input.ts';
 import type { BenchSizes } from './arguments.ts';
-import { openCatalogue, type StoredCatalogue, type Workplace } from './catalogue.ts';
+import type { StoredCatalogue, Workplace } from './catalogue.ts';
 import { assertSameWork, catalogueBytes, countRows, openByHand, recordBatches, SaveLoop } from './hand-written.ts';
 import { type LoopFigures, takeTurns, timed, watchLoop } from './measure.ts';
 import { type Figure, figure, loopLines } from './report.ts';
@@ -22,7 +22,7 @@ type SavedRound = LoopFigures & { readonly us: number };
 /** Saves rounds of new files; `close` tells whether all of them are there, and leaves the file. */
 async function library(catalogue: StoredCatalogue, rows: number, workplace: Workplace) {
   const path = await workplace.copy(catalogue);
-  const db = await openCatalogue(path);
+  const db = await workplace.open(path);
   return {
     path,
     round: async (round: number): Promise<SavedRound> => {
@@ -43,9 +43,9 @@ async function library(catalogue: StoredCatalogue, rows: number, workplace: Work
 
 const perSecond = (us: readonly number[]) => us.map((each) => US_PER_SECOND / each);
 
-async function rate(catalogue: StoredCatalogue, { rows, rounds }: BenchSizes, workplace: Workplace) {
-  const { path, round, close } = await library(catalogue, rows, workplace);
-  const { figures } = await takeTurns({ library: round }, rounds);
+async function rate(catalogue: StoredCatalogue, sizes: BenchSizes, workplace: Workplace): Promise<Figure[]> {
+  const { path, round, close } = await library(catalogue, sizes.rows, workplace);
+  const { figures } = await takeTurns({ library: round }, sizes);
   await close();
   await workplace.discard(path);
   const where = nameOf(catalogue);
@@ -82,7 +82,7 @@ async function loopWithout(part: Part | null, catalogue: StoredCatalogue, workpl
 
 /** Where the time of a file goes: what the loop by hand no longer takes without a part is that part's. */
 async function split(catalogue: StoredCatalogue, sizes: BenchSizes, workplace: Workplace): Promise<Figure[]> {
-  const { rows, rounds } = sizes;
+  const { rows } = sizes;
   const scratch = catalogueBytes((await workplace.empty()).path);
   const ours = await library(catalogue, rows, workplace);
   const whole = await loopWithout(null, catalogue, workplace);
@@ -107,7 +107,7 @@ async function split(catalogue: StoredCatalogue, sizes: BenchSizes, workplace: W
         [...partial].map(([name, { loop }]) => [name, (round: number) => replay(round, loop)] as const),
       ),
     } as Record<string, (round: number) => Promise<{ readonly us: number }>>,
-    rounds,
+    sizes,
   );
   for (const { close } of [ours, whole, ...partial.values()]) await close();
   const saves = rows * ran;
@@ -141,12 +141,18 @@ async function loading(catalogue: StoredCatalogue, workplace: Workplace): Promis
   return figure('save-many', name, '/s', [files / seconds], { least: LEAST_PER_SECOND });
 }
 
+/** The library's own figures. */
+export const saveManyAlone = async (sizes: BenchSizes, workplace: Workplace): Promise<Figure[]> => [
+  ...(await rate(await workplace.empty(), sizes, workplace)),
+  ...(await rate(await workplace.filled(sizes.files), sizes, workplace)),
+];
+
+/** The library, and where the time of a file goes. */
 export async function saveMany(sizes: BenchSizes, workplace: Workplace): Promise<Figure[]> {
   const filled = await workplace.filled(sizes.files);
   return [
     await loading(filled, workplace),
-    ...(await rate(await workplace.empty(), sizes, workplace)),
-    ...(await rate(filled, sizes, workplace)),
+    ...(await saveManyAlone(sizes, workplace)),
     ...(await split(filled, sizes, workplace)),
   ];
 }

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type { DatabaseManager, SearchFilter } from '../lib/index.ts';
 import { catchUpIndex, indexState } from '../lib/search/search-index.ts';
 import type { BenchSizes } from './arguments.ts';
-import { openCatalogue, type StoredCatalogue, type Workplace } from './catalogue.ts';
+import type { StoredCatalogue, Workplace } from './catalogue.ts';
 import { openByHand } from './hand-written.ts';
 import { callers, takeTurns, timed } from './measure.ts';
 import { note } from './notes.ts';
@@ -68,6 +68,18 @@ const COMMON: Readonly<Record<string, SearchFilter>> = {
   'every file': {},
 };
 
+/** The rounds of the library. */
+const libraryRounds = (db: DatabaseManager, terms: readonly string[]) => ({
+  library: async () => quantiles(await latencies(terms, (term) => db.files.search({ term }))),
+  common: async () => {
+    const measured: Record<string, number> = {};
+    for (const [name, filter] of Object.entries(COMMON)) {
+      measured[name] = quantile(await latencies([filter], (given) => db.files.search(given)), 0.5);
+    }
+    return measured;
+  },
+});
+
 async function searches(db: DatabaseManager, catalogue: StoredCatalogue, sizes: BenchSizes, workplace: Workplace) {
   const terms = selectiveTerms(catalogue.files, TERMS);
   const byHand = openByHand(catalogue.path);
@@ -76,19 +88,12 @@ async function searches(db: DatabaseManager, catalogue: StoredCatalogue, sizes: 
   if (plocate === null) note('plocate is not installed: no comparison with it');
   const { figures } = await takeTurns(
     {
-      library: async () => quantiles(await latencies(terms, (term) => db.files.search({ term }))),
+      ...libraryRounds(db, terms),
       like: async () =>
         quantiles(await latencies(terms.slice(0, SLOW_TERMS), (term) => like.all(`%${term}%`, `%${term}%`))),
       plocate: async () => (plocate === null ? { p50: 0, p95: 0 } : quantiles(await latencies(terms, plocate))),
-      common: async () => {
-        const measured: Record<string, number> = {};
-        for (const [name, filter] of Object.entries(COMMON)) {
-          measured[name] = quantile(await latencies([filter], (given) => db.files.search(given)), 0.5);
-        }
-        return measured;
-      },
     },
-    sizes.rounds,
+    sizes,
   );
   byHand.close();
   return { figures, hasPlocate: plocate !== null };
@@ -103,14 +108,14 @@ async function costOfIndex(catalogue: StoredCatalogue, sizes: BenchSizes, workpl
     .pluck();
   for (const name of triggers.all()) bare.exec(`DROP TRIGGER ${name}`);
   bare.close();
-  const [indexed, plain] = [await openCatalogue(paths.with), await openCatalogue(paths.without)];
+  const [indexed, plain] = [await workplace.open(paths.with), await workplace.open(paths.without)];
   const save = async (db: DatabaseManager, round: number) => {
     const files = sampleFiles(catalogue.files + round * sizes.rows, sizes.rows, catalogue.clientIds);
     return { us: await timed(sizes.rows, () => callers(sizes.callers, files, (file) => db.files.save(file))) };
   };
   const { figures } = await takeTurns(
     { with: (round) => save(indexed, round), without: (round) => save(plain, round) },
-    sizes.rounds,
+    sizes,
   );
   await Promise.all([indexed.close(), plain.close()]);
   await workplace.discard(paths.with, paths.without);
@@ -126,21 +131,44 @@ async function costOfIndex(catalogue: StoredCatalogue, sizes: BenchSizes, workpl
   ];
 }
 
-export async function search(sizes: BenchSizes, workplace: Workplace): Promise<Figure[]> {
-  const catalogue = await workplace.filled(sizes.files);
+/** Opens a copy whose index has taken in every file. */
+async function openIndexed(catalogue: StoredCatalogue, workplace: Workplace) {
   const path = await workplace.copy(catalogue);
-  const db = await openCatalogue(path);
+  const db = await workplace.open(path);
   while ((await db.run(indexState, null)).waiting > 0) await db.run(catchUpIndex, null);
-  const { figures, hasPlocate } = await searches(db, { ...catalogue, path }, sizes, workplace);
-  await db.close();
-  await workplace.discard(path);
-  const where = `${catalogue.files.toLocaleString('en-GB')} files`;
-  const line = (name: string, values: readonly number[], target: Figure['target'] = null, unit = 'ms') =>
-    figure('search', `${where}, ${name}`, unit, values, target);
-  const { library, like, plocate, common } = figures;
+  return { path, db };
+}
+
+const lineOf =
+  ({ files }: StoredCatalogue) =>
+  (name: string, values: readonly number[], target: Figure['target'] = null, unit = 'ms'): Figure =>
+    figure('search', `${files.toLocaleString('en-GB')} files, ${name}`, unit, values, target);
+
+interface LibraryFigures {
+  readonly library: Readonly<Record<'p50' | 'p95', readonly number[]>>;
+  readonly common: Readonly<Record<string, readonly number[]>>;
+}
+
+function libraryLines(catalogue: StoredCatalogue, { library, common }: LibraryFigures): Figure[] {
+  const line = lineOf(catalogue);
   return [
     line('a selective term, p50', library.p50),
     line('a selective term, p95', library.p95, { most: MOST_P95_MS }),
+    ...Object.entries(common).map(([name, values]) => line(`first page and total: ${name}`, values)),
+  ];
+}
+
+/** The library beside LIKE and plocate, and what the index costs. */
+export async function search(sizes: BenchSizes, workplace: Workplace): Promise<Figure[]> {
+  const catalogue = await workplace.filled(sizes.files);
+  const { path, db } = await openIndexed(catalogue, workplace);
+  const { figures, hasPlocate } = await searches(db, { ...catalogue, path }, sizes, workplace);
+  await db.close();
+  await workplace.discard(path);
+  const line = lineOf(catalogue);
+  const { library, like, plocate } = figures;
+  return [
+    ...libraryLines(catalogue, figures),
     line('LIKE by hand, p50', like.p50),
     ...(hasPlocate
       ? [
@@ -148,7 +176,16 @@ export async function search(sizes: BenchSizes, workplace: Workplace): Promise<F
           line('in times of plocate, p50', ratios(library.p50, plocate.p50), { most: MOST_TIMES_PLOCATE }, 'x'),
         ]
       : []),
-    ...Object.entries(common).map(([name, values]) => line(`first page and total: ${name}`, values)),
     ...(await costOfIndex(catalogue, sizes, workplace)),
   ];
+}
+
+/** The library's own figures. */
+export async function searchAlone(sizes: BenchSizes, workplace: Workplace): Promise<Figure[]> {
+  const catalogue = await workplace.filled(sizes.files);
+  const { path, db } = await openIndexed(catalogue, workplace);
+  const { figures } = await takeTurns(libraryRounds(db, selectiveTerms(catalogue.files, TERMS)), sizes);
+  await db.close();
+  await workplace.discard(path);
+  return libraryLines(catalogue, figures);
 }

@@ -4,7 +4,7 @@
  */
 import type { DatabaseManager } from '../lib/index.ts';
 import type { BenchSizes } from './arguments.ts';
-import { openCatalogue, type Workplace } from './catalogue.ts';
+import type { Workplace } from './catalogue.ts';
 import { takeTurns, timed } from './measure.ts';
 import { type Figure, figure } from './report.ts';
 import { ratios } from './statistics.ts';
@@ -40,8 +40,8 @@ export async function storage(sizes: BenchSizes, workplace: Workplace): Promise<
     few: await workplace.copy(await workplace.filled(FEW_FILES)),
     many: await workplace.copy(await workplace.filled(sizes.files)),
   };
-  const [few, many] = [await openCatalogue(paths.few), await openCatalogue(paths.many)];
-  const { figures } = await takeTurns({ few: () => round(few), many: () => round(many) }, sizes.rounds);
+  const [few, many] = [await workplace.open(paths.few), await workplace.open(paths.many)];
+  const { figures } = await takeTurns({ few: () => round(few), many: () => round(many) }, sizes);
   await Promise.all([few.close(), many.close()]);
   await workplace.discard(paths.few, paths.many);
   const [at, than] = [sizes.files, FEW_FILES].map((files) => `${files.toLocaleString('en-GB')} files`);

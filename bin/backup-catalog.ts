@@ -11,7 +11,7 @@ const tooOld = await import('../lib/runtime/node-version.ts').then(
 if (tooOld === undefined) {
   const { run } = await import('./main.ts');
   const exitCode = await run(process.argv.slice(2));
-  process.exitCode ||= exitCode; // output that could not be written may have set one
+  if (exitCode !== 0) process.exitCode = exitCode; // else that of an output that could not be written stays
 } else {
   process.stderr.write(`error: ${tooOld}\n`);
   process.exitCode = 1;

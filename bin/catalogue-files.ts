@@ -9,7 +9,7 @@ import { systemCode } from './system-error.ts';
 
 const SUFFIXES = ['', '-wal', '-shm', '-journal'];
 
-/** Knows a database's files by inode, so also their hard links, and by path, so also a log that SQLite makes anew. */
+/** Knows a database's files by inode, so also their hard links, and by path, so also a log that SQLite makes again. */
 export interface CatalogueFiles {
   hasInode(stats: BigIntStats): boolean;
   /** The path from the folder, with forward slashes. */

@@ -7,11 +7,12 @@ import type { DatabaseManager, OpenMigrations, RestoreOptions, RestoreResult } f
 export type ExitCode = number;
 
 /**
- * What a command does with the catalogue. `read`: nothing may change, and a file that may not be written will do; `write`:
- * an existing catalogue is changed; `create`: an empty file becomes a catalogue, and `withCatalog` also makes the file and
+ * What a command does with the catalogue. `read`: nothing is changed, and a file that may not be written will do; `record`:
+ * the same, but what was found or done is kept in the history of maintenance where that can be written; `write`: an
+ * existing catalogue is changed; `create`: an empty file becomes a catalogue, and `withCatalog` also makes the file and
  * brings its schema up to date.
  */
-export type Access = 'read' | 'write' | 'create';
+export type Access = 'read' | 'record' | 'write' | 'create';
 
 /** What was typed, and what a command may do with it. */
 export interface Call<Options = unknown> {

@@ -3,8 +3,10 @@ import { CommanderError } from 'commander';
 import type { Logger } from 'pino';
 import { DatabaseError, ValidationError } from '../lib/index.ts';
 import type { ExitCode } from './command.ts';
+import { withReadableSizes } from './format.ts';
 import { styled, tell } from './output.ts';
 import { reasonOf, systemCode } from './system-error.ts';
+import { type TypedNames, typedHint, typedText } from './typed-names.ts';
 
 export const FAILED: ExitCode = 1;
 const USAGE: ExitCode = 2;
@@ -16,10 +18,14 @@ export class UsageError extends Error {
 
 const sentence = (text: string) => (/[.!?]$/.test(text) ? text : `${text}.`);
 
+/** Codes of errors whose figures nobody compares byte by byte. */
+const SIZED: ReadonlySet<string> = new Set(['CATALOG_FULL', 'CATALOG_QUOTA_EXCEEDED']);
+
 function describe(error: unknown): string {
   if (error instanceof DatabaseError) {
     const reason = systemCode(error.cause) === undefined ? '' : `: ${reasonOf(error.cause)}`;
-    return `${sentence(error.message + reason)} ${error.hint}`;
+    const message = SIZED.has(error.code) ? withReadableSizes(error.message) : error.message;
+    return `${sentence(message + reason)} ${error.hint}`;
   }
   return sentence(error instanceof Error ? error.message : String(error));
 }
@@ -27,22 +33,23 @@ function describe(error: unknown): string {
 /** A line that stands out on a terminal. */
 export const tellError = (text: string): void => tell(`${styled('red', 'error:', process.stderr)} ${text}`);
 
+/** A line about what is not as it should be and hinders nothing. */
+export const tellWarning = (text: string): void => tell(`${styled('yellow', 'warning:', process.stderr)} ${text}`);
+
 const isUsage = (error: unknown) =>
   error instanceof UsageError || (error instanceof DatabaseError && error.code === 'CATALOG_VALIDATION');
 
-/** What was typed for a name of the library: `--keep-last` for `keepLast`. */
-export type TypedNames = ReadonlyMap<string, string>;
-
-const CAMEL_CASE = /\b[a-z]+(?:[A-Z][a-z]*)+\b/g;
-
-/** A refused value, told by what was typed. */
+/** A refused value, and every hint, told by what can be typed. */
 function asTyped(error: unknown, names: TypedNames): unknown {
-  if (!(error instanceof ValidationError)) return error;
-  const { cause, hint, received } = error;
+  if (!(error instanceof DatabaseError)) return error;
+  const { cause } = error;
+  const hint = typedHint(error.hint, names);
+  if (!(error instanceof ValidationError)) return new DatabaseError(error.code, error.message, { cause, hint });
   const field = names.get(error.field) ?? error.field;
-  // Words such as `from` are names as well; in a sentence they are words.
-  const accepted = error.accepted.replace(CAMEL_CASE, (name) => names.get(name) ?? name);
-  return new ValidationError({ field, received, accepted }, { cause, hint });
+  return new ValidationError(
+    { field, received: error.received, accepted: typedText(error.accepted, names) },
+    { cause, hint },
+  );
 }
 
 /** Tells the error and returns the exit code. The stack is for those who log at `debug`. */

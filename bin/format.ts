@@ -11,6 +11,13 @@ export function formatBytes(bytes: number | null): string {
   return power === 0 ? `${bytes} B` : `${(bytes / KIB ** power).toFixed(1)} ${UNITS[power]}`;
 }
 
+// Bytes in a message of the library: `2048 bytes`, `2048 of 4096 bytes`, `5 reserved`, `from 1 to 2 bytes`.
+const FIGURE = /\b(\d+)(?: bytes\b|(?= (?:of|to) \d+ bytes\b| reserved\b| are free\b))/g;
+
+/** A message of the library with its sizes as people read them. */
+export const withReadableSizes = (message: string): string =>
+  message.replace(FIGURE, (_, bytes: string) => formatBytes(Number(bytes)));
+
 /** `24,213`. */
 export const formatCount = (count: number | null): string =>
   count === null ? NOTHING : count.toLocaleString('en-US', { maximumFractionDigits: 1 });

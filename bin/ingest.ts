@@ -1,13 +1,15 @@
 /**
  * Cataloguing a real folder: every regular file below it with its size, date and CRC-32, in the order of the walk and in
- * memory that does not grow with the folder. What cannot be read is collected, and the rest is catalogued.
+ * memory that does not grow with the folder. What cannot be read, and what is wrong with a file, is collected, and the rest
+ * is catalogued.
  */
 import { basename } from 'node:path';
 import type { DatabaseManager } from '../lib/index.ts';
 import { type CatalogueFiles, catalogueFiles } from './catalogue-files.ts';
 import { mapInOrder, take } from './iterate.ts';
+import { hasForms } from './names.ts';
 import { readContent } from './read-content.ts';
-import { type Found, type Unreadable, walk } from './walk.ts';
+import { type Found, type Twin, type Unreadable, walk } from './walk.ts';
 
 export interface IngestRequest {
   readonly clientId: string;
@@ -28,8 +30,8 @@ export interface IngestProgress {
   readonly bytes: number;
 }
 
-/** A file or folder that could not be catalogued, and why. */
-interface IngestFailure {
+/** What is to be said of a file or folder. */
+interface Remark {
   readonly path: string;
   readonly message: string;
 }
@@ -40,7 +42,10 @@ export interface IngestResult {
   /** Files that got a version. */
   readonly saved: number;
   readonly unchanged: number;
-  readonly failed: readonly IngestFailure[];
+  /** Files and folders that could not be catalogued, and why. */
+  readonly failed: readonly Remark[];
+  /** What is not as it should be with what was catalogued. */
+  readonly warnings: readonly Remark[];
   readonly skipped: { readonly symlinks: number; readonly special: number; readonly catalogue: number };
   /** The size of `files`. */
   readonly bytes: number;
@@ -51,10 +56,11 @@ const CHUNK = 10_000; // files to a call of saveMany: their paths are remembered
 
 type Row = Parameters<DatabaseManager['files']['save']>[0];
 
-/** What became of something found: a row to save, or a reason why not. */
+/** What became of something found: a row to save with what is wrong with it, or a reason why there is none. */
 type Outcome =
-  | { readonly kind: 'row'; readonly row: Row }
+  | { readonly kind: 'row'; readonly row: Row; readonly warnings: readonly string[] }
   | { readonly kind: 'symlink' | 'special' | 'catalogue' | 'stopped' }
+  | Twin
   | Unreadable;
 
 /** What the result will say, and how much was read, while it grows. */
@@ -63,7 +69,8 @@ interface Tally {
   unchanged: number;
   bytes: number;
   readonly progress: { files: number; bytes: number };
-  readonly failed: IngestFailure[];
+  readonly failed: Remark[];
+  readonly warnings: Remark[];
   readonly skipped: { symlinks: number; special: number; catalogue: number };
 }
 
@@ -73,6 +80,7 @@ const newTally = (): Tally => ({
   bytes: 0,
   progress: { files: 0, bytes: 0 },
   failed: [],
+  warnings: [],
   skipped: { symlinks: 0, special: 0, catalogue: 0 },
 });
 
@@ -85,14 +93,28 @@ const rowOf = (clientId: string, { path, relative }: Found) => ({
   originalPath: relative,
 });
 
+const TWIN_BESIDE = 'it differs from a name beside it by the Unicode form alone (NFC or NFD); both are catalogued';
+const TWIN_KNOWN = 'the catalogue already has a file of this name in another Unicode form (NFC or NFD); both are kept';
+
+/** Whether the catalogue does not have a file, but one whose name and path are canonically equal. */
+async function hasKnownTwin(files: DatabaseManager['files'], clientId: string, found: Found): Promise<boolean> {
+  if (found.hasTwin || !hasForms(found.relative)) return false;
+  const known = await files.find(clientId, basename(found.path), found.relative);
+  return known !== null && known.originalPath !== found.relative;
+}
+
+/** What reading needs. */
+interface Reading {
+  readonly files: DatabaseManager['files'];
+  readonly own: CatalogueFiles;
+  readonly tally: Tally;
+  readonly request: IngestRequest;
+}
+
 /** Reads what the walk came by. */
-async function read(
-  found: Found | Unreadable,
-  own: CatalogueFiles,
-  tally: Tally,
-  { clientId, signal, onProgress }: IngestRequest,
-): Promise<Outcome> {
-  if (found.kind === 'unreadable') return found;
+async function read(found: Found | Twin | Unreadable, { files, own, tally, request }: Reading): Promise<Outcome> {
+  const { clientId, signal, onProgress } = request;
+  if (found.kind === 'unreadable' || found.kind === 'twin') return found;
   if (found.kind !== 'file') return { kind: found.kind };
   if (own.hasPath(found.relative)) return { kind: 'catalogue' };
   const onRead = (bytes: number) => {
@@ -103,20 +125,36 @@ async function read(
   if (content.kind === 'unreadable') return { ...content, path: found.path };
   if (content.kind !== 'content') return content;
   const { size, modified, crc } = content;
-  return { kind: 'row', row: { ...rowOf(clientId, found), fileSize: size, modificationDate: modified, crc } };
+  const row = { ...rowOf(clientId, found), fileSize: size, modificationDate: modified, crc };
+  const isTwin = await hasKnownTwin(files, clientId, found);
+  return { kind: 'row', row, warnings: [...content.warnings, ...(isTwin ? [TWIN_KNOWN] : [])] };
+}
+
+/** Keeps what is to be said of an outcome. */
+function remark(outcome: Outcome, { failed, warnings, skipped }: Tally): void {
+  switch (outcome.kind) {
+    case 'row':
+      for (const message of outcome.warnings) warnings.push({ path: outcome.row.pathName, message });
+      break;
+    case 'twin':
+      warnings.push({ path: outcome.path, message: TWIN_BESIDE });
+      break;
+    case 'unreadable':
+      failed.push({ path: outcome.path, message: outcome.message });
+      break;
+    case 'stopped':
+      break;
+    default:
+      skipped[SKIPPED[outcome.kind]] += 1;
+  }
 }
 
 /** The rows of the folder; what gives no row goes to the tally. */
-async function* rowsOf(
-  own: CatalogueFiles,
-  tally: Tally,
-  request: IngestRequest,
-): AsyncGenerator<Row, void, undefined> {
-  const found = walk(request.folder, request.signal);
-  for await (const outcome of mapInOrder(found, READERS, (item) => read(item, own, tally, request))) {
+async function* rowsOf(reading: Reading): AsyncGenerator<Row, void, undefined> {
+  const { folder, signal } = reading.request;
+  for await (const outcome of mapInOrder(walk(folder, signal), READERS, (found) => read(found, reading))) {
+    remark(outcome, reading.tally);
     if (outcome.kind === 'row') yield outcome.row;
-    else if (outcome.kind === 'unreadable') tally.failed.push({ path: outcome.path, message: outcome.message });
-    else if (outcome.kind !== 'stopped') tally.skipped[SKIPPED[outcome.kind]] += 1;
   }
 }
 
@@ -161,12 +199,12 @@ async function* remember<Item>(items: AsyncIterable<Item>, into: Item[]): AsyncG
 export async function ingest({ files }: DatabaseManager, request: IngestRequest): Promise<IngestResult> {
   const own = await catalogueFiles(request.database, request.folder);
   const tally = newTally();
-  const rows = rowsOf(own, tally, request);
+  const rows = rowsOf({ files, own, tally, request });
   try {
     while (await saveChunk(rows, files, tally, request.onProgress));
   } finally {
     await rows.return();
   }
-  const { saved, unchanged, failed, skipped, bytes } = tally;
-  return { files: saved + unchanged, saved, unchanged, failed, skipped, bytes };
+  const { saved, unchanged, failed, warnings, skipped, bytes } = tally;
+  return { files: saved + unchanged, saved, unchanged, failed, warnings, skipped, bytes };
 }

@@ -7,9 +7,10 @@ import { Command } from 'commander';
 import type { Logger } from 'pino';
 import type { CommandSpec, ExitCode } from './command.ts';
 import { COMMANDS } from './commands.ts';
-import { report, type TypedNames } from './errors.ts';
-import { guardOutput, styled } from './output.ts';
+import { report } from './errors.ts';
+import { guardOutput, styled, write } from './output.ts';
 import { addSettings, type Settings, surroundings } from './settings.ts';
+import type { TypedNames } from './typed-names.ts';
 
 const { version }: { version: string } = createRequire(import.meta.url)('backup-catalog/package.json');
 
@@ -50,6 +51,8 @@ export function buildProgram(outcome: Outcome): Command {
     .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError('See --help.')
     .configureOutput({
+      writeOut: (text) => write(process.stdout, text),
+      writeErr: (text) => write(process.stderr, text),
       outputError: (text, write) => write(text.replace(/^error:/, styled('red', 'error:', process.stderr))),
     })
     .exitOverride();

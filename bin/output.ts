@@ -1,6 +1,7 @@
 /**
- * What the CLI writes: data to stdout, everything else to stderr. Colour is for terminals that want it (NO_COLOR). A
- * reader that leaves early, like `head`, is no error.
+ * What the CLI writes: data to stdout, everything else to stderr. Colour is for terminals that want it (NO_COLOR). An
+ * output that cannot be written is given up at its first error, and the work goes on. A reader that leaves early, like
+ * `head`, is no error; every other loss makes the exit code 1.
  */
 import { styleText } from 'node:util';
 import { systemCode } from './system-error.ts';
@@ -11,11 +12,23 @@ type Style = Parameters<typeof styleText>[0];
 export const styled = (style: Style, text: string, stream: NodeJS.WriteStream = process.stdout): string =>
   styleText(style, text, { stream, validateStream: true });
 
+const lost = new Set<NodeJS.WriteStream>();
+
+/** Writes to one of the two outputs, unless it is lost. */
+export function write(stream: NodeJS.WriteStream, text: string): void {
+  if (lost.has(stream)) return;
+  try {
+    stream.write(text);
+  } catch (error) {
+    loseOutput(stream, error); // Node.js 22 throws what a file as output meets
+  }
+}
+
 /** A line of data. */
-export const printLine = (text: string): void => void process.stdout.write(`${text}\n`);
+export const printLine = (text: string): void => write(process.stdout, `${text}\n`);
 
 /** A line of a message. */
-export const tell = (text: string): void => void process.stderr.write(`${text}\n`);
+export const tell = (text: string): void => write(process.stderr, `${text}\n`);
 
 /** A result for machines; binary values are hex. */
 export const printJson = (value: unknown): void => printLine(JSON.stringify(value, hexBinary, 2));
@@ -30,15 +43,19 @@ export const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString(
 
 let guarded = false;
 
-/** Lets the process end quietly when nobody reads its output, and plainly when it cannot be written. */
+/** Lets the process go on when an output cannot be written. */
 export function guardOutput(): void {
   if (guarded) return;
   guarded = true;
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', onOutputError);
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', (error) => loseOutput(stream, error));
 }
 
-function onOutputError(error: Error): void {
+function loseOutput(stream: NodeJS.WriteStream, error: unknown): void {
+  if (lost.has(stream)) return;
+  lost.add(stream);
   if (systemCode(error) === 'EPIPE') return;
-  process.exitCode = 1;
-  tell(`${styled('red', 'error:', process.stderr)} the output cannot be written: ${error.message}`);
+  process.exitCode ||= 1;
+  // Of a lost stderr nothing can be told.
+  const reason = error instanceof Error ? error.message : String(error);
+  tell(`${styled('red', 'error:', process.stderr)} the output cannot be written: ${reason}`);
 }

@@ -2,19 +2,20 @@
  * The settings that every command takes: those of the library's own table that have a flag, and the CLI's. A flag wins
  * over the environment, the environment over the default.
  */
-import { stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { pino } from 'pino';
 import { type CatalogOptions, DatabaseError, DatabaseManager, OPTIONS, type OptionRow } from '../lib/index.ts';
 import type { Access, Call } from './command.ts';
+import { write } from './output.ts';
 import { systemCode } from './system-error.ts';
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
 
 export interface Settings {
   readonly json?: boolean;
-  readonly logLevel: string;
+  readonly logLevel?: string;
   readonly [flag: string]: unknown;
 }
 
@@ -40,9 +41,8 @@ const FLAGS = OPTIONS.filter(({ flag }) => flag !== null).map((row) => ({ row, f
 export function addSettings(program: Command): void {
   for (const { flag } of FLAGS) program.addOption(flag);
   program.option('--json', 'print the result as JSON, dates in UTC, sizes in bytes');
-  program.addOption(
-    new Option('--log-level <level>', 'log to stderr, as JSON lines').choices(LOG_LEVELS).default('warn'),
-  );
+  const log = 'log to stderr, as JSON lines (default: warn, and silent for commands that change nothing)';
+  program.addOption(new Option('--log-level <level>', log).choices(LOG_LEVELS));
 }
 
 /** The settings as options of `DatabaseManager.open`. */
@@ -64,11 +64,14 @@ export function surroundings(
 ): Pick<Call, 'json' | 'database' | 'logger' | 'withCatalog' | 'withMigrations' | 'restoreCatalog'> {
   const options = libraryOptions(settings);
   const database = databaseOf(options);
-  const logger = pino({ level: settings.logLevel }, pino.destination({ fd: 2, sync: true }));
+  const logger = pino({ level: settings.logLevel ?? 'warn' }, { write: (line) => write(process.stderr, line) });
+  /** Whoever only looks asked for no log: what matters is in what the command prints. */
+  const logOf = (access: Access) =>
+    settings.logLevel !== undefined || changes(access) ? logger : logger.child({}, { level: 'silent' });
   const withCatalog: Call['withCatalog'] = async (use, access = 'read') => {
     // A command that looks at a catalogue, of a server that is older perhaps, must not change its schema by the way.
     const migrate = access === 'create' ? 'auto' : 'off';
-    const given = { ...options, create: access === 'create', migrate, logger } as const;
+    const given = { ...options, create: access === 'create', migrate, logger: logOf(access) } as const;
     const db = await opened(given, { database, access }, (wanted) => DatabaseManager.open(wanted));
     try {
       return await use(db);
@@ -77,7 +80,7 @@ export function surroundings(
     }
   };
   const withMigrations: Call['withMigrations'] = async (use, access = 'read') => {
-    const given = { ...options, create: false, logger };
+    const given = { ...options, create: false, logger: logOf(access) };
     const migrations = await opened(given, { database, access }, (wanted) => DatabaseManager.openMigrations(wanted));
     try {
       return await use(migrations);
@@ -86,7 +89,7 @@ export function surroundings(
     }
   };
   const restoreCatalog: Call['restoreCatalog'] = async (from, how) => {
-    if (await isBackup(database)) throw asBackup(database);
+    if (await isBackup(await realOf(database))) throw asBackup(database);
     return DatabaseManager.restore({ ...options, ...how, logger, from });
   };
   return { json: settings.json === true, database, logger, withCatalog, withMigrations, restoreCatalog };
@@ -99,28 +102,46 @@ interface Wanted {
   readonly access: Access;
 }
 
-/** Opens a file as a command may; what only reads makes do with a file that may not be written, and leaves a backup as it is. */
+/** Whether a command changes what the catalogue holds, and not only its record of maintenance. */
+const changes = (access: Access) => access === 'write' || access === 'create';
+
+/** Opens a file as a command may, and leaves a backup as it is. */
 async function opened<Opened>(
   given: CatalogOptions,
   { database, access }: Wanted,
   open: Open<Opened>,
 ): Promise<Opened> {
-  if (access !== 'create') await refuseEmpty(database);
-  if (await isBackup(database)) {
-    if (access !== 'read' || isCompressed(database)) throw asBackup(database);
-    return open({ ...given, readOnly: true });
+  const real = await realOf(database);
+  const readOnly = { ...given, readOnly: true };
+  if (access !== 'create') await refuseEmpty(real);
+  if (await isBackup(real)) {
+    if (changes(access) || isCompressed(real)) throw asBackup(database);
+    return open(readOnly);
   }
+  const [first, second] = access === 'read' ? [readOnly, given] : [given, readOnly];
   try {
-    return await open(given);
+    return await open(first);
   } catch (error) {
-    if (access === 'read' && isUnwritable(error)) return open({ ...given, readOnly: true });
+    if (isWorthTrying(second, access, error)) return open(second);
     throw explained(error, given);
   }
 }
 
+/** Whether a file that could not be opened in the way a command would rather have can be opened in the other way. */
+function isWorthTrying({ migrate }: CatalogOptions, access: Access, error: unknown): boolean {
+  if (access === 'record') return isUnwritable(error);
+  if (access !== 'read') return false;
+  // Only a writer takes half a change back that a killed process left, or looks at the schema of an old server.
+  return isHalfWritten(error) || (migrate !== 'off' && hasCode(error, 'CATALOG_MIGRATION_PENDING'));
+}
+
+/** The file itself, by which its log and its manifest are named, where the path is a link to it. */
+const realOf = (path: string): Promise<string> => realpath(path).catch(() => path);
+
+const statOf = (path: string) => stat(path).catch(() => undefined);
+
 /** Whether a file is a backup: what opens it as a catalogue to be written changes it, and it verifies no more. */
-const isBackup = async (path: string): Promise<boolean> =>
-  (await stat(`${path}.manifest.json`).catch(() => undefined))?.isFile() === true;
+const isBackup = async (path: string): Promise<boolean> => (await statOf(`${path}.manifest.json`))?.isFile() === true;
 
 const isCompressed = (path: string) => path.endsWith('.zst');
 
@@ -134,20 +155,27 @@ function asBackup(path: string): DatabaseError {
 
 /** SQLite would make a database of an empty file by the way. @throws {DatabaseError} CATALOG_MIGRATION_PENDING */
 async function refuseEmpty(database: string): Promise<void> {
-  const sizeOf = async (path: string) => (await stat(path).catch(() => undefined))?.size;
-  // An empty file whose log is not is another matter, which the library tells of.
+  const sizeOf = async (path: string) => (await statOf(path))?.size;
+  // An empty file whose log is not is another matter, which the library reports.
   if ((await sizeOf(database)) !== 0 || (await sizeOf(`${database}-wal`))) return;
   const hint = '`ingest` or `migrate` makes a catalogue of it.';
   throw new DatabaseError('CATALOG_MIGRATION_PENDING', `${database} is an empty file`, { hint });
 }
 
-const UNWRITABLE = /^SQLITE_(?:READONLY|CANTOPEN|PERM)/;
+const hasCode = (error: unknown, code: DatabaseError['code']): error is DatabaseError =>
+  error instanceof DatabaseError && error.code === code;
+
+/** SQLite's code of what made an error; '' where it was not SQLite. */
+function sqliteCode(error: unknown): string {
+  const cause = error instanceof DatabaseError ? error.cause : undefined;
+  return cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+}
 
 /** Whether a file could not be opened because it, or its folder, may not be written. */
 const isUnwritable = (error: unknown) =>
-  error instanceof DatabaseError && (error.code === 'CATALOG_READ_ONLY' || UNWRITABLE.test(codeOf(error.cause)));
+  hasCode(error, 'CATALOG_READ_ONLY') || /^SQLITE_(?:READONLY|CANTOPEN|PERM)/.test(sqliteCode(error));
 
-const codeOf = (error: unknown) => (error instanceof Error && 'code' in error ? String(error.code) : '');
+const isHalfWritten = (error: unknown) => /^SQLITE_READONLY_(?:ROLLBACK|RECOVERY)$/.test(sqliteCode(error));
 
 /** Tells what to do where a file is missing. */
 function explained(error: unknown, options: CatalogOptions): unknown {

@@ -2,13 +2,14 @@
  * Walking a folder: everything below it, in the byte order of the names, one folder in memory at a time. Links are told
  * but never followed; what cannot be read is told as well, and the walk goes on.
  */
-import { isUtf8 } from 'node:buffer';
+import { isAscii, isUtf8 } from 'node:buffer';
 import type { Dirent } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { canonical, escapeBytes } from './names.ts';
 import { reasonOf } from './system-error.ts';
 
-/** Something the walk came by. */
+/** A thing that the walk meets. */
 export interface Found {
   /** `special` is a named pipe, a socket or a device. */
   readonly kind: 'file' | 'symlink' | 'special';
@@ -16,11 +17,20 @@ export interface Found {
   readonly path: string;
   /** The path from the walked folder, with forward slashes. */
   readonly relative: string;
+  /** Whether the walk reports a twin of it, or of a folder it is in. */
+  readonly hasTwin: boolean;
 }
 
-/** Something the walk could not get at, and why. */
+/** A name whose bytes differ from those of a name beside it, while its characters are the same: NFC and NFD. */
+export interface Twin {
+  readonly kind: 'twin';
+  readonly path: string;
+}
+
+/** A thing that the walk cannot read, and why. */
 export interface Unreadable {
   readonly kind: 'unreadable';
+  /** For people: bytes of the name that are not UTF-8 are escaped. */
   readonly path: string;
   readonly message: string;
 }
@@ -28,7 +38,10 @@ export interface Unreadable {
 interface Folder {
   readonly kind: 'folder';
   readonly relative: string;
+  readonly hasTwin: boolean;
 }
+
+type Met = Found | Folder | Twin | Unreadable;
 
 type Entry = Dirent<NonSharedBuffer>;
 
@@ -38,38 +51,59 @@ function kindOf(entry: Entry): Found['kind'] {
 }
 
 /** What a folder holds, sorted, or why it cannot be read. */
-async function readFolder(root: string, folder: string): Promise<(Found | Folder | Unreadable)[]> {
-  const path = join(root, folder);
+async function readFolder(root: string, folder: Folder): Promise<Met[]> {
+  const path = join(root, folder.relative);
   try {
     // Names as bytes: one that is not UTF-8 would come out as another name, which opens nothing. Sorted here, since
     // readdir promises no order.
     const entries = await readdir(path, { withFileTypes: true, encoding: 'buffer' });
-    return entries.sort((a, b) => Buffer.compare(a.name, b.name)).map((entry) => toFound(entry, root, folder));
+    const known = entries.every(({ name }) => isAscii(name)) ? undefined : new Set<string>();
+    return entries
+      .sort((a, b) => Buffer.compare(a.name, b.name))
+      .flatMap((entry) => toMet(entry, { root, folder, known }));
   } catch (error) {
     return [{ kind: 'unreadable', path, message: reasonOf(error) }];
   }
 }
 
-function toFound(entry: Entry, root: string, folder: string): Found | Folder | Unreadable {
-  const name = entry.name.toString();
-  const relative = folder === '' ? name : `${folder}/${name}`;
+interface Place {
+  readonly root: string;
+  readonly folder: Folder;
+  /** The characters of the names so far; undefined where all are ASCII, so that none can have a twin. */
+  readonly known: Set<string> | undefined;
+}
+
+function toMet(entry: Entry, { root, folder, known }: Place): Met[] {
+  const isText = isUtf8(entry.name);
+  const name = isText ? entry.name.toString() : escapeBytes(entry.name);
+  const relative = folder.relative === '' ? name : `${folder.relative}/${name}`;
   const path = join(root, relative);
-  if (!isUtf8(entry.name)) return { kind: 'unreadable', path, message: 'the name is not valid UTF-8' };
-  return entry.isDirectory() ? { kind: 'folder', relative } : { kind: kindOf(entry), path, relative };
+  if (!isText) return [{ kind: 'unreadable', path, message: 'the name is not valid UTF-8' }];
+  const characters = canonical(name);
+  const isTwin = known?.has(characters) === true;
+  known?.add(characters);
+  const hasTwin = isTwin || folder.hasTwin;
+  const met: Met = entry.isDirectory()
+    ? { kind: 'folder', relative, hasTwin }
+    : { kind: kindOf(entry), path, relative, hasTwin };
+  return isTwin ? [{ kind: 'twin', path }, met] : [met];
 }
 
 /** Everything below `root` until the signal fires. Folders themselves are not told. */
-export async function* walk(root: string, signal?: AbortSignal): AsyncGenerator<Found | Unreadable, void, undefined> {
-  const waiting = [''];
+export async function* walk(
+  root: string,
+  signal?: AbortSignal,
+): AsyncGenerator<Found | Twin | Unreadable, void, undefined> {
+  const waiting: Folder[] = [{ kind: 'folder', relative: '', hasTwin: false }];
   for (let folder = waiting.pop(); folder !== undefined; folder = waiting.pop()) {
-    const inside: string[] = [];
-    for (const found of await readFolder(root, folder)) {
+    const inside: Folder[] = [];
+    for (const met of await readFolder(root, folder)) {
       if (signal?.aborted) return;
-      if (found.kind === 'folder') inside.push(found.relative);
-      else yield found;
+      if (met.kind === 'folder') inside.push(met);
+      else yield met;
     }
     // Last in, first out; one by one, because a spread of a very large folder overflows the stack.
-    for (const relative of inside.reverse()) waiting.push(relative);
+    for (const folder of inside.reverse()) waiting.push(folder);
   }
 }
 

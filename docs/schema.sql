@@ -1,4 +1,4 @@
--- The schema of version 20. Written by `npm run schema:dump`; compared by the tests.
+-- The schema of version 23. Written by `npm run schema:dump`; compared by the tests.
 
 CREATE TABLE adopted_rows (
   ID INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -44,6 +44,13 @@ CREATE TABLE client_activity (
   , FileName VARCHAR(255), Reason TEXT);
 
 CREATE INDEX idx_client_activity_client ON client_activity(ClientID);
+
+CREATE TABLE client_deletions (
+  ClientID BLOB(16) PRIMARY KEY,
+  StartedAt TEXT NOT NULL,
+  TouchedAt TEXT NOT NULL,
+  Owner VARCHAR(64) NOT NULL
+  );
 
 CREATE TABLE client_quotas (
   ClientID BLOB(16) PRIMARY KEY REFERENCES clients(ID) ON DELETE CASCADE,
@@ -120,24 +127,24 @@ CREATE TABLE file_versions (
   ParentVersionID INTEGER
   , ModificationDate TEXT, CRC INTEGER, Verified BOOLEAN DEFAULT 0, MimeType VARCHAR(100), FileCategory VARCHAR(50), TransferDuration INTEGER, TransferSpeed INTEGER, CompressionRatio REAL, OperationID VARCHAR(128), OperationQuota TEXT);
 
+CREATE INDEX idx_file_versions_content ON file_versions(replace(replace(replace(PathName, '/', ''), '\', ''), '.', ''));
+
 CREATE UNIQUE INDEX idx_file_versions_number ON file_versions(FileID, VersionNumber);
 
 CREATE UNIQUE INDEX idx_file_versions_operation ON file_versions(OperationID) WHERE OperationID IS NOT NULL;
 
-CREATE INDEX idx_file_versions_path ON file_versions(PathName);
-
 CREATE TRIGGER catalog_version_deleted AFTER DELETE ON file_versions BEGIN
-  UPDATE client_quotas SET UsedBytes = coalesce(UsedBytes, 0) + 0 - coalesce(OLD.FileSize, 0),
+  UPDATE client_quotas SET UsedBytes = coalesce(UsedBytes, 0) + 0 - (CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize BETWEEN 0 AND 9007199254740991 THEN OLD.FileSize ELSE 0 END),
   LastUpdated = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
   WHERE ClientID = (SELECT ClientID FROM files WHERE ID = OLD.FileID); END;
 
 CREATE TRIGGER catalog_version_inserted AFTER INSERT ON file_versions BEGIN
-  UPDATE client_quotas SET UsedBytes = coalesce(UsedBytes, 0) + coalesce(NEW.FileSize, 0),
+  UPDATE client_quotas SET UsedBytes = coalesce(UsedBytes, 0) + (CASE WHEN typeof(NEW.FileSize) = 'integer' AND NEW.FileSize BETWEEN 0 AND 9007199254740991 THEN NEW.FileSize ELSE 0 END),
   LastUpdated = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
   WHERE ClientID = (SELECT ClientID FROM files WHERE ID = NEW.FileID); END;
 
 CREATE TRIGGER catalog_version_resized AFTER UPDATE OF FileSize ON file_versions BEGIN
-  UPDATE client_quotas SET UsedBytes = coalesce(UsedBytes, 0) + coalesce(NEW.FileSize, 0) - coalesce(OLD.FileSize, 0),
+  UPDATE client_quotas SET UsedBytes = coalesce(UsedBytes, 0) + (CASE WHEN typeof(NEW.FileSize) = 'integer' AND NEW.FileSize BETWEEN 0 AND 9007199254740991 THEN NEW.FileSize ELSE 0 END) - (CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize BETWEEN 0 AND 9007199254740991 THEN OLD.FileSize ELSE 0 END),
   LastUpdated = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
   WHERE ClientID = (SELECT ClientID FROM files WHERE ID = NEW.FileID); END;
 
@@ -160,13 +167,20 @@ CREATE INDEX idx_files_filename ON files(FileName);
 
 CREATE INDEX idx_files_size ON files(FileSize);
 
-CREATE INDEX idx_files_unversioned ON files(PathName) WHERE HighestVersion = 0;
+CREATE INDEX idx_files_unversioned ON files(replace(replace(replace(PathName, '/', ''), '\', ''), '.', '')) WHERE HighestVersion = 0;
 
 CREATE TRIGGER catalog_file_counted AFTER INSERT ON files BEGIN
   INSERT INTO file_totals (Category, Extension, SizeBand, Verified, Files, Bytes)
-  VALUES (coalesce(NEW.FileCategory, ''), coalesce(NEW.FileExtension, ''), CASE WHEN NEW.FileSize >= 1073741824 THEN 6 WHEN NEW.FileSize >= 104857600 THEN 5 WHEN NEW.FileSize >= 10485760 THEN 4 WHEN NEW.FileSize >= 1048576 THEN 3 WHEN NEW.FileSize >= 102400 THEN 2 WHEN NEW.FileSize >= 1024 THEN 1 WHEN NEW.FileSize >= 0 THEN 0 ELSE -1 END, CASE WHEN NEW.Verified = 1 THEN 1 ELSE 0 END, 1, CASE WHEN NEW.FileSize > 0 THEN NEW.FileSize ELSE 0 END)
+  VALUES (coalesce(NEW.FileCategory, ''), coalesce(NEW.FileExtension, ''), CASE WHEN (CASE WHEN typeof(NEW.FileSize) = 'integer' AND NEW.FileSize <= 9007199254740991
+  THEN NEW.FileSize END) >= 1073741824 THEN 6 WHEN (CASE WHEN typeof(NEW.FileSize) = 'integer' AND NEW.FileSize <= 9007199254740991
+  THEN NEW.FileSize END) >= 104857600 THEN 5 WHEN (CASE WHEN typeof(NEW.FileSize) = 'integer' AND NEW.FileSize <= 9007199254740991
+  THEN NEW.FileSize END) >= 10485760 THEN 4 WHEN (CASE WHEN typeof(NEW.FileSize) = 'integer' AND NEW.FileSize <= 9007199254740991
+  THEN NEW.FileSize END) >= 1048576 THEN 3 WHEN (CASE WHEN typeof(NEW.FileSize) = 'integer' AND NEW.FileSize <= 9007199254740991
+  THEN NEW.FileSize END) >= 102400 THEN 2 WHEN (CASE WHEN typeof(NEW.FileSize) = 'integer' AND NEW.FileSize <= 9007199254740991
+  THEN NEW.FileSize END) >= 1024 THEN 1 WHEN (CASE WHEN typeof(NEW.FileSize) = 'integer' AND NEW.FileSize <= 9007199254740991
+  THEN NEW.FileSize END) >= 0 THEN 0 ELSE -1 END, CASE WHEN NEW.Verified = 1 THEN 1 ELSE 0 END, 1, (CASE WHEN typeof(NEW.FileSize) = 'integer' AND NEW.FileSize BETWEEN 0 AND 9007199254740991 THEN NEW.FileSize ELSE 0 END))
   ON CONFLICT (Category, Extension, SizeBand, Verified)
-  DO UPDATE SET Files = Files + 1, Bytes = Bytes + excluded.Bytes; UPDATE client_quotas SET FileCount = FileCount + 1, FileBytes = FileBytes + (CASE WHEN NEW.FileSize > 0 THEN NEW.FileSize ELSE 0 END)
+  DO UPDATE SET Files = Files + 1, Bytes = Bytes + excluded.Bytes; UPDATE client_quotas SET FileCount = FileCount + 1, FileBytes = FileBytes + ((CASE WHEN typeof(NEW.FileSize) = 'integer' AND NEW.FileSize BETWEEN 0 AND 9007199254740991 THEN NEW.FileSize ELSE 0 END))
   WHERE ClientID = NEW.ClientID; INSERT INTO daily_totals (Date, ClientID, Files, Bytes, UsedBytes)
   SELECT date('now'), ClientID, FileCount, FileBytes, coalesce(UsedBytes, 0) FROM client_quotas
   WHERE ClientID = NEW.ClientID AND NEW.HighestVersion = 0
@@ -178,12 +192,26 @@ CREATE TRIGGER catalog_file_deleted BEFORE DELETE ON files BEGIN
 
 CREATE TRIGGER catalog_file_recounted AFTER UPDATE OF FileCategory, FileExtension, FileSize, Verified, ClientID ON files
   WHEN OLD.FileCategory IS NOT NEW.FileCategory OR OLD.FileExtension IS NOT NEW.FileExtension OR OLD.FileSize IS NOT NEW.FileSize OR OLD.Verified IS NOT NEW.Verified OR OLD.ClientID IS NOT NEW.ClientID BEGIN
-  UPDATE file_totals SET Files = Files - 1, Bytes = Bytes - (CASE WHEN OLD.FileSize > 0 THEN OLD.FileSize ELSE 0 END)
-  WHERE Category = coalesce(OLD.FileCategory, '') AND Extension = coalesce(OLD.FileExtension, '') AND SizeBand = CASE WHEN OLD.FileSize >= 1073741824 THEN 6 WHEN OLD.FileSize >= 104857600 THEN 5 WHEN OLD.FileSize >= 10485760 THEN 4 WHEN OLD.FileSize >= 1048576 THEN 3 WHEN OLD.FileSize >= 102400 THEN 2 WHEN OLD.FileSize >= 1024 THEN 1 WHEN OLD.FileSize >= 0 THEN 0 ELSE -1 END AND Verified = CASE WHEN OLD.Verified = 1 THEN 1 ELSE 0 END; INSERT INTO file_totals (Category, Extension, SizeBand, Verified, Files, Bytes)
-  VALUES (coalesce(NEW.FileCategory, ''), coalesce(NEW.FileExtension, ''), CASE WHEN NEW.FileSize >= 1073741824 THEN 6 WHEN NEW.FileSize >= 104857600 THEN 5 WHEN NEW.FileSize >= 10485760 THEN 4 WHEN NEW.FileSize >= 1048576 THEN 3 WHEN NEW.FileSize >= 102400 THEN 2 WHEN NEW.FileSize >= 1024 THEN 1 WHEN NEW.FileSize >= 0 THEN 0 ELSE -1 END, CASE WHEN NEW.Verified = 1 THEN 1 ELSE 0 END, 1, CASE WHEN NEW.FileSize > 0 THEN NEW.FileSize ELSE 0 END)
+  UPDATE file_totals SET Files = Files - 1, Bytes = Bytes - ((CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize BETWEEN 0 AND 9007199254740991 THEN OLD.FileSize ELSE 0 END))
+  WHERE Category = coalesce(OLD.FileCategory, '') AND Extension = coalesce(OLD.FileExtension, '') AND SizeBand = CASE WHEN (CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize <= 9007199254740991
+  THEN OLD.FileSize END) >= 1073741824 THEN 6 WHEN (CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize <= 9007199254740991
+  THEN OLD.FileSize END) >= 104857600 THEN 5 WHEN (CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize <= 9007199254740991
+  THEN OLD.FileSize END) >= 10485760 THEN 4 WHEN (CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize <= 9007199254740991
+  THEN OLD.FileSize END) >= 1048576 THEN 3 WHEN (CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize <= 9007199254740991
+  THEN OLD.FileSize END) >= 102400 THEN 2 WHEN (CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize <= 9007199254740991
+  THEN OLD.FileSize END) >= 1024 THEN 1 WHEN (CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize <= 9007199254740991
+  THEN OLD.FileSize END) >= 0 THEN 0 ELSE -1 END AND Verified = CASE WHEN OLD.Verified = 1 THEN 1 ELSE 0 END; INSERT INTO file_totals (Category, Extension, SizeBand, Verified, Files, Bytes)
+  VALUES (coalesce(NEW.FileCategory, ''), coalesce(NEW.FileExtension, ''), CASE WHEN (CASE WHEN typeof(NEW.FileSize) = 'integer' AND NEW.FileSize <= 9007199254740991
+  THEN NEW.FileSize END) >= 1073741824 THEN 6 WHEN (CASE WHEN typeof(NEW.FileSize) = 'integer' AND NEW.FileSize <= 9007199254740991
+  THEN NEW.FileSize END) >= 104857600 THEN 5 WHEN (CASE WHEN typeof(NEW.FileSize) = 'integer' AND NEW.FileSize <= 9007199254740991
+  THEN NEW.FileSize END) >= 10485760 THEN 4 WHEN (CASE WHEN typeof(NEW.FileSize) = 'integer' AND NEW.FileSize <= 9007199254740991
+  THEN NEW.FileSize END) >= 1048576 THEN 3 WHEN (CASE WHEN typeof(NEW.FileSize) = 'integer' AND NEW.FileSize <= 9007199254740991
+  THEN NEW.FileSize END) >= 102400 THEN 2 WHEN (CASE WHEN typeof(NEW.FileSize) = 'integer' AND NEW.FileSize <= 9007199254740991
+  THEN NEW.FileSize END) >= 1024 THEN 1 WHEN (CASE WHEN typeof(NEW.FileSize) = 'integer' AND NEW.FileSize <= 9007199254740991
+  THEN NEW.FileSize END) >= 0 THEN 0 ELSE -1 END, CASE WHEN NEW.Verified = 1 THEN 1 ELSE 0 END, 1, (CASE WHEN typeof(NEW.FileSize) = 'integer' AND NEW.FileSize BETWEEN 0 AND 9007199254740991 THEN NEW.FileSize ELSE 0 END))
   ON CONFLICT (Category, Extension, SizeBand, Verified)
-  DO UPDATE SET Files = Files + 1, Bytes = Bytes + excluded.Bytes; UPDATE client_quotas SET FileCount = FileCount - 1, FileBytes = FileBytes - (CASE WHEN OLD.FileSize > 0 THEN OLD.FileSize ELSE 0 END)
-  WHERE ClientID = OLD.ClientID; UPDATE client_quotas SET FileCount = FileCount + 1, FileBytes = FileBytes + (CASE WHEN NEW.FileSize > 0 THEN NEW.FileSize ELSE 0 END)
+  DO UPDATE SET Files = Files + 1, Bytes = Bytes + excluded.Bytes; UPDATE client_quotas SET FileCount = FileCount - 1, FileBytes = FileBytes - ((CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize BETWEEN 0 AND 9007199254740991 THEN OLD.FileSize ELSE 0 END))
+  WHERE ClientID = OLD.ClientID; UPDATE client_quotas SET FileCount = FileCount + 1, FileBytes = FileBytes + ((CASE WHEN typeof(NEW.FileSize) = 'integer' AND NEW.FileSize BETWEEN 0 AND 9007199254740991 THEN NEW.FileSize ELSE 0 END))
   WHERE ClientID = NEW.ClientID;
   INSERT INTO daily_totals (Date, ClientID, Files, Bytes, UsedBytes)
   SELECT date('now'), ClientID, FileCount, FileBytes, coalesce(UsedBytes, 0) FROM client_quotas
@@ -197,8 +225,15 @@ CREATE TRIGGER catalog_file_recounted AFTER UPDATE OF FileCategory, FileExtensio
   DO UPDATE SET Files = excluded.Files, Bytes = excluded.Bytes, UsedBytes = excluded.UsedBytes; END;
 
 CREATE TRIGGER catalog_file_uncounted AFTER DELETE ON files BEGIN
-  UPDATE file_totals SET Files = Files - 1, Bytes = Bytes - (CASE WHEN OLD.FileSize > 0 THEN OLD.FileSize ELSE 0 END)
-  WHERE Category = coalesce(OLD.FileCategory, '') AND Extension = coalesce(OLD.FileExtension, '') AND SizeBand = CASE WHEN OLD.FileSize >= 1073741824 THEN 6 WHEN OLD.FileSize >= 104857600 THEN 5 WHEN OLD.FileSize >= 10485760 THEN 4 WHEN OLD.FileSize >= 1048576 THEN 3 WHEN OLD.FileSize >= 102400 THEN 2 WHEN OLD.FileSize >= 1024 THEN 1 WHEN OLD.FileSize >= 0 THEN 0 ELSE -1 END AND Verified = CASE WHEN OLD.Verified = 1 THEN 1 ELSE 0 END; UPDATE client_quotas SET FileCount = FileCount - 1, FileBytes = FileBytes - (CASE WHEN OLD.FileSize > 0 THEN OLD.FileSize ELSE 0 END)
+  UPDATE file_totals SET Files = Files - 1, Bytes = Bytes - ((CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize BETWEEN 0 AND 9007199254740991 THEN OLD.FileSize ELSE 0 END))
+  WHERE Category = coalesce(OLD.FileCategory, '') AND Extension = coalesce(OLD.FileExtension, '') AND SizeBand = CASE WHEN (CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize <= 9007199254740991
+  THEN OLD.FileSize END) >= 1073741824 THEN 6 WHEN (CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize <= 9007199254740991
+  THEN OLD.FileSize END) >= 104857600 THEN 5 WHEN (CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize <= 9007199254740991
+  THEN OLD.FileSize END) >= 10485760 THEN 4 WHEN (CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize <= 9007199254740991
+  THEN OLD.FileSize END) >= 1048576 THEN 3 WHEN (CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize <= 9007199254740991
+  THEN OLD.FileSize END) >= 102400 THEN 2 WHEN (CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize <= 9007199254740991
+  THEN OLD.FileSize END) >= 1024 THEN 1 WHEN (CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize <= 9007199254740991
+  THEN OLD.FileSize END) >= 0 THEN 0 ELSE -1 END AND Verified = CASE WHEN OLD.Verified = 1 THEN 1 ELSE 0 END; UPDATE client_quotas SET FileCount = FileCount - 1, FileBytes = FileBytes - ((CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize BETWEEN 0 AND 9007199254740991 THEN OLD.FileSize ELSE 0 END))
   WHERE ClientID = OLD.ClientID; INSERT INTO daily_totals (Date, ClientID, Files, Bytes, UsedBytes)
   SELECT date('now'), ClientID, FileCount, FileBytes, coalesce(UsedBytes, 0) FROM client_quotas
   WHERE ClientID = OLD.ClientID AND 1 = 1

@@ -46,7 +46,7 @@ const stored = await db.transaction(async (tx) => {
 });
 console.log(`${stored} exists: ${await taken(stored)}`);
 
-// 4. The writer is lent to the callback, so a change on `db` would wait for itself: it is refused at once.
+// 4. The callback has the writer, so a change on `db` would wait for itself: it is refused at once.
 await db
   .transaction(async () => db.clients.save({ name: 'never' }))
   .catch((error: DatabaseError) => console.log(`${error.code}: ${error.hint}`));

@@ -191,6 +191,18 @@ export class DangerousOperationError extends DatabaseError {
   }
 }
 
+/** A defect of this library: something that must always be true is not. It has no code, because no caller can repair it. */
+export class InvariantError extends Error {
+  override name = 'InvariantError';
+  /** What must be true, in a few words. */
+  readonly invariant: string;
+
+  constructor(invariant: string, problem: string) {
+    super(`${invariant}: ${problem}; please report this as a defect`);
+    this.invariant = invariant;
+  }
+}
+
 /** An error as data: what a thread sends and the caller's side revives. */
 export interface WireError {
   readonly code: ErrorCode | null;
@@ -214,7 +226,15 @@ const OURS = prototypes(
   QuotaExceededError,
   DangerousOperationError,
 );
-const BUILT_IN = prototypes(TypeError, RangeError, SyntaxError, ReferenceError, URIError, EvalError);
+const WITHOUT_CODE = prototypes(
+  InvariantError,
+  TypeError,
+  RangeError,
+  SyntaxError,
+  ReferenceError,
+  URIError,
+  EvalError,
+);
 
 const MAX_CAUSES = 8; // an error may be its own cause
 const OWN_TEXT = new Set(['code', 'name', 'message', 'stack', 'cause']);
@@ -253,7 +273,7 @@ export function reviveError(wire: WireError): Error {
   const { driverCode, ...fields } = wire.fields;
   const cause = wire.cause === undefined ? undefined : { cause: reviveError(wire.cause) };
   const error = new Error(wire.message, cause);
-  const [known, otherwise] = wire.code === null ? [BUILT_IN, Error.prototype] : [OURS, DatabaseError.prototype];
+  const [known, otherwise] = wire.code === null ? [WITHOUT_CODE, Error.prototype] : [OURS, DatabaseError.prototype];
   Object.setPrototypeOf(error, known.get(wire.name) ?? otherwise);
   Object.defineProperty(error, 'stack', { value: wire.stack, writable: true, configurable: true, enumerable: false });
   const code = wire.code ?? driverCode;

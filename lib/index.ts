@@ -1,11 +1,30 @@
 /** The public API. */
 import './runtime/node-version.ts';
 
-export type * from './analytics/analytics.ts';
-export type * from './analytics/storage.ts';
-export type * from './analytics/storage-procedures.ts';
+export type {
+  ActivityFilter,
+  ActivityPage,
+  Analytics,
+  ClientTotalsPage,
+  GrowthOptions,
+  PeriodOptions,
+  StorageOptions,
+  TotalsAuditOptions,
+} from './analytics/analytics.ts';
+export type { TotalsAudit, TotalsDifference } from './analytics/audit-procedures.ts';
+export type { ClientTotals } from './analytics/client-totals.ts';
+export type { Forecast, GrowthDay } from './analytics/growth.ts';
+export type { Activity, TransferDay } from './analytics/series-procedures.ts';
+export type {
+  ClientStats,
+  DatabaseInfo,
+  FileStats,
+  PerformanceInfo,
+  StorageInfo,
+  StorageStatistics,
+} from './analytics/storage.ts';
+export type { GroupTotal, SizeBand, TopClient } from './analytics/storage-procedures.ts';
 export type { Backup, BackupOptions, BackupPruneOptions, Backups } from './backup/backups.ts';
-export type { FreeBytes } from './backup/disk-space.ts';
 export type { BackupEntry } from './backup/list.ts';
 export type { CatalogCounts, Manifest } from './backup/manifest.ts';
 export type { BackupPolicy, BackupPrune, PrunedBackup } from './backup/prune.ts';
@@ -14,17 +33,18 @@ export type { RestoreOptions, RestoreResult, RestoreStep } from './backup/restor
 export type { SnapshotProgress } from './backup/snapshot.ts';
 export type { BackupVerdict } from './backup/verify.ts';
 export type { Maintenance, RepairCounts, RepairOptions } from './catalog/maintenance.ts';
-export type { OpenOptions } from './catalog/open.ts';
+export type { CatalogModules } from './catalog/modules.ts';
+export type { CatalogStatus, OpenOptions } from './catalog/open.ts';
 export type { RestoreFileOptions } from './catalog/restore-file.ts';
-export type * from './core/categories.ts';
+export type { Categories, CategoryInput, Derivation } from './core/categories.ts';
 export type { Category } from './core/category-procedures.ts';
 export type { Client, ClientKeys } from './core/client-procedures.ts';
-export type * from './core/clients.ts';
+export type { ClientInput, ClientPage, Clients } from './core/clients.ts';
 export type { CatalogFile } from './core/file-rows.ts';
-export type * from './core/files.ts';
+export type { FailureInput, FilePage, Files, FileVerifyOptions, SaveManyOptions } from './core/files.ts';
 export type { Deletion } from './core/freed-paths.ts';
 export type { Quota } from './core/quota-rows.ts';
-export type { ExecuteResult, QueryOptions, SqlRow, SqlValue } from './core/raw-sql.ts';
+export type { ExecuteResult, QueryOptions, RawSql, SqlRow, SqlValue } from './core/raw-sql.ts';
 export type {
   KeptVersion,
   PruneOptions,
@@ -32,13 +52,14 @@ export type {
   PruneProgress,
   PruneResult,
   PruneScope,
+  VersionPruning,
 } from './core/retention.ts';
 export type { RetentionPolicy } from './core/retention-policy.ts';
 export type { QuotaWarning, SaveResult } from './core/save-file.ts';
 export type { QuotaState } from './core/save-ledger.ts';
 export type { SaveManyResult, SaveProgress } from './core/save-many.ts';
 export type { FileVersion } from './core/version-rows.ts';
-export type * from './core/versions.ts';
+export type { Versions } from './core/versions.ts';
 export {
   type CatalogEvents,
   DatabaseManager,
@@ -49,6 +70,7 @@ export {
 export * from './errors.ts';
 export { type HealthCheck, healthCheck } from './health/health-check.ts';
 export { type HealthJson, type HealthJsonCheck, toHealthJson } from './health/health-json.ts';
+export type { HealthStatus } from './health/issue.ts';
 export {
   HEALTH_CHECKS,
   HEALTH_CODES,
@@ -58,10 +80,9 @@ export {
   type HealthIssue,
   type HealthOptions,
   type HealthReport,
-  type HealthStatus,
 } from './health/report.ts';
 export type { IntegrityOptions, IntegrityProgress, IntegrityReport } from './maintenance/integrity.ts';
-export type * from './migrations/estimate.ts';
+export type { Estimate, PlannedMigration } from './migrations/estimate.ts';
 export type { AppliedMigration, MigrationStatus, PendingMigration } from './migrations/journal.ts';
 export type { RanMigration } from './migrations/migration-run.ts';
 export type { Migrator } from './migrations/migrator.ts';
@@ -79,10 +100,11 @@ export { THRESHOLDS, type ThresholdRow, type Thresholds } from './options/thresh
 export type { CatalogOptions, MigrationProgress } from './options/types.ts';
 export type { QuotaAudit, QuotaDrift } from './quota/audit.ts';
 export type { QuotaAuditOptions, QuotaInput, QuotaPage, Quotas } from './quota/quotas.ts';
-export type { Reservation, ReserveOptions } from './quota/reservations.ts';
+export type { Reservation, Reservations, ReserveOptions } from './quota/reservations.ts';
+export type { FreeBytes } from './runtime/disk-space.ts';
 export { type DangerousStatement, findDangerousOperations } from './schema/dangerous-operations.ts';
 export { fold } from './search/fold.ts';
-export type { SearchResult } from './search/search.ts';
+export type { Search, SearchResult } from './search/search.ts';
 export type { SearchFilter, SearchOrder, SearchSort } from './search/search-filter.ts';
 export type { CallOptions, ConnectionFigures, EngineStats, WorkFigures } from './sql/engine.ts';
 export type { Procedure } from './sql/procedure.ts';

@@ -19,5 +19,5 @@ export {
   type Table,
   table,
 } from './sql/procedure.ts';
-export { empty, join, raw, type Sql, sql, unplanned } from './sql/template.ts';
+export { empty, join, raw, type Sql, sql } from './sql/template.ts';
 export { checkedIdBytes as idBytes, checkId, newId } from './values/ids.ts';

@@ -167,7 +167,7 @@ export function checkSignal(value: unknown): AbortSignal | undefined {
   return refuse('signal', value, 'an AbortSignal');
 }
 
-/** What hears of progress; undefined where nobody does. @throws {ValidationError} when it is given and is no function */
+/** The listener of progress; undefined where there is none. @throws {ValidationError} when it is given and is no function */
 export function checkListener<Listener>(value: unknown, field = 'onProgress'): Listener | undefined {
   if (isAbsent(value)) return undefined;
   return typeof value === 'function' ? (value as Listener) : refuse(field, value, 'a function');

@@ -22,6 +22,7 @@ const ENTRIES = [
   'lib/pool/reader-process',
   'lib/backup/check-process',
   'lib/backup/snapshot-thread',
+  'lib/backup/restore/exclusive-thread',
   'lib/backup/restore/swap-thread',
   'lib/maintenance/integrity-process',
   'lib/legacy/inspect-file',

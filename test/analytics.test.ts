@@ -7,9 +7,11 @@ import { daysUntil, fitLine } from '../lib/analytics/forecast.ts';
 import { addDays, eachDay, growthDays } from '../lib/analytics/growth.ts';
 import { type CatalogOptions, DatabaseManager } from '../lib/index.ts';
 import { distribution, Histogram } from '../lib/sql/histogram.ts';
+import { holds } from './fixtures/property.ts';
+import { openNew } from './fixtures/template.ts';
 
 async function openFresh(t: Test, options: CatalogOptions = {}) {
-  const db = await DatabaseManager.open({ database: `${t.testdir()}/catalog.db`, ...options });
+  const db = await openNew({ database: `${t.testdir()}/catalog.db`, ...options });
   t.teardown(() => db.close());
   return db;
 }
@@ -130,30 +132,35 @@ t.test('growth() carries what was stored from day to day, for a client and for a
   ]);
 });
 
-t.test('growthDays() equals a sum over the last known totals of each client, whatever the order of changes', (t) => {
-  const change = fc.record({
-    clientId: fc.constantFrom('a', 'b', 'c'),
-    date: fc.integer({ min: 0, max: 20 }).map((n) => addDays('2026-02-20', n)),
-    files: fc.nat(9),
-    bytes: fc.nat(99),
-    usedBytes: fc.nat(99),
-  });
-  fc.assert(
-    fc.property(fc.uniqueArray(change, { selector: ({ clientId, date }) => clientId + date }), (changes) => {
-      const sorted = changes.toSorted((a, b) => (a.date < b.date ? -1 : 1));
-      const days = eachDay('2026-02-25', '2026-03-08');
-      const wanted = days.map((date) => {
-        const known = ['a', 'b', 'c'].map((client) => sorted.findLast((c) => c.clientId === client && c.date <= date));
-        return known.reduce((sum, totals) => sum + (totals?.bytes ?? 0), 0);
-      });
-      deepStrictEqual(
-        growthDays(days, sorted, []).map(({ bytes }) => bytes),
-        wanted,
-      );
-    }),
-  );
-  t.end();
-});
+t.test(
+  'growthDays() equals a sum over the last known totals of each client, whatever the order of changes',
+  async (t) => {
+    const change = fc.record({
+      clientId: fc.constantFrom('a', 'b', 'c'),
+      date: fc.integer({ min: 0, max: 20 }).map((n) => addDays('2026-02-20', n)),
+      files: fc.nat(9),
+      bytes: fc.nat(99),
+      usedBytes: fc.nat(99),
+    });
+    await holds(
+      t,
+      fc.property(fc.uniqueArray(change, { selector: ({ clientId, date }) => clientId + date }), (changes) => {
+        const sorted = changes.toSorted((a, b) => (a.date < b.date ? -1 : 1));
+        const days = eachDay('2026-02-25', '2026-03-08');
+        const wanted = days.map((date) => {
+          const known = ['a', 'b', 'c'].map((client) =>
+            sorted.findLast((c) => c.clientId === client && c.date <= date),
+          );
+          return known.reduce((sum, totals) => sum + (totals?.bytes ?? 0), 0);
+        });
+        deepStrictEqual(
+          growthDays(days, sorted, []).map(({ bytes }) => bytes),
+          wanted,
+        );
+      }),
+    );
+  },
+);
 
 t.test('forecast() draws a line through the days and tells when the quota is full, and how sure that is', async (t) => {
   const db = await openFresh(t, { defaultQuotaBytes: 1_000 });
@@ -186,7 +193,7 @@ t.test('forecast() draws a line through the days and tells when the quota is ful
   t.match(await db.analytics.forecast(), { presentBytes: 1_000, days: 3, fullAt: addDays(today(), 2) });
 });
 
-t.test('fitLine() is the line of least squares', (t) => {
+t.test('fitLine() is the line of least squares', async (t) => {
   const points = fc.uniqueArray(
     fc.record({ day: fc.integer({ min: 0, max: 60 }), value: fc.integer({ min: -500, max: 500 }) }),
     {
@@ -195,7 +202,8 @@ t.test('fitLine() is the line of least squares', (t) => {
       selector: ({ day }) => day,
     },
   );
-  fc.assert(
+  await holds(
+    t,
     fc.property(
       points,
       fc.double({ min: -1, max: 1, noNaN: true }),
@@ -213,7 +221,6 @@ t.test('fitLine() is the line of least squares', (t) => {
   t.equal(fitLine([{ day: 1, value: 1 }]), null);
   t.equal(daysUntil({ slope: -1, intercept: 5, slopeError: null, residual: 0 }, 10, 0), null);
   t.equal(daysUntil({ slope: 1, intercept: 50, slopeError: null, residual: 0 }, 10, 0), 0);
-  t.end();
 });
 
 t.test('storage({ measure: true }) measures the folder of contents once, and says how old that is', async (t) => {
@@ -320,7 +327,7 @@ t.test('storage() tells how often statements were found prepared, and how long c
   }
 });
 
-t.test('distribution() tells the count, the average and bounds of what histograms hold', (t) => {
+t.test('distribution() tells the count, the average and bounds of what histograms hold', async (t) => {
   const bounds = [1, 5, 10, 50];
   t.same(distribution([]), { count: 0, average: null, p50: null, p99: null });
   t.same(distribution([{ bounds, counts: [0, 0, 0, 0, 0], sum: 0 }]), {
@@ -331,7 +338,8 @@ t.test('distribution() tells the count, the average and bounds of what histogram
   });
   t.same(distribution([{ bounds, counts: [0, 0, 0, 0, 1], sum: 70 }]), { count: 1, average: 70, p50: null, p99: null });
   const value = fc.double({ min: 0, max: 50, noNaN: true });
-  fc.assert(
+  await holds(
+    t,
     fc.property(fc.array(value, { minLength: 1 }), fc.array(value), (first, second) => {
       const figures = [first, second].map((values) => {
         const histogram = new Histogram(bounds);
@@ -349,5 +357,4 @@ t.test('distribution() tells the count, the average and bounds of what histogram
       return Math.abs((average ?? Number.NaN) - mean) < 1e-9 * (1 + mean);
     }),
   );
-  t.end();
 });

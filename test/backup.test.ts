@@ -1,5 +1,5 @@
 /** Backups: what they hold, how they are proven, which are removed, and everything that must leave none behind. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import {
@@ -15,19 +15,25 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import { createServer } from 'node:net';
 import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { createZstdCompress, zstdCompressSync } from 'node:zlib';
 import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
+import { check } from '../lib/backup/checker.ts';
 import type { BackupEntry } from '../lib/backup/list.ts';
 import { checkBackupPolicy, planBackupPrune } from '../lib/backup/prune.ts';
 import { partialPath } from '../lib/backup/publish.ts';
-import { type CatalogOptions, DatabaseManager, type Manifest } from '../lib/index.ts';
+import { type CatalogOptions, DatabaseManager, type FreeBytes, type Manifest } from '../lib/index.ts';
+import { recordFiles } from './fixtures/file-record.ts';
 import { inLanes } from './fixtures/lanes.ts';
 import { runToEnd } from './fixtures/process.ts';
 import { holds } from './fixtures/property.ts';
+import { openNew } from './fixtures/template.ts';
+import { byTier } from './fixtures/tier.ts';
 
 t.setTimeout(900_000); // some five hundred processes, on a machine that may be busy
 
@@ -35,7 +41,7 @@ const PEER = fileURLToPath(new URL('./fixtures/backup-peer.ts', import.meta.url)
 const MANIFEST = '.manifest.json';
 
 async function openCatalogue(t: Test, database: string, options: CatalogOptions = {}): Promise<DatabaseManager> {
-  const db = await DatabaseManager.open({ database, defaultQuotaBytes: null, poolSize: 3, ...options });
+  const db = await openNew({ database, defaultQuotaBytes: null, poolSize: 3, ...options });
   t.teardown(() => db.close());
   return db;
 }
@@ -88,7 +94,7 @@ t.test(
     };
     const callers = Promise.all(Array.from({ length: 16 }, caller));
     const made: { path: string; least: number; most: number }[] = [];
-    for (let round = 0; round < 6; round += 1) {
+    for (let round = 0; round < byTier(3, 6); round += 1) {
       const least = acknowledged;
       const { path, counts } = await db.backups.create({ compress: false });
       made.push({ path, least, most: issued });
@@ -167,12 +173,26 @@ t.test('what is asked for wrongly, called off or not possible leaves nothing', a
   mkdirSync(backups);
   mkdirSync(join(folder, 'elsewhere'));
   symlinkSync(join(folder, 'elsewhere'), join(backups, 'out'));
+  symlinkSync(folder, join(folder, 'way'));
   const links = names(backups);
   const refused: [string, object][] = [
     ['NUL', { path: `${target}\0` }],
     ['spaces around', { path: `${target} ` }],
     ['an empty path', { path: '' }],
     ['a link out of the folder', { path: join(backups, 'out', 'x.db') }],
+    ...[
+      'catalogue.db-journal',
+      'catalogue.db-WAL',
+      'new.db-shm',
+      'x.db-mj0A1B2C3D',
+      'x.db.manifest.json',
+      'x.db.partial',
+    ].map((name): [string, object] => [`a name of another file: ${name}`, { path: join(folder, name) }]),
+    ['the catalogue itself', { path: join(folder, 'catalogue.db') }],
+    ['the catalogue by another way', { path: join(folder, 'way', 'catalogue.db') }],
+    ['compressed, and not called so', { path: target, compress: true }],
+    ['called compressed, and not so', { path: `${target}.zst` }],
+    ['a file as its folder', { path: join(folder, 'catalogue.db', 'x.db') }],
     ['no flag', { compress: 'zstd' }],
     ['no function', { onProgress: 1 }],
     ['no signal', { signal: {} }],
@@ -180,6 +200,19 @@ t.test('what is asked for wrongly, called off or not possible leaves nothing', a
   ];
   for (const [what, options] of refused)
     await t.rejects(db.backups.create(options), { code: 'CATALOG_VALIDATION' }, what);
+  for (const place of [join(folder, 'none'), join(folder, 'none', 'of', 'these'), join(backups, 'none')]) {
+    const missing = { code: 'CATALOG_NOT_FOUND', message: `the folder ${place} does not exist`, hint: /Make it first/ };
+    await t.rejects(db.backups.create({ path: join(place, 'x.db') }), missing);
+    t.notOk(existsSync(place), 'no folder is made');
+  }
+  const lone = join(folder, 'lone.db');
+  writeFileSync(`${lone}-wal`, 'the log of a database that is not there');
+  await t.rejects(
+    db.backups.create({ path: lone }),
+    { code: 'CATALOG_CONFLICT' },
+    'it would be played into the backup',
+  );
+  rmSync(`${lone}-wal`);
   const reason = new Error('enough');
   await t.rejects(db.backups.create({ path: target, signal: AbortSignal.abort(reason) }), reason);
   for (const wanted of ['copy', 'check']) {
@@ -267,8 +300,10 @@ const KINDS = [
   'other schema',
 ];
 
+const [DAMAGED, SOUND] = [byTier(2 * KINDS.length, 300), byTier(5, 50)];
+
 t.test(
-  '300 damaged copies: each whose content differs is refused, no restore of one changes anything; 50 sound ones pass',
+  `${DAMAGED} damaged copies: each whose content differs is refused, no restore of one changes anything; ${SOUND} sound ones pass`,
   async (t) => {
     const folder = t.testdir();
     const { db, database, clientId, backups } = await filled(t, folder);
@@ -311,14 +346,12 @@ t.test(
       if (code !== 'CATALOG_BACKUP_INVALID') wrong.push(`${copy}: ${code}`);
     };
 
-    const damages = fc.array(
-      fc.record({
-        kind: fc.constantFrom(...KINDS),
-        at: fc.nat(999_999).map((millionths) => millionths / 1e6),
-        by: fc.nat(1_000_000),
-      }),
-      { minLength: 300, maxLength: 300 },
-    );
+    const damages = fc
+      .array(fc.record({ at: fc.nat(999_999).map((millionths) => millionths / 1e6), by: fc.nat(1_000_000) }), {
+        minLength: DAMAGED,
+        maxLength: DAMAGED,
+      })
+      .map((places) => places.map((place, n) => ({ ...place, kind: KINDS[n % KINDS.length] ?? '' })));
     await holds(
       t,
       fc.asyncProperty(damages, async (list) => {
@@ -332,7 +365,7 @@ t.test(
     t.same(names(backups), listed, 'and so are its backups');
     t.equal(await db.files.count(), before.length);
 
-    const sound = Array.from({ length: 50 }, (_, i) => ({ i, origin: i % 5 === 0 ? small : plain }));
+    const sound = Array.from({ length: SOUND }, (_, i) => ({ i, origin: i % 5 === 0 ? small : plain }));
     await inLanes(LANES, sound, async ({ i, origin }) => {
       const copy = join(place, `sound-${i}.db${origin.compressed ? '.zst' : ''}`);
       copyFileSync(origin.path, copy);
@@ -357,7 +390,7 @@ const peer = (work: string, database: string, path: string): ChildProcess =>
 t.test('two that make a backup of one name: one is made, and neither takes the file of the other away', async (t) => {
   const { db, backups } = await filled(t, t.testdir());
   const path = join(backups, 'one.db');
-  const made = await Promise.allSettled([db.backups.create({ path, compress: true }), db.backups.create({ path })]);
+  const made = await Promise.allSettled([db.backups.create({ path }), db.backups.create({ path })]);
   const [lost, ...others] = made.filter(({ status }) => status === 'rejected');
   t.match(lost, { reason: { code: 'CATALOG_CONFLICT' } });
   t.same(others, []);
@@ -454,20 +487,378 @@ t.test('a disk that is full leaves everything as it was', async (t) => {
   const again = await openCatalogue(t, database);
   t.equal(await again.files.count(), 3_060);
   t.ok(readFileSync(path).length > 0 && bytes.length > 0);
-  const tight = await openFileWithRoom(t, database, 1_000);
+  const tight = await openFileWithRoom(t, database, async () => 1_000);
   await t.rejects(tight.backups.create(), { code: 'CATALOG_FULL' }, 'asked before anything is written');
   t.same(names(backups), before);
 });
 
-/** A manager whose disk has so many bytes left. */
-async function openFileWithRoom(t: Test, database: string, bytes: number) {
+/** Backups of a catalogue whose disk has so many bytes left. */
+async function openFileWithRoom(t: Test, database: string, free: FreeBytes) {
   const { Backups } = await import('../lib/backup/backups.ts');
-  const { openFile } = await import('../lib/catalog/open.ts');
-  const { backupHost } = await import('../lib/catalog/restore-file.ts');
-  const file = await openFile({ database });
+  const { openUnmigrated } = await import('../lib/catalog/open.ts');
+  const { backupHost } = await import('../lib/catalog/hosts.ts');
+  const file = await openUnmigrated({ database });
   t.teardown(() => file.close());
-  return { backups: new Backups({ ...backupHost(file), free: async () => bytes }) };
+  return { backups: new Backups({ ...backupHost(file), free }) };
 }
+
+/** Changes what the manifest of a backup says. */
+function amend(path: string, change: (manifest: Partial<Manifest>) => void): void {
+  const manifest = JSON.parse(readFileSync(`${path}${MANIFEST}`, 'utf8')) as Partial<Manifest>;
+  change(manifest);
+  writeFileSync(`${path}${MANIFEST}`, JSON.stringify(manifest));
+}
+
+const madeIn2099 = (path: string) =>
+  amend(path, (manifest: { createdAt?: string }) => {
+    manifest.createdAt = '2099-01-01T00:00:00.000Z';
+  });
+
+t.test('backups are ordered by a number that only grows, whatever the clock says', async (t) => {
+  const folder = t.testdir();
+  const { db, database, backups } = await filled(t, folder);
+  const numbers: (number | null)[] = [];
+  const make = async (from: DatabaseManager, options = {}) => {
+    const backup = await from.backups.create(options);
+    numbers.push(backup.sequence);
+    return backup;
+  };
+  const [first, second, third] = [await make(db), await make(db), await make(db, { compress: true })];
+  t.same(numbers, [1, 2, 3]);
+  madeIn2099(first.path);
+  amend(second.path, (manifest: { sequence?: number | null }) => delete manifest.sequence);
+  const list = async (from: DatabaseManager) =>
+    (await from.backups.list()).map(({ path, sequence }) => [path, sequence]);
+  t.same(await list(db), [
+    [third.path, 3],
+    [first.path, 1],
+    [second.path, null],
+  ]);
+  t.match(await db.backups.drill(), { path: third.path, ok: true }, 'the newest is the one made last');
+  const { removed, kept } = await db.backups.prune({ keepLast: 1 }, { dryRun: true });
+  t.match(kept, [{ path: third.path, reasons: ['newest verified', 'last'] }]);
+  t.same(
+    removed.map(({ path }) => path),
+    [first.path, second.path],
+  );
+  t.match(await db.health(), { status: 'pass' });
+  await db.execute("UPDATE maintenance_history SET StartedAt = '2099-01-01T00:00:00.000Z' WHERE Kind = 'backup'");
+  t.match(await db.health(), {
+    status: 'warn',
+    issues: [{ code: 'HEALTH_CLOCK', message: /^the last backup is dated \d+ days ahead of the clock$/ }],
+  });
+
+  const { safetyCopy } = await db.backups.restore(first.path);
+  const [safety] = await db.backups.list();
+  t.match(safety, { path: safetyCopy, sequence: 4 }, 'what a restore keeps has a number as well');
+  await make(db);
+  t.equal(numbers.at(-1), 5, 'a restore lowers nothing');
+
+  // Somebody has moved the backups to another machine, all but one.
+  const away = join(folder, 'away.db');
+  for (const suffix of ['', MANIFEST]) copyFileSync(`${safetyCopy}${suffix}`, `${away}${suffix}`);
+  amend(away, (manifest: { sequence?: number | null }) => {
+    manifest.sequence = 40;
+  });
+  rmSync(backups, { recursive: true });
+  await make(db);
+  t.equal(numbers.at(-1), 6, 'the database knows it without the folder');
+  await db.close();
+  for (const suffix of ['', '-wal', '-shm']) rmSync(`${database}${suffix}`, { force: true });
+  await DatabaseManager.restore({ database, from: away });
+  const again = await openCatalogue(t, database);
+  const reader = await openCatalogue(t, database, { readOnly: true });
+  await make(again);
+  t.equal(numbers.at(-1), 41, 'and so does one that was restored');
+  await make(reader);
+  t.equal(numbers.at(-1), 42, 'one that may not be written looks into the folder');
+  const beside = await openCatalogue(t, database);
+  const four = await Promise.all([again, beside, again, beside].map((from) => make(from)));
+  t.same(four.map(({ sequence }) => sequence).toSorted(), [43, 44, 45, 46], 'no two have the same');
+  await again.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('backup-catalog backups', 9e999)");
+  t.equal((await make(again)).sequence, Number.MAX_SAFE_INTEGER, 'and nonsense keeps none from being made');
+});
+
+t.test('whatever lies in the folder of backups, no call waits for it', { timeout: 300_000 }, async (t) => {
+  const folder = t.testdir();
+  const { db, database, backups } = await filled(t, folder);
+  const { path, ...manifest } = await db.backups.create();
+  const small = await db.backups.create({ compress: true });
+  const bytes = readFileSync(path);
+  const odd: Record<string, (name: string) => unknown> = {
+    fifo: (name) => execFileSync('mkfifo', [name]),
+    folder: (name) => mkdirSync(name),
+    socket: async (name) => {
+      const server = createServer().listen(name);
+      t.teardown(() => server.close());
+      await once(server, 'listening');
+    },
+    'a link to a device': (name) => symlinkSync('/dev/zero', name),
+    'a link to a fifo': (name) => symlinkSync(join(backups, 'fifo.db'), name),
+    'a link to a manifest': (name) => symlinkSync(`${path}${MANIFEST}`, name),
+    'a link to nothing': (name) => symlinkSync(join(folder, 'none'), name),
+    large: (name) => writeFileSync(name, Buffer.alloc(1_000_000, '[')),
+  };
+  const cwd = process.cwd();
+  process.chdir(backups); // the name of a socket may have a hundred characters
+  t.teardown(() => process.chdir(cwd));
+  for (const [what, make] of Object.entries(odd)) {
+    const name = `${what}.db`;
+    await make(name);
+    writeFileSync(`${name}${MANIFEST}`, JSON.stringify(manifest));
+    const beside = `beside ${what}.db`;
+    writeFileSync(beside, bytes);
+    await make(`${beside}${MANIFEST}`);
+  }
+  mkdirSync(`notes${MANIFEST}`);
+  writeFileSync(join(`notes${MANIFEST}`, 'kept.txt'), 'not ours');
+  process.chdir(cwd);
+
+  const listed = await db.backups.list();
+  const besides = listed.filter(({ path: found }) => basename(found).startsWith('beside'));
+  t.same(
+    Object.fromEntries(besides.map(({ path: found, problems }) => [basename(found), problems[0]])),
+    Object.fromEntries(
+      Object.keys(odd).map((what) => [
+        `beside ${what}.db`,
+        what === 'large' ? 'the manifest is no manifest: it is too large' : 'the manifest is not a regular file',
+      ]),
+    ),
+  );
+  t.same(
+    listed.filter(({ own, problems }) => own && problems.length === 0).map(({ path: found }) => found),
+    [small.path, path],
+    'only files are backups',
+  );
+  for (const what of Object.keys(odd)) {
+    const beside = join(backups, `beside ${what}.db`);
+    t.match(await db.backups.verify(beside), { ok: false, manifest: null });
+    await t.rejects(db.backups.restore(beside), { code: 'CATALOG_BACKUP_INVALID' }, what);
+    if (['large', 'a link to a manifest'].includes(what)) continue; // files
+    const error = await db.backups.verify(join(backups, `${what}.db`)).catch((thrown) => thrown);
+    t.ok(['CATALOG_VALIDATION', 'CATALOG_NOT_FOUND'].includes(error.code), `${what}: ${error.code}`);
+  }
+  t.match(await db.backups.drill(), { ok: true, path: small.path });
+  t.match(await db.backups.prune({ keepLast: 1 }, { dryRun: true }), { removed: [{ path }] });
+  const { path: third } = await db.backups.create();
+  t.match(await db.backups.restore(third), { counts: { files: 60 } });
+  await db.close();
+
+  // Between two looks a file may become another thing; then it is the process that checks which meets it.
+  const [fifo, stage] = [join(backups, 'fifo.db'), join(folder, 'stage.db')];
+  writeFileSync(stage, '');
+  t.match(await check({ kind: 'read', path: fifo, manifest: null, stage }), { problem: /is not a regular file/ });
+  t.match(await check({ kind: 'read', path: fifo, manifest, stage: null }), { problem: /is not a regular file/ });
+  const logged = join(folder, 'logged.db');
+  copyFileSync(path, logged);
+  execFileSync('mkfifo', [`${logged}-wal`]);
+  const lax = { database, from: logged, allowMissingManifest: true };
+  await t.rejects(DatabaseManager.restore(lax), { code: 'CATALOG_BACKUP_INVALID', message: /is not a regular file/ });
+
+  await openCatalogue(t, database);
+  t.ok(existsSync(join(backups, `notes${MANIFEST}`, 'kept.txt')), 'a folder is no manifest that was left');
+});
+
+t.test('a stream that unpacks to more than it announces fills no disk', async (t) => {
+  const folder = t.testdir();
+  const { db, database, backups } = await filled(t, folder);
+  const made = await db.backups.create();
+  const plain = readFileSync(made.path);
+  const lax = { allowMissingManifest: true };
+  const LARGE = 64 * 1024 * 1024;
+  const streamed = (bytes: Buffer): Promise<Buffer> =>
+    new Promise((resolve) => {
+      const packing = createZstdCompress();
+      const parts: Buffer[] = [];
+      packing.on('data', (part) => parts.push(part)).on('end', () => resolve(Buffer.concat(parts)));
+      packing.end(bytes);
+    });
+  const header = (pages: number, isCurrent = true) => {
+    const bytes = Buffer.from(plain);
+    bytes.writeUInt32BE(pages, 28);
+    if (!isCurrent) bytes.writeUInt32BE(bytes.readUInt32BE(24) + 1, 92);
+    return bytes;
+  };
+  const put = (name: string, bytes: Buffer) => {
+    const path = join(backups, `${name}.db.zst`);
+    writeFileSync(path, bytes);
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    const { path: _, ...manifest } = { ...made, compressed: true, bytes: bytes.length, sha256 };
+    writeFileSync(`${path}${MANIFEST}`, JSON.stringify(manifest));
+    return { path, manifest };
+  };
+  const zeros = Buffer.alloc(LARGE);
+  const bombs: [string, Buffer, RegExp][] = [
+    ['zeros', zstdCompressSync(zeros), /does not begin as a SQLite database/],
+    ['zeros, as a stream', await streamed(zeros), /does not begin as a SQLite database/],
+    ['nothing', zstdCompressSync(Buffer.alloc(0)), /does not begin as a SQLite database/],
+    [
+      'a database and zeros',
+      zstdCompressSync(Buffer.concat([plain, zeros])),
+      /is longer than the \d+ bytes it announces/,
+    ],
+    ['two streams', Buffer.concat([zstdCompressSync(plain), zstdCompressSync(zeros)]), /is longer than the \d+ bytes/],
+    ['no size at all', await streamed(header(0)), /does not say how large it is/],
+    ['a size that is not valid', await streamed(header(plain.length / 4096, false)), /does not say how large it is/],
+  ];
+  const before = names(backups);
+  for (const [name, bytes, problem] of bombs) {
+    const { path, manifest } = put(name, bytes);
+    t.match(await db.backups.verify(path), { ok: false, problems: [problem] }, name);
+    await t.rejects(db.backups.restore(path), { code: 'CATALOG_BACKUP_INVALID', message: problem });
+    const stage = join(folder, 'stage.db');
+    writeFileSync(stage, '');
+    t.match(
+      await check({ kind: 'read', path, manifest, stage }),
+      { problem },
+      'the process that unpacks it stops as well',
+    );
+    t.ok(statSync(stage).size <= plain.length, `${statSync(stage).size} bytes were written`);
+    for (const file of [path, `${path}${MANIFEST}`]) rmSync(file);
+  }
+  t.same(names(backups), before);
+
+  const asks: number[] = [];
+  const { backups: tight } = await openFileWithRoom(t, database, async () => asks.push(0) * 0 + plain.length * 8);
+  const huge = put('a huge one', await streamed(header(25_000_000)));
+  await t.rejects(tight.verify(huge.path), { code: 'CATALOG_FULL', message: /needs 102400000000 bytes/ });
+  await t.rejects(tight.restore(huge.path), { code: 'CATALOG_FULL', message: /needs 102400000000 bytes/ });
+  t.ok(asks.length >= 2);
+  for (const file of [huge.path, `${huge.path}${MANIFEST}`]) rmSync(file);
+  t.same(names(backups), before, 'asked before anything was written');
+
+  // What others have packed, with and without a size in its frame, or with a header that an old SQLite wrote.
+  for (const bytes of [
+    zstdCompressSync(plain),
+    await streamed(plain),
+    zstdCompressSync(header(plain.length / 4096, false)),
+  ]) {
+    const path = join(folder, 'others.db.zst');
+    writeFileSync(path, bytes);
+    t.match(await db.backups.restore(path, lax), { counts: { files: 60 } });
+  }
+});
+
+const CHECK_PROCESS = fileURLToPath(new URL('../lib/backup/check-process.ts', import.meta.url));
+const RECORD = new URL('./fixtures/file-record.ts', import.meta.url).href;
+
+t.test('every byte is on the disk before its name, and the manifest before its backup', async (t) => {
+  const folder = t.testdir();
+  const { db, backups } = await filled(t, folder);
+  mkdirSync(backups);
+  const record: string[] = [];
+  const stop = recordFiles((event) => void record.push(event.join(' ')));
+  t.teardown(stop);
+  for (const compress of [false, true]) {
+    record.length = 0;
+    const { path } = await db.backups.create({ compress });
+    const told = record
+      .filter((line) => line.includes(backups))
+      .map((line) => line.replaceAll(`${path}${MANIFEST}`, 'MANIFEST').replaceAll(path, 'BACKUP'))
+      .map((line) => line.replaceAll(/\.[0-9a-f]{8}-\d+\.partial/g, '.partial').replaceAll(backups, 'FOLDER'));
+    const from = told.indexOf('sync MANIFEST.partial');
+    t.same(told.slice(from, from + 8), [
+      'sync MANIFEST.partial',
+      'link MANIFEST.partial MANIFEST',
+      'rm MANIFEST.partial',
+      'rm MANIFEST.partial',
+      'sync FOLDER',
+      'link BACKUP.partial BACKUP',
+      'rm BACKUP.partial',
+      'sync FOLDER',
+    ]);
+    t.notOk(
+      told.slice(0, from).some((line) => /^(?:link|rename) /.test(line)),
+      'nothing has a name before',
+    );
+  }
+  stop();
+
+  const counts = { clients: 1, files: 60, versions: 60 };
+  const log = join(folder, 'record.txt');
+  for (const compressTo of [null, join(folder, 'packed')]) {
+    const copy = join(folder, 'copy.db');
+    copyFileSync((await db.backups.list())[1]?.path ?? '', copy);
+    if (compressTo !== null) writeFileSync(compressTo, '');
+    writeFileSync(log, '');
+    const order = JSON.stringify({ kind: 'prove', path: copy, counts, compressTo });
+    const env = { FILE_RECORD: log };
+    const { stdout } = await runToEnd(process.execPath, ['--import', RECORD, CHECK_PROCESS, order], {
+      cwd: folder,
+      env,
+    });
+    t.match(JSON.parse(stdout.trim().split('\n').at(-1) ?? ''), { findings: { counts } });
+    const expected = [`sync ${copy}`, ...(compressTo === null ? [] : [`sync ${compressTo}`])];
+    t.same(readFileSync(log, 'utf8').trim().split('\n'), expected, 'the copy is on the disk when it is proven');
+  }
+  const lacking = { ...counts, versions: 61 };
+  const copy = join(folder, 'copy.db');
+  const verdict = await check({ kind: 'prove', path: copy, counts: lacking, compressTo: null });
+  t.match(verdict, { problem: /lacks rows/ }, 'a copy is compared with what was counted');
+});
+
+t.test('a name that is taken at the last moment is a conflict, and nothing is replaced', async (t) => {
+  const folder = t.testdir();
+  const { db, backups } = await filled(t, folder);
+  mkdirSync(backups);
+  const path = join(backups, 'mine.db');
+  const noLinks = () => {
+    throw Object.assign(new Error('no links here'), { code: 'EPERM' });
+  };
+  const takes = (taken: string, call: string) =>
+    recordFiles(([made, from, to]) => {
+      if (made === call && (to === taken || from === taken)) writeFileSync(taken, 'somebody else’s');
+      if (made === 'link' && call !== 'link') noLinks();
+    });
+  for (const [what, taken, call] of [
+    ['the backup', path, 'link'],
+    ['the manifest', `${path}${MANIFEST}`, 'link'],
+  ] as const) {
+    const stop = takes(taken, call);
+    t.teardown(stop);
+    await t.rejects(db.backups.create({ path }), { code: 'CATALOG_CONFLICT' }, what);
+    stop();
+    t.same(names(backups), [basename(taken)], 'nothing else is left');
+    t.equal(readFileSync(taken, 'utf8'), 'somebody else’s');
+    rmSync(taken);
+  }
+  // Where there are no hard links the name is taken by an empty file first.
+  let links = 0;
+  const stop = recordFiles(([made, , to]) => {
+    if (made !== 'link') return;
+    links += 1;
+    if (to === path && links === 2) writeFileSync(path, 'somebody else’s');
+    noLinks();
+  });
+  t.teardown(stop);
+  await t.rejects(db.backups.create({ path }), { code: 'CATALOG_CONFLICT' });
+  t.same(names(backups), ['mine.db']);
+  t.equal(readFileSync(path, 'utf8'), 'somebody else’s');
+  rmSync(path);
+  await db.backups.create({ path });
+  stop();
+  t.match(await db.backups.verify(path), { ok: true });
+  t.same(names(backups), ['mine.db', `mine.db${MANIFEST}`]);
+});
+
+t.test('a manifest whose backup is about to get its name stays, whoever tidies up', async (t) => {
+  const folder = t.testdir();
+  const { database, db, backups } = await filled(t, folder);
+  mkdirSync(backups);
+  const path = join(backups, 'mine.db');
+  let tidied = 0;
+  const stop = recordFiles(async ([call, , to]) => {
+    if (call !== 'link' || to !== path) return;
+    tidied += 1;
+    const other = await DatabaseManager.open({ database });
+    await other.close();
+  });
+  t.teardown(stop);
+  await db.backups.create({ path });
+  stop();
+  t.equal(tidied, 1);
+  t.match(await db.backups.verify(path), { ok: true, problems: [] });
+});
 
 t.test('a catalogue that is damaged gets no backup', async (t) => {
   const folder = t.testdir();
@@ -493,6 +884,7 @@ const entry = (hoursAgo: number, rest: Partial<BackupEntry> = {}): BackupEntry =
   databaseId: 'a',
   counts: { clients: 0, files: 0, versions: 0 },
   createdAt: new Date(NOW - hoursAgo * 3_600_000).toISOString(),
+  sequence: null,
   reason: '',
   compressed: false,
   own: true,
@@ -539,7 +931,39 @@ t.test('a policy says what stays and why', async (t) => {
   t.same(keptBy([entry(99 * 24)], { maxAgeDays: 1 }, entry(99 * 24).path), [
     [String(99 * 24), 'newest verified', 'older than 1 days'],
   ]);
-  for (const policy of [{}, { keepLast: 0 }, { keepLast: -1 }, { keepLatest: 1 }, { maxAgeDays: 'x' }, null]) {
+  t.same(
+    keptBy(entries, { keepWeekly: 10 }, null),
+    [
+      ['0', 'weekly'],
+      ['24', 'weekly'],
+      [String(24 * 8), 'weekly'],
+      [String(24 * 40), 'weekly'],
+    ],
+    'weeks that have a backup',
+  );
+  t.same(
+    keptBy(entries.slice(0, 2), { keepDaily: 10, maxAgeDays: 1 }, null),
+    [
+      ['0', 'daily'],
+      ['1', 'oldest daily'],
+    ],
+    'the oldest stays where a rule finds fewer than it may keep',
+  );
+  t.same(
+    keptBy(entries, { keepLast: -1 }, null).map(([name]) => name),
+    entries.map(({ path }) => basename(path, '.db')),
+    '-1 keeps all',
+  );
+  t.same(
+    keptBy([entry(-48), entry(-1), ...entries], { keepLast: 1 }, entry(-1).path),
+    [
+      ['-48', 'in the future'],
+      ['-1', 'newest verified', 'in the future'],
+      ['0', 'last'],
+    ],
+    'what is dated in the future fills no rule',
+  );
+  for (const policy of [{}, { keepLast: 0 }, { keepLast: -2 }, { keepLatest: 1 }, { maxAgeDays: 'x' }, null]) {
     t.throws(() => checkBackupPolicy(policy), { code: 'CATALOG_VALIDATION' }, JSON.stringify(policy));
   }
 });

@@ -1,5 +1,6 @@
 /** The commands for backups, each as a process of its own. */
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdir, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { DatabaseManager } from '../lib/index.ts';
@@ -33,7 +34,11 @@ t.test('backup, backups and restore: what they print, their exit codes, and what
   t.match(await cli(['backups', '--keep-last', '1'], { cwd }), { code: 2 });
   t.match(await cli(['backups', '--prune', '--keep-last', '0'], { cwd }), { code: 2 }, 'a policy that keeps nothing');
   const usual = await cli(['backups', '--prune'], { cwd });
-  t.match(usual, { code: 0, stdout: /would go.*\nkept.*daily, weekly, monthly\n$/ }, 'without rules the usual ones');
+  t.match(
+    usual,
+    { code: 0, stdout: /kept.*daily, weekly, monthly\nkept.*oldest daily, oldest weekly, oldest monthly\n$/ },
+    'without rules the usual ones',
+  );
   t.match(usual.stderr, /nothing was changed\nthese were usual rules; give your own: --keep-daily 7/);
   const dry = await cli(['backups', '--prune', '--keep-last', '1', '--dry-run'], { cwd });
   t.match(dry, { code: 0, stdout: /would go[\s\S]*newest verified/, stderr: /nothing was changed/ });
@@ -91,4 +96,50 @@ t.test('backup, backups and restore: what they print, their exit codes, and what
     readdirSync(cwd).filter((name) => name.includes('damaged') || name.includes('partial')),
     [],
   );
+});
+
+t.test(
+  'backups --drill: exit code 1 for a newest backup that cannot be restored, whatever the others are',
+  async (t) => {
+    const cwd = t.testdir();
+    await (await DatabaseManager.open({ database: join(cwd, 'defensive.db') })).close();
+    t.match(await cli(['backups', '--drill'], { cwd }), {
+      code: 1,
+      stdout: '',
+      stderr: /a backup of this catalogue in .* does not exist\. Make one first/,
+    });
+    await cli(['backup'], { cwd });
+    const path = (await cli(['backup'], { cwd })).stdout.trim();
+    const bytes = readFileSync(path);
+    bytes[9_000]! ^= 1;
+    writeFileSync(path, bytes);
+    t.match(await cli(['backups', '--drill'], { cwd }), {
+      code: 1,
+      stdout: /cannot be restored: .*its checksum is not that of the manifest; it took \d+ s\n$/,
+    });
+    const { code, stdout } = await cli(['backups', '--drill', '--json'], { cwd });
+    t.equal(code, 1);
+    t.match(JSON.parse(stdout), { ok: false, path, problems: [/its checksum is not that of the manifest$/] });
+    rmSync(path);
+    rmSync(`${path}.manifest.json`);
+    t.match(await cli(['backups', '--drill'], { cwd }), { code: 0, stdout: /can be restored; it took/ });
+    t.same(
+      readdirSync(join(cwd, 'backups')).filter((name) => !/^defensive-\w+\.db(?:\.manifest\.json)?$/.test(name)),
+      [],
+      'nothing of a drill is left',
+    );
+  },
+);
+
+t.test('backups lie beside the real file, whichever name opened it', async (t) => {
+  const cwd = t.testdir({ real: {} });
+  const real = join(cwd, 'real', 'catalog.db');
+  await symlink(real, join(cwd, 'link.db'));
+  t.match(await cli(['migrate', '--database', 'link.db'], { cwd }), { code: 1, stderr: /catalog\.db does not exist/ });
+  await mkdir(join(cwd, 'data'));
+  t.match(await cli(['ingest', 'data', '--client', 'c', '--database', 'link.db'], { cwd }), { code: 0 });
+  const { stdout } = await cli(['backup', '--database', 'link.db'], { cwd });
+  t.match(stdout, new RegExp(`^${join(cwd, 'real', 'backups')}/catalog-.*\\.db\n$`));
+  t.match(await cli(['backups', '--database', real], { cwd }), { code: 0, stderr: '1 backup\n' });
+  t.same(readdirSync(join(cwd, 'real')).sort(), ['backups', 'catalog.db']);
 });

@@ -1,6 +1,19 @@
 /** `ingest`: every regular file of a folder as it really is, whatever it is called and whatever happens to it. */
 import { spawn } from 'node:child_process';
-import { link, mkdir, rm, stat, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import {
+  link,
+  mkdir,
+  mkdtemp,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { crc32 } from 'node:zlib';
@@ -14,6 +27,7 @@ interface Report {
   readonly saved: number;
   readonly unchanged: number;
   readonly failed: readonly { readonly path: string; readonly message: string }[];
+  readonly warnings: readonly { readonly path: string; readonly message: string }[];
   readonly skipped: { readonly symlinks: number; readonly special: number; readonly catalogue: number };
   readonly bytes: number;
 }
@@ -38,6 +52,7 @@ function place(dir: string) {
 }
 
 const NOTHING_SKIPPED = { symlinks: 0, special: 0, catalogue: 0 };
+const SOUND = { unchanged: 0, failed: [], warnings: [], skipped: NOTHING_SKIPPED };
 
 const ODD_NAMES = [
   'new\nline',
@@ -60,7 +75,7 @@ t.test('catalogues each file with its size, date, CRC-32 and paths', async (t) =
     t.testdir({ data: { a: '123456789', empty: '', d: { e: { f: 'deep' } } } }),
   );
   await utimes(join(data, 'a'), new Date(0), new Date('2020-02-29T12:34:56.789Z'));
-  t.same(await report(), { files: 3, saved: 3, unchanged: 0, failed: [], skipped: NOTHING_SKIPPED, bytes: 13 });
+  t.same(await report(), { ...SOUND, files: 3, saved: 3, bytes: 13 });
   t.same(await rows('SELECT FileName, PathName, OriginalPath, FileSize, CRC FROM files ORDER BY OriginalPath'), [
     { FileName: 'a', PathName: join(data, 'a'), OriginalPath: 'a', FileSize: 9, CRC: 0xcbf43926 },
     { FileName: 'f', PathName: join(data, 'd/e/f'), OriginalPath: 'd/e/f', FileSize: 4, CRC: crc32('deep') },
@@ -116,7 +131,7 @@ t.test('links and special files are counted, not followed', async (t) => {
   await symlink('nowhere', join(data, 'dangling'));
   await execute('mkfifo', [join(data, 'pipe')]);
   t.same(await report(), {
-    ...{ files: 1, saved: 1, unchanged: 0, failed: [], bytes: 1 },
+    ...{ ...SOUND, files: 1, saved: 1, bytes: 1 },
     skipped: { symlinks: 4, special: 1, catalogue: 0 },
   });
   t.match((await ingest()).stdout, /\nleft out: 4 symbolic links, 1 pipes, sockets or devices\n$/);
@@ -133,16 +148,12 @@ t.test('the open catalogue is left out, under every name it has', async (t) => {
   const run = (...args: string[]) => cli([...args, '--client', 'c', '--json', '--database', inside]);
   const own = { symlinks: 0, special: 0, catalogue: 3 }; // the file, its write-ahead log and their shared memory
   t.match(JSON.parse((await run('ingest', data)).stdout), { files: 1, failed: [], skipped: own });
-  await link(inside, join(data, 'hard-link'));
-  await link(inside, join(dir, 'outside'));
-  t.match(JSON.parse((await run('ingest', data)).stdout), {
-    files: 1,
-    unchanged: 1,
-    skipped: { ...own, catalogue: 4 },
-  });
+  t.match(JSON.parse((await run('ingest', data)).stdout), { files: 1, unchanged: 1, skipped: own });
   await symlink(inside, join(dir, 'by-link.db'));
   const linked = await cli(['ingest', data, '--client', 'c', '--json', '--database', join(dir, 'by-link.db')]);
-  t.match(JSON.parse(linked.stdout), { files: 1, skipped: { symlinks: 0, catalogue: 4 } });
+  t.match(JSON.parse(linked.stdout), { files: 1, skipped: own });
+  await link(inside, join(data, 'hard-link'));
+  t.match(await run('ingest', data), { code: 1, stdout: '', stderr: /hard link/ }, 'each name has a log of its own');
   const other = await cli(['ingest', data, '--client', 'c', '--json', '--database', database]);
   t.match(JSON.parse(other.stdout), { files: 3, skipped: NOTHING_SKIPPED }, 'another catalogue is a file like any');
 });
@@ -150,14 +161,123 @@ t.test('the open catalogue is left out, under every name it has', async (t) => {
 t.test('what cannot be read is told at the end, and the rest is catalogued', async (t) => {
   const { data, ingest, report } = place(t.testdir({ data: { good: 'x', z: { good: 'y' } } }));
   await writeFile(Buffer.concat([Buffer.from(join(data, 'bad-')), Buffer.from([0xff])]), 'named in no known way');
-  const failed = [{ path: join(data, 'bad-\ufffd'), message: 'the name is not valid UTF-8' }];
-  t.same(await report(), { files: 2, saved: 2, unchanged: 0, failed, skipped: NOTHING_SKIPPED, bytes: 2 });
+  await mkdir(Buffer.concat([Buffer.from(join(data, 'z', 'bad\\')), Buffer.from([0xc3, 0x28])]));
+  const failed = ['bad-\\xff', 'z/bad\\\\\\xc3('].map((name) => ({
+    path: join(data, name),
+    message: 'the name is not valid UTF-8',
+  }));
+  t.same(await report(), { ...SOUND, files: 2, saved: 2, failed, bytes: 2 });
   const told = await ingest();
   t.match(told, { code: 1, stdout: /^2 files catalogued/ });
-  t.equal(
-    told.stderr,
-    `error: ${failed[0]?.path}: the name is not valid UTF-8\n1 path could not be catalogued; the rest was\n`,
+  const lines = failed.map(({ path, message }) => `error: ${path}: ${message}\n`);
+  t.equal(told.stderr, `${lines.join('')}2 paths could not be catalogued; the rest was\n`);
+});
+
+t.test('a date that cannot be stored costs a file no version', { skip: !existsSync('/dev/shm') }, async (t) => {
+  const { data, database, rows } = place(t.testdir());
+  const folder = await mkdtemp('/dev/shm/catalogue-'); // it keeps any date
+  t.teardown(() => rm(folder, { recursive: true }));
+  await writeFile(join(folder, 'future'), 'x');
+  await writeFile(join(folder, 'now'), 'y');
+  await execute('touch', ['--date', '@253402300800', join(folder, 'future')]); // the year 10000
+  const ingest = (...args: string[]) => cli(['ingest', folder, '--client', 'c', '--database', database, ...args]);
+  const message = 'its modification date (253402300800 s since 1970) is in no year from 0 to 9999 and is left out';
+  const warnings = [{ path: join(folder, 'future'), message }];
+  const { code, stdout } = await ingest('--json');
+  t.same([code, JSON.parse(stdout)], [0, { ...SOUND, files: 2, saved: 2, bytes: 2, warnings }]);
+  t.same(await rows('SELECT FileName, ModificationDate IS NULL AS dateless FROM files ORDER BY FileName'), [
+    { FileName: 'future', dateless: 1 },
+    { FileName: 'now', dateless: 0 },
+  ]);
+  t.same(await ingest(), {
+    code: 0,
+    stdout: '2 files catalogued, 2 B: 0 new or changed, 2 unchanged\n',
+    stderr: `warning: ${join(folder, 'future')}: ${message}\n`,
+  });
+  t.notOk(existsSync(data));
+});
+
+t.test('a file that is written all the time is catalogued, with a warning', async (t) => {
+  const { data, report, rows } = place(t.testdir({ data: { log: '', other: 'x' } }));
+  const log = join(data, 'log');
+  const large = 2 ** 27; // so that somebody writes while it is read, however busy the machine
+  await truncate(log, large);
+  const writer = spawn('sh', ['-c', 'while :; do echo y; done >> "$0"', log], { stdio: 'ignore' });
+  t.teardown(() => writer.kill('SIGKILL'));
+  while ((await stat(log)).size === large);
+  const { files, failed, warnings } = await report();
+  writer.kill('SIGKILL');
+  t.same([files, failed], [2, []]);
+  t.match(warnings, [{ path: log, message: /^it changed while it was read, twice/ }]);
+  const [{ size, crc } = {}] = await rows("SELECT FileSize AS size, CRC AS crc FROM files WHERE FileName = 'log'");
+  const read = (await readFile(log)).subarray(0, Number(size));
+  t.ok(read.length > large);
+  t.equal(crc, crc32(read), 'of what was read');
+});
+
+const [NFC, NFD] = ['\u00e9.txt', 'e\u0301.txt'];
+
+t.test('names that differ by the Unicode form alone are two files, and told', async (t) => {
+  const { data, report, ingest, rows, json } = place(t.testdir({ data: { '\u00fc': {}, 'u\u0308': {} } }));
+  for (const [name, text] of [
+    [NFC, 'one'],
+    [NFD, 'other'],
+    ['\u00fc/a', 'first'],
+    ['u\u0308/a', 'second'],
+  ]) {
+    await writeFile(join(data, name ?? ''), text ?? '');
+  }
+  const message = 'it differs from a name beside it by the Unicode form alone (NFC or NFD); both are catalogued';
+  const beside = [NFC, '\u00fc'].map((name) => ({ path: join(data, name), message }));
+  t.same(await report(), { ...SOUND, files: 4, saved: 4, bytes: 19, warnings: beside });
+  t.match(await ingest(), {
+    code: 0,
+    stdout: /4 unchanged/,
+    stderr: `warning: ${join(data, NFC)}: ${message}\nwarning: ${join(data, '\u00fc')}: ${message}\n`,
+  });
+  const crcOf = async (...args: string[]) => (await json('versions', ...args))[0].crc;
+  t.equal(await crcOf(NFC, '--client', 'c'), crc32('one'), 'the exact name first');
+  t.equal(await crcOf(NFD, '--client', 'c'), crc32('other'));
+  t.equal(await crcOf('a', '--client', 'c', '--path', 'u\u0308/a'), crc32('second'));
+  t.equal((await rows('SELECT * FROM files')).length, 4);
+});
+
+t.test('a file that the catalogue has under another Unicode form is told once, and found by either', async (t) => {
+  const { data, report, json, ingest } = place(t.testdir({ data: { [NFD]: 'as macOS has it' } }));
+  await report();
+  t.match(await json('versions', NFC), [{ crc: crc32('as macOS has it') }]);
+  t.match(await json('versions', NFC, '--client', 'c', '--path', NFC), [{ crc: crc32('as macOS has it') }]);
+  await rename(join(data, NFD), join(data, NFC));
+  const message = 'the catalogue already has a file of this name in another Unicode form (NFC or NFD); both are kept';
+  t.same(await report(), { ...SOUND, files: 1, saved: 1, bytes: 15, warnings: [{ path: join(data, NFC), message }] });
+  t.same(await ingest(), {
+    code: 0,
+    stdout: '1 file catalogued, 15 B: 0 new or changed, 1 unchanged\n',
+    stderr: '',
+  });
+});
+
+t.test('a new client whose name hardly differs from another is told', async (t) => {
+  const { data, database } = place(t.testdir({ data: { a: 'x' } }));
+  const ingest = (client: string) => cli(['ingest', data, '--client', client, '--database', database]);
+  await ingest('Caf\u00e9 1');
+  for (const name of ['caf\u00e9 1', 'Caf\u00e91', 'Cafe\u0301 1']) {
+    const { code, stderr } = await ingest(name);
+    t.equal(code, 0);
+    t.match(
+      stderr,
+      `client ${name} is new\nwarning: client Caf\u00e9 1 differs from it by case, blanks or Unicode form alone`,
+    );
+  }
+  t.same((await ingest('Caf\u00e9 1')).stderr, '', 'one that is known is not');
+  t.same((await ingest('Caf\u00e9 2')).stderr, 'client Caf\u00e9 2 is new\n');
+  const quotaOf = (client: string) => cli(['quota', client, '--database', database]);
+  t.match(
+    await quotaOf('Cafe\u0301 2'),
+    { code: 0, stdout: /Caf\u00e9 2/ },
+    'the equal name where nobody has the exact one',
   );
+  t.match(await quotaOf('Cafe\u0301 1'), { code: 0, stdout: /Cafe\u0301 1/ }, 'else the exact one');
 });
 
 /** How to run a program that permissions bind: root itself without the right to pass over them, any other as it is. */
@@ -203,7 +323,8 @@ t.test('a client is made with the quota that was asked for, and keeps it', async
   const again = await ingest('--quota', 'unlimited');
   t.match(again, {
     code: 1,
-    stderr: /^client c exists already: its quota stays as it is\nerror: .*big: 2048 bytes do not/,
+    stderr:
+      /^client c exists already: its quota stays as it is\nerror: .*big: 2\.0 KiB do not fit: 1 B of 1\.0 KiB are used\./,
   });
   t.same(await rows('SELECT QuotaBytes FROM client_quotas'), [{ QuotaBytes: 1024 }]);
   const unlimited = place(t.testdir({ data: { big: 'x' } }));

@@ -1,5 +1,5 @@
 /** The parts of the command line that processes cannot be made to show at will: races with other writers, orders, words. */
-import { appendFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { link, rename, stat, symlink, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
@@ -15,11 +15,17 @@ import {
   formatNumberOf,
   parseBytes,
   printable,
+  withReadableSizes,
 } from '../bin/format.ts';
 import { mapInOrder, take } from '../bin/iterate.ts';
+import { canonical, escapeBytes, formsOf, hasForms, likeness } from '../bin/names.ts';
 import { readContent } from '../bin/read-content.ts';
 import { table } from '../bin/table.ts';
+import { typedHint } from '../bin/typed-names.ts';
 import { countFiles, walk } from '../bin/walk.ts';
+import { assertRoom } from '../lib/runtime/disk-space.ts';
+import { execute } from './cli-run.ts';
+import { holds } from './fixtures/property.ts';
 
 const isCatalogue = () => false;
 
@@ -33,10 +39,51 @@ t.test('a file that changes while it is read is read again, once', async (t) => 
   const content = await readContent(path, { isCatalogue, onRead: changeOnce });
   t.match(content, { kind: 'content', size: 14, crc: crc32('second, longer') });
   const changeAlways = () => appendFileSync(path, 'x');
-  t.same(await readContent(path, { isCatalogue, onRead: changeAlways }), {
-    kind: 'unreadable',
-    message: 'it changed while it was read, twice',
+  const taken = await readContent(path, { isCatalogue, onRead: changeAlways });
+  t.match(taken, {
+    kind: 'content',
+    warnings: [/^it changed while it was read, twice; its size and CRC-32 are those/],
   });
+  const { size, crc } = taken as { size: number; crc: number };
+  t.equal(crc, crc32(readFileSync(path).subarray(0, size)), 'of what was read');
+});
+
+t.test('a file that grows as fast as it is read is read to the size that it had', async (t) => {
+  const path = join(t.testdir({ log: 'x'.repeat(1_000_000) }), 'log');
+  let reads = 0;
+  const grow = (bytes: number) => {
+    reads += 1;
+    appendFileSync(path, Buffer.alloc(bytes + 1, 'y'));
+  };
+  t.match(await readContent(path, { isCatalogue, onRead: grow }), { kind: 'content', warnings: { length: 1 } });
+  t.ok(reads < 20, `${reads} pieces`);
+});
+
+t.test('a date that cannot be stored is left out, with a warning', async (t) => {
+  // Of file systems that keep such dates, this is there on every Linux.
+  const folder = existsSync('/dev/shm') ? mkdtempSync('/dev/shm/catalogue-') : t.testdir();
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, 'file');
+  for (const [seconds, modified] of [
+    [253402300799, '9999-12-31T23:59:59.000Z'],
+    [-62167219200, '0000-01-01T00:00:00.000Z'],
+    [253402300800, null],
+    [-62167219201, null],
+    [9_000_000_000_000, null],
+  ] as const) {
+    writeFileSync(path, 'old');
+    await execute('touch', ['--date', `@${seconds}`, path]);
+    if (Math.round((await stat(path)).mtimeMs / 1000) !== seconds)
+      t.comment(`this file system keeps no date of ${seconds} s`);
+    else {
+      const message = `its modification date (${seconds} s since 1970) is in no year from 0 to 9999 and is left out`;
+      t.same(await readContent(path, { isCatalogue }), {
+        ...{ kind: 'content', size: 3, crc: crc32('old') },
+        modified: modified === null ? null : new Date(modified),
+        warnings: modified === null ? [message] : [],
+      });
+    }
+  }
 });
 
 t.test('what is recorded is what was read, also where the size is no size', async (t) => {
@@ -78,7 +125,7 @@ t.test('a stop does not wait for the end of a large file', async (t) => {
 t.test('the walk tells everything once, in the byte order of the names, files before folders', async (t) => {
   const dir = t.testdir({ b: '', a: { z: '', a: { x: '' } }, B: '', é: '', c: {} });
   const found: string[] = [];
-  for await (const item of walk(dir)) found.push('relative' in item ? item.relative : item.message);
+  for await (const item of walk(dir)) found.push('relative' in item ? item.relative : item.kind);
   t.same(found, ['B', 'b', 'é', 'a/z', 'a/a/x']);
   const counts: number[] = [];
   t.equal(await countFiles(dir, undefined, (count) => counts.push(count)), 5);
@@ -103,7 +150,8 @@ t.test('the walk goes on where a folder went away, and stops when it is asked to
 
 t.test('mapInOrder: every result, in order, and never more than `width` at work', async (t) => {
   const delays = fc.array(fc.nat({ max: 5 }), { maxLength: 40 });
-  await fc.assert(
+  await holds(
+    t,
     fc.asyncProperty(delays, fc.integer({ min: 1, max: 8 }), async (turns, width) => {
       let working = 0;
       let most = 0;
@@ -191,13 +239,14 @@ t.test('a table aligns what a terminal shows', async (t) => {
   t.equal(table(columns, rows), '  N  NAME  LAST\n  1  漢字  x\n100  e\u0301');
 });
 
-t.test('a bar is as wide as asked for, and shows everything that is there while there is room', (t) => {
+t.test('a bar is as wide as asked for, and shows everything that is there while there is room', async (t) => {
   t.equal(bar(8, [{ part: 0.5, cell: '█' }, { part: 0.25, cell: '▒' }]), '████▒▒░░'); // biome-ignore format: one line
   t.equal(bar(4, [{ part: 0.001, cell: '█' }]), '█░░░');
   t.equal(bar(4, [{ part: 7, cell: '█' }, { part: 1, cell: '▒' }]), '████'); // biome-ignore format: one line
   t.equal(bar(4, []), '░░░░');
   const part = fc.double({ min: 0, max: 3, noNaN: true });
-  fc.assert(
+  await holds(
+    t,
     fc.property(fc.nat(60), part, part, (width, first, second) => {
       const drawn = [...bar(width, [{ part: first, cell: '1' }, { part: second, cell: '2' }])]; // biome-ignore format: one line
       const [ones, twos] = ['1', '2'].map((cell) => drawn.filter((found) => found === cell).length);
@@ -207,25 +256,86 @@ t.test('a bar is as wide as asked for, and shows everything that is there while 
       t.equal(twos, Math.min(room, Math.ceil(second * width)));
     }),
   );
+});
+
+t.test(
+  'a sparkline has a column for each value, the lowest for nothing alone and the highest for the largest',
+  async (t) => {
+    t.equal(sparkline([0, 1, 50, 100]), '▁▂▅█');
+    t.equal(sparkline([0, 0]), '▁▁');
+    t.equal(sparkline([]), '');
+    await holds(
+      t,
+      fc.property(fc.array(fc.nat(Number.MAX_SAFE_INTEGER), { minLength: 1 }), (values) => {
+        const columns = [...sparkline(values)];
+        const largest = Math.max(...values);
+        t.same(
+          columns.map((column) => column === '▁'),
+          values.map((value) => value === 0),
+        );
+        t.ok(largest === 0 || values.every((value, place) => value !== largest || columns[place] === '█'));
+        const order = values.toSorted((a, b) => a - b).map((value) => columns[values.indexOf(value)] ?? '');
+        t.same(order, order.toSorted(), 'the higher the value, the higher the column');
+      }),
+    );
+  },
+);
+
+t.test('a name that is no text is shown byte by byte, and no two such names alike', async (t) => {
+  const shown = (bytes: readonly number[]) => escapeBytes(Buffer.from(bytes));
+  t.equal(shown([0x61, 0xff, 0x62]), 'a\\xffb');
+  t.equal(shown([0xc3]), '\\xc3', 'a character that is cut off');
+  t.equal(shown([0xe2, 0x82, 0xac, 0x80]), '€\\x80');
+  t.equal(shown([0xed, 0xa0, 0x80]), '\\xed\\xa0\\x80', 'half a pair of UTF-16');
+  t.equal(shown([0xff, 0x5c, 0x78, 0x66, 0x66]), '\\xff\\\\xff', 'a backslash of its own');
+  const name = fc.uint8Array({ minLength: 1, maxLength: 8 });
+  await holds(
+    t,
+    fc.property(name, name, (one, other) => {
+      const [a, b] = [Buffer.from(one), Buffer.from(other)];
+      t.equal(escapeBytes(a) === escapeBytes(b), a.equals(b));
+    }),
+  );
+});
+
+t.test('names that look alike', (t) => {
+  const [composed, decomposed] = ['\u00e9t\u00e9', 'e\u0301te\u0301'];
+  t.equal(canonical(composed), canonical(decomposed));
+  t.not(canonical('\ufb01'), canonical('fi'), 'compatible is not equal');
+  t.same(formsOf(composed), [composed, decomposed]);
+  t.same(formsOf('plain'), ['plain']);
+  t.same([composed, decomposed, '\u212a', 'plain', '漢字'].map(hasForms), [true, true, true, false, false]);
+  for (const other of ['LAPTOP', ' lap top', 'lap\u00a0top', '\uff2c\uff21\uff30top']) {
+    t.equal(likeness(other), likeness('laptop'), other);
+  }
+  t.not(likeness('laptop2'), likeness('laptop'));
   t.end();
 });
 
-t.test('a sparkline has a column for each value, the lowest for nothing alone and the highest for the largest', (t) => {
-  t.equal(sparkline([0, 1, 50, 100]), '▁▂▅█');
-  t.equal(sparkline([0, 0]), '▁▁');
-  t.equal(sparkline([]), '');
-  fc.assert(
-    fc.property(fc.array(fc.nat(Number.MAX_SAFE_INTEGER), { minLength: 1 }), (values) => {
-      const columns = [...sparkline(values)];
-      const largest = Math.max(...values);
-      t.same(
-        columns.map((column) => column === '▁'),
-        values.map((value) => value === 0),
-      );
-      t.ok(largest === 0 || values.every((value, place) => value !== largest || columns[place] === '█'));
-      const order = values.toSorted((a, b) => a - b).map((value) => columns[values.indexOf(value)] ?? '');
-      t.same(order, order.toSorted(), 'the higher the value, the higher the column');
-    }),
+t.test('sizes in messages of the library, and hints, in the words of the command line', async (t) => {
+  const noRoom = assertRoom('/x', 21_951_283.2, 'the copy', async () => 1_000).catch(({ message }) => message);
+  t.equal(await noRoom, 'the copy needs 21951284 bytes in /x, and 1000 are free', 'whole bytes in the library');
+  t.equal(withReadableSizes(await noRoom), 'the copy needs 20.9 MiB in /x, and 1000 B are free');
+  t.equal(
+    withReadableSizes('2048 bytes do not fit: 21951284 of 1073741824 bytes are used and 5 reserved'),
+    '2.0 KiB do not fit: 20.9 MiB of 1.0 GiB are used and 5 B reserved',
   );
-  t.end();
+  t.equal(
+    withReadableSizes('it needs 21951284 bytes in /x, and 0 are free'),
+    'it needs 20.9 MiB in /x, and 0 B are free',
+  );
+  t.equal(withReadableSizes('grew from 1024 to 2048 bytes in 3 days'), 'grew from 1.0 KiB to 2.0 KiB in 3 days');
+  const hints: [string, string][] = [
+    ['Try again, or raise busyTimeoutMs.', 'Try again.'],
+    ['Slow down: raise thresholds.checkMs. No harm is done.', 'Slow down. No harm is done.'],
+    ["Run it (CLI: `migrate`), or open with migrate: 'auto'.", 'Run it (`backup-catalog migrate`).'],
+    ['Prove one (`backups.drill`, CLI: `backups --drill`).', 'Prove one (`backup-catalog backups --drill`).'],
+    ['Look into backupDir, or use allowMissingManifest.', 'Look into --backup-dir, or use --allow-missing-manifest.'],
+    [
+      'The state before is in /srv/readOnly/x.db; look there.',
+      'The state before is in /srv/readOnly/x.db; look there.',
+    ],
+  ];
+  const names = new Map([['allowMissingManifest', '--allow-missing-manifest']]);
+  for (const [hint, typed] of hints) t.equal(typedHint(hint, names), typed);
 });

@@ -3,13 +3,14 @@ import { spawn } from 'node:child_process';
 import t, { type Test } from 'tap';
 import { DatabaseManager } from '../lib/index.ts';
 import { cli, cliOnTerminal, ENTRY, environment, finished, NO_TERMINAL } from './cli-run.ts';
+import { openNew } from './fixtures/template.ts';
 
 t.setTimeout(300_000); // dozens of processes
 
 /** A catalogue of two clients, `laptop` with three versions of one file; asks the command line about it. */
 async function prepare(t: Test) {
   const database = `${t.testdir()}/catalog.db`;
-  const db = await DatabaseManager.open({ database, defaultQuotaBytes: 1_000 });
+  const db = await openNew({ database, defaultQuotaBytes: 1_000 });
   const { id: laptop } = await db.clients.save({ name: 'laptop' });
   const { id: server } = await db.clients.save({ name: 'server\n2' });
   for (const n of [1, 2, 3]) {
@@ -67,7 +68,7 @@ t.test('quota: a bar for each client on a terminal', { skip: NO_TERMINAL }, asyn
   t.equal(second, 'server\\n2  ████████████████████████  100.0 %  1000 B       0 B  1000 B  full');
 });
 
-t.test('quota --audit finds drift, and mends it when asked', async (t) => {
+t.test('quota --audit finds drift, and repairs it when asked', async (t) => {
   const { database, laptop, asked, json } = await prepare(t);
   const db = await DatabaseManager.open({ database });
   await db.execute('UPDATE client_quotas SET UsedBytes = 5 WHERE ClientID = ?', [Buffer.from(laptop, 'hex')]);
@@ -77,12 +78,12 @@ t.test('quota --audit finds drift, and mends it when asked', async (t) => {
   t.match(await asked('quota', '--audit'), {
     code: 0,
     stdout: /^laptop +5 +600 +-595$/m,
-    stderr: /, 0 mended\n`backup-catalog quota --audit --repair` mends what has drifted\n$/,
+    stderr: /, 0 repaired\n`backup-catalog quota --audit --repair` repairs what has drifted\n$/,
   });
   t.match(await asked('quota', '--audit', '--repair'), {
     code: 0,
     stdout: /^laptop +5 +600 +-595$/m,
-    stderr: '2 clients counted, 595 B of drift, 1 mended\n',
+    stderr: '2 clients counted, 595 B of drift, 1 repaired\n',
   });
   t.same(await json('quota', '--audit'), { checked: 2, repaired: 0, driftBytes: 0, clients: [] });
   t.match(await asked('quota', '--repair'), { code: 2, stderr: /goes with --audit/ });

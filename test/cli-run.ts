@@ -1,13 +1,15 @@
-/** Runs the command line as its users do: a process of its own, its two outputs apart. */
+/**
+ * Runs the command line as its users do. In the long tier that is a process of its own; in the other most calls are made in
+ * this process, its outputs caught, because a process takes ten times as long as what a command does.
+ */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import { isLong } from './fixtures/tier.ts';
 
 export const ENTRY = fileURLToPath(new URL('../bin/backup-catalog.ts', import.meta.url));
-
-// Halves the time a process takes to start, which is most of what these tests wait for.
-const COMPILE_CACHE = fileURLToPath(new URL('../.tap/compile-cache', import.meta.url));
 
 export interface Finished {
   /** The exit code; null when a signal ended the process. */
@@ -18,7 +20,6 @@ export interface Finished {
 
 export const environment = (extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => ({
   ...process.env,
-  NODE_COMPILE_CACHE: COMPILE_CACHE,
   ...extra,
 });
 
@@ -44,9 +45,71 @@ export function execute(
   return finished(child).finally(() => child.stdin?.destroy());
 }
 
-/** Runs the command line. */
-export const cli = (args: readonly string[], options: SpawnOptions = {}): Promise<Finished> =>
+/** Runs the command line in a process of its own: for signals, users, and what only a process shows. */
+export const cliProcess = (args: readonly string[], options: SpawnOptions = {}): Promise<Finished> =>
   execute(process.execPath, [ENTRY, ...args], options);
+
+/** What a command writes, as a pipe would carry it away. */
+class Caught extends Writable {
+  readonly #chunks: Buffer[] = [];
+
+  override _write(chunk: Buffer, _: BufferEncoding, done: () => void): void {
+    this.#chunks.push(chunk);
+    done();
+  }
+
+  get text(): string {
+    return Buffer.concat(this.#chunks).toString('utf8');
+  }
+}
+
+/** Where and with what environment a command is run. */
+export interface CliSurroundings {
+  readonly cwd?: string;
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+/** Gives this process other streams, another folder and more environment until the work has ended. */
+async function surrounded<Result>(
+  { cwd, env = {} }: CliSurroundings,
+  streams: Pick<PropertyDescriptorMap, 'stdin' | 'stdout' | 'stderr'>,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  const names = Object.keys(streams);
+  const before = names.map((name) => [name, Object.getOwnPropertyDescriptor(process, name) ?? {}] as const);
+  const [folder, variables, exitCode] = [process.cwd(), { ...process.env }, process.exitCode];
+  Object.defineProperties(process, streams);
+  Object.assign(process.env, env);
+  if (cwd !== undefined) process.chdir(cwd);
+  try {
+    return await work();
+  } finally {
+    process.chdir(folder);
+    for (const name of Object.keys(env)) delete process.env[name];
+    Object.assign(process.env, variables);
+    Object.defineProperties(process, Object.fromEntries(before));
+    process.exitCode = exitCode;
+  }
+}
+
+async function cliHere(args: readonly string[], surroundings: CliSurroundings): Promise<Finished> {
+  const [stdout, stderr] = [new Caught(), new Caught()];
+  const caught = (value: unknown) => ({ value, configurable: true, enumerable: true });
+  const streams = { stdin: caught({ isTTY: false }), stdout: caught(stdout), stderr: caught(stderr) };
+  const { run } = await import('../bin/main.ts');
+  const code = await surrounded(surroundings, streams, () => run(args));
+  return { code, stdout: stdout.text, stderr: stderr.text };
+}
+
+let last: Promise<unknown> = Promise.resolve();
+
+/** Runs the command line; one call at a time where it is run in this process. */
+export function cli(args: readonly string[], surroundings: CliSurroundings = {}): Promise<Finished> {
+  if (isLong) return cliProcess(args, surroundings);
+  const turn = last.then(() => cliHere(args, surroundings));
+  last = turn.catch(() => undefined);
+  return turn;
+}
 
 /** Why nothing can be run on a terminal here; false where it can. */
 export const NO_TERMINAL = !existsSync('/usr/bin/script') && 'script(1), which makes a terminal, is not here';

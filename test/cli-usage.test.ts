@@ -1,9 +1,11 @@
 /** How the command line behaves as a program: help, mistakes, outputs, exit codes, colour, logs. */
+import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import t from 'tap';
-import { cli, ENTRY, execute } from './cli-run.ts';
+import { cli, cliProcess, ENTRY, environment, execute } from './cli-run.ts';
 
 t.setTimeout(300_000); // a hundred processes
 
@@ -26,6 +28,26 @@ const asked = (...args: string[]) => cli([...args, '--database', database]);
 t.before(async () => {
   const { code } = await asked('ingest', join(home, 'data'), '--client', 'laptop');
   if (code !== 0) throw new Error('the catalogue for the tests could not be made');
+});
+
+t.test('a command leaves the same whether a process of its own runs it or this one', async (t) => {
+  const cwd = t.testdir();
+  const env = { DATABASE_NAME: database, FORCE_COLOR: '1' };
+  for (const [code, ...args] of [
+    [0, '--help'],
+    [0, 'query', "SELECT 'a' AS text"],
+    [0, 'clients', '--log-level', 'warn'],
+    [1, 'query', 'SELEC'],
+    [1, 'status', '--database', 'none.db'],
+    [2],
+    [2, 'serch', 'x'],
+  ] as const) {
+    const [own, here] = [await cliProcess(args, { cwd, env }), await cli(args, { cwd, env })];
+    t.same(here, own, args.join(' '));
+    t.equal(own.code, code);
+  }
+  const logged = await cliProcess(['status', '--log-level', 'info'], { cwd, env });
+  t.match(JSON.parse(logged.stderr.split('\n')[0] ?? ''), { level: 30, module: 'database' });
 });
 
 t.test('help is data, a missing command is a mistake', async (t) => {
@@ -159,4 +181,35 @@ t.test('an old Node.js is told plainly, before anything is loaded', async (t) =>
     stdout: '',
     stderr: 'error: backup-catalog needs Node.js 22.15 or newer; this is 20.1.0\n',
   });
+});
+
+t.test('an output that cannot be written ends no command, and is told by the exit code', async (t) => {
+  const dir = t.testdir({ data: { 'a.txt': 'hello' } });
+  const file = join(dir, 'catalog.db');
+  /** Runs the command line with its outputs as the shell is told; one that hangs is killed. */
+  const redirected = (redirection: string, ...args: string[]) => {
+    const command = ['-c', `exec "$@" ${redirection}`, '-', process.execPath, ENTRY, ...args, '--database', file];
+    return execute('bash', command, { timeout: 60_000, killSignal: 'SIGKILL' });
+  };
+  const ingest = ['ingest', join(dir, 'data'), '--client'];
+  const catalogued = '1 file catalogued, 5 B: 1 new or changed, 0 unchanged\n';
+  // EBADF: a descriptor that is open for reading only.
+  t.same(await redirected('2</dev/null', ...ingest, 'a'), { code: 1, stdout: catalogued, stderr: '' });
+  t.match(await redirected('1</dev/null', 'status'), {
+    code: 1,
+    stderr: /^error: the output cannot be written: EBADF/,
+  });
+  t.match(await redirected('2</dev/null', 'backup'), { code: 1, stdout: /backups\/catalog-.*\.db\n$/ });
+  // EPIPE: a reader that has left.
+  const args = [ENTRY, ...ingest, 'b', '--database', file];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], env: environment() });
+  const ended = new Promise((resolve) => child.once('close', resolve));
+  child.stderr.destroy();
+  t.same([await text(child.stdout), await ended], [catalogued, 0]);
+  if (!existsSync('/dev/full')) return;
+  // ENOSPC: a full disk.
+  t.same(await redirected('2>/dev/full', ...ingest, 'c'), { code: 1, stdout: catalogued, stderr: '' });
+  t.match(await redirected('2>/dev/full', 'status', '--log-level', 'debug'), { code: 1, stdout: /Clients {3}3\n/ });
+  t.same(await redirected('>/dev/full 2>/dev/full', 'status'), { code: 1, stdout: '', stderr: '' });
+  t.same(await redirected('2>/dev/full', 'serch'), { code: 2, stdout: '', stderr: '' }, 'a mistake stays one');
 });

@@ -1,10 +1,23 @@
 /** The commands that look into a catalogue: what they print, where, and the exit codes scripts rely on. */
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  copyFile,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
+import Database from 'better-sqlite3';
 import t from 'tap';
 import { DatabaseManager } from '../lib/index.ts';
-import { cli, cliOnTerminal, NO_TERMINAL } from './cli-run.ts';
+import { cli, cliOnTerminal, cliProcess, ENTRY, execute, type Finished, NO_TERMINAL } from './cli-run.ts';
 import { makeLegacyFile } from './fixtures/legacy-file.ts';
 
 t.setTimeout(300_000); // a hundred processes
@@ -316,7 +329,7 @@ t.test('what may not be written is read, what may not be read is told with its p
   const path = join(folder, 'copy.db');
   t.match(await asked('backup', '--output', path), { code: 0 });
   await rm(`${path}.manifest.json`); // else it is a backup, which is never written
-  const ask = (...args: string[]) => cli([...args, '--database', path], as);
+  const ask = (...args: string[]) => cliProcess([...args, '--database', path], as);
   await chmod(path, 0o444);
   await chmod(folder, 0o555);
   t.match(await ask('status'), { code: 0, stdout: /\nFiles {5}4\n/ });
@@ -330,4 +343,130 @@ t.test('what may not be written is read, what may not be read is told with its p
     stderr: `error: ${path} cannot be opened: the file cannot be read`,
   });
   await chmod(folder, 0o755);
+});
+
+/** A closed catalogue of its own, with what killed processes left beside it and among its backups. */
+async function untidyCatalogue(folder: string): Promise<string> {
+  const path = join(folder, 'catalog.db');
+  t.match(await asked('backup', '--output', path), { code: 0 });
+  await rm(`${path}.manifest.json`); // else it is a backup, which is never written
+  await (await DatabaseManager.open({ database: path })).close(); // which has a write-ahead log from then on
+  await mkdir(join(folder, 'backups'));
+  const longAgo = new Date('2020-01-01');
+  for (const left of [join('backups', 'catalog-1.db.0123abcd-1.partial'), 'catalog.db.0123abcd-1.partial']) {
+    await writeFile(join(folder, left), 'unfinished');
+    await utimes(join(folder, left), longAgo, longAgo);
+  }
+  return path;
+}
+
+const namesIn = async (folder: string) => (await readdir(folder, { recursive: true })).sort();
+
+const LOOKS = [
+  ...[['status'], ['stats'], ['search', 'a'], ['clients'], ['categories'], ['quota'], ['query', 'SELECT 1']],
+  ...[['versions', 'photo.jpg'], ['backups'], ['backups', '--verify'], ['prune', '--keep-last', '1', '--dry-run']],
+  ...[
+    ['migrate', '--plan'],
+    ['rollback', '--to', '5', '--plan'],
+  ],
+];
+const CHECKS = [['health'], ['check'], ['quota', '--audit']];
+
+t.test('a command that only looks tidies nothing, changes nothing and logs nothing', async (t) => {
+  const folder = t.testdir();
+  const path = await untidyCatalogue(folder);
+  const [names, bytes] = [await namesIn(folder), await readFile(path)];
+  for (const args of [...LOOKS, ...CHECKS]) {
+    const { code, stderr } = await cli([...args, '--database', path]);
+    t.equal(code, 0, `${args.join(' ')}: ${stderr}`);
+    t.notMatch(stderr, '{', 'no line of the log');
+    t.same(await namesIn(folder), names, args.join(' '));
+    if (LOOKS.includes(args)) t.same((await readFile(path)).equals(bytes), true, args.join(' '));
+  }
+  t.match(await cli(['status', '--database', path, '--log-level', 'info']), {
+    code: 0,
+    stderr: /"msg":"database open"/,
+  });
+  t.match(await cli(['quota', 'laptop', '--set', '1G', '--database', path]), { code: 0 });
+  t.same(await namesIn(folder), names, 'nor does one that changes a row');
+});
+
+t.test(
+  'a command that only looks needs no right to write; one that checks keeps its verdict to itself then',
+  async (t) => {
+    const folder = t.testdir();
+    const path = await untidyCatalogue(folder);
+    const commands = [['status'], ['search', 'a'], ['backups'], ['check'], ['quota', '--audit']];
+    const shown = async (run: (args: string[]) => Promise<Finished>) => {
+      const results: Finished[] = [];
+      for (const args of commands) {
+        const result = await run([...args, '--database', path]);
+        results.push({ ...result, stdout: result.stdout.replace(/^(?:Took|Free|Time, about) .*$/gm, '') });
+      }
+      return results;
+    };
+    const expected = await shown(cli);
+    const names = await namesIn(folder);
+    await chmod(path, 0o444);
+    await chmod(folder, 0o555);
+    // Modes mean nothing to root; a preload would write where it may not.
+    const as = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+    const bare = ['-u', 'NODE_OPTIONS', process.execPath, ENTRY];
+    const found = await shown((args) => execute('env', [...bare, ...args], as));
+    for (const [place, args] of commands.entries()) t.same(found[place], expected[place], args.join(' '));
+    await chmod(folder, 0o755);
+    t.same(await namesIn(folder), names);
+  },
+);
+
+t.test('what a killed process left half-written is taken back by a command that looks as well', async (t) => {
+  const path = join(t.testdir(), 'old.db');
+  t.match(await asked('backup', '--output', path), { code: 0 });
+  await rm(`${path}.manifest.json`);
+  // In the middle of a transaction, the file changed, and its journal the way back; a copy is what a kill would leave.
+  const old = new Database(path);
+  old.pragma('cache_size = 1');
+  old.exec('BEGIN; CREATE TABLE large (text); ');
+  for (let row = 0; row < 200; row += 1) old.exec('INSERT INTO large VALUES (hex(zeroblob(4000)))');
+  await copyFile(path, `${path}.killed`);
+  await copyFile(`${path}-journal`, `${path}.killed-journal`);
+  old.close();
+  t.match(await cli(['status', '--database', `${path}.killed`]), { code: 0, stdout: /\nFiles {5}4\n/ });
+});
+
+t.test('a backup is known as one by every name', async (t) => {
+  const folder = t.testdir();
+  const path = join(folder, 'backup.db');
+  t.match(await asked('backup', '--output', path), { code: 0 });
+  await symlink(path, join(folder, 'link.db'));
+  const refusal = { code: 1, stdout: '', stderr: /link\.db is a backup, which this would make worthless/ };
+  t.match(await cli(['quota', 'laptop', '--set', '1G', '--database', join(folder, 'link.db')]), refusal);
+  t.match(await cli(['status', '--database', join(folder, 'link.db')]), { code: 0, stdout: /\nFiles {5}4\n/ });
+});
+
+t.test('check: exit code 1 for a damaged leaf page, which opening does not meet', async (t) => {
+  const folder = t.testdir();
+  const path = join(folder, 'catalog.db');
+  const db = await DatabaseManager.open({ database: path });
+  const { id: clientId } = await db.clients.save({ name: 'laptop' });
+  const names = Array.from({ length: 500 }, (_, place) => `file-${place}`);
+  await db.files.saveMany(names.map((fileName) => ({ clientId, fileName, pathName: `/${fileName}`, fileSize: 1 })));
+  const leaf = "SELECT pageno FROM dbstat WHERE name = 'files' AND pagetype = 'leaf' ORDER BY pageno LIMIT 1 OFFSET 3";
+  const [page] = await db.query(leaf);
+  await db.close();
+  const ask = (...args: string[]) => cli(['check', '--database', path, ...args]);
+  t.match(await ask(), { code: 0, stdout: /^File +sound\n/ });
+  const file = await open(path, 'r+');
+  await file.write(Buffer.alloc(2, 0xff), 0, 2, (Number(page?.['pageno']) - 1) * 4096 + 3); // the number of its cells
+  await file.close();
+  t.match(await cli(['status', '--database', path]), { code: 0, stdout: /\nFiles {5}500\n/ });
+  const routine = await ask();
+  t.match(routine, { code: 1, stdout: /^File +damaged\n[\s\S]*\nfail: .*/ });
+  t.match(routine.stderr, 'Stop writing, keep the file as it is and restore the newest verified backup');
+  t.match(await ask('--full'), { code: 1, stdout: /^File +damaged\n/ });
+  const { code, stdout } = await ask('--json');
+  t.equal(code, 1);
+  t.match(JSON.parse(stdout), { ok: false, full: false, problems: Array });
+  // It was kept, by those that could write it, and is told by health from then on.
+  t.match(await cli(['health', '--database', path]), { code: 1, stdout: /fail: the last check found: / });
 });

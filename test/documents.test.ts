@@ -1,5 +1,5 @@
 /** The documents are true: their code runs and prints what they say, their tables are those of the library. */
-import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Option } from 'commander';
 import t, { type Test } from 'tap';
@@ -274,4 +274,41 @@ t.test('every link to a file of the project leads to one', async (t) => {
     );
     t.same(dead, [], document);
   }
+});
+
+t.test('every path of the project that a document names exists', (t) => {
+  const documents = ['README.md', ...readdirSync(join(PROJECT, 'docs')).map((name) => `docs/${name}`)];
+  for (const document of documents) {
+    const named = [
+      ...readProjectFile(document).matchAll(/`((?:lib|bin|test|bench|scripts|examples|docs)\/[\w./-]+)`/g),
+    ];
+    const missing = named.map(([, path = '']) => path).filter((path) => !existsSync(join(PROJECT, path)));
+    t.same(missing, [], document);
+  }
+  t.end();
+});
+
+t.test('no text uses a word that the glossary replaces', (t) => {
+  const banned = tableRows(section(readProjectFile('docs/DESIGN.md'), '## Glossary')).flatMap(([, , not = '']) =>
+    [...not.matchAll(/`([^`]+)`/g)].map(([, word = '']) => word),
+  );
+  t.ok(banned.length > 10);
+  const word = new RegExp(`\\b(?:${banned.join('|')})\\b`, 'gi');
+  const sources = ['lib', 'bin'].flatMap((folder) =>
+    readdirSync(join(PROJECT, folder), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => `${folder}/${name}`),
+  );
+  // Old releases said what they said, and so do measurements of them.
+  const documents = ['README.md', ...readdirSync(join(PROJECT, 'docs')).map((name) => `docs/${name}`)].filter(
+    (name) => name !== 'docs/BENCHMARKS.md',
+  );
+  const found = [...sources, ...documents].flatMap((name) => {
+    const [text = ''] = readProjectFile(name).split('\n## Glossary\n');
+    return text
+      .split('\n')
+      .flatMap((line, place) => [...line.matchAll(word)].map(([match]) => `${name}:${place + 1}: ${match}`));
+  });
+  t.same(found, []);
+  t.end();
 });

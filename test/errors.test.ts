@@ -4,6 +4,8 @@ import { types } from 'node:util';
 import fc from 'fast-check';
 import t from 'tap';
 import * as errors from '../lib/errors.ts';
+import { saysFull } from '../lib/runtime/disk-space.ts';
+import { codeOf, hasCode, reasonOf, resultCodeOf } from '../lib/runtime/thrown.ts';
 import { holds } from './fixtures/property.ts';
 
 const { DatabaseError, ERROR_CODES, reviveError, toWireError } = errors;
@@ -39,6 +41,7 @@ t.test('each code says whether a retry may help and what to do, unless the error
 });
 
 const EXAMPLES: Readonly<Record<string, Error>> = {
+  InvariantError: new errors.InvariantError('one writer at a time', 'there are two'),
   DangerousOperationError: new errors.DangerousOperationError({
     migration: '7 (lean-indexes)',
     operation: 'DROP TABLE',
@@ -66,7 +69,7 @@ t.test('every class is the same on the other side of a thread, and a real error 
     const revived = thereAndBack(error);
     t.strictSame(facts(revived), facts(error), name);
     t.equal(revived.constructor.name, name);
-    t.ok(revived instanceof DatabaseError);
+    t.equal(revived instanceof DatabaseError, error instanceof DatabaseError);
     t.equal(structuredClone(revived).message, error.message, 'a clone of it is an error as well');
     t.ok(structuredClone(revived) instanceof Error);
     t.same(Object.keys(revived).toSorted(), Object.keys(error).toSorted(), 'and shows the same properties');
@@ -167,4 +170,20 @@ t.test('whatever is thrown, it crosses as an error, and a second crossing change
     },
   );
   await holds(t, property, { numRuns: 500 });
+});
+
+t.test('what was thrown tells its code and its reason, whatever it is', async (t) => {
+  const withFields = (fields: object) => Object.assign(new Error('why'), fields);
+  const told = (thrown: unknown) => [codeOf(thrown), resultCodeOf(thrown), saysFull(thrown), reasonOf(thrown)];
+  t.same(told(withFields({ code: 'ENOENT' })), ['ENOENT', undefined, false, 'why']);
+  t.same(told(withFields({ code: 'ERR_SQLITE_ERROR', errcode: 267 })), ['ERR_SQLITE_ERROR', 11, false, 'why']);
+  for (const full of [{ errcode: 13 }, { code: 'ENOSPC' }, { code: 'EDQUOT' }, { code: 'SQLITE_FULL' }]) {
+    t.ok(saysFull(withFields(full)), JSON.stringify(full));
+  }
+  t.same(told(withFields({ code: 5 })), ['', undefined, false, 'why']);
+  t.same(told({ code: 'ENOSPC' }), ['', undefined, false, '[object Object]']);
+  t.same(told('a text'), ['', undefined, false, 'a text']);
+  t.same(told(undefined), ['', undefined, false, 'undefined']);
+  t.ok(hasCode(withFields({ code: 'EPERM' }), 'ENOENT', 'EPERM'));
+  t.notOk(hasCode(new Error('why'), 'ENOENT'));
 });

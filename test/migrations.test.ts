@@ -5,7 +5,8 @@ import { Writable } from 'node:stream';
 import Database from 'better-sqlite3';
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
-import { openFile } from '../lib/catalog/open.ts';
+import { openUnmigrated } from '../lib/catalog/open.ts';
+import { rulesOf } from '../lib/catalog/settings.ts';
 import { DatabaseManager, findDangerousOperations } from '../lib/index.ts';
 import { LATEST_VERSION, MIGRATIONS } from '../lib/migrations/migration-list.ts';
 import { Migrator } from '../lib/migrations/migrator.ts';
@@ -20,6 +21,8 @@ import released from '../scripts/released-migrations.json' with { type: 'json' }
 import { listSchema, schemaText } from '../scripts/schema-text.ts';
 import { makeLegacyFile } from './fixtures/legacy-file.ts';
 import { someRows } from './fixtures/legacy-rows.ts';
+import { openNew } from './fixtures/template.ts';
+import { sampleOf } from './fixtures/tier.ts';
 
 const LONG = { timeout: 300_000 };
 
@@ -35,7 +38,7 @@ function legacyIn(t: Test, version = 3): string {
 
 /** A catalogue with two clients, files with several versions, a category, a quota and activity. */
 async function filled(path: string): Promise<DatabaseManager> {
-  const db = await DatabaseManager.open({ database: path, poolSize: 2 });
+  const db = await openNew({ database: path, poolSize: 2 });
   for (const name of ['laptop', 'server']) {
     const { id: clientId } = await db.clients.save({
       name,
@@ -104,7 +107,11 @@ function columnsOf(path: string): Map<string, string[]> {
 }
 
 t.test('down and up again keeps everything that the versions share', { ...LONG }, async (t) => {
-  for (let to = 0; to < LATEST_VERSION; to += to < 8 ? 1 : 3) {
+  const versions = MIGRATIONS.map(({ version }) => version).slice(0, -1);
+  for (const to of sampleOf(
+    versions.filter((version) => version < 8 || version % 3 === 2),
+    4,
+  )) {
     await t.test(`by version ${to}`, { ...LONG }, async (t) => {
       const path = join(t.testdir(), 'defensive.db');
       const db = await filled(path);
@@ -226,11 +233,18 @@ t.test('the copy made first holds what stands in the log, is private and whole',
 
 t.test('nothing is begun that the disk has no room for', async (t) => {
   const path = legacyIn(t);
-  const { engine, options } = await openFile({ database: path });
+  const { engine, settings } = await openUnmigrated({ database: path });
   t.teardown(() => engine.close());
   const logger = pino({ level: 'silent' });
   const openCopy = () => Promise.reject(new Error('not needed'));
-  const migrator = new Migrator({ engine, database: path, rules: options, logger, openCopy, free: async () => 4_096 });
+  const migrator = new Migrator({
+    engine,
+    database: path,
+    rules: rulesOf(settings),
+    logger,
+    openCopy,
+    free: async () => 4_096,
+  });
   const before = digestOf(path, columnsOf(path));
   await t.rejects(migrator.up(), { code: 'CATALOG_FULL', hint: /Free some disk space/ });
   t.strictSame(digestOf(path, columnsOf(path)), before);
@@ -253,13 +267,13 @@ t.test('only new violations of foreign keys fail a migration', async (t) => {
   const path = join(t.testdir(), 'defensive.db');
   const db = await filled(path);
   await db.close();
-  const { engine } = await openFile({ database: path });
+  const { engine } = await openUnmigrated({ database: path });
   t.teardown(() => engine.close());
   const breaking = new Database(path);
   breaking.pragma('foreign_keys = OFF');
   breaking.exec("INSERT INTO client_activity (ClientID, ActivityType, Timestamp) VALUES (x'99', 'upload', '2025')");
   breaking.close();
-  await engine.lend('read', async (connection) => {
+  await engine.transaction('read', async (connection) => {
     await assertNoneAdded(connection, new Map([['client_activity → clients', 1]]));
     await t.rejects(assertNoneAdded(connection, new Map()), {
       code: 'CATALOG_MIGRATION_FAILED',

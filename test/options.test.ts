@@ -78,6 +78,11 @@ const EXPECTED: Readonly<Record<keyof CatalogOptions, Expected>> = {
     good: [[], [new URL('file:///a.js')], ['file:///a.js', 'data:text/javascript,']],
     bad: ['file:///a.js', null, {}],
   },
+  threadArgv: {
+    default: [],
+    good: [[], ['--import', 'tsx']],
+    bad: ['--import tsx', null, {}],
+  },
   thresholds: {
     default: Object.fromEntries(THRESHOLDS.map(({ threshold, default: usual }) => [threshold, usual])),
     good: [],
@@ -245,6 +250,17 @@ t.test('a module that is no URL is named by its place', async (t) => {
       field: 'procedureModules[1]',
       received,
       accepted,
+    });
+  }
+  for (const [bad, received] of [
+    [5, 'number 5'],
+    ['', '""'],
+  ]) {
+    t.throws(() => resolveAny({ threadArgv: ['--import', bad] }), {
+      ...problem,
+      field: 'threadArgv[1]',
+      received,
+      accepted: 'a flag of Node.js, or its value',
     });
   }
 });

@@ -69,7 +69,12 @@ t.test('it holds what it needs and nothing else', async (t) => {
     [],
     'no sources, no tests, no data',
   );
-  for (const path of ['lib/index.js', 'lib/index.d.ts', 'lib/procedures.js', 'lib/pool/connection-thread.js']) {
+  for (const path of [
+    'lib/index.js',
+    'lib/index.d.ts',
+    'lib/registry/procedures.js',
+    'lib/pool/connection-thread.js',
+  ]) {
     t.ok(contents.includes(`dist/${path}`), path);
   }
 });
@@ -152,6 +157,51 @@ t.test('its types resolve, and say what those of the sources say', async (t) => 
   writeFileSync(join(project, 'tsconfig.json'), JSON.stringify(configuration));
   const { code, stdout } = await runCompiler(['-p', join(project, 'tsconfig.json')], project);
   t.same({ code, stdout }, { code: 0, stdout: '' });
+});
+
+/** Every declaration that a file leads to by its imports, with its text. */
+function reachable(entry: string): Map<string, string> {
+  const texts = new Map<string, string>();
+  const queue = [entry];
+  for (let path = queue.pop(); path !== undefined; path = queue.pop()) {
+    if (texts.has(path)) continue;
+    const text = readFileSync(path, 'utf8');
+    texts.set(path, text);
+    for (const [, target = ''] of text.matchAll(/(?:from|import) ?\(?'(\.{1,2}\/[^']+)'/g)) {
+      queue.push(join(dirname(path), target.replace(/\.[jt]s$/, '.d.ts')));
+    }
+  }
+  return texts;
+}
+
+t.test('its declarations name what a person reads: no factories, no inferred shapes, nothing internal', (t) => {
+  const declarations = reachable(join(installed, 'dist/lib/index.d.ts'));
+  const found = [...declarations].flatMap(([path, text]) => {
+    const code = text.replaceAll(/\/\*[\s\S]*?\*\//g, '');
+    const odd = code.match(/\bcreate[A-Z]\w*|\bReturnType<|\b\w+Of(?:: )?\(executor/g) ?? [];
+    return odd.map((name) => `${path.slice(installed.length)}: ${name}`);
+  });
+  t.same(found, []);
+  const members = [
+    'Files',
+    'Clients',
+    'Versions',
+    'Categories',
+    'Quotas',
+    'Analytics',
+    'Search',
+    'RawSql',
+    'Maintenance',
+  ];
+  const all = [...declarations.values()].join('\n');
+  t.same(
+    members.filter((name) => !all.includes(`export interface ${name} `)),
+    [],
+    'each module is an interface',
+  );
+  const exported = declarations.get(join(installed, 'dist/lib/index.d.ts')) ?? '';
+  t.notMatch(exported, /export (?:type )?\*(?! from '\.\/errors)/, 'what is exported is listed by name');
+  t.end();
 });
 
 const command = join(installed, 'dist', 'bin', 'backup-catalog.js');

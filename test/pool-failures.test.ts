@@ -30,8 +30,8 @@ t.test('a full disk fails the call that filled it; the others of its group are s
   ];
   t.same(await outcomes(group), [1, 'CATALOG_FULL', 2, 'CATALOG_NOT_FOUND']);
   t.same(await texts(engine), ['one', 'two']);
-  const loan = engine.lend('write', (tx) => tx.run(q.addHugeNote, { id: 51, bytes: 5_000_000 }));
-  await t.rejects(loan, { code: 'CATALOG_FULL', retryable: false, hint: /Free some disk space/ });
+  const transaction = engine.transaction('write', (tx) => tx.run(q.addHugeNote, { id: 51, bytes: 5_000_000 }));
+  await t.rejects(transaction, { code: 'CATALOG_FULL', retryable: false, hint: /Free some disk space/ });
   await engine.run(q.limitGrowth, 0);
   t.equal(await engine.run(q.addHugeNote, { id: 52, bytes: 5_000_000 }), 52);
 });
@@ -71,17 +71,17 @@ t.test('a procedure may catch the failure of one statement and go on', async (t)
   t.same(await texts(engine), ['note 1', 'note 2', 'note 3']);
 });
 
-t.test('a loan whose transaction SQLite rolled back cannot go on', async (t) => {
+t.test('a transaction whose transaction SQLite rolled back cannot go on', async (t) => {
   const engine = await withTables(t);
   await engine.run(p.addNote, { id: 1, text: 'before' });
   const cause = { code: 'CATALOG_CONFLICT', message: /UNIQUE constraint failed: notes\.id/ };
   const lost = { name: 'ConflictError', message: /rolled back by an earlier failure/, hint: /Run the whole/, cause };
-  const loan = engine.lend('write', async (tx) => {
+  const transaction = engine.transaction('write', async (tx) => {
     await tx.run(p.appendNote, 'lost with the rest');
     await t.rejects(tx.run(q.addOrRollBack, { id: 1, text: 'taken' }), cause);
     await t.rejects(tx.run(p.appendNote, 'never'), lost);
   });
-  await t.rejects(loan, lost);
+  await t.rejects(transaction, lost);
   t.same(await texts(engine), ['before']);
 });
 
@@ -92,8 +92,8 @@ t.test('a commit that a constraint stops fails the call to blame; the others are
   t.same(await outcomes([child(1), child(2, true), child(3)]), [1, 'CATALOG_CONFLICT', 3]);
   t.same(await engine.run(q.listChildren, null), [1, 3]);
   await t.rejects(child(4, true), { code: 'CATALOG_CONFLICT', retryable: false, message: /FOREIGN KEY/ });
-  const loan = engine.lend('write', (tx) => tx.run(q.addChild, { id: 5, orphan: true }));
-  await t.rejects(loan, { code: 'CATALOG_CONFLICT', message: /FOREIGN KEY/ });
+  const transaction = engine.transaction('write', (tx) => tx.run(q.addChild, { id: 5, orphan: true }));
+  await t.rejects(transaction, { code: 'CATALOG_CONFLICT', message: /FOREIGN KEY/ });
   t.equal(await child(6), 6);
   t.same(await engine.run(q.listChildren, null), [1, 3, 6]);
 });
@@ -125,7 +125,7 @@ t.test('whichever calls of a group roll back, orphan or fill, exactly the innoce
     deepStrictEqual(await engine.run(q.listChildren, null), stored);
     deepStrictEqual(await texts(engine), ['taken']);
   });
-  await holds(t, property, { numRuns: 40 });
+  await holds(t, property, { numRuns: 40, sample: 10 });
 });
 
 const SPILLING: Readonly<Record<string, (word: string) => { text: string; values: unknown[] }>> = {
@@ -152,13 +152,13 @@ t.test('no error ever contains a value that was bound to its statement', async (
   const property = fc.asyncProperty(word, fc.constantFrom(...Object.keys(SPILLING)), async (secret, kind) => {
     const statement = SPILLING[kind]?.(secret) ?? { text: '' };
     const run = (tx: Executor) => tx.run(q.change, statement);
-    const failures = await Promise.all([engine.run(q.change, statement), engine.lend('write', run)].map(caught));
+    const failures = await Promise.all([engine.run(q.change, statement), engine.transaction('write', run)].map(caught));
     for (const failure of failures) {
       strictEqual(failure?.name, 'DatabaseError', kind);
       strictEqual(inspect(failure, { depth: 9 }).includes(secret), false, inspect(failure));
     }
   });
-  await holds(t, property, { numRuns: 80 });
+  await holds(t, property, { numRuns: 80, sample: 20 });
   const missing = { code: 'CATALOG_SQL', message: /no such table: nowhere/ };
   await t.rejects(engine.run(q.query, { text: 'SELECT * FROM nowhere' }), missing, 'names of the statement stay');
 });

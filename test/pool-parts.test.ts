@@ -1,20 +1,31 @@
 /** The parts of the SQLite engine, each by itself: files, statements, queues, threads, and what drives a procedure. */
 import { deepStrictEqual, strictEqual } from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { mkdir, readdir, stat, symlink, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import Database from 'better-sqlite3';
 import fc from 'fast-check';
+import { Pool } from 'generic-pool';
 import t, { type Test } from 'tap';
+import { Connection } from '../lib/pool/connection.ts';
 import { ConnectionPool } from '../lib/pool/connection-pool.ts';
 import { type FileRules, prepareDatabaseFile } from '../lib/pool/database-file.ts';
+import { Dispatcher } from '../lib/pool/dispatcher.ts';
 import type { Call } from '../lib/pool/protocol.ts';
 import { StatementCache } from '../lib/pool/statement-cache.ts';
 import { ThreadHandle } from '../lib/pool/thread-handle.ts';
 import { type Ticket, WaitQueue } from '../lib/pool/wait-queue.ts';
+import { ownEnvironment } from '../lib/runtime/environment.ts';
+import { CallLog } from '../lib/sql/call-log.ts';
 import { hold, outcomes } from './fixtures/conformance/setting.ts';
 import { engineOptions, openEngine } from './fixtures/open-engine.ts';
 import * as p from './fixtures/procedures.ts';
 import { holds } from './fixtures/property.ts';
+import * as q from './fixtures/sqlite-procedures.ts';
+
+const broken = (invariant: string) => ({ name: 'InvariantError', invariant, message: /please report/ });
 
 const RULES: FileRules = { create: true, readOnly: false, allowRollbackJournal: false };
 
@@ -188,7 +199,7 @@ t.test('whoever gives up leaves the queue, and the others keep their order, howe
       left.map(({ i }) => i),
     );
     controllers[1]?.abort('too late');
-    for (const { resolve } of taken) resolve('answered');
+    for (const ticket of taken) ticket.resolve('answered');
     deepStrictEqual(
       await Promise.all(outcomes),
       kinds.map((kind) => (kind === 0 ? 'enough' : 'answered')),
@@ -219,23 +230,25 @@ t.test('a message carries no more than 256 reads or 512 writes', async (t) => {
 async function openThread(t: Test): Promise<ThreadHandle> {
   const database = join(t.testdir(), 'catalogue.db');
   await writeFile(database, '');
-  const thread = await ThreadHandle.open(engineOptions(database), { onLost() {}, onUpkeepFailed() {} });
+  const thread = await ThreadHandle.open(engineOptions(database), { onLost() {}, onBeforeCommitFailed() {} });
   t.teardown(() => thread.close());
   return thread;
 }
 
-t.test('a thread takes one request at a time, and calls only while it is lent', async (t) => {
+t.test('a thread takes one request at a time, and single calls only in a transaction', async (t) => {
   const thread = await openThread(t);
   const call: Call = [p.slowSum.name, 10];
   const first = thread.request({ kind: 'batch', calls: [call] });
-  await t.rejects(thread.request({ kind: 'batch', calls: [call] }), TypeError);
+  await t.rejects(thread.request({ kind: 'batch', calls: [call] }), broken('a connection has one request at a time'));
   t.match(await first, { outcomes: [{ ok: true, value: 55 }], broken: false });
   for (const request of [
     { kind: 'call', call },
     { kind: 'end', commit: true },
   ] as const) {
     const { outcomes } = await thread.request(request);
-    t.match(outcomes, [{ ok: false, error: { code: 'CATALOG_CONFLICT', message: 'the connection is not lent' } }]);
+    t.match(outcomes, [
+      { ok: false, error: { code: 'CATALOG_CONFLICT', message: 'the connection has no transaction open' } },
+    ]);
   }
 });
 
@@ -247,11 +260,16 @@ t.test('a thread that was ended is asked nothing, and what had committed before 
   await t.rejects(thread.request({ kind: 'group', calls: [[p.appendNote.name, 'never']] }), lost);
 });
 
-t.test('the module of a thread is of no use outside of one', async (t) => {
-  await t.rejects(import('../lib/pool/connection-thread.ts'), { name: 'TypeError', message: /worker thread only/ });
+t.test('the module of a connection runs nowhere but on a thread or in a process of its own', async (t) => {
+  const module = fileURLToPath(new URL('../lib/pool/connection-thread.ts', import.meta.url));
+  const run = promisify(execFile)(process.execPath, [module], { env: ownEnvironment() });
+  await t.rejects(run, {
+    code: 1,
+    stderr: /TypeError: connection-thread.ts runs as a worker thread only, or as the process of a connection/,
+  });
 });
 
-t.test('a pool that is closed lends nothing', async (t) => {
+t.test('a pool that is closed gives nobody a connection', async (t) => {
   const database = join(t.testdir(), 'catalogue.db');
   await writeFile(database, '');
   const pool = new ConnectionPool(engineOptions(database), { size: 1, acquireTimeoutMs: 30_000, queueLimit: 1 });
@@ -259,3 +277,101 @@ t.test('a pool that is closed lends nothing', async (t) => {
   await pool.close();
   await t.rejects(pool.acquire(), { code: 'CATALOG_CLOSED' });
 });
+
+async function openPool(t: Test, size: number): Promise<ConnectionPool> {
+  const database = join(t.testdir(), 'catalogue.db');
+  await writeFile(database, '');
+  const pool = new ConnectionPool(engineOptions(database), { size, acquireTimeoutMs: 30_000, queueLimit: 100 });
+  t.teardown(() => pool.close());
+  return pool;
+}
+
+const groupsOver = (pool: ConnectionPool, log = new CallLog()) =>
+  new Dispatcher(pool, 'group', { limit: 100, timeoutMs: 30_000 }, log);
+
+t.test('a call that is settled twice breaks an invariant; no call behind it waits for ever', async (t) => {
+  const queue = new WaitQueue({ limit: 10, timeoutMs: 30_000 });
+  const result = queue.add(['test.any', null], { alone: false, brief: false }, {});
+  const [ticket] = queue.take(1);
+  ticket?.resolve('first');
+  t.throws(() => ticket?.resolve('second'), broken('a call is settled once'));
+  t.throws(() => ticket?.reject(new RangeError('second')), broken('a call is settled once'));
+  t.equal(await result, 'first');
+
+  const pool = await openPool(t, 1);
+  const log = new CallLog();
+  const dispatcher = groupsOver(pool, log);
+  await dispatcher.run(p.createTables, null, {});
+  const { take } = WaitQueue.prototype;
+  t.intercept(WaitQueue.prototype, 'take', {
+    value(this: WaitQueue, most: number) {
+      return take.call(this, most).flatMap((one, place) => (place === 0 ? [one, one] : [one]));
+    },
+  });
+  const calls = ['one', 'two'].map((text) => dispatcher.run(p.appendNote, text, {}));
+  t.same(await outcomes(calls), [1, 'InvariantError']);
+  t.same(log.figures().failures, { other: 2 }, 'the defect and the call that it failed are counted');
+});
+
+t.test('two groups of writes at a time break an invariant', async (t) => {
+  const pool = await openPool(t, 2);
+  const dispatcher = groupsOver(pool);
+  const gate = new SharedArrayBuffer(4);
+  const first = dispatcher.run(q.writeUntil, gate, {});
+  while (dispatcher.figures().rounds === 0) await new Promise(setImmediate);
+  await t.rejects(dispatcher.run(p.createTables, null, {}), broken('one group writes at a time'));
+  Atomics.store(new Int32Array(gate), 0, 1);
+  Atomics.notify(new Int32Array(gate), 0);
+  t.not(await first, 'timed-out', 'the first group is not disturbed');
+});
+
+t.test('a connection that is given to a second owner breaks an invariant, and so does one too many', async (t) => {
+  const pool = await openPool(t, 1);
+  const thread = await pool.acquire();
+  const { acquire } = Pool.prototype;
+  t.intercept(Pool.prototype, 'acquire', { value: async () => thread });
+  await t.rejects(pool.acquire(), broken('a connection has one owner'));
+  const other = await openThread(t);
+  t.intercept(Pool.prototype, 'acquire', { value: async () => other });
+  await t.rejects(pool.acquire(), broken('a pool gives out no more connections than it has'));
+  t.intercept(Pool.prototype, 'acquire', { value: acquire });
+  await pool.release(thread);
+});
+
+t.test('a connection that leaves a transaction open is replaced, and its calls hear of the defect', async (t) => {
+  const engine = await openEngine(t, { poolSize: 2 });
+  await engine.run(p.createTables, null);
+  const note = { id: 1, text: 'unwanted' };
+  const left: Promise<unknown>[] = [engine.run(q.leaveOpen, note), engine.run(p.appendNote, 'unwanted')];
+  for (const call of left) await t.rejects(call, broken('a connection is given back in no transaction'));
+  t.equal(await engine.run(p.appendNote, 'after'), 1, 'nothing of it was stored');
+  t.match(engine.stats().writers, { created: 2, lost: 1 });
+});
+
+t.test('an answer too few breaks an invariant for each call of the message', async (t) => {
+  const engine = await openEngine(t, { poolSize: 2 });
+  await engine.run(p.createTables, null);
+  const { giveBack } = await hold(engine, 'read');
+  const calls = [engine.run(p.readNote, 1), engine.run(q.loseAnswer, null), engine.run(p.readNote, 2)];
+  const settled = outcomes(calls);
+  await giveBack();
+  t.same(await settled, Array(3).fill('InvariantError'));
+  await t.rejects(engine.run(q.loseAnswer, null), broken('each call of a request has one answer'));
+  t.equal(await engine.run(p.readNote, 1), null, 'another connection takes its place');
+});
+
+t.test(
+  'a writing connection without a write-ahead log breaks an invariant, however the setting answered',
+  async (t) => {
+    const { pragma } = Database.prototype;
+    t.intercept(Database.prototype, 'pragma', {
+      value(this: Database.Database, text: string, options?: Database.PragmaOptions) {
+        return text === 'journal_mode = WAL' ? 'wal' : pragma.call(this, text, options);
+      },
+    });
+    const open = (settings: Parameters<typeof engineOptions>[1]) =>
+      new Connection(engineOptions(':memory:', settings), new Map(), new Int32Array(1));
+    t.throws(() => open({}), broken('a writing connection keeps a write-ahead log'));
+    t.doesNotThrow(() => open({ allowRollbackJournal: true }).close());
+  },
+);

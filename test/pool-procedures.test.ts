@@ -7,7 +7,8 @@ import fc from 'fast-check';
 import t from 'tap';
 import { LateRegistry } from '../lib/pool/late-registry.ts';
 import { lookFirst } from '../lib/pool/look.ts';
-import { perDialect, sqliteDialect } from '../lib/sql/dialect.ts';
+import { sqliteDialect } from '../lib/pool/sqlite-dialect.ts';
+import { perDialect } from '../lib/sql/dialect.ts';
 import { all, createRegistry, driveAsync, driveSync, one, procedure, run, type Steps } from '../lib/sql/procedure.ts';
 import { sql } from '../lib/sql/template.ts';
 import { openEngine } from './fixtures/open-engine.ts';
@@ -76,7 +77,7 @@ t.test('a look takes a procedure that is known, asks for objects and changes not
     yield* all(sql`SELECT ${id}`);
   });
   const registry = createRegistry([p, { looking }]);
-  const look = (name: string, input: unknown) => () => lookFirst(path, [name, input], registry, 100);
+  const look = (name: string, input: unknown) => () => lookFirst(path, [name, input], registry, { busyTimeoutMs: 100 });
   t.doesNotThrow(look(looking.name, 1));
   t.throws(look('look.unknown', null), { name: 'TypeError', message: 'the procedure look.unknown is not registered' });
   t.throws(look(p.addNote.name, { id: 1, text: 'unwanted' }), { name: 'TypeError', message: /changes nothing/ });
@@ -90,7 +91,7 @@ t.test('a look takes a file only as it can be left: closed, or with a log and it
     const found = yield* one<{ notes: number }>(sql`SELECT count(*) AS "notes" FROM notes`);
     throw new RangeError(`${found?.notes} notes`);
   });
-  const look = () => lookFirst(path, [looking.name, null], createRegistry([{ looking }]), 100);
+  const look = () => lookFirst(path, [looking.name, null], createRegistry([{ looking }]), { busyTimeoutMs: 100 });
   const unclosed = { code: 'CATALOG_FOREIGN_DATABASE', message: /was not closed by its owner/ };
   const writer = new Database(path);
   writer.exec('CREATE TABLE notes (id)');

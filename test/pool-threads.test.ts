@@ -55,20 +55,20 @@ t.test('a commit that fails half-way leaves its calls indeterminate, and its con
   t.same(await outcomes(fail(80)), ['CATALOG_NOT_FOUND', 'CATALOG_INDETERMINATE']);
   t.match(engine.stats().writers, { open: 0, lost: 1 });
   t.equal(await engine.run(p.appendNote, 'after'), 1);
-  const loan = engine.lend('write', (tx) => tx.run(q.failCommit, { id: 81, text: 'who knows' }));
-  await t.rejects(loan, { code: 'CATALOG_INDETERMINATE', cause: { message: 'disk I/O error' } });
-  t.equal(await engine.lend('write', (tx) => tx.run(p.appendNote, 'after')), 2);
+  const transaction = engine.transaction('write', (tx) => tx.run(q.failCommit, { id: 81, text: 'who knows' }));
+  await t.rejects(transaction, { code: 'CATALOG_INDETERMINATE', cause: { message: 'disk I/O error' } });
+  t.equal(await engine.transaction('write', (tx) => tx.run(p.appendNote, 'after')), 2);
   t.match(engine.stats().writers, { open: 1, created: 3, lost: 2 });
 });
 
-t.test('a thread that dies in a loan ends the loan', async (t) => {
+t.test('a thread that dies in a transaction ends the transaction', async (t) => {
   const engine = await withTables(t);
-  const loan = engine.lend('write', async (tx) => {
+  const transaction = engine.transaction('write', async (tx) => {
     await tx.run(p.appendNote, 'lost');
     await t.rejects(tx.run(q.killThread, { death: 'before writing', note: { id: 1, text: '' } }), lostBefore);
     await t.rejects(tx.run(p.appendNote, 'never'), lostBefore);
   });
-  await t.rejects(loan, lostBefore);
+  await t.rejects(transaction, lostBefore);
   t.same(await texts(engine), []);
   t.match(engine.stats().writers, { lost: 1 });
 });
@@ -89,7 +89,7 @@ t.test('a thread that crashes while nothing is asked of it is replaced at the ne
   t.match(engine.stats().writers, { open: 0, busy: 0, idle: 0, created: 1 });
   t.equal(await engine.run(p.appendNote, 'after'), 1);
   t.match(engine.stats().writers, { open: 1, created: 2, lost: 1 });
-  t.equal(await engine.lend('write', (tx) => tx.run(p.appendNote, 'lent')), 2);
+  t.equal(await engine.transaction('write', (tx) => tx.run(p.appendNote, 'again')), 2);
 });
 
 t.test('an input that no thread can be sent fails alone, and is never run', async (t) => {
@@ -103,7 +103,7 @@ t.test('an input that no thread can be sent fails alone, and is never run', asyn
   ];
   t.same(await outcomes(group), [1, 'CATALOG_VALIDATION', 2, 'CATALOG_VALIDATION']);
   await t.rejects(engine.run(p.addNote, unsendable), { code: 'CATALOG_VALIDATION', field: 'input' });
-  await engine.lend('write', async (tx) => {
+  await engine.transaction('write', async (tx) => {
     await t.rejects(tx.run(p.addNote, unsendable), { code: 'CATALOG_VALIDATION', field: 'input' });
     await tx.run(p.appendNote, 'three');
   });
@@ -128,11 +128,11 @@ t.test('nothing that a procedure throws ends its thread', async (t) => {
   t.match(engine.stats().writers, { open: 1, created: 1, lost: 0 });
 });
 
-t.test('whoever gave up waiting for a loan keeps no connection that comes later, nor its failure', async (t) => {
+t.test('whoever gave up waiting for a transaction keeps no connection that comes later, nor its failure', async (t) => {
   const engine = await withTables(t, { poolSize: 1, closeTimeoutMs: 20 });
   const abandon = async () => {
     const controller = new AbortController();
-    const waiting = engine.lend('write', async () => 'never', { signal: controller.signal });
+    const waiting = engine.transaction('write', async () => 'never', { signal: controller.signal });
     const refused = t.rejects(waiting, { name: 'AbortError' });
     controller.abort();
     await refused;
@@ -140,7 +140,7 @@ t.test('whoever gave up waiting for a loan keeps no connection that comes later,
   const first = await hold(engine, 'write');
   await abandon();
   await first.giveBack();
-  t.equal(await engine.lend('write', async () => 'granted'), 'granted');
+  t.equal(await engine.transaction('write', async () => 'granted'), 'granted');
   await hold(engine, 'write', { deadlineMs: Number.POSITIVE_INFINITY });
   await abandon();
   await engine.close();

@@ -3,12 +3,14 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { DatabaseError } from '../lib/errors.ts';
+import { BeforeCommit } from '../lib/pool/before-commit.ts';
+import { runGroup } from '../lib/pool/commit-group.ts';
 import { Connection } from '../lib/pool/connection.ts';
 import { type Call, PHASE } from '../lib/pool/protocol.ts';
+import { runBatch } from '../lib/pool/read-batch.ts';
 import { classify, classifyStatement, commitFailedCleanly } from '../lib/pool/sqlite-errors.ts';
 import { assertSqliteVersion } from '../lib/pool/sqlite-version.ts';
-import { Loan, runBatch, runGroup } from '../lib/pool/transactions.ts';
-import { Upkeep } from '../lib/pool/upkeep.ts';
+import { Transaction } from '../lib/pool/transaction.ts';
 import { createRegistry } from '../lib/sql/procedure.ts';
 import { engineOptions } from './fixtures/open-engine.ts';
 import * as p from './fixtures/procedures.ts';
@@ -122,13 +124,13 @@ t.test('a connection that cannot roll back is broken', async (t) => {
   connection.rollback();
 });
 
-t.test('a loan whose commit fails half-way is indeterminate; one that fails cleanly says why', async (t) => {
+t.test('a transaction whose commit fails half-way is indeterminate; one that fails cleanly says why', async (t) => {
   const { connection } = await disturbed(t);
   const commits = (failure: Error) => {
-    const loan = new Loan(connection, 'write', false);
-    loan.run(append('one'));
+    const transaction = new Transaction(connection, 'write', true);
+    transaction.run(append('one'));
     connection.commits = [failure];
-    loan.end(true);
+    transaction.end(true);
   };
   t.throws(() => commits(driverError('SQLITE_FULL')), { code: 'CATALOG_FULL' });
   t.equal(connection.broken, false);
@@ -148,10 +150,10 @@ t.test('a group that cannot begin is refused whole, and nothing of it runs', asy
   t.same(stored(connection), []);
 });
 
-t.test('a loan that cannot begin leaves foreign keys on', async (t) => {
+t.test('a transaction that cannot begin leaves foreign keys on', async (t) => {
   const { connection } = await disturbed(t);
   connection.refused = 'BEGIN';
-  t.throws(() => new Loan(connection, 'read', false), { code: 'SQLITE_IOERR' });
+  t.throws(() => new Transaction(connection, 'read', true), { code: 'SQLITE_IOERR' });
   connection.refused = undefined;
   t.match(runGroup(connection, [[q.writerSettings.name, null]]), [{ value: { foreign_keys: 1 } }]);
 });
@@ -227,10 +229,14 @@ const tallied = (connection: Connection) => {
   return outcome?.ok && outcome.value;
 };
 
-t.test('a procedure that ends transactions runs once for each that wrote', async (t) => {
+t.test('the before-commit hook runs once for each that wrote', async (t) => {
   const { connection } = await disturbed(t);
-  const upkeep = new Upkeep(q.tally.name);
-  t.same(short(runGroup(connection, [append('one'), append('two'), failing], upkeep)), [1, 2, 'CATALOG_CONFLICT']);
+  const beforeCommit = new BeforeCommit(p.tally.name);
+  t.same(short(runGroup(connection, [append('one'), append('two'), failing], beforeCommit)), [
+    1,
+    2,
+    'CATALOG_CONFLICT',
+  ]);
   t.equal(tallied(connection), 1);
   runGroup(
     connection,
@@ -238,51 +244,51 @@ t.test('a procedure that ends transactions runs once for each that wrote', async
       [p.failBeforeWriting.name, 1],
       [p.unknownTo('write').name, null],
     ],
-    upkeep,
+    beforeCommit,
   );
   t.equal(tallied(connection), 1, 'nothing was written');
   for (const commit of [true, false]) {
-    const loan = new Loan(connection, 'write', true, upkeep);
-    loan.run(append('lent'));
-    loan.end(commit);
+    const transaction = new Transaction(connection, 'write', false, beforeCommit);
+    transaction.run(append('more'));
+    transaction.end(commit);
   }
-  const reading = new Loan(connection, 'write', true, upkeep);
+  const reading = new Transaction(connection, 'write', false, beforeCommit);
   reading.run([p.slowSum.name, 3]);
   reading.end(true);
-  t.equal(tallied(connection), 2, 'only the loan that was stored counted');
-  t.equal(upkeep.takeFailure(), null);
+  t.equal(tallied(connection), 2, 'only the transaction that was stored counted');
+  t.equal(beforeCommit.takeFailure(), null);
 });
 
-t.test('when it fails, what was written is stored all the same, and it rests a minute', async (t) => {
-  for (const procedure of [q.failingTally, q.ruinousTally]) {
+t.test('when the hook fails, what was written is stored all the same, and it rests a minute', async (t) => {
+  for (const procedure of [p.failingTally, q.ruinousTally]) {
     const { connection } = await disturbed(t);
-    const upkeep = new Upkeep(procedure.name);
+    const beforeCommit = new BeforeCommit(procedure.name);
     let now = 1_000_000;
     t.intercept(performance, 'now', { value: () => now });
-    t.same(short(runGroup(connection, [append('one'), append('two')], upkeep)), [1, 2]);
+    t.same(short(runGroup(connection, [append('one'), append('two')], beforeCommit)), [1, 2]);
     t.same(stored(connection), ['one', 'two']);
-    t.match(upkeep.takeFailure(), { message: /no tally today|NOT NULL/ });
-    t.equal(upkeep.takeFailure(), null, 'told once');
+    t.match(beforeCommit.takeFailure(), { message: /no tally today|NOT NULL/ });
+    t.equal(beforeCommit.takeFailure(), null, 'told once');
     now += 59_999;
-    t.same(short(runGroup(connection, [append('three')], upkeep)), [3]);
-    t.equal(upkeep.takeFailure(), null, 'rests');
+    t.same(short(runGroup(connection, [append('three')], beforeCommit)), [3]);
+    t.equal(beforeCommit.takeFailure(), null, 'rests');
     now += 1;
-    t.same(short(runGroup(connection, [append('four')], upkeep)), [4]);
-    t.match(upkeep.takeFailure(), { message: /no tally today|NOT NULL/ });
+    t.same(short(runGroup(connection, [append('four')], beforeCommit)), [4]);
+    t.match(beforeCommit.takeFailure(), { message: /no tally today|NOT NULL/ });
     t.equal(tallied(connection), 0);
   }
 });
 
-t.test('a loan it takes with it is refused; the next goes on without it', async (t) => {
+t.test('a transaction that the hook takes with it is refused; the next goes on without it', async (t) => {
   const { connection } = await disturbed(t);
-  const upkeep = new Upkeep(q.ruinousTally.name);
-  const lend = () => {
-    const loan = new Loan(connection, 'write', true, upkeep);
-    loan.run(append('lent'));
-    loan.end(true);
+  const beforeCommit = new BeforeCommit(q.ruinousTally.name);
+  const tallying = () => {
+    const transaction = new Transaction(connection, 'write', false, beforeCommit);
+    transaction.run(append('more'));
+    transaction.end(true);
   };
-  t.throws(lend, { name: 'ConflictError', code: 'CATALOG_CONFLICT' });
+  t.throws(tallying, { name: 'ConflictError', code: 'CATALOG_CONFLICT' });
   t.same(stored(connection), []);
-  lend();
-  t.same(stored(connection), ['lent']);
+  tallying();
+  t.same(stored(connection), ['more']);
 });

@@ -273,6 +273,7 @@ export class QuotaModel {
       const reasons = expectedReasons(
         policy,
         newestFirst.map(({ iso, number }) => ({ iso, isActive: number === file.current })),
+        new Date().toISOString(),
       );
       const goes = newestFirst.filter((_, place) => reasons[place]?.length === 0);
       for (const [place, version] of newestFirst.entries()) {

@@ -9,9 +9,10 @@ import {
   type QuotaExceededError,
   type Reservation,
 } from '../lib/index.ts';
+import { openNew } from './fixtures/template.ts';
 
 async function openFresh(t: Test, options: CatalogOptions = {}): Promise<DatabaseManager> {
-  const db = await DatabaseManager.open({
+  const db = await openNew({
     database: `${t.testdir()}/catalog.db`,
     defaultQuotaBytes: 1_000,
     ...options,
@@ -239,6 +240,7 @@ t.test('deleting a client removes its reservations; another process sees what th
   const { id } = await db.clients.save({ name: 'alpha' });
   const held = await db.quotas.reserve(id, 600);
   const other = fork(new URL('./fixtures/catalog-process.ts', import.meta.url), [database, '1000'], {
+    execArgv: [],
     serialization: 'advanced',
   });
   await once(other, 'message');
@@ -258,7 +260,7 @@ t.test('deleting a client removes its reservations; another process sees what th
   t.same(await db.query('SELECT count(*) AS n FROM quota_reservations'), [{ n: 0 }]);
 });
 
-t.test('quotas.audit() finds what raw SQL did to the record, and repair mends exactly that', async (t) => {
+t.test('quotas.audit() finds what raw SQL did to the record, and repair repairs exactly that', async (t) => {
   const db = await openFresh(t);
   const clean = { checked: 3, repaired: 0, driftBytes: 0, clients: [] };
   const ids: string[] = [];

@@ -1,4 +1,7 @@
-/** docs/RECOVERY.md is true: each recipe is run as it stands on a catalogue to which the thing has happened. */
+/**
+ * docs/RECOVERY.md is true: each recipe is run as it stands on a catalogue to which the thing has happened. And what
+ * docs/RELIABILITY.md promises has the tests that it names.
+ */
 import {
   chmodSync,
   copyFileSync,
@@ -14,6 +17,7 @@ import t, { type Test } from 'tap';
 import { DatabaseManager } from '../lib/index.ts';
 import { codeBlocks, PROJECT, readProjectFile, section } from './fixtures/documents.ts';
 import { runToEnd } from './fixtures/process.ts';
+import { sampleOf } from './fixtures/tier.ts';
 
 t.setTimeout(900_000); // forty processes, on a machine that may be busy
 
@@ -130,7 +134,25 @@ t.test('every section of docs/RECOVERY.md has its test', async (t) => {
   );
 });
 
-for (const [title, { happen, printed, files }] of Object.entries(RECIPES)) {
+t.test('every row of docs/RELIABILITY.md names tests that are there', async (t) => {
+  const rows = readProjectFile('docs/RELIABILITY.md')
+    .split('\n')
+    .filter((line) => /^\| (?!tried|what was tried|-)/.test(line));
+  const missing = rows.filter((row) => {
+    const proof = row.split('|').at(-2) ?? '';
+    const named = proof.split(/;(?= *`test)/).map((one) => /^ *`(test\/[\w-]+\.test\.ts)`: (.+?) *$/.exec(one));
+    return named.some((match) => {
+      const [, file = '', titles = ''] = match ?? [];
+      // Titles that are cut off end in an ellipsis.
+      const parts = titles.split(/ *…,? */).filter((part) => part !== '');
+      return file === '' || parts.length === 0 || !parts.every((part) => readProjectFile(file).includes(part));
+    });
+  });
+  t.ok(rows.length > 30);
+  t.same(missing, []);
+});
+
+for (const [title, { happen, printed, files }] of sampleOf(Object.entries(RECIPES), 3)) {
   t.test(`${title}: the recipe works as it stands`, async (t) => {
     const folder = t.testdir();
     await prepared(folder);

@@ -1,10 +1,13 @@
 /** Restoring: into a catalogue that is in use, in the place of one that is damaged or gone, and everything that goes wrong on the way. */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  appendFileSync,
+  closeSync,
   copyFileSync,
   existsSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -12,31 +15,36 @@ import {
   symlinkSync,
   truncateSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setImmediate } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import Database from 'better-sqlite3';
 import t, { type Test } from 'tap';
 import { check } from '../lib/backup/checker.ts';
+import type { ContentMark } from '../lib/backup/marks.ts';
 import { type RestoreParts, restoreLive, restoreParts } from '../lib/backup/restore/restore.ts';
-import { openFile } from '../lib/catalog/open.ts';
-import { backupHost } from '../lib/catalog/restore-file.ts';
+import { SwapFailure, swapContent } from '../lib/backup/restore/swap.ts';
+import { backupHost } from '../lib/catalog/hosts.ts';
+import { openUnmigrated } from '../lib/catalog/open.ts';
+import { restoreFile } from '../lib/catalog/restore-file.ts';
 import { type CatalogOptions, type DatabaseError, DatabaseManager } from '../lib/index.ts';
-import { lastMaintenance } from '../lib/maintenance/history.ts';
+import { lastMaintenance, recordMaintenance } from '../lib/maintenance/history.ts';
 import { beginEpochs, FILES, look, turnEpoch, useCatalogue, WHOLE } from './fixtures/catalogue-users.ts';
+import { type FileEvent, recordFiles } from './fixtures/file-record.ts';
 import { makeLegacyFile } from './fixtures/legacy-file.ts';
+import { openNew } from './fixtures/template.ts';
+import { byTier, sampleOf } from './fixtures/tier.ts';
 
 t.setTimeout(900_000); // a hundred processes, on a machine that may be busy
 
-const execute = promisify(execFile);
 const PEER = fileURLToPath(new URL('./fixtures/backup-peer.ts', import.meta.url));
 const [OLD, NEW] = WHOLE as [string, string];
 
 async function openCatalogue(t: Test, database: string, options: CatalogOptions = {}): Promise<DatabaseManager> {
-  const db = await DatabaseManager.open({ database, defaultQuotaBytes: null, poolSize: 3, ...options });
+  const db = await openNew({ database, defaultQuotaBytes: null, poolSize: 3, ...options });
   t.teardown(() => db.close());
   return db;
 }
@@ -151,7 +159,7 @@ t.test(
 t.test('a restore goes back whichever part fails, before or after it has done its work', async (t) => {
   const { folder, database, db, path } = await twoEpochs(t);
   await db.close();
-  const file = await openFile({ database, defaultQuotaBytes: null, poolSize: 3 });
+  const file = await openUnmigrated({ database, defaultQuotaBytes: null, poolSize: 3 });
   t.teardown(() => file.close());
   const host = backupHost(file);
   const backups = join(folder, 'backups');
@@ -161,23 +169,22 @@ t.test('a restore goes back whichever part fails, before or after it has done it
   const parts = restoreParts(host, path, {});
   const names = Object.keys(parts) as (keyof RestoreParts)[];
   t.same(names.toSorted(), ['finish', 'health', 'migrate', 'safety', 'stage', 'swap']);
-  for (const name of names) {
-    for (const when of ['before', 'after'] as const) {
-      const failure = new Error(`injected ${when} ${name}`);
-      let times = 0;
-      const failing = async (...given: unknown[]) => {
-        times += 1;
-        // The swap that goes back is let through.
-        if (when === 'before' && times === 1) throw failure;
-        const result = await (parts[name] as (...args: unknown[]) => Promise<unknown>)(...given);
-        if (times === 1) throw failure;
-        return result;
-      };
-      const injected = { ...parts, [name]: failing } as RestoreParts;
-      await t.rejects(restoreLive(host, path, {}, injected), failure, `${when} ${name}`);
-      t.same(content(), expected, 'the catalogue is as it was');
-      t.same(unfinished(backups), [], 'and nothing unfinished is left');
-    }
+  const whens = names.flatMap((name) => (['before', 'after'] as const).map((when) => ({ name, when })));
+  for (const { name, when } of sampleOf(whens, 4)) {
+    const failure = new Error(`injected ${when} ${name}`);
+    let times = 0;
+    const failing = async (...given: unknown[]) => {
+      times += 1;
+      // The swap that goes back is let through.
+      if (when === 'before' && times === 1) throw failure;
+      const result = await (parts[name] as (...args: unknown[]) => Promise<unknown>)(...given);
+      if (times === 1) throw failure;
+      return result;
+    };
+    const injected = { ...parts, [name]: failing } as RestoreParts;
+    await t.rejects(restoreLive(host, path, {}, injected), failure, `${when} ${name}`);
+    t.same(content(), expected, 'the catalogue is as it was');
+    t.same(unfinished(backups), [], 'and nothing unfinished is left');
   }
   const made = readdirSync(backups).filter((name) => !before.includes(name));
   t.ok(
@@ -205,6 +212,302 @@ t.test('a restore goes back whichever part fails, before or after it has done it
   const again = await openCatalogue(t, database);
   t.same(await sound(again), OK);
   t.equal(await look(again), NEW);
+});
+
+/** A catalogue in epoch b that is open as a host of restores, and its parts. */
+async function restoring(t: Test) {
+  const { folder, database, db, path } = await twoEpochs(t);
+  const file = await openUnmigrated({ database, defaultQuotaBytes: null, poolSize: 3 });
+  t.teardown(() => file.close());
+  const host = backupHost(file);
+  return { folder, database, db, path, host, parts: restoreParts(host, path, {}), backups: join(folder, 'backups') };
+}
+
+const namesOf = (backups: string, what: RegExp) =>
+  readdirSync(backups)
+    .filter((name) => what.test(name) && name.endsWith('.db'))
+    .map((name) => join(backups, name));
+
+t.test('a restore leaves alone what came after it, however it fails, and says where the state before is', async (t) => {
+  const { database, db, path, host, parts, backups } = await restoring(t);
+  const { latest } = await db.migrations.status();
+  const clientId = String((await db.clients.list()).clients[0]?.id);
+  const later = await db.backups.create({ reason: 'the later one' });
+  const saved: string[] = [];
+  const failure = new Error('injected');
+  const other = {
+    'another restore, and saves after it': async () => {
+      await db.backups.restore(later.path);
+      saved.push(`after/${saved.length}`);
+      const pathName = saved.at(-1) ?? '';
+      await db.files.save({ clientId, fileName: pathName, pathName, fileSize: 1 });
+      return async () => {
+        t.ok(pathsIn(database).has(pathName), 'what was saved after it is there');
+        t.equal((await look(db)).slice(0, 7), 'epoch-b');
+      };
+    },
+    'the way back to an older schema': async () => {
+      await db.migrations.down({ to: latest - 1 });
+      return async () => {
+        t.equal((await db.migrations.status()).current, latest - 1);
+        await db.migrations.up();
+      };
+    },
+    'the way back to the oldest schema': async () => {
+      await db.migrations.down({ to: 0 });
+      return async () => {
+        t.equal((await db.migrations.status()).current, 0);
+        await db.migrations.up();
+      };
+    },
+  };
+  const ends: Record<string, (before: () => Promise<void>) => Partial<RestoreParts>> = {
+    'before its look': (before) => ({
+      health: async (connection, expected) => parts.health(connection, expected),
+      swap: async (source, whileLocked) => {
+        await parts.swap(source, whileLocked);
+        await before();
+      },
+    }),
+    'before its own failure': (before) => ({
+      swap: firstThen(parts.swap, async () => {
+        await before();
+        throw failure;
+      }),
+    }),
+    'before a failure that says nothing': (before) => ({
+      swap: firstThen(parts.swap, async () => {
+        await before();
+        throw new SwapFailure(null, failure);
+      }),
+    }),
+  };
+  const pairs = [
+    ...Object.keys(ends).map((when) => ['another restore, and saves after it', when] as const),
+    ['the way back to an older schema', 'before its own failure'],
+    ['the way back to the oldest schema', 'before its look'],
+  ] as const;
+  for (const [what, when] of pairs) {
+    const known = namesOf(backups, /./);
+    let assert = async () => {};
+    const injected = ends[when]?.(async () => {
+      assert = await other[what]();
+    });
+    const error = await restoreLive(host, path, {}, { ...parts, ...injected }).catch((thrown) => thrown);
+    t.match(error, { code: 'CATALOG_CONFLICT', message: /another restore or a migration/ }, `${what}, ${when}`);
+    await assert();
+    const made = namesOf(backups, /./).filter((name) => !known.includes(name));
+    t.same(
+      made.filter((name) => name.includes('failed-restore')),
+      [],
+      'nothing was given up',
+    );
+    const safety = made.find((name) => error.hint.includes(name)) ?? '';
+    t.match(await db.backups.verify(safety), { ok: true, manifest: { reason: 'before restore' } }, 'the hint names it');
+  }
+  t.same(await sound(db), OK);
+});
+
+/** A part whose first call is followed by something that fails it. */
+function firstThen<Given extends unknown[]>(part: (...given: Given) => Promise<void>, after: () => Promise<never>) {
+  let times = 0;
+  return async (...given: Given): Promise<void> => {
+    await part(...given);
+    times += 1;
+    if (times === 1) await after();
+  };
+}
+
+t.test('a swap of which nothing is known is undone where it happened, and forgotten where it did not', async (t) => {
+  const { database, path, host, parts, backups } = await restoring(t);
+  const expected = pathsIn(database);
+  const before = namesOf(backups, /./);
+  const failure = new Error('no word of the thread');
+  const unknown = async () => {
+    throw new SwapFailure(null, failure);
+  };
+  await t.rejects(restoreLive(host, path, {}, { ...parts, swap: firstThen(parts.swap, unknown) }), failure);
+  t.same(pathsIn(database), expected, 'it had happened: the content before is back');
+  const made = namesOf(backups, /./).filter((name) => !before.includes(name));
+  t.same(made.map((name) => /(?:before|failed)-restore/.exec(name)?.[0]).toSorted(), [
+    'before-restore',
+    'failed-restore',
+  ]);
+
+  let times = 0;
+  const swap: RestoreParts['swap'] = async (source, whileLocked) => {
+    times += 1;
+    if (times > 1) return parts.swap(source, whileLocked);
+    const calledOff = async (found: ContentMark) => {
+      await whileLocked(found);
+      throw failure;
+    };
+    return parts.swap(source, calledOff).catch(unknown);
+  };
+  const known = namesOf(backups, /./);
+  await t.rejects(restoreLive(host, path, {}, { ...parts, swap }), failure);
+  t.equal(times, 2, 'it was looked under the lock');
+  t.same(pathsIn(database), expected, 'it had not: nothing is changed');
+  t.same(namesOf(backups, /./), known, 'and no copy is left');
+});
+
+t.test('the look after a swap waits for a writer, and sees another identity', async (t) => {
+  const { database, db, path, host, parts } = await restoring(t);
+  const expected = pathsIn(database);
+  const raw = new Database(database);
+  t.teardown(() => raw.close());
+  const swap = firstThen(parts.swap, async () => {
+    raw.exec("UPDATE catalog_identity SET DatabaseID = 'f'");
+    return undefined as never;
+  });
+  const error = { code: 'CATALOG_CORRUPT', message: /it is not what was put in/ };
+  await t.rejects(restoreLive(host, path, {}, { ...parts, swap }), error);
+  t.same(pathsIn(database), expected, 'what is not what was put in is taken back');
+
+  const asked: string[] = [];
+  const own = host.engine.file;
+  if (own === undefined) throw new TypeError('the engine has no file');
+  const holdWriter: typeof own.holdWriter = (use, options) =>
+    own.holdWriter(
+      (transaction) =>
+        use(async (work) => {
+          asked.push('asked');
+          if (asked.length > 2) raw.exec('ROLLBACK');
+          return transaction(work);
+        }),
+      options,
+    );
+  const file = Object.assign(Object.create(own), { path: own.path, holdWriter });
+  const engine = Object.assign(Object.create(host.engine), { run: host.engine.run.bind(host.engine), file });
+  const locked = firstThen(parts.swap, async () => {
+    raw.exec('BEGIN IMMEDIATE');
+    return undefined as never;
+  });
+  await restoreLive({ ...host, engine }, path, {}, { ...parts, swap: locked });
+  t.same(asked, ['asked', 'asked', 'asked'], 'a write lock that is taken is no failure');
+  t.equal(await look(db), OLD);
+});
+
+t.test('a swap takes the lock or fails, and leaves every row in the file itself', async (t) => {
+  const { folder, database, db, path } = await twoEpochs(t);
+  const before = pathsIn(database);
+  const raw = new Database(database);
+  t.teardown(() => raw.close());
+  const stage = join(folder, 'stage.db');
+  copyFileSync(path, stage);
+  raw.exec('BEGIN IMMEDIATE');
+  const found: ContentMark[] = [];
+  const swapped = swapContent(stage, database, async (mark) => void found.push(mark), 1);
+  await t.rejects(swapped, { swapped: false, cause: { code: 'CATALOG_BUSY' } }, 'a file that is locked is no success');
+  raw.exec('ROLLBACK');
+  t.same(pathsIn(database), before);
+  await swapContent(stage, database, async (mark) => void found.push(mark), 60_000);
+  t.match(found, [{ token: null, schemaVersion: (await db.migrations.status()).latest }], 'it tells what it replaces');
+  const alone = join(folder, 'alone.db');
+  copyFileSync(database, alone);
+  t.ok(
+    [...pathsIn(alone)].every((name) => name.startsWith('a/')),
+    'nothing of it is in the log alone',
+  );
+  t.equal(pathsIn(alone).size, FILES);
+  t.equal(await look(db), OLD);
+});
+
+t.test('a restore asks for the room that the new content takes in the log as well', async (t) => {
+  const { folder, database, path, host, parts, backups } = await restoring(t);
+  const bytes = statSync(path).size;
+  const before = pathsIn(database);
+  const made = namesOf(backups, /./);
+  const free = async (place: string) => (place === folder ? bytes * 1.5 : Number.MAX_SAFE_INTEGER);
+  const tight = { ...host, free };
+  await t.rejects(restoreLive(tight, path, {}, { ...parts }), { code: 'CATALOG_FULL', message: /the restore needs/ });
+  t.same(pathsIn(database), before);
+  t.same(namesOf(backups, /./), made, 'it was asked before anything was done');
+  const roomy = { ...host, free: async (place: string) => (place === folder ? bytes * 3 : Number.MAX_SAFE_INTEGER) };
+  t.match(await restoreLive(roomy, path, {}, parts), { counts: { files: FILES } });
+});
+
+t.test('what a check found wrong before a restore is no matter of health after it', async (t) => {
+  const { db, path } = await restoring(t);
+  const startedAt = new Date(Date.now() - 1_000).toISOString();
+  const bad = { startedAt, durationMs: 1, ok: false, detail: 'page 7 is never used' } as const;
+  await db.run(recordMaintenance, { ...bad, kind: 'check' });
+  await db.run(recordMaintenance, { ...bad, kind: 'foreign-keys', detail: '3' });
+  const { path: later } = await db.backups.create();
+  t.match(await db.health(), { status: 'fail', integrityCheck: false, foreignKeyCheck: false });
+  await db.backups.restore(later);
+  t.match(
+    await db.health(),
+    { integrityCheck: true, foreignKeyCheck: null },
+    'of another content, it says nothing of this',
+  );
+  await db.run(recordMaintenance, { ...bad, kind: 'check', startedAt: new Date(Date.now() + 1_000).toISOString() });
+  t.match(await db.health(), { status: 'fail', integrityCheck: false }, 'what was found since counts');
+  t.ok(existsSync(path));
+});
+
+t.test('two processes restore side by side, round after round: nothing acknowledged is undone', async (t) => {
+  const { database, db, path, backups } = await restoring(t);
+  const { path: other } = await db.backups.create({ reason: 'epoch b' });
+  const { latest } = await db.migrations.status();
+  const clientId = String((await db.clients.list()).clients[0]?.id);
+  const saved: string[] = [];
+  let isSaving = true;
+  const saving = (async () => {
+    for (let number = 0; isSaving; number += 1) {
+      const pathName = `w/${number}`;
+      const made = await db.files
+        .save({ clientId, fileName: pathName, pathName, fileSize: 1 })
+        .catch((error) => ({ error }));
+      if (!('error' in made)) saved.push(pathName);
+      await setImmediate();
+    }
+  })();
+  const child = peer('rounds', database);
+  const ended = once(child, 'close');
+  const answers = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
+  const counts = { done: 0, superseded: 0 };
+  const codeOf = (error: DatabaseError) => `failed ${error.code}`;
+  const theirs = async (work: string) => {
+    child.stdin?.write(`${work}\n`);
+    return String((await answers.next()).value);
+  };
+  for (let round = 0; round < 6; round += 1) {
+    const [mine, their] = await Promise.all([
+      db.backups.restore(path).then(() => 'done', codeOf),
+      theirs(`restore ${other}`),
+    ]);
+    const seen = (await look(db)).slice(0, 7);
+    const allowed = ['done', 'failed CATALOG_CONFLICT'];
+    t.ok(allowed.includes(mine) && allowed.includes(their), `${mine}, ${their}`);
+    t.ok(
+      (mine === 'done' && seen === 'epoch-a') || (their === 'done' && seen === 'epoch-b'),
+      `${seen}: ${mine}, ${their}`,
+    );
+    for (const outcome of [mine, their]) counts[outcome === 'done' ? 'done' : 'superseded'] += 1;
+  }
+  for (let round = 0; round < 3; round += 1) {
+    const [mine, their] = await Promise.all([
+      db.backups.restore(path).then(() => 'done', codeOf),
+      theirs(`down ${latest - 1}`),
+    ]);
+    const { current } = await db.migrations.status();
+    t.ok(['done', 'failed CATALOG_CONFLICT'].includes(mine), mine);
+    if (mine !== 'done' && their === 'done') t.equal(current, latest - 1, 'the way down that was acknowledged stays');
+    await db.migrations.up();
+  }
+  isSaving = false;
+  await saving;
+  child.stdin?.end();
+  await ended;
+  t.ok(saved.length > 20, `${saved.length} saves, ${JSON.stringify(counts)}`);
+  const kept = [database, ...namesOf(backups, /-(?:before|failed)-/)].map(pathsIn);
+  t.same(
+    saved.filter((name) => !kept.some((paths) => paths.has(name))),
+    [],
+    'each acknowledged save is in the catalogue or in a copy of what was replaced',
+  );
+  t.same(await sound(db), OK);
 });
 
 t.test('what must not be restored is refused before anything happens', async (t) => {
@@ -299,15 +602,19 @@ t.test('a file that no backup made is read with its logs, and not while it is wr
   t.equal(await look(db), OLD, 'and is taken back by its journal');
   t.same(await sound(db), OK);
 
-  // A pipe gives its content at the moment that the test chooses.
-  const [pipe, stage] = [join(folder, 'pipe.db'), join(folder, 'stage.db')];
-  await execute('mkfifo', [pipe]);
+  // Somebody adds to its journal from before it is read until after.
+  const [big, stage] = [join(folder, 'big.db'), join(folder, 'stage.db')];
+  copyFileSync(path, big);
+  truncateSync(big, 64 * 1024 * 1024);
   writeFileSync(stage, '');
-  const verdict = check({ kind: 'read', path: pipe, manifest: null, stage });
-  const content = await open(pipe, 'w'); // once it is read
-  writeFileSync(`${pipe}-journal`, '');
-  await content.writeFile(readFileSync(path));
-  await content.close();
+  let isRead = false;
+  const verdict = check({ kind: 'read', path: big, manifest: null, stage }).finally(() => {
+    isRead = true;
+  });
+  while (!isRead) {
+    appendFileSync(`${big}-journal`, 'x');
+    await setImmediate();
+  }
   t.match(await verdict, { problem: /was written while it was read/ });
 });
 
@@ -339,7 +646,7 @@ t.test('a catalogue that is gone, or damaged, is restored; what was there is kep
     ['header overwritten', (bytes) => Buffer.from(bytes).fill(0, 0, 512)],
     ['not a trace left', () => Buffer.from('not a database at all')],
   ];
-  for (const [way, damage] of ways) {
+  for (const [way, damage] of sampleOf(ways, 2)) {
     const bytes = damage(readFileSync(database));
     writeFileSync(database, bytes);
     writeFileSync(`${database}-wal`, 'half a log');
@@ -348,7 +655,7 @@ t.test('a catalogue that is gone, or damaged, is restored; what was there is kep
     const [kept = '', log = ''] = damaged;
     t.match(kept, /catalogue\.db\.damaged-\d{8}T\d{9}Z$/);
     t.same(readFileSync(kept), bytes, 'the damaged file is kept to the byte');
-    if (log !== '') t.match(log, /catalogue\.db-wal\.damaged-\d{8}T\d{9}Z$/);
+    if (log !== '') t.equal(log, `${kept}-wal`, 'and its log is found beside it');
     const again = await openCatalogue(t, database);
     t.equal(await look(again), OLD);
     t.same(await sound(again), OK);
@@ -382,13 +689,293 @@ t.test('a catalogue that is gone, or damaged, is restored; what was there is kep
   await t.rejects(DatabaseManager.restore({ database: join(folder, 'notes.db'), from: path }), error);
 });
 
+/** A backup in epoch a, and whole catalogues in both epochs, which nobody has open. */
+async function lost(t: Test) {
+  const { folder, database, db, path } = await twoEpochs(t);
+  const healthy = join(folder, 'healthy.db');
+  await db.backups.create({ path: healthy });
+  rmSync(`${healthy}.manifest.json`);
+  await db.close();
+  return { folder, database, path, healthy, bytes: readFileSync(database) };
+}
+
+/** Somebody's catalogue that is there all at once, open and with acknowledged saves in its log. */
+function appear(t: Test, healthy: string, database: string): Database.Database {
+  rmSync(database, { force: true });
+  copyFileSync(healthy, database);
+  const raw = new Database(database);
+  t.teardown(() => raw.close());
+  raw.pragma('journal_mode = WAL');
+  raw.exec("UPDATE files SET PathName = 'acknowledged' WHERE rowid = 1");
+  return raw;
+}
+
+const atStep = (wanted: string, happen: () => void) => {
+  let isDone = false;
+  return ({ step }: { readonly step: string }) => {
+    if (step === wanted && !isDone) happen();
+    isDone ||= step === wanted;
+  };
+};
+
+t.test('a catalogue that somebody makes while the lost one is restored is no damaged one', async (t) => {
+  const { folder, database, path, healthy, bytes } = await lost(t);
+  const asides = () => readdirSync(folder).filter((name) => /damaged|failed/.test(name));
+  for (const [what, step, damage] of [
+    ['gone', 'check', () => rmSync(database)],
+    ['damaged', 'swap', () => writeFileSync(database, bytes.subarray(0, 40_960))],
+  ] as const) {
+    damage();
+    const raw = { current: undefined as Database.Database | undefined };
+    const onProgress = atStep(step, () => {
+      raw.current = appear(t, healthy, database);
+    });
+    const result = await DatabaseManager.restore({ database, from: path, onProgress });
+    t.match(result, { damaged: [], safetyCopy: /before-restore/ }, `${what}: it is restored as what works`);
+    t.ok(pathsIn(result.safetyCopy ?? '').has('acknowledged'), 'and what was saved in it is kept');
+    const name = raw.current?.prepare('SELECT Name FROM clients').pluck().get();
+    t.equal(name, 'epoch-a', 'its users see what was restored');
+    t.same(asides(), []);
+    raw.current?.close();
+  }
+
+  // The last moment of all: the name is taken between the look and the new name.
+  rmSync(database);
+  const stop = recordFiles(([call, , to]) => {
+    if (call === 'link' && to === database) copyFileSync(healthy, database);
+  });
+  t.teardown(stop);
+  const late = await DatabaseManager.restore({ database, from: path });
+  stop();
+  t.match(late, { damaged: [], safetyCopy: /before-restore/ }, 'nothing is replaced');
+});
+
+t.test('a damaged file that is written all the time is left alone', async (t) => {
+  const { folder, database, path, bytes } = await lost(t);
+  writeFileSync(database, bytes.subarray(0, 40_960));
+  writeFileSync(`${database}-journal`, '');
+  const files = readdirSync(folder).toSorted();
+  let times = 0;
+  const onProgress = ({ step }: { readonly step: string }) => {
+    if (step !== 'swap') return;
+    times += 1;
+    appendFileSync(database, 'x');
+  };
+  const error = {
+    code: 'CATALOG_CONFLICT',
+    hint: /^Stop what writes them, and restore again; what is there was left alone/,
+  };
+  await t.rejects(DatabaseManager.restore({ database, from: path, onProgress }), error);
+  t.ok(times > 1, 'it was tried again');
+  t.equal(statSync(database).size, 40_960 + times);
+  t.same(readdirSync(folder).toSorted(), files);
+
+  // Between the look and the new name, when its second name is there already.
+  const before = readFileSync(database);
+  const stop = recordFiles(([call, path]) => {
+    if (call === 'rm' && path === `${database}-journal`) appendFileSync(database, 'x');
+  });
+  t.teardown(stop);
+  writeFileSync(`${database}-journal`, 'x');
+  await t.rejects(DatabaseManager.restore({ database, from: path }), { code: 'CATALOG_CONFLICT' });
+  stop();
+  t.ok(readFileSync(database).length > before.length);
+  t.same(readdirSync(folder).toSorted(), files, 'it has its names, the log as well');
+});
+
+t.test('an old log is never beside the restored file, on the disk as well; it stays with its database', async (t) => {
+  const { folder, database, path, healthy, bytes } = await lost(t);
+  const tmp = join(folder, 'other.db');
+  const raw = appear(t, healthy, tmp);
+  const log = readFileSync(`${tmp}-wal`);
+  raw.close();
+  const record: FileEvent[] = [];
+  const stop = recordFiles((event) => void record.push(event));
+  t.teardown(stop);
+  for (const [what, damage] of [
+    ['gone', () => rmSync(database)],
+    ['damaged', () => writeFileSync(database, bytes.subarray(0, 40_960))],
+  ] as const) {
+    damage();
+    writeFileSync(`${database}-wal`, log);
+    record.length = 0;
+    const { damaged } = await DatabaseManager.restore({ database, from: path });
+    const kept = /^.*\.damaged-\d{8}T\d{9}Z/.exec(damaged[0] ?? '')?.[0] ?? '';
+    t.match(kept, /catalogue\.db\.damaged-/);
+    t.same(damaged, what === 'gone' ? [`${kept}-wal`] : [kept, `${kept}-wal`], what);
+    t.same(readFileSync(`${kept}-wal`), log);
+    const again = await openCatalogue(t, database);
+    t.equal(await look(again), OLD, 'no old row comes back');
+    t.same(await sound(again), OK);
+    await again.close();
+    const isOurs = (event: FileEvent) => !event.some((part) => part.includes('backups'));
+    const stage = record.flatMap(([, from = '']) => (from.endsWith('.partial') ? [from] : []))[0];
+    const named = (text: string) =>
+      text
+        .replaceAll(kept, 'KEPT')
+        .replaceAll(stage ?? '', 'STAGE')
+        .replaceAll(database, 'DB');
+    const order = record.filter(isOurs).map((event) => named(event.join(' ')).replace(folder, 'FOLDER'));
+    const from = order.indexOf('link DB-wal KEPT-wal');
+    const main = what === 'gone' ? [] : ['link DB KEPT'];
+    const placed = what === 'gone' ? ['link STAGE DB', 'rm STAGE'] : ['rename STAGE DB'];
+    t.same(
+      order.slice(from, from + 6 + main.length + placed.length - 1),
+      ['link DB-wal KEPT-wal', ...main, 'sync FOLDER', 'rm DB-wal', 'sync FOLDER', ...placed, 'sync FOLDER'],
+      'the log is gone on the disk before the backup has the name',
+    );
+  }
+
+  // A server that is started again and again opens the damaged file at the worst moment.
+  writeFileSync(database, bytes.subarray(0, 40_960));
+  const started = recordFiles(([call, , to]) => {
+    if (call === 'rename' && to === database) writeFileSync(`${database}-wal`, log);
+  });
+  t.teardown(started);
+  const { damaged } = await DatabaseManager.restore({ database, from: path });
+  started();
+  t.equal(damaged.length, 2);
+  t.same(readFileSync(damaged[1] ?? ''), log, 'a log that comes late is moved away as well');
+  const again = await openCatalogue(t, database);
+  t.equal(await look(again), OLD);
+  await again.close();
+  stop();
+});
+
+t.test('a replacement that fails its check is taken back, unless others use it or have restored again', async (t) => {
+  const { folder, database, path, bytes } = await lost(t);
+  const failure = new Error('not healthy');
+  const failing = (before: () => Promise<void> | void) => async () => {
+    await before();
+    throw failure;
+  };
+  const none = () => undefined;
+  const damaged = bytes.subarray(0, 40_960);
+  writeFileSync(database, damaged);
+  const files = () => readdirSync(folder).toSorted();
+  const before = files();
+  await t.rejects(restoreFile({ database, from: path }, failing(none)), failure);
+  t.same(readFileSync(database), damaged, 'the damaged file has its name again');
+  const [aside = '', ...others] = files().filter((name) => !before.includes(name));
+  t.match(aside, /^catalogue\.db\.failed-restore-\d{8}T\d{9}Z$/);
+  t.same(others, [], 'and the other one is kept');
+  t.equal(pathsIn(join(folder, aside)).size, FILES);
+
+  rmSync(database);
+  await t.rejects(restoreFile({ database, from: path }, failing(none)), failure);
+  t.notOk(existsSync(database), 'what was gone is gone again');
+
+  // A file that nobody can read is nobody's.
+  const unreadable = () => {
+    const descriptor = openSync(database, 'r+');
+    writeSync(descriptor, Buffer.alloc(100, 0xaa), 0, 100, 0);
+    closeSync(descriptor);
+  };
+  writeFileSync(database, damaged);
+  await t.rejects(restoreFile({ database, from: path }, failing(unreadable)), failure);
+  t.same(readFileSync(database), damaged);
+
+  const kept = files();
+  const raw = { current: undefined as Database.Database | undefined };
+  const use = () => {
+    raw.current = new Database(database);
+    raw.current.prepare('SELECT count(*) FROM files').get();
+    t.teardown(() => raw.current?.close());
+  };
+  const inUse = { code: 'CATALOG_CONFLICT', message: /others use it already/, cause: failure };
+  await t.rejects(restoreFile({ database, from: path }, failing(use)), inUse);
+  raw.current?.exec("UPDATE files SET PathName = 'acknowledged' WHERE rowid = 1");
+  t.ok(pathsIn(database).has('acknowledged'), 'what others have open stays');
+  t.same(
+    files().filter((name) => name.includes('failed') && !kept.includes(name)),
+    [],
+  );
+
+  const restored = join(folder, 'again.db');
+  const again = async () => {
+    await DatabaseManager.restore({ database: restored, from: path });
+  };
+  await t.rejects(restoreFile({ database: restored, from: path }, failing(again)), { code: 'CATALOG_CONFLICT' });
+  t.equal(pathsIn(restored).size, FILES, 'the other restore stays');
+});
+
+t.test('a replacement that gets no name leaves the old files theirs', async (t) => {
+  const { folder, database, path, bytes } = await lost(t);
+  writeFileSync(database, bytes.subarray(0, 40_960));
+  for (const suffix of ['-wal', '-journal']) writeFileSync(`${database}${suffix}`, `half a ${suffix}`);
+  const files = readdirSync(folder).toSorted();
+  const full = Object.assign(new Error('no space'), { code: 'ENOSPC' });
+  const unlinked = Object.assign(new Error('no links'), { code: 'EPERM' });
+  for (const [what, fail] of [
+    ['it has no room', ([call, , to]: FileEvent) => (call === 'rename' && to === database ? full : undefined)],
+    [
+      'there are no hard links',
+      ([call, from, to]: FileEvent) => {
+        if (call === 'link') return unlinked;
+        return call === 'rename' && from?.endsWith('.partial') && to === database ? full : undefined;
+      },
+    ],
+  ] as const) {
+    const stop = recordFiles((event) => {
+      const error = fail(event);
+      if (error !== undefined) throw error;
+    });
+    t.teardown(stop);
+    await t.rejects(DatabaseManager.restore({ database, from: path }), { code: 'CATALOG_IO' }, what);
+    stop();
+    t.same(readdirSync(folder).toSorted(), files, what);
+    t.equal(readFileSync(database).length, 40_960);
+  }
+  const stop = recordFiles(([call]) => {
+    if (call === 'link') throw unlinked;
+  });
+  t.teardown(stop);
+  const { damaged } = await DatabaseManager.restore({ database, from: path });
+  stop();
+  t.equal(damaged.length, 3, 'without hard links the backup gets its name all the same');
+  const again = await openCatalogue(t, database);
+  t.equal(await look(again), OLD);
+});
+
+t.test('a restore of a lost catalogue beside servers that start: what they acknowledge is kept', async (t) => {
+  const { folder, database, path } = await lost(t);
+  for (let round = 0; round < 4; round += 1) {
+    for (const name of readdirSync(folder)) if (name.startsWith('catalogue.db')) rmSync(join(folder, name));
+    const saved: string[] = [];
+    const server = async () => {
+      const db = await DatabaseManager.open({ database, defaultQuotaBytes: null, poolSize: 2 });
+      try {
+        const { id } = await db.clients.save({ name: `server ${round}` });
+        for (let number = 0; number < 20; number += 1) {
+          const pathName = `w/${round}/${number}`;
+          await db.files.save({ clientId: id, fileName: pathName, pathName, fileSize: 1 });
+          saved.push(pathName);
+        }
+      } catch (error) {
+        // Its client goes with the state that is replaced.
+        if ((error as DatabaseError).code !== 'CATALOG_NOT_FOUND') throw error;
+      } finally {
+        await db.close();
+      }
+    };
+    const [result] = await Promise.all([DatabaseManager.restore({ database, from: path }), server()]);
+    const kept = [database, ...(result.safetyCopy === null ? [] : [result.safetyCopy])].map(pathsIn);
+    t.same(
+      saved.filter((name) => !kept.some((paths) => paths.has(name))),
+      [],
+      `${saved.length} saves; ${result.safetyCopy === null ? 'restored before' : 'restored as what works'}`,
+    );
+    t.same(result.damaged, []);
+  }
+});
+
 t.test('a restore that is killed leaves the old state or the new one, and the next start tidies up', async (t) => {
   const folder = t.testdir();
   for (const [work, steps] of Object.entries({
     restore: ['read', 'migrate', 'safety', 'swap', 'health'],
     replace: ['read', 'check', 'swap'],
   })) {
-    for (const step of steps) {
+    for (const step of byTier(steps.slice(-2, -1), steps)) {
       const place = join(folder, `${work}-${step}`);
       mkdirSync(place);
       const database = join(place, 'catalogue.db');

@@ -1,6 +1,6 @@
 /**
  * The retention rules a second time, from restic's manual and not from our code: ISO texts and sets instead of one walk
- * over numbers. Knows spans of hours alone.
+ * over numbers. Knows spans of hours alone. What is dated in the future stays, and the rules do not see it.
  */
 import type { RetentionPolicy } from '../lib/index.ts';
 
@@ -27,8 +27,17 @@ const PERIODS: readonly [keyof RetentionPolicy, name: string, period: (iso: stri
   ['keepYearly', 'yearly', (iso) => iso.slice(0, 4)],
 ];
 
-/** For each version, newest first, why it stays; none for one that goes. */
-export function expectedReasons(policy: RetentionPolicy, newestFirst: readonly ModelDate[]): string[][] {
+/** For each version, newest first, why it stays at an instant; none for one that goes. */
+export function expectedReasons(policy: RetentionPolicy, newestFirst: readonly ModelDate[], at: string): string[][] {
+  const present = newestFirst.findIndex(({ iso }) => iso <= at);
+  const future = newestFirst.slice(0, present === -1 ? newestFirst.length : present);
+  return [
+    ...future.map(({ isActive }) => (isActive ? ['active', 'in the future'] : ['in the future'])),
+    ...reasonsOfPresent(policy, newestFirst.slice(future.length)),
+  ];
+}
+
+function reasonsOfPresent(policy: RetentionPolicy, newestFirst: readonly ModelDate[]): string[][] {
   const reasons = newestFirst.map(({ isActive }): string[] => (isActive ? ['active'] : []));
   const hours = Number.parseInt(String(policy.keepWithin ?? '0h'), 10);
   const limit = Date.parse(newestFirst[0]?.iso ?? '') - hours * 3_600_000;

@@ -5,6 +5,8 @@
 import { deepStrictEqual } from 'node:assert/strict';
 import fc from 'fast-check';
 import t from 'tap';
+import type { BackupEntry } from '../lib/backup/list.ts';
+import { checkBackupPolicy, planBackupPrune } from '../lib/backup/prune.ts';
 import { applyPolicy, checkPolicy, type RetentionPolicy, reasonsOf } from '../lib/core/retention-policy.ts';
 import { holds } from './fixtures/property.ts';
 import { expectedReasons } from './retention-model.ts';
@@ -40,8 +42,8 @@ t.test('keepLast keeps the newest, by date and then by number', (t) => {
   });
   const versions = dates.map((date, n) => ({ versionNumber: n + 1, created: Date.parse(date), isActive: false }));
   t.same(
-    applyPolicy(versions, checkPolicy({ keepLast: 1 }), LATER),
-    [0, 0, 8, 0],
+    applyPolicy(versions, checkPolicy({ keepLast: 1 }), LATER).map((mask) => mask !== 0),
+    [false, false, true, false],
     'of two of one date the later number',
   );
   t.same(keptBy({ keepLast: 9 }, { dates: days('2025-01-01') }), { [at('2025-01-01')]: ['last'] });
@@ -159,6 +161,25 @@ t.test('the active version stays in addition, and so does one without a readable
   t.end();
 });
 
+t.test('what is dated in the future stays, and fills no rule', (t) => {
+  const dates = days('2025-01-01', '2025-01-02', '2025-01-03', '2031-05-05', '2031-05-06');
+  const now = Date.parse(at('2025-01-03'));
+  t.same(keptBy({ keepLast: 1, keepYearly: 2 }, { dates, at: now, active: 4 }), {
+    [at('2025-01-01')]: ['oldest yearly'],
+    [at('2025-01-03')]: ['last', 'yearly'],
+    [at('2031-05-05')]: ['in the future'],
+    [at('2031-05-06')]: ['active', 'in the future'],
+  });
+  t.same(keptBy({ keepWithin: '1d1h' }, { dates, at: now - 1 }), {
+    [at('2025-01-01')]: ['within 1d1h'],
+    [at('2025-01-02')]: ['within 1d1h'],
+    [at('2025-01-03')]: ['in the future'],
+    [at('2031-05-05')]: ['in the future'],
+    [at('2031-05-06')]: ['in the future'],
+  });
+  t.end();
+});
+
 t.test('a policy that is empty, misspelt or out of bounds is refused by name', (t) => {
   const refused = (policy: unknown, wanted: object) =>
     t.throws(() => checkPolicy(policy as RetentionPolicy), { code: 'CATALOG_VALIDATION', ...wanted });
@@ -190,8 +211,17 @@ t.test('a policy that is empty, misspelt or out of bounds is refused by name', (
   t.end();
 });
 
+// Around the ends of years, months and weeks, and wide apart.
+const anchors = ['1969-12-31', '2015-12-31', '2019-12-30', '2020-02-29', '2021-01-03', '2024-12-31'].map(Date.parse);
+const instant = fc
+  .tuple(fc.constantFrom(...anchors), fc.integer({ min: -60, max: 60 }), fc.integer({ min: 0, max: 86_399_999 }))
+  .map(([anchor, day, ms]) => new Date(anchor + day * 86_400_000 + ms).toISOString());
+const histories = fc.uniqueArray(instant, { minLength: 1, maxLength: 40 });
+const present = fc.oneof(fc.constant(new Date(LATER).toISOString()), instant);
+const count = fc.option(fc.integer({ min: -1, max: 6 }), { nil: undefined, freq: 2 });
+const isRule = (value: unknown) => value !== undefined && value !== 0;
+
 t.test('random histories keep what a second implementation keeps, for the same reasons', async (t) => {
-  const count = fc.option(fc.integer({ min: -1, max: 6 }), { nil: undefined, freq: 2 });
   const policies = fc
     .record({
       keepLast: count,
@@ -205,23 +235,17 @@ t.test('random histories keep what a second implementation keeps, for the same r
         { nil: undefined },
       ),
     })
-    .filter((policy) => Object.values(policy).some((value) => value !== undefined && value !== 0));
-  // Around the ends of years, months and weeks, and wide apart.
-  const anchors = ['1969-12-31', '2015-12-31', '2019-12-30', '2020-02-29', '2021-01-03', '2024-12-31'].map(Date.parse);
-  const instant = fc
-    .tuple(fc.constantFrom(...anchors), fc.integer({ min: -60, max: 60 }), fc.integer({ min: 0, max: 86_399_999 }))
-    .map(([anchor, day, ms]) => new Date(anchor + day * 86_400_000 + ms).toISOString());
-  const histories = fc.uniqueArray(instant, { minLength: 1, maxLength: 40 });
+    .filter((policy) => Object.values(policy).some(isRule));
   await holds(
     t,
-    fc.property(policies, histories, fc.nat(), (policy, dates, pick) => {
+    fc.property(policies, histories, fc.nat(), present, (policy, dates, pick, now) => {
       const active = dates[pick % dates.length] ?? '';
       const versions = dates.map((iso, place) => ({
         versionNumber: place + 1,
         created: Date.parse(iso),
         isActive: iso === active,
       }));
-      const masks = applyPolicy(versions, checkPolicy(policy), LATER);
+      const masks = applyPolicy(versions, checkPolicy(policy), Date.parse(now));
       const real = new Map(dates.map((iso, place) => [iso, reasonsOf(masks[place] ?? 0, policy)]));
       const newestFirst = [...dates].sort().reverse();
       deepStrictEqual(
@@ -229,9 +253,44 @@ t.test('random histories keep what a second implementation keeps, for the same r
         expectedReasons(
           policy,
           newestFirst.map((iso) => ({ iso, isActive: iso === active })),
+          now,
         ),
       );
     }),
     { numRuns: 2_000 },
+  );
+});
+
+const backupOf = (createdAt: string): BackupEntry => ({
+  sequence: null,
+  path: `/backups/${createdAt}.db`,
+  sha256: '',
+  bytes: 1,
+  schemaVersion: 1,
+  databaseId: 'a',
+  counts: { clients: 0, files: 0, versions: 0 },
+  createdAt,
+  reason: '',
+  compressed: false,
+  own: true,
+  problems: [],
+});
+
+t.test('versions and backups of the same dates are kept alike, for the same reasons', async (t) => {
+  const policies = fc
+    .record({ keepLast: count, keepDaily: count, keepWeekly: count, keepMonthly: count })
+    .filter((policy) => Object.values(policy).some(isRule));
+  await holds(
+    t,
+    fc.property(policies, histories, present, (policy, dates, now) => {
+      const newestFirst = [...dates].sort().reverse();
+      const at = Date.parse(now);
+      const { kept } = planBackupPrune(newestFirst.map(backupOf), checkBackupPolicy(policy), null, at);
+      deepStrictEqual(
+        Object.fromEntries(kept.map(({ createdAt, reasons }) => [createdAt, reasons])),
+        keptBy(policy, { dates, at }),
+      );
+    }),
+    { numRuns: 1_000 },
   );
 });

@@ -1,9 +1,10 @@
 /** Pruning a real catalogue: what was planned is done, freed contents are exact, and others go on meanwhile. */
 import t, { type Test } from 'tap';
-import { type CatalogOptions, DatabaseManager, type FileInput, type PruneProgress } from '../lib/index.ts';
+import type { CatalogOptions, DatabaseManager, FileInput, PruneProgress } from '../lib/index.ts';
+import { openNew } from './fixtures/template.ts';
 
 async function openFresh(t: Test, options: CatalogOptions = {}): Promise<DatabaseManager> {
-  const db = await DatabaseManager.open({ database: `${t.testdir()}/catalog.db`, defaultQuotaBytes: null, ...options });
+  const db = await openNew({ database: `${t.testdir()}/catalog.db`, defaultQuotaBytes: null, ...options });
   t.teardown(() => db.close());
   return db;
 }

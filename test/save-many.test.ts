@@ -4,8 +4,9 @@ import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { saveEach } from '../lib/core/save-many.ts';
 import { DatabaseError } from '../lib/errors.ts';
-import { type CatalogOptions, DatabaseManager, type FileInput, type QuotaWarning } from '../lib/index.ts';
+import type { CatalogOptions, DatabaseManager, FileInput, QuotaWarning } from '../lib/index.ts';
 import { holds } from './fixtures/property.ts';
+import { openNew } from './fixtures/template.ts';
 
 const CLIENTS = ['0', '1', '2'].map((digit) => digit.repeat(32));
 const NOBODY = '9'.repeat(32);
@@ -15,7 +16,7 @@ const QUOTA = 2_000;
 let opened = 0;
 
 async function openCatalogue(t: Test, options: CatalogOptions = {}) {
-  const db = await DatabaseManager.open({ database: `${t.testdirName}/${opened++}.db`, poolSize: 2, ...options });
+  const db = await openNew({ database: `${t.testdirName}/${opened++}.db`, poolSize: 2, ...options });
   t.teardown(() => db.close());
   const warnings: QuotaWarning[] = [];
   db.on('quota-warning', (warning) => void warnings.push(warning));
@@ -101,7 +102,7 @@ t.test('a stream leaves what saving its rows one by one leaves: rows, refusals, 
       deepStrictEqual(sortedWarnings(many.warnings), sortedWarnings(single.warnings));
       deepStrictEqual((await many.db.quotas.audit()).driftBytes, 0);
     }),
-    { numRuns: 60 },
+    { numRuns: 100, sample: 20 },
   );
 });
 

@@ -1,9 +1,12 @@
-/** SQL templates: the texts of `sql-template-tag`, made once. */
+/** SQL templates: the texts of `sql-template-tag`, made once; statements whose values come by name; rows as tuples. */
 import { deepStrictEqual } from 'node:assert/strict';
 import fc from 'fast-check';
 import theirSql, { join as theirJoin, raw as theirRaw } from 'sql-template-tag';
 import t from 'tap';
+import { sqliteDialect } from '../lib/pool/sqlite-dialect.ts';
+import { expressions, insertInto, update } from '../lib/sql/named-values.ts';
 import * as ours from '../lib/sql/template.ts';
+import { placesOf, rowOf, selected } from '../lib/sql/tuple.ts';
 import { holds } from './fixtures/property.ts';
 
 const TEMPLATES = [['a ', ' b ', ' c'], ['', ''], ['x ', ''], ['', ' y ', ' z ', ''], ['only']] as const;
@@ -65,7 +68,6 @@ t.test('a template is one shape whatever its values; another piece in its gap ma
   const [one, other] = [ours.raw('one'), ours.raw('other')];
   t.equal(make(one, 1).shape, make(one, 2).shape);
   t.not(make(one, 1).shape, make(other, 1).shape);
-  t.same(make(ours.unplanned(5), 2).values, [5, 2]);
   t.throws(() => ours.join([]), TypeError);
 });
 
@@ -75,4 +77,53 @@ t.test('texts without a template are kept only up to a bound, and are right beyo
   }
   const { sql, values } = ours.written({ text: 'a ? b', values: [1] });
   t.same({ sql, values }, { sql: 'a ? b', values: [1] });
+});
+
+const COLUMNS = [
+  { name: 'id', kind: 'id', column: 'ID' },
+  { name: 'size', kind: 'plain', column: 'FileSize' },
+  { name: 'kept', kind: 'flag', column: 'IsKept' },
+] as const;
+
+const plain = ({ sql, values }: ours.Sql) => ({ sql, values });
+
+t.test('a row has its values where its columns are, whatever the order they come in', async (t) => {
+  const place = placesOf(COLUMNS);
+  const row = rowOf<typeof COLUMNS, { id: string; size: number; kept: boolean }>(COLUMNS, {
+    kept: 1,
+    size: 5,
+    id: 'a',
+  });
+  t.same(row, ['a', 5, 1]);
+  t.same([row[place.id], row[place.size], row[place.kept]], ['a', 5, 1]);
+  const columns = selected(COLUMNS, ({ column }) => `f.${column}`);
+  t.equal(
+    columns(sqliteDialect).sql,
+    `${sqliteDialect.hex('f.ID').sql} AS "id", f.FileSize AS "size", f.IsKept AS "kept"`,
+  );
+  t.equal(columns(sqliteDialect), columns(sqliteDialect), 'made once');
+});
+
+t.test('values that come by name get into their columns, in one text', async (t) => {
+  const [id, ...others] = COLUMNS;
+  const insert = insertInto('files', COLUMNS);
+  t.same(plain(insert({ kept: 1, size: 5, id: 'a' })), {
+    sql: 'INSERT INTO files (ID, FileSize, IsKept) VALUES (?, ?, ?)',
+    values: ['a', 5, 1],
+  });
+  t.equal(insert({ kept: 1, size: 5, id: 'a' }).shape, insert({ id: 'b', size: 6, kept: 0 }).shape);
+  t.same(plain(insert({ kept: 1, size: ours.sql`(SELECT max(Size) FROM t WHERE ID > ${7})`, id: 'a' })), {
+    sql: 'INSERT INTO files (ID, FileSize, IsKept) VALUES (?, (SELECT max(Size) FROM t WHERE ID > ?), ?)',
+    values: ['a', 7, 1],
+  });
+  const change = update<'id' | 'size' | 'kept'>('files', others, id);
+  t.same(plain(change({ id: 'a', kept: 1, size: 5 })), {
+    sql: 'UPDATE files SET FileSize = ?, IsKept = ? WHERE ID = ?',
+    values: [5, 1, 'a'],
+  });
+  t.equal(change({ kept: 1, size: 5, id: 'a' }).shape, change({ id: 'b', size: 6, kept: 0 }).shape);
+  t.same(plain(expressions(COLUMNS, 'f', { kept: ours.sql`coalesce(f.IsKept, ${0})` })), {
+    sql: 'f.ID, f.FileSize, coalesce(f.IsKept, ?)',
+    values: [0],
+  });
 });

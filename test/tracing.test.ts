@@ -5,8 +5,9 @@ import { channel, tracingChannel } from 'node:diagnostics_channel';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
-import { DatabaseManager, type ProcedureTrace, TRACING_CHANNEL, type Transaction } from '../lib/index.ts';
+import { type DatabaseManager, type ProcedureTrace, TRACING_CHANNEL, type Transaction } from '../lib/index.ts';
 import { holds } from './fixtures/property.ts';
+import { openNew } from './fixtures/template.ts';
 
 t.setTimeout(300_000); // on a machine that is busy otherwise
 
@@ -40,7 +41,7 @@ function listen(t: Test) {
 }
 
 async function open(t: Test): Promise<DatabaseManager> {
-  const db = await DatabaseManager.open({ database: join(t.testdir(), 'catalog.db'), poolSize: 2 });
+  const db = await openNew({ database: join(t.testdir(), 'catalog.db'), poolSize: 2 });
   t.teardown(() => db.close());
   return db;
 }

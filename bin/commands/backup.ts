@@ -52,5 +52,5 @@ export const backup: CommandSpec<BackupSettings> = {
       else if (json) printJson(result);
       else describe(result);
       return stoppedBy ?? 0;
-    }),
+    }, 'record'),
 };

@@ -1,11 +1,12 @@
 /** `backups`: lists the backups, verifies them, proves the newest by restoring it, removes old ones by rules. */
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import type { BackupEntry, BackupPolicy, DatabaseManager, PrunedBackup } from '../../lib/index.ts';
-import type { CommandSpec, ExitCode } from '../command.ts';
+import type { Access, CommandSpec, ExitCode } from '../command.ts';
 import { FAILED, UsageError } from '../errors.ts';
 import { formatBytes, formatCount, formatDate, formatDuration, formatNumberOf, printable } from '../format.ts';
 import { printJson, printLine, tell } from '../output.ts';
 import { table } from '../table.ts';
+import { parseCount, parseWhole } from './limit.ts';
 
 interface BackupsSettings {
   readonly verify?: boolean;
@@ -20,17 +21,11 @@ interface BackupsSettings {
 }
 
 const RULES = {
-  'keep-last': 'with --prune: keep the newest, so many',
-  'keep-daily': 'with --prune: keep the newest of each day, in UTC',
-  'keep-weekly': 'with --prune: of each week, from Monday',
-  'keep-monthly': 'with --prune: of each month',
-  'max-age-days': 'with --prune: remove what is older, whatever the other rules say',
+  'keep-last': 'the newest',
+  'keep-daily': 'the newest of each day, in UTC',
+  'keep-weekly': 'of each week, from Monday',
+  'keep-monthly': 'of each month',
 };
-
-function parseCount(text: string): number {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('Accepted: a whole number.');
-  return Number(text);
-}
 
 function configure(command: Command): Command {
   command
@@ -42,9 +37,11 @@ function configure(command: Command): Command {
     )
     .option('--dry-run', 'with --prune: show what would go and why the rest stays, change nothing');
   for (const [rule, what] of Object.entries(RULES)) {
-    command.addOption(new Option(`--${rule} <n>`, what).argParser(parseCount));
+    const text = `with --prune: keep ${what}: so many, or 'unlimited'`;
+    command.addOption(new Option(`--${rule} <n>`, text).argParser(parseCount));
   }
-  return command;
+  const age = 'with --prune: remove what is older, whatever the other rules say';
+  return command.addOption(new Option('--max-age-days <n>', age).argParser(parseWhole));
 }
 
 /** What `--prune` would keep, where no rule is given: nothing is removed by rules that nobody gave. */
@@ -131,6 +128,11 @@ async function prune(db: DatabaseManager, settings: BackupsSettings, json: boole
   return 0;
 }
 
+function accessOf(options: BackupsSettings): Access {
+  if (options.drill) return 'record';
+  return options.prune && !options.dryRun && hasRule(policyOf(options)) ? 'write' : 'read';
+}
+
 export const backups: CommandSpec<BackupsSettings> = {
   name: 'backups',
   summary: 'List the backups; verify them, prove the newest by restoring it, remove old ones by rules',
@@ -142,12 +144,9 @@ export const backups: CommandSpec<BackupsSettings> = {
     if (modes > 1) throw new UsageError('--verify, --drill and --prune are asked for one at a time');
     if ((hasRule(policyOf(options)) || options.dryRun) && !options.prune)
       throw new UsageError('rules and --dry-run go with --prune');
-    return withCatalog(
-      (db) => {
-        if (options.prune) return prune(db, options, json);
-        return options.drill ? drill(db, json) : list(db, json, options.verify === true);
-      },
-      options.prune && !options.dryRun && hasRule(policyOf(options)) ? 'write' : 'read',
-    );
+    return withCatalog((db) => {
+      if (options.prune) return prune(db, options, json);
+      return options.drill ? drill(db, json) : list(db, json, options.verify === true);
+    }, accessOf(options));
   },
 };

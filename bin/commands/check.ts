@@ -55,5 +55,5 @@ export const checkCommand: CommandSpec<CheckSettings> = {
       else printLine(describe(report));
       if (!call.json) advise(report);
       return report.ok ? 0 : FAILED;
-    }),
+    }, 'record'),
 };

@@ -1,13 +1,29 @@
 /** Clients as people name them. */
 import { type Client, type DatabaseManager, NotFoundError } from '../../lib/index.ts';
 import { printable } from '../format.ts';
+import { formsOf, likeness } from '../names.ts';
 
 /**
- * The client of a name.
+ * The client of a name; where none has exactly this one, that of a canonically equal name.
  * @throws {NotFoundError} when there is none
  */
 export async function requireClient(db: DatabaseManager, name: string): Promise<Client> {
-  const found = await db.clients.getByName(name);
-  if (found === null) throw new NotFoundError(`client ${printable(name)}`, { hint: 'See `clients`.' });
+  for (const form of formsOf(name)) {
+    const found = await db.clients.getByName(form);
+    if (found !== null) return found;
+  }
+  throw new NotFoundError(`client ${printable(name)}`, { hint: 'See `clients`.' });
+}
+
+const MOST_NAMED = 3; // clients that a warning names
+
+/** Other clients whose names differ from a client's by case, blanks or Unicode form alone; the first ones. */
+export async function lookalikes(db: DatabaseManager, { id, name }: Pick<Client, 'id' | 'name'>): Promise<string[]> {
+  const wanted = likeness(name);
+  const found: string[] = [];
+  for await (const client of db.clients.listAll()) {
+    if (client.id !== id && likeness(client.name) === wanted) found.push(client.name);
+    if (found.length === MOST_NAMED) break;
+  }
   return found;
 }

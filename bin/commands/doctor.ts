@@ -1,9 +1,10 @@
-/** `doctor`: finds what is wrong with a catalogue, says it in words, and mends it on request. */
+/** `doctor`: finds what is wrong with a catalogue, says it in words, and repairs it on request. */
 import type { AdoptionReport, DatabaseManager, HealthReport, RepairCounts, SchemaVerdict } from '../../lib/index.ts';
 import type { CommandSpec } from '../command.ts';
 import { FAILED } from '../errors.ts';
 import { formatDate, formatNumberOf } from '../format.ts';
 import { printJson, printLine, styled, tell } from '../output.ts';
+import { adviceOn } from './health.ts';
 
 interface DoctorSettings {
   readonly fix?: boolean;
@@ -25,7 +26,7 @@ const WORDS: Readonly<Record<keyof RepairCounts, readonly [one: string, many: st
   orphanActivity: ['activity of a client that does not exist', 'activities of clients that do not exist'],
   orphanTotals: ['total belongs to nothing that exists', 'totals belong to nothing that exists'],
   newIds: ['row has no id', 'rows have no id'],
-  twins: ['row is the second half of a transfer', 'rows are the second halves of transfers'],
+  splitTransfers: ['row is the second part of a split transfer', 'rows are second parts of split transfers'],
   files: ['file was written by an old server', 'files were written by an old server'],
   versions: ['version has to be made for it', 'versions have to be made for them'],
   datesToUtc: ['date is in local time or in another form', 'dates are in local time or in another form'],
@@ -60,13 +61,13 @@ function describeAdoption({ adoptedAt, timeZone, counts }: AdoptionReport): stri
 function describe(findings: Findings): string {
   const { schema, health, repair, fixed } = findings;
   const problems = schema.problems.map((problem) => `${styled('red', 'schema:')} ${problem}.`);
-  const issues = health.issues.map(({ severity, message, hint }) => `${severity}: ${message}. ${hint}`);
+  const issues = health.issues.map((issue) => `${issue.severity}: ${adviceOn(issue)}`);
   const rows = Object.entries(repair)
     .filter(([, count]) => count > 0)
     .map(([kind, count]) => {
       const [one, many] = WORDS[kind as keyof RepairCounts] ?? [kind, kind];
       const text = `${formatNumberOf(count, one, many)}.`;
-      if (fixed) return `${styled('green', 'mended:')} ${text}`;
+      if (fixed) return `${styled('green', 'repaired:')} ${text}`;
       const note = NOTES[kind];
       return note === undefined ? `${styled('yellow', 'found:')} ${text}` : `note: ${text} ${note}`;
     });
@@ -78,23 +79,23 @@ function describe(findings: Findings): string {
 
 async function examine(db: DatabaseManager, fix: boolean): Promise<Findings> {
   const repair = await db.maintenance.repair({ dryRun: !fix });
-  // Afterwards: what was mended is no issue any more.
+  // Afterwards: what was repaired is no issue any more.
   const health = await db.health({ full: true });
   return { schema: await db.migrations.verify(), health, repair, fixed: fix };
 }
 
 export const doctor: CommandSpec<DoctorSettings> = {
   name: 'doctor',
-  summary: 'Find what is wrong with the catalogue, and mend it with --fix; exit code 1 when something is left',
+  summary: 'Find what is wrong with the catalogue, and repair it with --fix; exit code 1 when something is left',
   example: 'doctor --fix',
-  configure: (command) => command.option('--fix', 'mend what can be mended; a verified copy is made first'),
+  configure: (command) => command.option('--fix', 'repair what can be repaired; a verified copy is made first'),
   run: ({ options, json, withCatalog }) =>
     withCatalog(async (db) => {
       const findings = await examine(db, options.fix === true);
       if (json) printJson(findings);
       else printLine(describe(findings));
       if (isSound(findings)) return 0;
-      if (!findings.fixed) tell('`backup-catalog doctor --fix` mends rows; nothing was changed.');
+      if (!findings.fixed) tell('`backup-catalog doctor --fix` repairs rows; nothing was changed.');
       return FAILED;
-    }, 'write'), // also without --fix: what would be mended is found out by doing it, and rolled back
+    }, 'write'), // also without --fix: what would be repaired is found out by doing it, and rolled back
 };

@@ -4,14 +4,16 @@ import {
   type DatabaseManager,
   type HealthCheck,
   type HealthCheckResult,
+  type HealthIssue,
   type HealthReport,
   healthCheck,
 } from '../../lib/index.ts';
 import type { CommandSpec } from '../command.ts';
 import { FAILED } from '../errors.ts';
-import { formatBytes, formatCount, formatDuration, formatPart } from '../format.ts';
+import { formatBytes, formatCount, formatDuration, formatPart, withReadableSizes } from '../format.ts';
 import { printJson, printLine, styled } from '../output.ts';
 import { fields, table } from '../table.ts';
+import { typedHint } from '../typed-names.ts';
 
 interface HealthSettings {
   readonly full?: boolean;
@@ -20,6 +22,10 @@ interface HealthSettings {
 const COLOURS = { warn: 'yellow', fail: 'red' } as const;
 
 const yesOrNo = (value: boolean) => (value ? 'yes' : 'no');
+
+/** An issue in words, with what to do about it here. */
+export const adviceOn = ({ message, hint }: HealthIssue): string =>
+  `${withReadableSizes(message)}. ${typedHint(hint, new Map())}`;
 
 /** A figure as people read it. */
 function observed({ observedValue: value, observedUnit: unit }: HealthCheckResult): string {
@@ -41,9 +47,7 @@ function describe(short: HealthCheck, { checks, issues }: HealthReport): string 
   ]);
   const rows = Object.entries(checks).map(([name, check]) => [name, check.status, observed(check)]);
   const looked = table([{ title: 'CHECK' }, { title: 'STATUS' }, { title: 'OBSERVED' }], rows);
-  const told = issues.map(
-    ({ severity, message, hint }) => `${styled(COLOURS[severity], `${severity}:`)} ${message}. ${hint}`,
-  );
+  const told = issues.map((issue) => `${styled(COLOURS[issue.severity], `${issue.severity}:`)} ${adviceOn(issue)}`);
   return [facts, '', looked, ...(told.length > 0 ? ['', ...told] : [])].join('\n');
 }
 
@@ -77,7 +81,7 @@ export const health: CommandSpec<HealthSettings> = {
         if (json) printJson(short);
         else printLine(describe(short, report));
         return report.status === 'fail' ? FAILED : 0;
-      });
+      }, 'record');
     } catch (error) {
       if (json && error instanceof DatabaseError) printJson(unopened(error));
       throw error;

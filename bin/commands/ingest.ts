@@ -5,12 +5,13 @@ import { resolve } from 'node:path';
 import { Option } from 'commander';
 import { DatabaseError, type DatabaseManager } from '../../lib/index.ts';
 import type { Call, CommandSpec, ExitCode } from '../command.ts';
-import { FAILED, tellError, UsageError } from '../errors.ts';
-import { formatBytes, formatCount, formatNumberOf, printable } from '../format.ts';
+import { FAILED, tellError, tellWarning, UsageError } from '../errors.ts';
+import { formatBytes, formatCount, formatNumberOf, printable, withReadableSizes } from '../format.ts';
 import { type IngestResult, ingest as ingestFiles } from '../ingest.ts';
 import { showIngest } from '../ingest-progress.ts';
 import { type Interruptible, interruptible } from '../interrupt.ts';
 import { printJson, printLine, tell } from '../output.ts';
+import { lookalikes } from './client-by-name.ts';
 import { type Limit, limitBytes, parseLimit } from './limit.ts';
 
 interface IngestOptions {
@@ -32,18 +33,25 @@ async function existingFolder(path: string): Promise<string> {
 }
 
 /** The id of the client, made with its quota in one transaction if need be. */
-function clientFor(db: DatabaseManager, { client: name, quota }: IngestOptions): Promise<string> {
-  return db.transaction(async (tx) => {
+async function clientFor(db: DatabaseManager, { client: name, quota }: IngestOptions): Promise<string> {
+  const { id, isNew } = await db.transaction(async (tx) => {
     const known = await tx.clients.getByName(name);
-    if (known !== null) {
-      if (quota !== undefined) tell(`client ${printable(name)} exists already: its quota stays as it is`);
-      return known.id;
-    }
-    const { id } = await tx.clients.save({ name });
-    tell(`client ${printable(name)} is new`);
-    await tx.quotas.set(id, { quotaBytes: limitBytes(quota ?? 'unlimited') });
-    return id;
+    if (known !== null) return { id: known.id, isNew: false };
+    const made = await tx.clients.save({ name });
+    await tx.quotas.set(made.id, { quotaBytes: limitBytes(quota ?? 'unlimited') });
+    return { id: made.id, isNew: true };
   });
+  if (isNew) await tellNew(db, { id, name });
+  else if (quota !== undefined) tell(`client ${printable(name)} exists already: its quota stays as it is`);
+  return id;
+}
+
+/** Reports a new client, since a name that was mistyped looks like success otherwise. */
+async function tellNew(db: DatabaseManager, client: { readonly id: string; readonly name: string }): Promise<void> {
+  tell(`client ${printable(client.name)} is new`);
+  for (const other of await lookalikes(db, client)) {
+    tellWarning(`client ${printable(other)} differs from it by case, blanks or Unicode form alone`);
+  }
 }
 
 /** Catalogues a folder with a progress bar; a signal stops it early. */
@@ -82,9 +90,10 @@ export function describeIngest({ files, saved, unchanged, skipped, bytes }: Inge
   return lines.join('\n');
 }
 
-/** Tells what failed, and the exit code that says so. */
-export function concludeIngest({ result: { failed }, stoppedBy }: Interruptible<IngestResult>): ExitCode {
-  for (const { path, message } of failed) tellError(`${printable(path)}: ${printable(message)}`);
+/** Tells what is wrong and what failed, and the exit code that says so. */
+export function concludeIngest({ result: { failed, warnings }, stoppedBy }: Interruptible<IngestResult>): ExitCode {
+  for (const { path, message } of warnings) tellWarning(`${printable(path)}: ${printable(message)}`);
+  for (const { path, message } of failed) tellError(`${printable(path)}: ${printable(withReadableSizes(message))}`);
   if (failed.length > 0) tell(`${formatNumberOf(failed.length, 'path')} could not be catalogued; the rest was`);
   if (stoppedBy !== undefined) tell('stopped early: what is counted was saved; the same command goes on from there');
   return stoppedBy ?? (failed.length > 0 ? FAILED : 0);
@@ -92,7 +101,8 @@ export function concludeIngest({ result: { failed }, stoppedBy }: Interruptible<
 
 export const ingest: CommandSpec<Partial<IngestOptions>> = {
   name: 'ingest',
-  summary: 'Catalogue a folder: sizes, dates and CRC-32 of every file; unchanged files add no version',
+  summary:
+    'Catalogue a folder: sizes, dates and CRC-32 of every file; unchanged files add no version. What cannot be read, or has a name that is not UTF-8 (shown with its bytes as \\xff), is left out and told; the exit code is 1 then',
   flags: { name: '--client' },
   example: 'ingest ~/documents --client laptop',
   configure: (command) =>
@@ -106,7 +116,7 @@ export const ingest: CommandSpec<Partial<IngestOptions>> = {
         ).argParser(parseLimit),
       ),
   async run({ args: [dir = ''], options: { client, quota }, json, ...around }) {
-    // Not by commander, which asks for it before it tells of a misspelt one.
+    // Not by commander, which asks for it before it reports a misspelt one.
     if (client === undefined) throw new UsageError("required option '--client <name>' not specified");
     const folder = await existingFolder(dir);
     // Told, because a name or a folder that was mistyped looks like success otherwise.

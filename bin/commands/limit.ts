@@ -1,8 +1,8 @@
-/** A limit as people type it: a size, or none. Commander takes a null for a value that was left out, so none has a name. */
+/** Limits as people type them: a size or a count, or none. Commander takes a null for a value that was left out, so none has a name. */
 import { InvalidArgumentError } from 'commander';
 import { parseBytes } from '../format.ts';
 
-const NO_LIMIT = 'unlimited';
+export const NO_LIMIT = 'unlimited';
 
 /** Bytes, or no limit. */
 export type Limit = number | typeof NO_LIMIT;
@@ -17,3 +17,18 @@ export function parseLimit(text: string): Limit {
 
 /** The limit as the library takes it. */
 export const limitBytes = (limit: Limit): number | null => (limit === NO_LIMIT ? null : limit);
+
+/** Reads a whole number of at least 0. */
+export function parseWhole(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('Accepted: a whole number.');
+  return Number(text);
+}
+
+const KEEP_ALL = -1;
+
+/** Reads how many a rule of retention keeps, as the library takes it. */
+export function parseCount(text: string): number {
+  if (text.toLowerCase() === NO_LIMIT) return KEEP_ALL;
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError("Accepted: a whole number, or 'unlimited'.");
+  return Number(text);
+}

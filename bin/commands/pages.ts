@@ -1,15 +1,11 @@
 /** What commands that list pages have in common. */
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { tell } from '../output.ts';
+import { parseWhole } from './limit.ts';
 
 export interface PageSettings {
   readonly limit?: number;
   readonly cursor?: string;
-}
-
-function parseWhole(text: string): number {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('Accepted: a whole number.');
-  return Number(text);
 }
 
 /** Declares `--limit` and `--cursor`. */

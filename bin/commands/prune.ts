@@ -7,6 +7,7 @@ import { interruptible } from '../interrupt.ts';
 import { printJson, printLine, tell } from '../output.ts';
 import { fields, table } from '../table.ts';
 import { requireClient } from './client-by-name.ts';
+import { parseCount } from './limit.ts';
 
 interface PruneSettings {
   readonly keepLast?: number;
@@ -18,14 +19,6 @@ interface PruneSettings {
   readonly keepWithin?: string;
   readonly client?: string;
   readonly dryRun?: boolean;
-}
-
-const KEEP_ALL = -1;
-
-function parseCount(text: string): number {
-  if (text.toLowerCase() === 'unlimited') return KEEP_ALL;
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError("Accepted: a whole number, or 'unlimited'.");
-  return Number(text);
 }
 
 const SPAN = /^(?:\d+[ymdh])+$/; // the library takes milliseconds as well, which nobody types
@@ -95,7 +88,7 @@ function showPlan({ versions, bytes, paths, kept, quotas }: PrunePlan): void {
   );
   const rows = [...reasons].sort(([, a], [, b]) => b - a).map(([reason, count]) => [reason, formatCount(count)]);
   if (rows.length > 0) printLine(`\n${table([{ title: 'KEPT AS' }, { title: 'VERSIONS', align: 'right' }], rows)}`);
-  tell('nothing was changed; --json tells of every version and content');
+  tell('nothing was changed; --json lists every version and content');
 }
 
 function showResult({ versions, bytes, paths }: PruneResult): void {

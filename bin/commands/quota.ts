@@ -1,13 +1,13 @@
 /** `quota`: how much each client may store, what it stores, and what is held for uploads under way. */
 import { Option } from 'commander';
 import type { DatabaseManager, Quota, QuotaAudit } from '../../lib/index.ts';
-import type { CommandSpec } from '../command.ts';
+import type { Access, CommandSpec } from '../command.ts';
 import { UsageError } from '../errors.ts';
 import { formatBytes, formatNumberOf, formatPart } from '../format.ts';
 import { printJson, printLine, tell } from '../output.ts';
 import { type Column, table } from '../table.ts';
 import { requireClient } from './client-by-name.ts';
-import { type Limit, limitBytes, parseLimit } from './limit.ts';
+import { type Limit, limitBytes, NO_LIMIT, parseLimit } from './limit.ts';
 import { addPageOptions, type PageSettings, pageOf, tellNext } from './pages.ts';
 
 interface QuotaSettings extends PageSettings {
@@ -17,7 +17,6 @@ interface QuotaSettings extends PageSettings {
 }
 
 const BAR_WIDTH = 24; // columns
-const NO_LIMIT = 'unlimited';
 
 const partOf = (bytes: number, limit: number) => (limit === 0 ? Number(bytes > 0) : bytes / limit);
 
@@ -100,8 +99,13 @@ async function showAudit(db: DatabaseManager, audit: QuotaAudit): Promise<void> 
   if (drifting.length > 0) {
     printLine(table([{ title: 'CLIENT' }, right('RECORDED'), right('ACTUAL'), right('DRIFT')], drifting));
   }
-  tell(`${formatNumberOf(checked, 'client')} counted, ${formatBytes(driftBytes)} of drift, ${repaired} mended`);
-  if (repaired < clients.length) tell('`backup-catalog quota --audit --repair` mends what has drifted');
+  tell(`${formatNumberOf(checked, 'client')} counted, ${formatBytes(driftBytes)} of drift, ${repaired} repaired`);
+  if (repaired < clients.length) tell('`backup-catalog quota --audit --repair` repairs what has drifted');
+}
+
+function accessOf({ set, audit, repair }: QuotaSettings): Access {
+  if (set !== undefined || repair) return 'write';
+  return audit ? 'record' : 'read';
 }
 
 export const quota: CommandSpec<QuotaSettings> = {
@@ -119,24 +123,21 @@ export const quota: CommandSpec<QuotaSettings> = {
           ),
         )
         .option('--audit', 'count what every client uses again, from the versions')
-        .option('--repair', 'with --audit: mend what has drifted'),
+        .option('--repair', 'with --audit: repair what has drifted'),
     ),
   async run({ args: [name], options, json, withCatalog }) {
     const { set, audit = false, repair = false } = options;
     if (set !== undefined && name === undefined) throw new UsageError('--set goes with the name of a client');
     if (repair && !audit) throw new UsageError('--repair goes with --audit');
     if (audit && name !== undefined) throw new UsageError('--audit counts every client; leave the name out');
-    return withCatalog(
-      async (db) => {
-        if (audit) {
-          const found = await db.quotas.audit({ repair });
-          if (json) printJson(found);
-          else await showAudit(db, found);
-        } else if (name === undefined) await showAll(db, options, json);
-        else await showOne(db, name, options, json);
-        return 0;
-      },
-      set !== undefined || repair ? 'write' : 'read',
-    );
+    return withCatalog(async (db) => {
+      if (audit) {
+        const found = await db.quotas.audit({ repair });
+        if (json) printJson(found);
+        else await showAudit(db, found);
+      } else if (name === undefined) await showAll(db, options, json);
+      else await showOne(db, name, options, json);
+      return 0;
+    }, accessOf(options));
   },
 };

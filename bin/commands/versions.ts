@@ -12,6 +12,7 @@ import {
 import type { CommandSpec } from '../command.ts';
 import { UsageError } from '../errors.ts';
 import { formatBytes, formatCrc, formatDate, printable } from '../format.ts';
+import { canonical } from '../names.ts';
 import { printJson, printLine } from '../output.ts';
 import { table } from '../table.ts';
 import { requireClient } from './client-by-name.ts';
@@ -44,8 +45,12 @@ async function placeOf(db: DatabaseManager, file: CatalogFile, client: Client | 
 /** Hardly a name: a path, of Windows perhaps. */
 const isPath = (text: string) => /[\\/]/.test(text);
 
-const isMeant = ({ fileName, originalPath, pathName }: CatalogFile, text: string) =>
-  fileName === text || (isPath(text) && [originalPath, pathName].includes(text));
+/** How a file can be meant by a text: by a name or path of exactly these characters, or of canonically equal ones. */
+function meaningOf({ fileName, originalPath, pathName }: CatalogFile, text: string): 'exact' | 'equal' | undefined {
+  const names = isPath(text) ? [fileName, originalPath ?? '', pathName] : [fileName];
+  if (names.includes(text)) return 'exact';
+  return names.map(canonical).includes(canonical(text)) ? 'equal' : undefined;
+}
 
 /** Every file that can be meant, some twice. */
 async function* candidates(db: DatabaseManager, client: Client | null, text: string): AsyncGenerator<CatalogFile> {
@@ -64,12 +69,13 @@ async function* candidates(db: DatabaseManager, client: Client | null, text: str
 
 /** The only file of this name, or with this path, that the client has; that there is, where none is given. */
 async function onlyOne(db: DatabaseManager, client: Client | null, name: string): Promise<CatalogFile> {
-  const found = new Map<string, CatalogFile>();
+  const found = { exact: new Map<string, CatalogFile>(), equal: new Map<string, CatalogFile>() };
   for await (const file of candidates(db, client, name)) {
-    if (isMeant(file, name)) found.set(file.id, file);
-    if (found.size > MOST_NAMED) break;
+    const meaning = meaningOf(file, name);
+    if (meaning !== undefined) found[meaning].set(file.id, file);
+    if (found.exact.size > MOST_NAMED) break;
   }
-  const same = [...found.values()];
+  const same = [...(found.exact.size > 0 ? found.exact : found.equal).values()];
   const [first, ...others] = same;
   const whose = client === null ? '' : ' of this client';
   if (first === undefined)

@@ -2,11 +2,12 @@
  * Keeps activity from growing for ever: now and then, as saves come in, a portion of what is too old is removed. The
  * portions are larger than what arrives between them, so the table stays within its days without a timer.
  */
+
 import type { Executor } from '../sql/engine.ts';
+import { DAY_MS } from '../values/intervals.ts';
 import { pruneActivity } from './series-procedures.ts';
 
 const SAVES_BETWEEN = 1_024; // a fifth of a portion
-const DAY_MS = 86_400_000;
 
 /** Counts saves and removes old activity. */
 export class ActivityRetention {

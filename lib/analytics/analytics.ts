@@ -21,7 +21,10 @@ import {
 import { assemble, measureSizes, type Places, type StorageStatistics } from './storage.ts';
 import { recordSizes, storageFigures } from './storage-procedures.ts';
 
-/** What statistics need to know beside the rows. */
+/**
+ * What statistics need to know besides the rows.
+ * @internal
+ */
 export interface Surroundings extends Places {
   readonly stats: () => EngineStats;
   readonly callLog: () => CallLogFigures;
@@ -69,6 +72,46 @@ export interface GrowthOptions extends CallOptions {
   readonly clientId?: IdInput | null | undefined;
 }
 
+/** How running totals are audited. */
+export interface TotalsAuditOptions extends CallOptions {
+  /** Repair the totals that differ. Default false. */
+  readonly repair?: boolean | undefined;
+}
+
+/** `db.analytics`: what the catalogue holds, what happened when, and when it will be full. Days are UTC. */
+export interface Analytics {
+  /** Sizes, totals and figures of the whole catalogue; takes the same time however many files there are. */
+  storage(options?: StorageOptions): Promise<StorageStatistics>;
+
+  /** A page of clients with what each stores, ordered by name. */
+  clients(page?: PageOptions): Promise<ClientTotalsPage>;
+
+  /** Every client with what it stores; fetches a page at a time. */
+  clientsAll(options?: CallOptions): AsyncGenerator<ClientTotals, void, undefined>;
+
+  /** The transfers of each UTC day of a period. A day without transfers is included, with zeros. */
+  transfers(options?: PeriodOptions): Promise<TransferDay[]>;
+
+  /** A page of what clients did, newest first. */
+  activity(filter?: ActivityFilter): Promise<ActivityPage>;
+
+  /** Everything clients did, newest first; fetches a page at a time. */
+  activityAll(filter?: ActivityFilter, options?: CallOptions): AsyncGenerator<Activity, void, undefined>;
+
+  /** What was stored at the end of each of the last days, up to today; includes every day. */
+  growth(options?: GrowthOptions): Promise<GrowthDay[]>;
+
+  /**
+   * Predicts when a client's quota will be full or, without a client, the disk of the database. Fits a straight line
+   * (least squares) to the known days of the last thirty.
+   * @throws {NotFoundError} when the client does not exist
+   */
+  forecast(clientId?: IdInput | null, options?: CallOptions): Promise<Forecast>;
+
+  /** Counts every running total again from the files, each of which is read once. Changes nothing without `repair`. */
+  audit(options?: TotalsAuditOptions): Promise<TotalsAudit>;
+}
+
 const ACTIVE_DAYS = 30;
 const DEFAULT_DAYS = 30;
 const MAX_DAYS = 3_660;
@@ -108,16 +151,19 @@ const NO_TRANSFERS = {
   peakTransferSpeed: 0,
 };
 
-/** The calls of `db.analytics`. */
-export function createAnalytics(executor: Executor, { stats, callLog, ...places }: Surroundings) {
-  const listClients = async (page: PageOptions = {}): Promise<ClientTotalsPage> => {
+/**
+ * Builds `db.analytics`.
+ * @internal
+ */
+export function analyticsOf(executor: Executor, { stats, callLog, ...places }: Surroundings): Analytics {
+  const listClients: Analytics['clients'] = async (page = {}) => {
     const request = checkPage(page, CLIENTS, 1);
     const found = await executor.run(listClientTotals, request, { signal: page.signal });
     const { rows, nextCursor } = cutPage(found, request.limit, CLIENTS, ({ name }) => [name]);
     return { clients: rows, nextCursor };
   };
 
-  const activity = async (filter: ActivityFilter = {}): Promise<ActivityPage> => {
+  const activity: Analytics['activity'] = async (filter = {}) => {
     checkObject(filter, 'filter', new Set(['clientId', 'from', 'to', 'limit', 'cursor', 'signal']));
     const request = checkActivity(filter);
     const found = await executor.run(listActivity, request, { signal: filter.signal });
@@ -137,8 +183,7 @@ export function createAnalytics(executor: Executor, { stats, callLog, ...places 
   };
 
   return {
-    /** Sizes, totals and figures of the whole catalogue; costs the same however many files there are. */
-    async storage(options: StorageOptions = {}): Promise<StorageStatistics> {
+    async storage(options = {}) {
       const given = checkObject(options, 'options', new Set(['measure', 'signal']));
       const signal = checkSignal(given['signal']);
       const wanted = optional(given['measure'], (value) => checkBoolean(value, 'measure')) ?? false;
@@ -148,48 +193,37 @@ export function createAnalytics(executor: Executor, { stats, callLog, ...places 
       return assemble(figures, { stats: stats(), calls: callLog().calls }, places);
     },
 
-    /** A page of clients with what each stores, ordered by name. */
     clients: listClients,
 
-    /** Every client with what it stores, a page at a time. */
-    clientsAll: (options?: CallOptions): AsyncGenerator<ClientTotals, void, undefined> =>
+    clientsAll: (options) =>
       everyItem(async (page) => {
         const { clients: items, nextCursor } = await listClients(page);
         return { items, nextCursor };
       }, options),
 
-    /** The transfers of each UTC day of a period; days without one are there with zeros. */
-    async transfers(options: PeriodOptions = {}): Promise<TransferDay[]> {
+    async transfers(options = {}) {
       const period = checkPeriod(options);
       const found = await executor.run(transferDays, period, { signal: checkSignal(options.signal) });
       const byDate = new Map(found.map((day) => [day.date, day]));
       return eachDay(period.from, period.to).map((date) => byDate.get(date) ?? { date, ...NO_TRANSFERS });
     },
 
-    /** A page of what clients did, newest first. */
     activity,
 
-    /** Everything clients did, newest first, a page at a time. */
-    activityAll: (filter: ActivityFilter = {}, options?: CallOptions): AsyncGenerator<Activity, void, undefined> =>
+    activityAll: (filter = {}, options) =>
       everyItem(async (page) => {
         const { activity: items, nextCursor } = await activity({ ...filter, ...page });
         return { items, nextCursor };
       }, options),
 
-    /** What was stored at the end of each of the last days, today included; no day is left out. */
-    async growth(options: GrowthOptions = {}): Promise<GrowthDay[]> {
+    async growth(options = {}) {
       const given = checkObject(options, 'options', new Set(['days', 'clientId', 'signal']));
       const days = optional(given['days'], (value) => checkInteger(value, 'days', 1, MAX_DAYS)) ?? DEFAULT_DAYS;
       const clientId = optional(given['clientId'], (value) => checkId(value, 'clientId'));
       return daysOf(clientId, days, { signal: checkSignal(given['signal']) });
     },
 
-    /**
-     * When a client's quota, or without a client the disk of the database, will be full: a straight line (least
-     * squares) through the days of the last thirty that are known.
-     * @throws {NotFoundError} when the client does not exist
-     */
-    async forecast(clientId?: IdInput | null, options: CallOptions = {}): Promise<Forecast> {
+    async forecast(clientId, options = {}) {
       const id = optional(clientId, (value) => checkId(value, 'clientId'));
       const today = dayOf(now());
       if (id === null) {
@@ -203,14 +237,10 @@ export function createAnalytics(executor: Executor, { stats, callLog, ...places 
       return forecastQuota(client, first === -1 ? [] : days.slice(first), today);
     },
 
-    /** Recomputes every running total from the files; `repair` makes right what differs. Reads every file once. */
-    async audit(options: { readonly repair?: boolean } & CallOptions = {}): Promise<TotalsAudit> {
+    async audit(options = {}) {
       const given = checkObject(options, 'options', new Set(['repair', 'signal']));
       const repair = optional(given['repair'], (value) => checkBoolean(value, 'repair')) ?? false;
       return executor.run(repair ? repairTotals : auditTotals, null, { signal: checkSignal(given['signal']) });
     },
   };
 }
-
-/** The calls of `db.analytics`. */
-export type Analytics = ReturnType<typeof createAnalytics>;

@@ -3,6 +3,7 @@
 import type { Dialect } from '../sql/dialect.ts';
 import { all, procedure, run, type Steps } from '../sql/procedure.ts';
 import { raw, sql } from '../sql/template.ts';
+import { isSameTotal } from '../values/counted-bytes.ts';
 import { SIZE_BOUNDS } from '../values/size-bands.ts';
 
 /** A total that differs from what the rows say. */
@@ -30,8 +31,6 @@ interface Total {
   readonly bytes: number;
 }
 
-const bytes = sql`CASE WHEN FileSize > 0 THEN FileSize ELSE 0 END`;
-
 /** The band of each size; written out as the migration's triggers have it, but independently of them. */
 const band = raw(
   SIZE_BOUNDS.map((min, place) => {
@@ -40,9 +39,12 @@ const band = raw(
   }).join(' '),
 );
 
-const actualKinds = () => sql`SELECT coalesce(FileCategory, '') AS Category, coalesce(FileExtension, '') AS Extension,
-  CASE ${band} ELSE -1 END AS SizeBand, CASE WHEN Verified = 1 THEN 1 ELSE 0 END AS Verified,
-  count(*) AS Files, sum(${bytes}) AS Bytes FROM files GROUP BY 1, 2, 3, 4`;
+const actualKinds = (
+  dialect: Dialect,
+) => sql`SELECT coalesce(FileCategory, '') AS Category, coalesce(FileExtension, '') AS Extension,
+  CASE WHEN FileSize <> ${dialect.countedBytes('FileSize')} THEN -1 ${band} ELSE -1 END AS SizeBand,
+  CASE WHEN Verified = 1 THEN 1 ELSE 0 END AS Verified,
+  count(*) AS Files, ${dialect.sumOfBytes('FileSize')} AS Bytes FROM files GROUP BY 1, 2, 3, 4`;
 
 function* differences(recorded: readonly Total[], actual: readonly Total[]): Generator<TotalsDifference> {
   const none = { files: 0, bytes: 0 };
@@ -50,7 +52,7 @@ function* differences(recorded: readonly Total[], actual: readonly Total[]): Gen
   for (const total of new Set([...recorded, ...actual].map(({ total: name }) => name))) {
     const was = before?.get(total) ?? none;
     const is = after?.get(total) ?? none;
-    if (was.files === is.files && was.bytes === is.bytes) continue;
+    if (was.files === is.files && isSameTotal(was.bytes, is.bytes)) continue;
     yield {
       total,
       recordedFiles: was.files,
@@ -61,22 +63,26 @@ function* differences(recorded: readonly Total[], actual: readonly Total[]): Gen
   }
 }
 
-function* repair(): Steps<void> {
+function* repair(dialect: Dialect): Steps<void> {
   yield* run(sql`DELETE FROM file_totals`);
-  yield* run(sql`INSERT INTO file_totals (Category, Extension, SizeBand, Verified, Files, Bytes) ${actualKinds()}`);
+  yield* run(
+    sql`INSERT INTO file_totals (Category, Extension, SizeBand, Verified, Files, Bytes) ${actualKinds(dialect)}`,
+  );
   yield* run(sql`UPDATE client_quotas SET
     FileCount = (SELECT count(*) FROM files WHERE files.ClientID = client_quotas.ClientID),
-    FileBytes = (SELECT coalesce(sum(${bytes}), 0) FROM files WHERE files.ClientID = client_quotas.ClientID)`);
+    FileBytes = (SELECT ${dialect.sumOfBytes('FileSize')} FROM files WHERE files.ClientID = client_quotas.ClientID)`);
 }
 
 function* audit(dialect: Dialect): Steps<TotalsAudit> {
   const name = sql`'files/' || Category || '/' || Extension || '/' || SizeBand || '/' || Verified AS "total"`;
   const recordedKinds = yield* all<Total>(sql`SELECT ${name}, Files AS "files", Bytes AS "bytes" FROM file_totals`);
-  const kinds = yield* all<Total>(sql`SELECT ${name}, Files AS "files", Bytes AS "bytes" FROM (${actualKinds()}) k`);
+  const kinds = yield* all<Total>(
+    sql`SELECT ${name}, Files AS "files", Bytes AS "bytes" FROM (${actualKinds(dialect)}) k`,
+  );
   const recordedClients = yield* all<Total>(sql`SELECT 'client/' || ${dialect.hex('ClientID')} AS "total",
     FileCount AS "files", FileBytes AS "bytes" FROM client_quotas`);
   const clients = yield* all<Total>(sql`SELECT 'client/' || ${dialect.hex('q.ClientID')} AS "total",
-    count(f.ClientID) AS "files", coalesce(sum(CASE WHEN f.FileSize > 0 THEN f.FileSize ELSE 0 END), 0) AS "bytes"
+    count(f.ClientID) AS "files", ${dialect.sumOfBytes('f.FileSize')} AS "bytes"
     FROM client_quotas q LEFT JOIN files f ON f.ClientID = q.ClientID GROUP BY q.ClientID`);
   const found = [...differences([...recordedKinds, ...recordedClients], [...kinds, ...clients])];
   return { checked: kinds.length + clients.length, repaired: 0, differences: found };
@@ -95,6 +101,6 @@ export const auditTotals = procedure(
 /** The same, and makes right what differs, in one transaction. */
 export const repairTotals = procedure('analytics.repair', 'write', function* (_: null, dialect): Steps<TotalsAudit> {
   const found = yield* audit(dialect);
-  if (found.differences.length > 0) yield* repair();
+  if (found.differences.length > 0) yield* repair(dialect);
   return { ...found, repaired: found.differences.length };
 });

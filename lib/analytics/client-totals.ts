@@ -1,8 +1,9 @@
 /** A page of clients with what each stores. */
 
+import { useOf } from '../core/quota-rows.ts';
 import { perDialect } from '../sql/dialect.ts';
 import { all, one, procedure, type Steps } from '../sql/procedure.ts';
-import { sql, unplanned } from '../sql/template.ts';
+import { raw, type Sql, sql } from '../sql/template.ts';
 import { dateOut } from '../values/dates.ts';
 import { idBytes } from '../values/ids.ts';
 import type { PageRequest } from '../values/pages.ts';
@@ -22,9 +23,15 @@ export interface ClientTotals {
   readonly quotaBytes: number | null;
 }
 
+/** A figure of a client's record; counted for a client that another program inserted without one. */
+const orCounted = (column: string, counted: Sql): Sql =>
+  sql`coalesce(${raw(column)}, CASE WHEN q.ClientID IS NULL THEN (${counted}) END, 0)`;
+
 const totalsColumns = perDialect(
   (dialect) => sql`${dialect.hex('c.ID')} AS "clientId", c.Name AS "name", c.LastSeen AS "lastSeen",
-    coalesce(q.FileCount, 0) AS "files", coalesce(q.FileBytes, 0) AS "bytes", coalesce(q.UsedBytes, 0) AS "usedBytes",
+    ${orCounted('q.FileCount', sql`SELECT count(*) FROM files f WHERE f.ClientID = c.ID`)} AS "files",
+    ${orCounted('q.FileBytes', sql`SELECT ${dialect.sumOfBytes('f.FileSize')} FROM files f WHERE f.ClientID = c.ID`)} AS "bytes",
+    ${orCounted('q.UsedBytes', useOf(sql`c.ID`, dialect))} AS "usedBytes",
     coalesce(q.QuotaBytes, ${UNLIMITED_BYTES}) AS "quotaBytes"
     FROM clients c LEFT JOIN client_quotas q ON q.ClientID = c.ID`,
 );
@@ -42,7 +49,7 @@ export const listClientTotals = procedure(
   function* ({ limit, after }: PageRequest, dialect): Steps<ClientTotals[]> {
     const condition = after === null ? sql`1 = 1` : sql`c.Name > ${after[0]}`;
     return yield* all<ClientTotals>(sql`SELECT ${totalsColumns(dialect)} WHERE ${condition}
-      ORDER BY c.Name LIMIT ${unplanned(limit + 1)}`);
+      ORDER BY c.Name LIMIT ${dialect.unplanned(limit + 1)}`);
   },
   { decode: (found) => found.map(toTotals) },
 );
@@ -51,7 +58,9 @@ export const getClientTotals = procedure(
   'analytics.client',
   'read',
   function* (clientId: string, dialect): Steps<ClientTotals | undefined> {
-    return yield* one<ClientTotals>(sql`SELECT ${totalsColumns(dialect)} WHERE c.ID = ${unplanned(idBytes(clientId))}`);
+    return yield* one<ClientTotals>(
+      sql`SELECT ${totalsColumns(dialect)} WHERE c.ID = ${dialect.unplanned(idBytes(clientId))}`,
+    );
   },
   { decode: (found) => (found === undefined ? null : toTotals(found)) },
 );

@@ -1,17 +1,15 @@
 /** The size of a folder of contents: every regular file below it; links below it are not followed. */
+
 import type { Dirent } from 'node:fs';
 import { lstat, opendir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-
-const MISSING = new Set<unknown>(['ENOENT', 'ENOTDIR']);
-
-const isMissing = (error: unknown) => error instanceof Error && 'code' in error && MISSING.has(error.code);
+import { hasCode } from '../runtime/thrown.ts';
 
 /** What vanished while it was looked at counts as `otherwise`. */
 const unlessMissing =
   <Value>(otherwise: Value) =>
   (error: unknown): Value => {
-    if (isMissing(error)) return otherwise;
+    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return otherwise;
     throw error;
   };
 

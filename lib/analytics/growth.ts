@@ -1,9 +1,8 @@
 /** How the catalogue grew from day to day, and when a limit will be reached. Days are UTC, and none is left out. */
+import { DAY_MS } from '../values/intervals.ts';
 import type { ClientTotals } from './client-totals.ts';
 import { daysUntil, fitLine, type Line, type Point } from './forecast.ts';
 import type { DaySizes, DayTotals } from './series-procedures.ts';
-
-const DAY_MS = 86_400_000;
 
 /** Totals at the end of a day; the database and its disk only where they were measured that day. */
 export interface GrowthDay extends DayTotals {

@@ -2,7 +2,7 @@
 
 import { perDialect } from '../sql/dialect.ts';
 import { all, procedure, rows, run, type Steps } from '../sql/procedure.ts';
-import { sql, unplanned } from '../sql/template.ts';
+import { sql } from '../sql/template.ts';
 import { dateOut } from '../values/dates.ts';
 import { idBytes } from '../values/ids.ts';
 import type { PageRequest } from '../values/pages.ts';
@@ -83,7 +83,7 @@ export const listActivity = procedure(
     const until = to === null ? sql`1 = 1` : sql`Timestamp <= ${to}`;
     const older = after === null ? sql`1 = 1` : sql`ID < ${after[0]}`;
     return yield* rows<ActivityRow>(sql`SELECT ${activityColumns(dialect)} FROM client_activity
-      WHERE ${client} AND ${since} AND ${until} AND ${older} ORDER BY ID DESC LIMIT ${unplanned(limit + 1)}`);
+      WHERE ${client} AND ${since} AND ${until} AND ${older} ORDER BY ID DESC LIMIT ${dialect.unplanned(limit + 1)}`);
   },
   {
     decode: (found): Activity[] =>

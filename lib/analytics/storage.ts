@@ -1,11 +1,8 @@
-/** The figures of `analytics.storage`, put together from the totals, the file system and the engine. */
-import { stat, statfs } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { DatabaseError } from '../errors.ts';
 import type { CallFigures } from '../sql/call-log.ts';
-import type { EngineStats } from '../sql/engine.ts';
+import { type DatabaseFile, type EngineStats, fileOf } from '../sql/engine.ts';
 import { type Distribution, distribution } from '../sql/histogram.ts';
-import { now } from '../values/dates.ts';
+import { dayOf, now } from '../values/dates.ts';
 import { folderBytes, isFolder } from './folder-size.ts';
 import type { GroupTotal, SizeBand, SizesToRecord, StorageFigures, TopClient } from './storage-procedures.ts';
 
@@ -83,18 +80,16 @@ export interface StorageStatistics {
   readonly performanceInfo: PerformanceInfo;
 }
 
-// stat opens no descriptor, so it leaves the database's locks alone.
-const sizeOf = (path: string): Promise<number> =>
-  stat(path).then(
-    ({ size }) => size,
-    () => 0,
-  );
-
 const ratio = (part: number, whole: number) => (whole === 0 ? 0 : part / whole);
+
+// Sizes that cannot be asked for are no reason to keep the rest back.
+const UNKNOWN = { databaseBytes: 0, walBytes: 0 };
+
+const sizesOf = (file: DatabaseFile) => file.figures().catch(() => UNKNOWN);
 
 /** Where the catalogue and the contents are. */
 export interface Places {
-  readonly database: string;
+  readonly file: DatabaseFile | undefined;
   readonly storageDir: string;
 }
 
@@ -108,15 +103,16 @@ async function contentBytes(storageDir: string, signal?: AbortSignal): Promise<n
 }
 
 /** Measures what only the file system knows. @throws {DatabaseError} CATALOG_IO for a folder that may not be read */
-export async function measureSizes({ database, storageDir }: Places, signal?: AbortSignal): Promise<SizesToRecord> {
-  const storageBytes = await contentBytes(storageDir, signal);
-  const { bavail, bsize } = await statfs(dirname(database));
+export async function measureSizes(places: Places, signal?: AbortSignal): Promise<SizesToRecord> {
+  const file = fileOf(places);
+  const storageBytes = await contentBytes(places.storageDir, signal);
+  const freeDiskBytes = await file.freeBytes();
   const measuredAt = now();
   return {
-    date: measuredAt.slice(0, 10),
+    date: dayOf(measuredAt),
     measuredAt,
-    databaseBytes: await sizeOf(database),
-    freeDiskBytes: bavail * bsize,
+    databaseBytes: (await sizesOf(file)).databaseBytes,
+    freeDiskBytes,
     storageBytes,
   };
 }
@@ -132,11 +128,12 @@ async function storageInfo(path: string, { measured }: StorageFigures): Promise<
   };
 }
 
-async function databaseInfo(path: string, { pages }: StorageFigures, stats: EngineStats): Promise<DatabaseInfo> {
+async function databaseInfo(file: DatabaseFile, { pages }: StorageFigures, stats: EngineStats): Promise<DatabaseInfo> {
+  const { databaseBytes, walBytes } = await sizesOf(file);
   return {
-    path,
-    databaseBytes: await sizeOf(path),
-    walBytes: await sizeOf(`${path}-wal`),
+    path: file.path,
+    databaseBytes,
+    walBytes,
     ...pages,
     freeBytes: pages.freePages * pages.pageSize,
     pool: { readers: stats.readers, writers: stats.writers },
@@ -161,7 +158,7 @@ export async function assemble(
   const latencyOf = (intent: CallFigures['intent']) =>
     distribution(calls.filter((call) => call.intent === intent).flatMap(({ ok, failed }) => [ok, failed]));
   return {
-    databaseInfo: await databaseInfo(places.database, figures, stats),
+    databaseInfo: await databaseInfo(fileOf(places), figures, stats),
     storageInfo: await storageInfo(places.storageDir, figures),
     clientStats: {
       totalClients: clients.total,

@@ -2,10 +2,13 @@
  * `db.backups`: backups of the catalogue while it is used, and the way back. Promises that what it lists as made was
  * proven, that nothing is restored which does not verify, and that a call which fails leaves everything as it was.
  */
+
 import { rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DatabaseError, NotFoundError } from '../errors.ts';
 import { databaseIdentity, type MaintenanceRecord, recordMaintenance } from '../maintenance/history.ts';
+import { syncFolder } from '../runtime/files.ts';
+import { reasonOf } from '../runtime/thrown.ts';
 import { assertOpen, type CallOptions } from '../sql/engine.ts';
 import {
   checkBoolean,
@@ -17,13 +20,13 @@ import {
   isAbsent,
 } from '../validation.ts';
 import { now } from '../values/dates.ts';
-import { type BackupEntry, listBackups } from './list.ts';
+import { type BackupEntry, greatestSequence, listBackups } from './list.ts';
 import { manifestPath } from './manifest.ts';
 import { backupPath, checkSource, checkTarget } from './paths.ts';
 import { type BackupPolicy, type BackupPrune, checkBackupPolicy, planBackupPrune } from './prune.ts';
-import { syncFolder } from './publish.ts';
 import { type DrillResult, drillBackup } from './restore/drill.ts';
 import { type RestoreHost, type RestoreOptions, type RestoreResult, restoreLive } from './restore/restore.ts';
+import { reserveSequence } from './sequence-procedures.ts';
 import { type Snapshot, type SnapshotProgress, takeSnapshot } from './snapshot.ts';
 import { type BackupVerdict, verifyBackup } from './verify.ts';
 
@@ -78,8 +81,16 @@ export class Backups {
 
   /**
    * Makes a backup of the state at one instant, while others read and write, and proves it.
-   * @throws {DatabaseError} CATALOG_CONFLICT when `path` exists, CATALOG_FULL, CATALOG_CORRUPT when the catalogue itself is
-   *   damaged, CATALOG_TIMEOUT when proving took too long; the reason of the signal. No file was made then
+   * @throws {ValidationError} for a `path` that belongs to a database or another backup, or whose extension does not fit
+   *   `compress`
+   * @throws {DatabaseError} CATALOG_NOT_FOUND when the folder of `path` does not exist, CATALOG_CONFLICT when `path` exists,
+   *   CATALOG_FULL, CATALOG_CORRUPT when the catalogue itself is damaged, CATALOG_TIMEOUT when proving took too long; the
+   *   reason of the signal. No file was made then
+   * @example
+   * ```ts
+   * const { path, sha256, bytes } = await db.backups.create({ compress: true, reason: 'nightly' });
+   * console.log(path, sha256, bytes);
+   * ```
    */
   async create(options: BackupOptions = {}): Promise<Backup> {
     const given = checkObject(options, 'options', CREATE_KEYS);
@@ -95,14 +106,17 @@ export class Backups {
     assertOpen(this.#host.engine);
     const path = isAbsent(given['path'])
       ? backupPath(database, backupDir, '', compress)
-      : await checkTarget(given['path'], 'path', backupDir);
-    return this.#recorded('backup', path, async () => ({
-      value: await takeSnapshot(database, path, wanted),
-      ok: true,
-    }));
+      : await checkTarget(given['path'], 'path', { database, backupDir, compress });
+    return this.#recorded('backup', path, async () => {
+      const sequence = await this.#reserveNumber([backupDir, dirname(path)], wanted.signal);
+      return { value: await takeSnapshot(database, path, { ...wanted, sequence }), ok: true };
+    });
   }
 
-  /** What is in the folder of backups, newest first, by the manifests; files without one come last. */
+  /**
+   * What is in the folder of backups, by the manifests: newest first by their numbers, those of older releases, which have
+   * none, after them by time; files without a manifest come last.
+   */
   async list(options?: CallOptions): Promise<BackupEntry[]> {
     const { signal } = checkCallOptions(options);
     return listBackups(this.#host.backupDir, await this.#identity(signal));
@@ -115,7 +129,7 @@ export class Backups {
   async verify(path: string, options?: CallOptions): Promise<BackupVerdict> {
     const { signal } = checkCallOptions(options);
     assertOpen(this.#host.engine);
-    return verifyBackup(await checkSource(path, 'path', this.#host.backupDir), { signal });
+    return verifyBackup(await checkSource(path, 'path', this.#host.backupDir), { signal, free: this.#host.free });
   }
 
   /**
@@ -124,6 +138,13 @@ export class Backups {
    * @throws {DatabaseError} CATALOG_BACKUP_INVALID when it does not verify, CATALOG_SCHEMA_NEWER, CATALOG_KEY, CATALOG_FULL,
    *   CATALOG_BUSY, CATALOG_CORRUPT when the catalogue is too damaged to be kept as a backup first (then
    *   `DatabaseManager.restore` helps); the catalogue is as it was. CATALOG_INDETERMINATE when going back failed as well
+   * @example
+   * ```ts
+   * const [newest] = await db.backups.list();
+   * if (newest === undefined) throw new Error('there is no backup yet');
+   * const { schemaVersion, safetyCopy } = await db.backups.restore(newest.path);
+   * console.log(`restored at version ${schemaVersion}; the state before is kept in ${safetyCopy}`);
+   * ```
    */
   async restore(path: string, options: RestoreOptions = {}): Promise<RestoreResult> {
     const checked = checkRestoreOptions(options);
@@ -185,7 +206,7 @@ export class Backups {
     const entries = await this.list({ signal });
     for (const [place, entry] of entries.entries()) {
       if (!entry.own || entry.problems.length > 0) continue;
-      const { ok, problems } = await verifyBackup(entry.path, { signal });
+      const { ok, problems } = await verifyBackup(entry.path, { signal, free: this.#host.free });
       if (ok) return { entries, newest: entry.path };
       entries[place] = { ...entry, problems };
     }
@@ -194,6 +215,31 @@ export class Backups {
 
   #identity(signal?: AbortSignal): Promise<string | null> {
     return this.#host.engine.run(databaseIdentity, null, { signal });
+  }
+
+  /**
+   * Takes the next number in the database, so that no other process takes the same. Undefined where that is not possible:
+   * the copy then says what the database knew of, and the folder the rest.
+   */
+  async #reserveNumber(folders: readonly string[], signal: AbortSignal | undefined): Promise<number | undefined> {
+    const { engine, readOnly, logger } = this.#host;
+    if (readOnly) return undefined;
+    try {
+      const databaseId = await this.#identity(signal);
+      const greatest = async () =>
+        Math.max(...(await Promise.all(folders.map((at) => greatestSequence(at, databaseId)))));
+      for (let least = await greatest(); ; ) {
+        const taken = await engine.run(reserveSequence, least, { signal });
+        // A restore that ended meanwhile has made a copy with a number of its own.
+        const known = await greatest();
+        if (taken === null || known < taken || taken === Number.MAX_SAFE_INTEGER) return taken ?? undefined;
+        least = known;
+      }
+    } catch (error) {
+      signal?.throwIfAborted();
+      logger.warn({ err: error }, 'the number of the backup could not be taken in the database');
+      return undefined;
+    }
   }
 
   /** Keeps how a piece of work ended. What cannot be recorded is logged: the work is done all the same. */
@@ -217,7 +263,7 @@ export class Backups {
       this.#host.logger.info({ kind, path, ok, durationMs: performance.now() - start }, 'done');
       return value;
     } catch (error) {
-      await record(false, `${path}: ${error instanceof Error ? error.message : String(error)}`);
+      await record(false, `${path}: ${reasonOf(error)}`);
       throw error;
     }
   }

@@ -3,53 +3,58 @@
  * because a check of a large or hostile file may take for ever and cannot be interrupted, and because closing any
  * descriptor of a database here leaves the locks of the server's process alone. Prints its answer as JSON.
  */
+
 import { createHash } from 'node:crypto';
-import {
-  closeSync,
-  copyFileSync,
-  createReadStream,
-  createWriteStream,
-  existsSync,
-  fsyncSync,
-  openSync,
-  statSync,
-} from 'node:fs';
+import { createWriteStream, statSync } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
 import { DatabaseSync } from 'node:sqlite';
 import { PassThrough, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { pathToFileURL } from 'node:url';
 import { createZstdCompress, createZstdDecompress } from 'node:zlib';
 import { toWireError } from '../errors.ts';
+import { syncFileSync } from '../runtime/files-sync.ts';
+import { codeOf, resultCodeOf, SQLITE } from '../runtime/thrown.ts';
+import { MIB } from '../values/byte-units.ts';
 import type { CheckAnswer, CheckOrder, Findings } from './checker.ts';
 import type { CatalogCounts, Manifest } from './manifest.ts';
+import { MARKS, recordedSequence, type StageMark } from './marks.ts';
+import { NotRegular, openRegular, readFirst } from './regular-file.ts';
+import { Bounded, isZstd, Unsound } from './unpacking.ts';
 
 const MAX_PROBLEMS = 10;
 const TABLES = { clients: 'clients', files: 'files', versions: 'file_versions' } as const;
 
-/** What makes a file no backup of a catalogue; anything else that is thrown is the machine's failure. */
-class Unsound extends Error {}
-
-function syncFile(path: string): void {
-  const descriptor = openSync(path, 'r+');
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
+/** Opens a file of a folder that others may write to. @throws {Unsound} for what is no file */
+async function openContent(path: string): Promise<FileHandle> {
+  return openRegular(path).catch((error: unknown) => {
+    throw error instanceof NotRegular ? new Unsound(`${path} is not a regular file`) : error;
+  });
 }
 
-/** Streams a file, maybe through zstd, maybe into another file, and tells the checksum of what was read and written. */
-async function stream(from: string, to: string | null, through: Transform) {
+const hashing = (hash: ReturnType<typeof createHash>) =>
+  new Transform({
+    transform(chunk, _, done) {
+      hash.update(chunk);
+      done(null, chunk);
+    },
+  });
+
+/**
+ * Streams so many bytes of a file through others, maybe into another file, and tells the checksum of what was read and
+ * written.
+ */
+async function stream(file: FileHandle, size: number, to: string | null, through: readonly Transform[]) {
+  if (size === 0) throw new Unsound('it is empty');
   const [read, written] = [createHash('sha256'), createHash('sha256')];
-  const hashing = (hash: typeof read) =>
-    new Transform({
-      transform(chunk, _, done) {
-        hash.update(chunk);
-        done(null, chunk);
-      },
-    });
-  const end = to === null ? new PassThrough().resume() : createWriteStream(to, { flags: 'r+', flush: true });
-  await pipeline(createReadStream(from, { highWaterMark: 1024 * 1024 }), hashing(read), through, hashing(written), end);
+  const source = file.createReadStream({
+    start: 0,
+    end: size - 1,
+    highWaterMark: MIB,
+    autoClose: false,
+  });
+  const end = to === null ? new PassThrough().resume() : createWriteStream(to, { flags: 'r+' });
+  await pipeline([source, hashing(read), ...through, hashing(written), end]);
   return { read: read.digest('hex'), written: written.digest('hex') };
 }
 
@@ -69,7 +74,7 @@ const single = (database: DatabaseSync, query: string): unknown =>
   Object.values(database.prepare(query).get() ?? {})[0] ?? null;
 
 /** What a database holds, once it is known to be sound. @throws {Unsound} */
-function factsOf(database: DatabaseSync): Pick<Findings, 'counts' | 'schemaVersion' | 'databaseId'> {
+function factsOf(database: DatabaseSync): Omit<Findings, 'sha256' | 'bytes'> {
   const types = typesOf(database);
   for (const name of [...Object.values(TABLES), 'catalog_migrations', 'catalog_identity']) {
     const type = types.get(name) ?? 'table';
@@ -87,6 +92,7 @@ function factsOf(database: DatabaseSync): Pick<Findings, 'counts' | 'schemaVersi
     counts: { clients: rows(TABLES.clients), files: rows(TABLES.files), versions: rows(TABLES.versions) },
     schemaVersion: single(database, versions) as number | null,
     databaseId: single(database, identity) as string | null,
+    sequence: recordedSequence((query) => single(database, query)),
   };
 }
 
@@ -112,7 +118,7 @@ function settle(path: string, pageSize: number | null): void {
       database.exec(`PRAGMA page_size = ${pageSize}; VACUUM`);
     }
   });
-  syncFile(path);
+  syncFileSync(path);
 }
 
 const sameCounts = (a: CatalogCounts, b: CatalogCounts) =>
@@ -129,23 +135,27 @@ function compare(found: Omit<Findings, 'sha256' | 'bytes'>, manifest: Manifest):
   if (found.databaseId !== databaseId) throw new Unsound('it is of another database than the manifest says');
 }
 
-async function isZstd(path: string): Promise<boolean> {
-  for await (const chunk of createReadStream(path, { end: 3 })) return (chunk as Buffer).readUInt32LE(0) === 0xfd2fb528;
-  return false;
-}
-
 type ReadOrder = Extract<CheckOrder, { kind: 'read' }>;
+
+const START = 18; // bytes that tell a zstd stream, and the size it announces
 
 /** Reads the bytes of a backup, into a stage unless it is null. @throws {Unsound} */
 async function readBytes({ path, manifest, stage }: ReadOrder): Promise<Pick<Findings, 'bytes' | 'sha256'>> {
-  const bytes = statSync(path).size;
-  if (manifest !== null && bytes !== manifest.bytes) {
-    throw new Unsound(`it has ${bytes} bytes, the manifest says ${manifest.bytes}`);
+  const file = await openContent(path);
+  try {
+    const { size: bytes } = await file.stat();
+    if (manifest !== null && bytes !== manifest.bytes) {
+      throw new Unsound(`it has ${bytes} bytes, the manifest says ${manifest.bytes}`);
+    }
+    const start = Buffer.from(await readFirst(file, START));
+    const compressed = manifest?.compressed ?? isZstd(start);
+    const through = compressed ? [createZstdDecompress(), new Bounded(start)] : [new Bounded(start, bytes)];
+    const { read: sha256 } = await stream(file, bytes, stage, through);
+    if (manifest !== null && sha256 !== manifest.sha256) throw new Unsound('its checksum is not that of the manifest');
+    return { bytes, sha256 };
+  } finally {
+    await file.close();
   }
-  const compressed = manifest?.compressed ?? (bytes >= 4 && (await isZstd(path)));
-  const { read: sha256 } = await stream(path, stage, compressed ? createZstdDecompress() : new PassThrough());
-  if (manifest !== null && sha256 !== manifest.sha256) throw new Unsound('its checksum is not that of the manifest');
-  return { bytes, sha256 };
 }
 
 // What a file that no backup made may have beside it: its last changes, or the way back out of half a transaction.
@@ -158,12 +168,26 @@ const stateOf = (path: string): string =>
     .map((stats) => (stats === undefined ? 'none' : `${stats.ino} ${stats.size} ${stats.mtimeNs}`))
     .join();
 
+/** Copies a log, if there is one, as far as it goes now. @throws {Unsound} for what is no file */
+async function copyLog(path: string, target: string): Promise<void> {
+  if (statSync(path, { throwIfNoEntry: false }) === undefined) return;
+  const file = await openContent(path);
+  try {
+    const { size } = await file.stat();
+    if (size === 0) return;
+    const source = file.createReadStream({ start: 0, end: size - 1, autoClose: false });
+    await pipeline(source, createWriteStream(target, { mode: 0o600 }));
+  } finally {
+    await file.close();
+  }
+}
+
 /** Reads a file that no backup made, with its logs. @throws {Unsound} when it is written meanwhile: no two parts would fit */
 async function readWithLogs(order: ReadOrder, stage: string): Promise<Pick<Findings, 'bytes' | 'sha256'>> {
   const { path } = order;
   const before = stateOf(path);
   const read = await readBytes(order);
-  for (const log of LOGS) if (existsSync(`${path}${log}`)) copyFileSync(`${path}${log}`, `${stage}${log}`);
+  for (const log of LOGS) await copyLog(`${path}${log}`, `${stage}${log}`);
   if (stateOf(path) !== before) throw new Unsound('it was written while it was read: make a backup of it instead');
   return read;
 }
@@ -183,13 +207,36 @@ async function prove({ path, counts, compressTo }: Extract<CheckOrder, { kind: '
   settle(path, null);
   const found = withDatabase(path, 'read', factsOf);
   if (!sameCounts(found.counts, counts)) throw new Unsound('the copy lacks rows of the database');
-  const last = compressTo ?? path;
-  const { written } = await stream(path, compressTo, compressTo === null ? new PassThrough() : createZstdCompress());
-  return { ...found, bytes: statSync(last).size, sha256: written };
+  const { size } = statSync(path);
+  const through = compressTo === null ? [] : [createZstdCompress({ pledgedSrcSize: size })];
+  const file = await openContent(path);
+  try {
+    const { written } = await stream(file, size, compressTo, through);
+    if (compressTo !== null) syncFileSync(compressTo);
+    return { ...found, bytes: statSync(compressTo ?? path).size, sha256: written };
+  } finally {
+    await file.close();
+  }
 }
 
-/** Readies a migrated stage to be copied into a live file. @throws {Unsound} */
-function finish({ path, pageSize }: Extract<CheckOrder, { kind: 'finish' }>): Findings {
+/** Marks the content of a stage, so that it is known again once it is in place. */
+function mark(database: DatabaseSync, { token, sequence }: StageMark): void {
+  const least = Math.max(
+    sequence ?? 0,
+    recordedSequence((query) => single(database, query)),
+  );
+  for (const [name, value] of [
+    [MARKS.token, token],
+    [MARKS.sequence, least],
+  ] as const) {
+    database.prepare('DELETE FROM sqlite_sequence WHERE name = ?').run(name);
+    database.prepare('INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)').run(name, value);
+  }
+}
+
+/** Readies a migrated stage to be put in the place of a catalogue. @throws {Unsound} */
+function finish({ path, pageSize, stageMark }: Extract<CheckOrder, { kind: 'finish' }>): Findings {
+  if (stageMark !== null) withDatabase(path, 'write', (database) => mark(database, stageMark));
   settle(path, pageSize);
   return { ...withDatabase(path, 'read', factsOf), bytes: statSync(path).size, sha256: '' };
 }
@@ -199,14 +246,14 @@ function carryOut(order: CheckOrder): Promise<Findings> | Findings {
   return order.kind === 'prove' ? prove(order) : finish(order);
 }
 
+const OF_THE_CONTENT: ReadonlySet<number | undefined> = new Set([SQLITE.ERROR, SQLITE.CORRUPT, SQLITE.NOTADB]);
+
 /** SQLite's and zlib's own complaints about a content; a failing disk is no property of the content. */
 function problemOf(error: unknown): string | undefined {
   if (error instanceof Unsound) return error.message;
   if (!(error instanceof Error)) return undefined;
-  const { errcode, code } = error as { errcode?: number; code?: string };
-  const isContent = errcode !== undefined && [1, 11, 26].includes(errcode & 0xff); // ERROR, CORRUPT, NOTADB
-  if (isContent) return `it cannot be read as a database: ${error.message}`;
-  return /^(?:Z_|ZSTD_)/.test(code ?? '') ? `it cannot be decompressed: ${error.message}` : undefined;
+  if (OF_THE_CONTENT.has(resultCodeOf(error))) return `it cannot be read as a database: ${error.message}`;
+  return /^(?:Z_|ZSTD_)/.test(codeOf(error)) ? `it cannot be decompressed: ${error.message}` : undefined;
 }
 
 async function answer(order: CheckOrder): Promise<CheckAnswer> {

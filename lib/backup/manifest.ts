@@ -2,7 +2,8 @@
  * The manifest beside a backup: what the backup holds and the checksum that proves it. It is the promise a backup is
  * verified against; a backup without one is not proven, whatever it looks like.
  */
-import { readFile, stat } from 'node:fs/promises';
+import { codeOf, hasCode, reasonOf } from '../runtime/thrown.ts';
+import { firstBytes, NotRegular } from './regular-file.ts';
 
 /** Rows of the tables that count. */
 export interface CatalogCounts {
@@ -22,8 +23,10 @@ export interface Manifest {
   /** The identity of the database it was taken from; null for one made before there were identities. */
   readonly databaseId: string | null;
   readonly counts: CatalogCounts;
-  /** The instant whose state it holds. */
+  /** The instant whose state it holds, by the clock of the machine that made it. */
   readonly createdAt: string;
+  /** Its place among the backups of its database: a later one has a greater number. Null where an older release made it. */
+  readonly sequence: number | null;
   /** Why it was made. */
   readonly reason: string;
   /** Whether it is a zstd stream of the database. */
@@ -46,6 +49,7 @@ async function makeSchema() {
       .nullable(),
     counts: z.strictObject({ clients: count, files: count, versions: count }),
     createdAt: z.iso.datetime({ precision: 3 }),
+    sequence: count.nullable().default(null),
     reason: z.string(),
     compressed: z.boolean(),
   });
@@ -75,16 +79,21 @@ const missing = (problem: string): FoundManifest => ({ manifest: null, problem }
 export async function readManifest(backup: string): Promise<FoundManifest> {
   const path = manifestPath(backup);
   try {
-    const { size } = await stat(path);
-    if (size > MAX_BYTES) return missing('the manifest is no manifest: it is too large');
+    const bytes = await firstBytes(path, MAX_BYTES + 1);
+    if (bytes.length > MAX_BYTES) return missing('the manifest is no manifest: it is too large');
     schema ??= makeSchema();
-    const parsed = (await schema).safeParse(JSON.parse(await readFile(path, 'utf8')));
+    const parsed = (await schema).safeParse(JSON.parse(bytes.toString('utf8')));
     if (parsed.success) return { manifest: parsed.data, problem: null };
     const [issue] = parsed.error.issues;
     return missing(`the manifest is not valid: ${issue?.path.join('.')}: ${issue?.message}`);
   } catch (error) {
     if (error instanceof SyntaxError) return missing('the manifest is not valid JSON');
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    return missing(code === 'ENOENT' ? 'there is no manifest beside it' : `the manifest cannot be read (${code})`);
+    if (error instanceof NotRegular) return missing('the manifest is not a regular file');
+    const isMissing = hasCode(error, 'ENOENT');
+    return missing(
+      isMissing
+        ? 'there is no manifest beside it'
+        : `the manifest cannot be read (${codeOf(error) || reasonOf(error)})`,
+    );
   }
 }

@@ -2,44 +2,16 @@
  * Where backups may be and which file is meant: a path is checked before anything is opened by it, and a link may not
  * lead out of the folder it stands in. No file that is open as a database here is ever read past SQLite.
  */
+
 import { randomBytes } from 'node:crypto';
 import { realpath, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, relative, resolve, sep } from 'node:path';
 import { DatabaseError, NotFoundError, ValidationError } from '../errors.ts';
+import { isOpenHere } from '../runtime/open-files.ts';
+import { hasCode } from '../runtime/thrown.ts';
 import { checkText, refuse } from '../validation.ts';
-
-const MAX_PATH = 32_767; // characters
-
-/** Databases that are open in this process, by device and inode, and how many times. */
-const openFiles = new Map<string, number>();
-
-// stat opens no descriptor, so it leaves the locks of this process alone.
-const inodeOf = async (path: string): Promise<string> => {
-  const { dev, ino } = await stat(path, { bigint: true });
-  return `${dev}:${ino}`;
-};
-
-/** Remembers that a database is open here; returns what forgets it again. */
-export async function rememberOpen(database: string): Promise<() => void> {
-  const inode = await inodeOf(database);
-  openFiles.set(inode, (openFiles.get(inode) ?? 0) + 1);
-  let isOpen = true;
-  return () => {
-    if (!isOpen) return;
-    isOpen = false;
-    const left = (openFiles.get(inode) ?? 1) - 1;
-    if (left === 0) openFiles.delete(inode);
-    else openFiles.set(inode, left);
-  };
-}
-
-/** Whether a file is a database that is open in this process. */
-export async function isOpenHere(path: string): Promise<boolean> {
-  return openFiles.has(await inodeOf(path));
-}
-
-const hasCode = (error: unknown, ...codes: readonly string[]) =>
-  error instanceof Error && 'code' in error && codes.includes(String(error.code));
+import { timeName } from '../values/dates.ts';
+import { MAX_PATH } from '../values/file-input.ts';
 
 const isInside = (path: string, folder: string) => {
   const way = relative(folder, path);
@@ -107,26 +79,69 @@ async function realAncestor(folder: string): Promise<string> {
   }
 }
 
+// SQLite keeps such files beside a database of the name before, and plays them into it or takes them for its locks.
+const OF_A_DATABASE = /-(?:wal|shm|journal|mj[0-9a-f]+)$/i;
+const OF_A_BACKUP = /\.(?:manifest\.json|partial)$/i;
+
+/** @throws {ValidationError} for a name that belongs to another file: a log, a manifest, an unfinished backup */
+export function refuseTakenName(path: string, field: string): void {
+  const accepted = 'a name that does not end in -wal, -shm, -journal, .manifest.json or .partial';
+  if (OF_A_DATABASE.test(path) || OF_A_BACKUP.test(path)) refuse(field, path, accepted);
+}
+
+const COMPRESSED = '.zst';
+
+function checkExtension(path: string, field: string, compress: boolean): void {
+  if (compress && !path.endsWith(COMPRESSED)) refuse(field, path, `a name that ends in ${COMPRESSED}, with compress`);
+  if (!compress && path.toLowerCase().endsWith(COMPRESSED)) {
+    refuse(field, path, `a name that does not end in ${COMPRESSED}, or compress`);
+  }
+}
+
+/** Only the folder of backups itself is made: a folder that is missing elsewhere was misspelt. */
+async function assertFolder(folder: string, field: string, backupDir: string): Promise<void> {
+  const found = await stat(folder).catch((error: unknown) => {
+    if (hasCode(error, 'ENOENT')) return undefined;
+    throw error;
+  });
+  if (found !== undefined && !found.isDirectory()) refuse(field, folder, 'a path in a folder');
+  if (found !== undefined || folder === backupDir) return;
+  throw new NotFoundError(`the folder ${folder}`, { hint: 'Make it first, or check the path; nothing was made.' });
+}
+
+/** Where a backup may be written, and which database it is of. */
+export interface TargetRules {
+  readonly database: string;
+  readonly backupDir: string;
+  readonly compress: boolean;
+}
+
 /**
  * Where a backup is to be written.
- * @throws {ValidationError} for a path with NUL, or one that leaves the folder of backups by a link
+ * @throws {ValidationError} for a path with NUL, one that leaves the folder of backups by a link, a name that belongs to a
+ *   database or to another backup, and one whose extension does not say whether it is compressed
+ * @throws {NotFoundError} when the folder does not exist; only the folder of backups is made
  */
-export async function checkTarget(value: unknown, field: string, backupDir: string): Promise<string> {
+export async function checkTarget(
+  value: unknown,
+  field: string,
+  { database, backupDir, compress }: TargetRules,
+): Promise<string> {
   const path = checkPath(value, field);
+  refuseTakenName(path, field);
+  checkExtension(path, field, compress);
   try {
-    if (isBelow(path, backupDir)) {
-      const [folder, home] = [await realAncestor(dirname(path)), await realAncestor(backupDir)];
-      if (!isInside(folder, home)) refuseLink(field, path);
-    }
+    const [folder, home] = [await realAncestor(dirname(path)), await realAncestor(backupDir)];
+    if (isBelow(path, backupDir) && !isInside(folder, home)) refuseLink(field, path);
+    const real = await realpath(database).catch(() => database);
+    if ([database, real].includes(join(folder, basename(path)))) refuse(field, path, 'another file than the catalogue');
+    await assertFolder(dirname(path), field, backupDir);
   } catch (error) {
     if (error instanceof DatabaseError) throw error;
     throw new DatabaseError('CATALOG_IO', `${path} cannot be written`, { cause: error });
   }
   return path;
 }
-
-/** An instant as a part of a file's name: sorts by time. */
-export const timeName = (date = new Date()): string => date.toISOString().replaceAll(/[-:.]/g, '');
 
 /** A name for work under way that no other work of this process has, also in the same millisecond. */
 export const workName = (what: string): string => `${what}-${timeName()}-${randomBytes(4).toString('hex')}`;
@@ -144,5 +159,5 @@ export function backupPath(database: string, backupDir: string, what: string, co
   const extension = extname(database);
   const middle = what === '' ? '' : `-${what}`;
   const name = `${basename(database, extension)}${middle}-${timeName(ownInstant())}${extension || '.db'}`;
-  return join(backupDir, compress ? `${name}.zst` : name);
+  return join(backupDir, compress ? `${name}${COMPRESSED}` : name);
 }

@@ -1,13 +1,17 @@
 /**
- * Which backups a policy keeps, and why; pure. The rules that count go from the newest backup to the oldest and keep the
- * newest of each day, ISO week or month (UTC) that has one, as restic's `forget` does. Only sound backups of this
- * database are counted or removed, and the newest one that verifies stays whatever the policy says.
+ * Which backups a policy keeps, and why; pure. The rules that count are those of lib/values/retention.ts. Only sound backups
+ * of this database are counted or removed, and the newest one that verifies stays whatever the policy says.
  */
-import { ValidationError } from '../errors.ts';
-import { checkInteger, checkNumber, checkObject, isAbsent } from '../validation.ts';
+import { checkNumber, checkObject, isAbsent } from '../validation.ts';
+import { DAY_MS } from '../values/intervals.ts';
+import { applyRules, countsIn, hasCount, MAX_COUNT, reasonsIn, refuseEmpty } from '../values/retention.ts';
 import type { BackupEntry } from './list.ts';
 
-/** Which backups to keep; at least one rule must be given. */
+/**
+ * Which backups to keep; at least one rule must be given. The rules that count go from the newest backup to the oldest and
+ * keep the newest of each day, ISO week (from Monday) or month that has any, so many times, in UTC; where fewer are found, the
+ * oldest backup is kept as well. 0 is no rule, -1 keeps all. Backups dated in the future stay and count for no rule.
+ */
 export interface BackupPolicy {
   /** The newest backups, this many. */
   readonly keepLast?: number | null | undefined;
@@ -35,27 +39,17 @@ export interface BackupPrune {
   readonly bytes: number;
 }
 
-const MS_PER_DAY = 86_400_000;
-const DAYS_PER_WEEK = 7;
-const MONDAY_OFFSET = 3; // 1 January 1970 was a Thursday
-const MAX_COUNT = 2 ** 31 - 1;
-
-type Rule = { readonly key: keyof BackupPolicy; readonly name: string; bucket(entry: BackupEntry): unknown };
-
-const dayOf = ({ createdAt }: BackupEntry) => Math.floor(Date.parse(createdAt ?? '') / MS_PER_DAY);
-
-const RULES: readonly Rule[] = [
-  { key: 'keepLast', name: 'last', bucket: ({ path }) => path },
-  { key: 'keepDaily', name: 'daily', bucket: dayOf },
-  { key: 'keepWeekly', name: 'weekly', bucket: (entry) => Math.floor((dayOf(entry) + MONDAY_OFFSET) / DAYS_PER_WEEK) },
-  { key: 'keepMonthly', name: 'monthly', bucket: ({ createdAt }) => createdAt?.slice(0, 7) },
-];
-
-const KEYS: ReadonlySet<string> = new Set([...RULES.map(({ key }) => key), 'maxAgeDays']);
+const KEYS: ReadonlySet<string> = new Set<keyof BackupPolicy>([
+  'keepLast',
+  'keepDaily',
+  'keepWeekly',
+  'keepMonthly',
+  'maxAgeDays',
+]);
 
 /** A policy that was checked. */
 export interface CheckedBackupPolicy {
-  /** In the order of the rules. */
+  /** Of the rules that count. */
   readonly counts: readonly number[];
   readonly maxAgeDays: number | null;
 }
@@ -63,21 +57,10 @@ export interface CheckedBackupPolicy {
 /** @throws {ValidationError} for an unknown key, a value not accepted, or a policy without any rule */
 export function checkBackupPolicy(policy: unknown): CheckedBackupPolicy {
   const given = checkObject(policy, 'policy', KEYS);
-  const counts = RULES.map(({ key }) => (isAbsent(given[key]) ? 0 : checkInteger(given[key], key, 0, MAX_COUNT)));
+  const counts = countsIn(given);
   const age = given['maxAgeDays'];
   const maxAgeDays = isAbsent(age) ? null : checkNumber(age, 'maxAgeDays', 0, MAX_COUNT);
-  if (maxAgeDays !== null || counts.some((count) => count > 0)) return { counts, maxAgeDays };
-  const accepted = `at least one of ${[...KEYS].join(', ')}`;
-  throw new ValidationError({ field: 'policy', received: 'an empty policy', accepted });
-}
-
-function keptBy(rule: Rule, count: number, sound: readonly BackupEntry[]): BackupEntry[] {
-  const buckets = new Map<unknown, BackupEntry>();
-  for (const entry of sound) {
-    const bucket = rule.bucket(entry);
-    if (buckets.size < count && !buckets.has(bucket)) buckets.set(bucket, entry);
-  }
-  return [...buckets.values()];
+  return maxAgeDays !== null || hasCount(counts) ? { counts, maxAgeDays } : refuseEmpty(KEYS);
 }
 
 /** Why a backup is no matter of the policy's; undefined for one that is. */
@@ -100,18 +83,25 @@ export function planBackupPrune(
   at: number,
 ): BackupPrune {
   const sound = entries.filter((entry) => untouchable(entry) === undefined);
-  const byRule = RULES.map((rule, place) => ({ rule, kept: new Set(keptBy(rule, counts[place] ?? 0, sound)) }));
-  const hasRule = counts.some((count) => count > 0);
-  const isTooOld = ({ createdAt }: BackupEntry) =>
-    maxAgeDays !== null && at - Date.parse(createdAt ?? '') > maxAgeDays * MS_PER_DAY;
+  const items = sound.map(({ createdAt, path }, place) => ({
+    instant: createdAt === null ? null : Date.parse(createdAt),
+    rank: -place,
+    pinned: path === newestVerified,
+  }));
+  const masks = applyRules(items, { counts, within: null }, at);
+  const maskOf = new Map(sound.map((entry, place) => [entry, masks[place] ?? 0]));
+  const isOld = ({ createdAt }: BackupEntry) =>
+    maxAgeDays !== null && at - Date.parse(createdAt ?? '') > maxAgeDays * DAY_MS;
   const judge = (entry: BackupEntry): { readonly stays: boolean; readonly reasons: string[] } => {
     const apart = untouchable(entry);
     if (apart !== undefined) return { stays: true, reasons: apart };
-    const newest = entry.path === newestVerified ? ['newest verified'] : [];
-    if (isTooOld(entry)) return { stays: newest.length > 0, reasons: [...newest, `older than ${maxAgeDays} days`] };
-    const rules = byRule.filter(({ kept }) => kept.has(entry)).map(({ rule }) => rule.name);
-    const young = hasRule ? [] : [`at most ${maxAgeDays} days old`];
-    const reasons = [...newest, ...rules, ...young];
+    const isNewest = entry.path === newestVerified;
+    const words = { pinned: 'newest verified' };
+    if (isOld(entry)) {
+      return { stays: isNewest, reasons: [...(isNewest ? [words.pinned] : []), `older than ${maxAgeDays} days`] };
+    }
+    const reasons = reasonsIn(maskOf.get(entry) ?? 0, words);
+    if (!hasCount(counts)) reasons.push(`at most ${maxAgeDays} days old`);
     return reasons.length > 0 ? { stays: true, reasons } : { stays: false, reasons: ['no rule keeps it'] };
   };
   const judged = entries.map((entry) => {

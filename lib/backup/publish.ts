@@ -2,19 +2,19 @@
  * How a file gets its final name: whole, on the disk, and never over another one. Until then it has a temporary name that
  * tells which process makes it, so that what a killed one left is known for what it is.
  */
-import { createHash } from 'node:crypto';
-import { constants } from 'node:fs';
-import { link, lstat, open, readdir, rename, rm, stat } from 'node:fs/promises';
-import { hostname } from 'node:os';
+import type { Dirent } from 'node:fs';
+import { link, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { DatabaseError } from '../errors.ts';
+import { exists, sizeOf, syncFolder } from '../runtime/files.ts';
+import { createPrivateFile, writePrivateFile } from '../runtime/private-file.ts';
+import { BEGAN, isAlive, MACHINE } from '../runtime/process-identity.ts';
+import { hasCode } from '../runtime/thrown.ts';
+import { DAY_MS } from '../values/intervals.ts';
 import { backupOfManifest, type Manifest, manifestPath, manifestText } from './manifest.ts';
 
 /** Files that SQLite keeps beside a database. */
 const COMPANIONS = ['-journal', '-wal', '-shm'] as const;
-
-// The id of a process says nothing on another machine, or in another container, that has the same folder.
-const MACHINE = createHash('sha256').update(hostname()).digest('hex').slice(0, 8);
 
 /** The files that were begun here. */
 const begun = new Set<string>();
@@ -27,16 +27,6 @@ export function partialPath(path: string): string {
 
 const PARTIAL = /^(.+)\.([0-9a-f]{8})-(\d+)\.partial(?:-journal|-wal|-shm)?$/;
 
-/** Whether something of this name exists; a link that leads nowhere does. */
-export const exists = (path: string): Promise<boolean> =>
-  lstat(path).then(
-    () => true,
-    (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return false;
-      throw error;
-    },
-  );
-
 /** Removes a database file with what SQLite keeps beside it, or a folder. */
 export async function removeDatabase(path: string): Promise<void> {
   const all = ['', ...COMPANIONS].map((suffix) => rm(`${path}${suffix}`, { force: true, recursive: true }));
@@ -44,38 +34,20 @@ export async function removeDatabase(path: string): Promise<void> {
 }
 
 /**
- * Makes an empty file that only its owner may read: SQLite would make it readable for everyone.
+ * Makes an empty file that only its owner may read.
  * @throws {DatabaseError} CATALOG_CONFLICT when there is one already, which is other work's then
+ * @internal
  */
 export async function createPrivate(path: string): Promise<void> {
-  try {
-    await (await open(path, 'wx', 0o600)).close();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    throw new DatabaseError('CATALOG_CONFLICT', `${path} exists already`, {
-      cause: error,
-      hint: 'The same work is under way: wait for its end.',
-    });
-  }
+  if (await createPrivateFile(path)) return;
+  const hint = 'The same work is under way: wait for its end.';
+  throw new DatabaseError('CATALOG_CONFLICT', `${path} exists already`, { hint });
 }
 
-async function sync(path: string, flags: number): Promise<void> {
-  const handle = await open(path, flags);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
+const NO_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'];
 
-/** Puts the names of a folder on the disk. */
-export async function syncFolder(folder: string): Promise<void> {
-  if (process.platform === 'win32') return; // folders cannot be opened there, and a rename is durable by itself
-  await sync(folder, constants.O_RDONLY);
-}
-
-/** File systems without hard links: a file is renamed there, after a look whether the name is free. */
-const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
+/** Whether a file could not be given a second name because its file system has no hard links. */
+export const hasNoLinks = (error: unknown): boolean => hasCode(error, ...NO_LINKS);
 
 const taken = (path: string, cause?: unknown) =>
   new DatabaseError('CATALOG_CONFLICT', `${path} exists already`, {
@@ -88,16 +60,34 @@ export async function assertFree(path: string): Promise<void> {
   if (await exists(path)) throw taken(path);
 }
 
+/** A log that lies beside a new file of its name would be played into it. @throws {DatabaseError} CATALOG_CONFLICT */
+export async function assertNoLog(path: string): Promise<void> {
+  for (const suffix of COMPANIONS) await assertFree(`${path}${suffix}`);
+}
+
+/** Takes a name by an empty file, and gives it to the finished one: a rename alone would replace what took it meanwhile. */
+async function renameToFree(temporary: string, path: string): Promise<void> {
+  try {
+    await (await open(path, 'wx', 0o600)).close();
+  } catch (error) {
+    throw hasCode(error, 'EEXIST') ? taken(path, error) : error;
+  }
+  try {
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(path, { force: true });
+    throw error;
+  }
+}
+
 /** Gives a finished file its name, unless the name is taken. @throws {DatabaseError} CATALOG_CONFLICT */
-async function nameFile(temporary: string, path: string): Promise<void> {
+export async function nameFile(temporary: string, path: string): Promise<void> {
   try {
     await link(temporary, path);
   } catch (error) {
-    const { code = '' } = error as NodeJS.ErrnoException;
-    if (code === 'EEXIST') throw taken(path, error);
-    if (!NO_LINKS.has(code)) throw error;
-    await assertFree(path);
-    await rename(temporary, path);
+    if (hasCode(error, 'EEXIST')) throw taken(path, error);
+    if (!hasNoLinks(error)) throw error;
+    await renameToFree(temporary, path);
     return;
   }
   await rm(temporary);
@@ -117,18 +107,14 @@ export async function publishBackup(temporary: string, path: string, manifest: M
   const beside = manifestPath(path);
   const unfinished = partialPath(beside);
   try {
-    const handle = await open(unfinished, 'wx', 0o600);
-    try {
-      await handle.writeFile(manifestText(manifest));
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
+    await writePrivateFile(unfinished, manifestText(manifest));
     await nameFile(unfinished, beside);
   } finally {
     await rm(unfinished, { force: true });
   }
   try {
+    // After a power failure as well: a backup is never there without its manifest.
+    await syncFolder(dirname(path));
     await nameFile(temporary, path);
   } catch (error) {
     await rm(beside, { force: true });
@@ -137,25 +123,15 @@ export async function publishBackup(temporary: string, path: string, manifest: M
   await syncFolder(dirname(path));
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
-  }
-}
-
-const namesIn = (folder: string): Promise<string[]> =>
-  readdir(folder).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return [];
+const entriesIn = (folder: string): Promise<Dirent[]> =>
+  readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
+    if (hasCode(error, 'ENOENT')) return [];
     throw error;
   });
 
-/** When this process began, in milliseconds since 1970. */
-const BEGAN = Date.now() - process.uptime() * 1_000;
+const nameOf = ({ name }: Dirent) => name;
 
-const ABANDONED_MS = 86_400_000; // copying, checking and compressing leave a file unchanged for less
+const ABANDONED_MS = DAY_MS; // copying, checking and compressing leave a file unchanged for less
 
 const isOlder = async (path: string, instant: number): Promise<boolean> => {
   const stats = await stat(path).catch(() => undefined);
@@ -200,13 +176,15 @@ async function partialsAmong(folder: string, names: readonly string[]): Promise<
 /** Manifests whose backup never came, because the process died between the two names. */
 async function orphanedManifests(
   folder: string,
-  names: readonly string[],
+  entries: readonly Dirent[],
   partials: readonly Partial[],
 ): Promise<string[]> {
   const underWay = new Set(partials.filter(({ dead }) => !dead).map(({ of }) => of));
-  const alone = names.filter((name) => {
+  const names = new Set(entries.map(nameOf));
+  const files = entries.filter((entry) => entry.isFile()).map(nameOf);
+  const alone = files.filter((name) => {
     const backup = backupOfManifest(name);
-    return backup !== undefined && !names.includes(backup) && !underWay.has(backup);
+    return backup !== undefined && !names.has(backup) && !underWay.has(backup);
   });
   // Asked again: the backup may have got its name since the folder was read.
   const asked = await Promise.all(
@@ -217,28 +195,21 @@ async function orphanedManifests(
 
 /** Removes what processes left behind in a folder of backups that died while they made one. */
 export async function removeDeadPartials(folder: string): Promise<void> {
-  const names = await namesIn(folder);
-  const partials = await partialsAmong(folder, names);
+  const entries = await entriesIn(folder);
+  const partials = await partialsAmong(folder, entries.map(nameOf));
   const dead = partials.filter((partial) => partial.dead).map(({ name }) => name);
   const remove = async (name: string) => rm(join(folder, name), { force: true, recursive: true });
-  await Promise.all([...dead, ...(await orphanedManifests(folder, names, partials))].map(remove));
+  await Promise.all([...dead, ...(await orphanedManifests(folder, entries, partials))].map(remove));
 }
 
 /** Removes what a process left beside a database that died while it restored it. */
 export async function removeDeadStages(database: string): Promise<void> {
   const folder = dirname(database);
-  const partials = await partialsAmong(folder, await namesIn(folder));
+  const partials = await partialsAmong(folder, (await entriesIn(folder)).map(nameOf));
   const dead = partials.filter((partial) => partial.dead && partial.of === basename(database));
   await Promise.all(dead.map(({ name }) => rm(join(folder, name), { force: true, recursive: true })));
 }
 
-/** Bytes of a file; 0 when there is none. */
-export const sizeOf = (path: string): Promise<number> =>
-  stat(path).then(
-    ({ size }) => size,
-    () => 0,
-  );
-
 /** Bytes of a database with its log. */
 export const databaseBytes = async (path: string): Promise<number> =>
-  (await sizeOf(path)) + (await sizeOf(`${path}-wal`));
+  ((await sizeOf(path)) ?? 0) + ((await sizeOf(`${path}-wal`)) ?? 0);

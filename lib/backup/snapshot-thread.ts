@@ -25,7 +25,7 @@ const countsOf = (database: Database.Database): CatalogCounts => ({
   versions: rowsOf(database, 'file_versions'),
 });
 
-/** Copies inside one read transaction: otherwise each commit of others would make the copy begin anew. */
+/** Copies inside one read transaction: otherwise each commit of others would make the copy begin again. */
 async function copy(): Promise<SnapshotMessage> {
   const database = new Database(source, { readonly: true, fileMustExist: true });
   try {

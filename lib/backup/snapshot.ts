@@ -3,16 +3,20 @@
  * temporary name that only its owner may read, proven in full by another process, and only then given its name, with its
  * manifest where a reason is given. A snapshot that fails leaves nothing behind.
  */
-import { mkdir } from 'node:fs/promises';
+
 import { dirname } from 'node:path';
-import { Worker } from 'node:worker_threads';
 import { DatabaseError, reviveError, type WireError } from '../errors.ts';
-import { scriptUrl } from '../runtime/scripts.ts';
+import { assertRoom, type FreeBytes, freeBytes, saysFull } from '../runtime/disk-space.ts';
+import { makePrivateFolder } from '../runtime/private-file.ts';
+import { startThread } from '../runtime/thread.ts';
+import { codeOf } from '../runtime/thrown.ts';
 import { check, type Findings } from './checker.ts';
-import { assertRoom, type FreeBytes, freeBytes } from './disk-space.ts';
+import { greatestSequence } from './list.ts';
 import { type CatalogCounts, type Manifest, manifestPath } from './manifest.ts';
+import { following } from './marks.ts';
 import {
   assertFree,
+  assertNoLog,
   createPrivate,
   databaseBytes,
   partialPath,
@@ -60,13 +64,11 @@ export interface SnapshotOptions {
   readonly reason?: string | undefined;
   /** Store it as a zstd stream. Default false. */
   readonly compress?: boolean | undefined;
+  /** Its number; by default the next after those that the database and the folder know. */
+  readonly sequence?: number | undefined;
 }
 
-const THREAD_URL = scriptUrl('backup/snapshot-thread');
 const ENOUGH = 1.05; // of the source's size: the copy may be a little larger than what is counted beforehand
-
-// Node hands the process's flags on to its threads, and this one, meant for code on the command line, ends them at once.
-export const THREAD_FLAGS = process.execArgv.some((flag) => flag.startsWith('--input-type')) ? { execArgv: [] } : {};
 
 type Copied = Omit<Extract<SnapshotMessage, { kind: 'done' }>, 'kind'>;
 
@@ -87,8 +89,8 @@ function onThread(source: string, target: string, { onProgress, signal }: Snapsh
     }
   };
   const copied = new Promise<Copied>((resolve, reject) => {
-    const workerData: SnapshotOrder = { source, target, stop };
-    const worker = new Worker(THREAD_URL, { workerData, name: 'catalog-snapshot', ...THREAD_FLAGS });
+    const data: SnapshotOrder = { source, target, stop };
+    const worker = startThread('backup/snapshot-thread', { name: 'catalog-snapshot', data });
     let last: SnapshotMessage | undefined;
     signal?.addEventListener('abort', onAbort, { once: true });
     worker.on('message', (message: SnapshotMessage) => {
@@ -115,13 +117,16 @@ const damaged = (problem: string) =>
 /** What SQLite and the file system say when the disk is full. */
 function explained(error: unknown, path: string): unknown {
   if (error instanceof DatabaseError || !(error instanceof Error) || error.name === 'AbortError') return error;
-  const code = 'code' in error ? String(error.code) : '';
   const message = `no copy could be made at ${path}`;
-  if (['SQLITE_FULL', 'ENOSPC', 'EDQUOT', 'EFBIG'].includes(code)) {
+  if (saysFull(error)) {
     const hint = 'Free some disk space, or choose another folder; nothing was changed.';
     return new DatabaseError('CATALOG_FULL', message, { cause: error, hint });
   }
-  if (/^SQLITE_(?:CORRUPT|NOTADB)/.test(code)) return damaged(error.message);
+  if (/^SQLITE_(?:CORRUPT|NOTADB)/.test(codeOf(error))) return damaged(error.message);
+  if (/^SQLITE_(?:CANTOPEN|READONLY)/.test(codeOf(error))) {
+    const hint = 'SQLite can make no log beside the database there: copy the file itself, while nobody writes it.';
+    return new DatabaseError('CATALOG_IO', message, { cause: error, hint });
+  }
   return new DatabaseError('CATALOG_IO', message, { cause: error });
 }
 
@@ -142,6 +147,14 @@ async function make(source: string, plain: string, packed: string | null, option
   return { findings: verdict.findings, takenAt };
 }
 
+/** What is told of a copy; a backup has a number. */
+async function manifestOf({ findings, takenAt }: Made, folder: string, options: SnapshotOptions): Promise<Manifest> {
+  const { reason, compress = false, sequence: reserved } = options;
+  const next = async () => following(Math.max(findings.sequence, await greatestSequence(folder, findings.databaseId)));
+  const sequence = reason === undefined ? null : (reserved ?? (await next()));
+  return { ...findings, createdAt: takenAt, sequence, reason: reason ?? '', compressed: compress };
+}
+
 /**
  * Copies the database at `source`, which may be open and written meanwhile, to `path`.
  * @throws {DatabaseError} CATALOG_FULL when it does not fit, CATALOG_CORRUPT when the database itself is damaged,
@@ -154,9 +167,10 @@ export async function takeSnapshot(source: string, path: string, options: Snapsh
   const ours: string[] = []; // another call may make a file of the same name
   try {
     signal?.throwIfAborted();
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await makePrivateFolder(folder);
     await removeDeadPartials(folder);
     await assertFree(path);
+    await assertNoLog(path);
     if (reason !== undefined) await assertFree(manifestPath(path));
     await assertRoom(folder, (await databaseBytes(source)) * ENOUGH * (compress ? 2 : 1), 'the copy', free);
     const last = partialPath(path);
@@ -165,8 +179,8 @@ export async function takeSnapshot(source: string, path: string, options: Snapsh
       await createPrivate(temporary);
       ours.push(temporary);
     }
-    const { findings, takenAt } = await make(source, plain, compress ? last : null, options);
-    const manifest = { ...findings, createdAt: takenAt, reason: reason ?? '', compressed: compress };
+    const made = await make(source, plain, compress ? last : null, options);
+    const manifest = await manifestOf(made, folder, options);
     if (reason === undefined) await publish(last, path);
     else await publishBackup(last, path, manifest);
     return { path, ...manifest };

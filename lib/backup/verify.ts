@@ -1,11 +1,15 @@
 /** Whether a backup is what its manifest says, and reading one that is into a stage. */
+
 import { dirname } from 'node:path';
 import { DatabaseError } from '../errors.ts';
+import { assertRoom, type FreeBytes, freeBytes } from '../runtime/disk-space.ts';
+import { sizeOf } from '../runtime/files.ts';
 import { type CheckOptions, type CheckVerdict, check, type Findings } from './checker.ts';
-import { assertRoom, type FreeBytes, freeBytes } from './disk-space.ts';
 import { type Manifest, readManifest } from './manifest.ts';
 import { workName } from './paths.ts';
-import { createPrivate, partialPath, removeDatabase, sizeOf } from './publish.ts';
+import { createPrivate, partialPath, removeDatabase } from './publish.ts';
+import { NotRegular } from './regular-file.ts';
+import { announcedSize, Unsound } from './unpacking.ts';
 
 /** What verifying found. */
 export interface BackupVerdict {
@@ -22,15 +26,31 @@ const verdict = (manifest: Manifest | null, ...problems: string[]): BackupVerdic
   manifest,
 });
 
-const COMPRESSION = 20; // times that a catalogue may be larger than its zstd stream, for the room on the disk
+/** What a file takes once it is unpacked, with its logs; or why it is not sound. */
+async function sizeInStage(
+  path: string,
+  size: number,
+): Promise<{ readonly bytes: number } | { readonly problem: string }> {
+  try {
+    const logs = await Promise.all(['-wal', '-journal'].map((suffix) => sizeOf(`${path}${suffix}`)));
+    return { bytes: logs.reduce<number>((sum, bytes = 0) => sum + bytes, await announcedSize(path, size)) };
+  } catch (error) {
+    if (error instanceof NotRegular) return { problem: 'it is not a regular file' };
+    if (error instanceof Unsound) return { problem: error.message };
+    throw new DatabaseError('CATALOG_IO', `${path} cannot be read`, { cause: error });
+  }
+}
 
 /** Checks a compressed backup, which has to be unpacked for it. */
 async function unpacked(
   path: string,
   manifest: Manifest,
-  scratch: string,
-  options: CheckOptions,
+  { free = freeBytes, ...options }: VerifyOptions,
 ): Promise<CheckVerdict> {
+  const size = await sizeInStage(path, manifest.bytes);
+  if ('problem' in size) return size;
+  const scratch = partialPath(`${path}.${workName('check')}`);
+  await assertRoom(dirname(scratch), size.bytes, 'checking the backup', free);
   await createPrivate(scratch);
   try {
     return await check({ kind: 'read', path, manifest, stage: scratch }, options);
@@ -39,19 +59,23 @@ async function unpacked(
   }
 }
 
+export interface VerifyOptions extends CheckOptions {
+  readonly free?: FreeBytes | undefined;
+}
+
 /**
  * Verifies a backup in full: checksum, every page and index, row counts, schema version and identity. Never throws for
  * what the file holds.
  * @throws {DatabaseError} CATALOG_TIMEOUT, CATALOG_IO, CATALOG_FULL: when that could not be found out
  */
-export async function verifyBackup(path: string, options: CheckOptions = {}): Promise<BackupVerdict> {
+export async function verifyBackup(path: string, options: VerifyOptions = {}): Promise<BackupVerdict> {
   const { manifest, problem } = await readManifest(path);
   if (manifest === null) return verdict(null, problem);
-  const bytes = await sizeOf(path);
+  const bytes = (await sizeOf(path)) ?? 0;
   // Told without another process: nothing of the file has to be read for it.
   if (bytes !== manifest.bytes) return verdict(manifest, `it has ${bytes} bytes, the manifest says ${manifest.bytes}`);
   const found = manifest.compressed
-    ? await unpacked(path, manifest, partialPath(`${path}.${workName('check')}`), options)
+    ? await unpacked(path, manifest, options)
     : await check({ kind: 'read', path, manifest, stage: null }, options);
   return 'problem' in found ? verdict(manifest, found.problem) : verdict(manifest);
 }
@@ -65,10 +89,9 @@ export interface Staged {
   readonly findings: Findings;
 }
 
-export interface StageOptions extends CheckOptions {
+export interface StageOptions extends VerifyOptions {
   /** Take a file without a manifest, if it is sound by itself. */
   readonly allowMissingManifest: boolean;
-  readonly free?: FreeBytes | undefined;
 }
 
 /**
@@ -79,14 +102,16 @@ export async function stageBackup(path: string, stage: string, options: StageOpt
   const { allowMissingManifest, free = freeBytes, ...rest } = options;
   const { manifest, problem } = await readManifest(path);
   if (manifest === null && !allowMissingManifest) {
-    const hint = 'Choose another backup; only if there is none, allow a missing manifest (--allow-missing-manifest).';
+    const hint = 'Choose another backup; only if there is none, use allowMissingManifest.';
     throw invalid(path, problem, hint);
   }
-  const bytes = await sizeOf(path);
+  const bytes = (await sizeOf(path)) ?? 0;
   if (manifest !== null && manifest.bytes !== bytes) {
     throw invalid(path, `it has ${bytes} bytes, the manifest says ${manifest.bytes}`);
   }
-  await assertRoom(dirname(stage), manifest?.compressed ? bytes * COMPRESSION : bytes, 'reading the backup', free);
+  const size = await sizeInStage(path, bytes);
+  if ('problem' in size) throw invalid(path, size.problem);
+  await assertRoom(dirname(stage), size.bytes, 'reading the backup', free);
   await createPrivate(stage);
   try {
     const found = await check({ kind: 'read', path, manifest, stage }, rest);

@@ -1,10 +1,12 @@
 /**
- * `db.maintenance.repair`: every mending step of every part of the catalogue, in one transaction, after a verified copy
- * was made. What a dry run counts is what a real one does: it is the same work, rolled back.
+ * `db.maintenance`: work on the catalogue as a whole. A repair runs the repairing steps of every part in one transaction,
+ * after a verified copy was made. A dry run is the same work, rolled back, so it counts exactly what a real one does.
  */
-import { basename, extname, join } from 'node:path';
+import type { Logger } from 'pino';
 import { repairTotals } from '../analytics/audit-procedures.ts';
+import { backupPath } from '../backup/paths.ts';
 import { takeSnapshot } from '../backup/snapshot.ts';
+import { finishLeftDeletions } from '../core/client-deletion.ts';
 import { isBeyondMemory } from '../core/search-index-table.ts';
 import type { Integrity, IntegrityOptions, IntegrityReport } from '../maintenance/integrity.ts';
 import {
@@ -19,12 +21,10 @@ import {
 import { ZONE_ASSUMED } from '../runtime/time-zone.ts';
 import type { WorkContext } from '../schema/migration.ts';
 import { catchUpIndex, isIndexSound, renewIndex } from '../search/search-index.ts';
-import type { CallOptions, Executor } from '../sql/engine.ts';
+import type { CallOptions, Engine, Executor } from '../sql/engine.ts';
 import { checkBoolean, checkListener, checkObject, checkSignal, isAbsent } from '../validation.ts';
-import { assertTriggersEnd } from './foreign-triggers.ts';
-import type { OpenedFile } from './open.ts';
 
-/** What was mended, or would be, and how many rows of each. */
+/** What was repaired, or would be, and how many rows of each. */
 export interface RepairCounts {
   /** Files, versions, quotas and activity of clients that do not exist, and versions of files that do not: moved away. */
   readonly orphanFiles: number;
@@ -35,8 +35,8 @@ export interface RepairCounts {
   readonly orphanTotals: number;
   /** Rows that got an id. */
   readonly newIds: number;
-  /** Rows that were the second half of a transfer. */
-  readonly twins: number;
+  /** Second rows of split transfers. */
+  readonly splitTransfers: number;
   /** Files that got a version for what an old server wrote, and versions made for them. */
   readonly files: number;
   readonly versions: number;
@@ -54,15 +54,51 @@ export interface RepairCounts {
   readonly quotasCounted: number;
   readonly totals: number;
   readonly expiredReservations: number;
-  /** Search indexes that could not be relied on and were made anew. */
+  /** Search indexes that could not be relied on and were rebuilt. */
   readonly searchIndexes: number;
   readonly missingIndexRows: number;
   readonly staleIndexRows: number;
 }
 
 export interface RepairOptions extends CallOptions {
-  /** Count what would be mended, and change nothing. Default false. */
+  /** Count what would be repaired, and change nothing. Default false. */
   readonly dryRun?: boolean | undefined;
+}
+
+/** `db.maintenance`: work on the catalogue as a whole. */
+export interface Maintenance {
+  /**
+   * Checks the whole file while it is in use, in a process of its own: every page, every index against its table, every
+   * foreign key. `full` runs SQLite's complete check, which takes about ten times as long. The verdict is stored, and
+   * `health` reports it until the next check.
+   * @throws {DatabaseError} CATALOG_TIMEOUT past `thresholds.checkMs`, CATALOG_NOT_FOUND when the file is gone; the reason
+   *   of the signal. Damage of the file is a result, not an error
+   */
+  checkIntegrity(options?: IntegrityOptions): Promise<IntegrityReport>;
+
+  /**
+   * Repairs what raw SQL or an old server did: orphans, split transfers, drifted quotas and totals, missing or stale rows
+   * of the search index, stale reservations. Rows that cannot stay are kept in `quarantined_files`. A second run finds
+   * nothing.
+   * @returns the number of rows of each kind that were repaired, or with `dryRun` would be
+   */
+  repair(options?: RepairOptions): Promise<RepairCounts>;
+}
+
+/**
+ * The catalogue that is maintained.
+ * @internal
+ */
+export interface MaintenanceHost {
+  readonly engine: Engine;
+  readonly database: string;
+  readonly backupDir: string;
+  /** What repairing old rows needs to know. */
+  readonly context: () => WorkContext;
+  /** Whether nobody has named the zone in which old dates are read: dates that are read in it are worth a warning. */
+  readonly assumesZone: () => boolean;
+  readonly integrity: Integrity;
+  readonly logger: Logger;
 }
 
 const NONE: RepairCounts = {
@@ -72,7 +108,7 @@ const NONE: RepairCounts = {
   orphanActivity: 0,
   orphanTotals: 0,
   newIds: 0,
-  twins: 0,
+  splitTransfers: 0,
   files: 0,
   versions: 0,
   datesToUtc: 0,
@@ -93,7 +129,12 @@ const NONE: RepairCounts = {
 
 const CHECK_KEYS = new Set(['full', 'onProgress', 'signal']);
 const REPAIR_KEYS = new Set(['dryRun', 'signal']);
-const LOAN = { deadlineMs: Number.POSITIVE_INFINITY, foreignKeys: false };
+
+/** How a repair's transaction is run: without a deadline, and rows move before what they name. */
+const transactionOf = ({ supports }: Engine) => ({
+  deadlineMs: Number.POSITIVE_INFINITY,
+  suspendForeignKeys: supports.suspendedForeignKeys,
+});
 
 /** Ends a dry run's transaction without storing it. */
 class DryRun extends Error {
@@ -105,14 +146,14 @@ class DryRun extends Error {
   }
 }
 
-/** What is mended, and how. */
+/** What is repaired, and how. */
 interface Work extends CallOptions {
   readonly context: WorkContext;
-  /** Whether the search index is made anew as well. */
+  /** Whether the search index is rebuilt as well. */
   readonly renewsIndex: boolean;
 }
 
-async function mend(tx: Executor, { context, renewsIndex, signal }: Work): Promise<RepairCounts> {
+async function repair(tx: Executor, { context, renewsIndex, signal }: Work): Promise<RepairCounts> {
   const steps = [
     () => tx.run(repairOrphans, null),
     () => tx.run(repairClients, context),
@@ -120,7 +161,7 @@ async function mend(tx: Executor, { context, renewsIndex, signal }: Work): Promi
     () => tx.run(repairReservations, null),
     () => tx.run(repairQuotas, context),
     async () => ({ totals: (await tx.run(repairTotals, null)).repaired }),
-    // First the index, if it has to be made anew: what it holds cannot be asked for before.
+    // First the index, if it has to be rebuilt: what it holds cannot be asked for before.
     async () => {
       if (renewsIndex) await tx.run(renewIndex, null);
       return { searchIndexes: renewsIndex ? 1 : 0 };
@@ -147,92 +188,70 @@ async function isReliable(engine: Executor, signal: AbortSignal | undefined): Pr
 
 const isWhole = (counts: RepairCounts) => Object.values(counts).every((rows) => rows === 0);
 
-/** The calls of `db.maintenance`. */
-export function createMaintenance(file: OpenedFile, integrity: Integrity) {
-  const { engine, options, logger } = file;
-  const context: WorkContext = {
-    timeZone: options.legacyTimeZone,
-    defaultQuotaBytes: options.defaultQuotaBytes,
-    legacy: false,
+/** Counts what a repair would do, in a transaction that is rolled back. */
+async function countRepairs({ engine, context }: MaintenanceHost, signal: AbortSignal | undefined) {
+  const renewsIndex = !(await isReliable(engine, signal));
+  const use = async (tx: Executor): Promise<never> => {
+    throw new DryRun(await repair(tx, { context: context(), renewsIndex, signal }));
   };
+  return engine.transaction('write', use, { ...transactionOf(engine), signal }).catch((error: unknown) => {
+    if (error instanceof DryRun) return error.counts;
+    throw error;
+  });
+}
 
-  const count = async (signal: AbortSignal | undefined): Promise<RepairCounts> => {
-    const renewsIndex = !(await isReliable(engine, signal));
-    return engine
-      .lend(
-        'write',
-        async (tx): Promise<never> => {
-          throw new DryRun(await mend(tx, { context, renewsIndex, signal }));
-        },
-        { ...LOAN, signal },
-      )
-      .catch((error: unknown) => {
-        if (error instanceof DryRun) return error.counts;
-        throw error;
-      });
-  };
+async function copyBefore({ database, backupDir }: MaintenanceHost): Promise<string> {
+  const { path } = await takeSnapshot(database, backupPath(database, backupDir, 'before-repair'), {
+    reason: 'before repair',
+  });
+  return path;
+}
 
-  const copy = async (): Promise<string> => {
-    const { database, backupDir } = options;
-    const extension = extname(database);
-    const time = new Date().toISOString().replaceAll(/[-:.]/g, '');
-    const name = `${basename(database, extension)}-before-repair-${time}${extension || '.db'}`;
-    const { path } = await takeSnapshot(database, join(backupDir, name), { reason: 'before repair' });
-    return path;
-  };
+/** Old dates were read in a zone that nobody named. */
+function warnOfZone({ assumesZone, logger }: MaintenanceHost, { datesToUtc }: RepairCounts): void {
+  if (datesToUtc > 0 && assumesZone()) logger.warn({ dates: datesToUtc }, ZONE_ASSUMED);
+}
 
-  /** Portion by portion, among the writes of others. */
-  const fillIndex = async (signal: AbortSignal | undefined): Promise<void> => {
-    for (let isLeft = true; isLeft; isLeft = await engine.run(catchUpIndex, null)) signal?.throwIfAborted();
-  };
+/** Fills the search index portion by portion, among the writes of others. */
+async function fillIndex(engine: Engine, signal: AbortSignal | undefined): Promise<void> {
+  for (let isLeft = true; isLeft; isLeft = await engine.run(catchUpIndex, null)) signal?.throwIfAborted();
+}
 
+/**
+ * Builds `db.maintenance`.
+ * @internal
+ */
+export function maintenanceOf(host: MaintenanceHost): Maintenance {
+  const { engine, context, integrity, logger } = host;
   return {
-    /**
-     * Checks the whole file while it is in use, by a process of its own: every page, every index against its table, every
-     * foreign key; with `full` SQLite's complete check, which takes about ten times as long. The verdict is kept, and told
-     * by `health` until the next one.
-     * @throws {DatabaseError} CATALOG_TIMEOUT past `thresholds.checkMs`, CATALOG_NOT_FOUND when the file is gone; the reason
-     *   of the signal. What is wrong with the file is a result, not an error
-     */
-    async checkIntegrity(given: IntegrityOptions = {}): Promise<IntegrityReport> {
+    async checkIntegrity(given = {}) {
       const checked = checkObject(given, 'options', CHECK_KEYS);
       const full = !isAbsent(checked['full']) && checkBoolean(checked['full'], 'full');
       const onProgress = checkListener<IntegrityOptions['onProgress']>(checked['onProgress']);
       return integrity.check({ full, onProgress, signal: checkSignal(checked['signal']) });
     },
 
-    /**
-     * Mends what raw SQL or an old server did: orphans, halves of transfers, drifted quotas and totals, missing or stale
-     * rows of the search index, stale reservations. Rows that cannot stay are kept in `quarantined_files`. A second run
-     * finds nothing.
-     * @returns how many rows of each kind were mended, or with `dryRun` would be
-     * @throws {ConflictError} when a trigger of somebody else's never ends; it is tried on a copy
-     */
-    async repair(given: RepairOptions = {}): Promise<RepairCounts> {
+    async repair(given = {}) {
       const checked = checkObject(given, 'options', REPAIR_KEYS);
       const signal = checkSignal(checked['signal']);
       const dryRun = !isAbsent(checked['dryRun']) && checkBoolean(checked['dryRun'], 'dryRun');
-      await assertTriggersEnd(file, { signal });
-      const expected = await count(signal);
+      if (!dryRun) await finishLeftDeletions(engine, { signal });
+      const expected = await countRepairs(host, signal);
       if (dryRun || isWhole(expected)) return expected;
-      // Made of the files alone, so nothing of it can be lost; a copy with a damaged one would not verify.
+      // The index is made of the files alone, so renewing it loses nothing; a copy with a damaged one would not verify.
       const { searchIndexes } = expected;
       if (searchIndexes > 0) await engine.run(renewIndex, null);
-      const backup = await copy();
+      const backup = await copyBefore(host);
       const use = async (tx: Executor) => {
-        const counts = { ...(await mend(tx, { context, renewsIndex: false, signal })), searchIndexes };
+        const counts = { ...(await repair(tx, { context: context(), renewsIndex: false, signal })), searchIndexes };
         if (!isWhole(counts)) await tx.run(reportRepair, { counts: { ...counts }, backup });
         return counts;
       };
-      const counts = await engine.lend('write', use, { ...LOAN, signal });
-      if (counts.searchIndexes > 0) await fillIndex(signal);
-      const log = logger.child({ module: 'maintenance' });
-      if (options.assumesZone && counts.datesToUtc > 0) log.warn({ dates: counts.datesToUtc }, ZONE_ASSUMED);
-      log.info({ counts, backup }, 'repaired');
+      const counts = await engine.transaction('write', use, { ...transactionOf(engine), signal });
+      if (counts.searchIndexes > 0) await fillIndex(engine, signal);
+      warnOfZone(host, counts);
+      logger.info({ counts, backup }, 'repaired');
       return counts;
     },
   };
 }
-
-/** The calls of `db.maintenance`. */
-export type Maintenance = ReturnType<typeof createMaintenance>;

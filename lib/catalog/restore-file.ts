@@ -1,36 +1,33 @@
 /**
- * Restoring a catalogue that nobody has open here: into the live file where there is one that works, else in the place of
- * the one that is damaged or gone.
+ * Restores a catalogue that this process does not have open: into the live file where there is one that works, otherwise
+ * in the place of the file that is damaged or gone.
  */
-import { open, realpath } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { type BackupHost, checkRestoreOptions, RESTORE_KEYS } from '../backup/backups.ts';
-import { checkSource, isOpenHere } from '../backup/paths.ts';
-import { replaceDatabase } from '../backup/restore/replace.ts';
-import { assertHealthy, type RestoreOptions, type RestoreResult, restoreLive } from '../backup/restore/restore.ts';
+import { open } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { checkRestoreOptions, RESTORE_KEYS } from '../backup/backups.ts';
+import { checkSource, refuseTakenName } from '../backup/paths.ts';
+import { type Standing, standingOf } from '../backup/restore/aside.ts';
+import { assertHealthy, type Expected, onceFree } from '../backup/restore/content.ts';
+import { Changed, replaceDatabase, tidyPlace } from '../backup/restore/replace.ts';
+import { type RestoreOptions, type RestoreResult, restoreLive } from '../backup/restore/restore.ts';
 import { ConflictError, DatabaseError } from '../errors.ts';
-import { recordMaintenance } from '../maintenance/history.ts';
+import { type MaintenanceRecord, recordMaintenance } from '../maintenance/history.ts';
+import { resolveOptions } from '../options/reader.ts';
 import { OPTIONS } from '../options/table.ts';
-import type { CatalogOptions } from '../options/types.ts';
+import type { CatalogOptions, ResolvedOptions } from '../options/types.ts';
+import { realDatabase } from '../pool/database-file.ts';
+import { isOpenHere } from '../runtime/open-files.ts';
 import { checkObject, refuse } from '../validation.ts';
 import { now } from '../values/dates.ts';
-import { copyMigrator, type OpenedFile, openFile, resolveFile } from './open.ts';
+import { backupHost } from './hosts.ts';
+import { migrateCopy, openFile } from './open.ts';
+import { settingsOf } from './settings.ts';
 
 /** What is restored, and from where. */
 export interface RestoreFileOptions extends Omit<CatalogOptions, 'create' | 'readOnly' | 'migrate'>, RestoreOptions {
   /** The backup. */
   readonly from: string;
 }
-
-/** What the backups of an open catalogue work on. */
-export const backupHost = ({ engine, options, logger, migrateCopy }: OpenedFile): BackupHost => ({
-  engine,
-  database: options.database,
-  backupDir: options.backupDir,
-  readOnly: options.readOnly,
-  logger: logger.child({ module: 'backups' }),
-  migrateCopy,
-});
 
 const KEYS: ReadonlySet<string> = new Set(['from', ...RESTORE_KEYS, ...OPTIONS.map(({ option }) => option)]);
 
@@ -65,19 +62,26 @@ function refused(error: unknown): unknown {
 
 /** Restores into a file that can be opened; undefined where it cannot, or is too damaged to be kept as a backup. */
 async function intoLiveFile(
-  database: string,
-  options: CatalogOptions,
+  options: ResolvedOptions,
   from: string,
   how: RestoreOptions,
 ): Promise<RestoreResult | undefined> {
+  const { database } = options;
+  let isKept = false;
+  const onProgress: RestoreOptions['onProgress'] = (progress) => {
+    isKept ||= progress.step === 'swap';
+    how.onProgress?.(progress);
+  };
   try {
-    const file = await openFile({ ...options, create: false });
+    const catalog = await openFile({ ...options, create: false });
     try {
-      return await restoreLive(backupHost(file), from, how);
+      return await restoreLive(backupHost(catalog), from, { ...how, onProgress });
     } finally {
-      await file.close();
+      await catalog.close();
     }
   } catch (error) {
+    // What could be kept as a backup works, whatever came after.
+    if (isKept) throw error;
     if (isBeyondRepair(error)) return undefined;
     // Not even a header is left: whatever it was, it is kept like any damaged file.
     if (isForeign(error) && !(await isOpenHere(database)) && !(await saysDatabase(database))) return undefined;
@@ -85,56 +89,133 @@ async function intoLiveFile(
   }
 }
 
-async function inPlaceOf(
-  database: string,
-  options: CatalogOptions,
-  from: string,
-  how: RestoreOptions,
-): Promise<RestoreResult> {
-  const [start, startedAt] = [performance.now(), now()];
-  const { options: resolved, logger } = resolveFile(options, database);
-  const host = { database, migrateCopy: copyMigrator(resolved, logger) };
-  const { manifest, ready, damaged, undo } = await replaceDatabase(host, from, how);
+const inUse = (database: string, kept: readonly string[], cause: unknown) =>
+  new ConflictError(`${database} was restored, but could not be checked, and others use it already`, {
+    cause,
+    hint: `It was left as it is. What was there before is in ${kept.join(', ') || 'no file'}; check the catalogue, or restore again.`,
+  });
+
+/** Looks at a catalogue that was put in place, as its users will. */
+async function confirm(
+  options: ResolvedOptions,
+  expected: Expected,
+  record: MaintenanceRecord,
+  health: typeof assertHealthy,
+): Promise<void> {
+  const catalog = await openFile({ ...options, create: false });
   try {
-    const file = await openFile({ ...options, database, create: false });
-    try {
-      await file.engine.lend('write', async (connection) => {
-        await assertHealthy(connection, ready);
-        const durationMs = Math.round(performance.now() - start);
-        await connection.run(recordMaintenance, { kind: 'restore', startedAt, durationMs, ok: true, detail: from });
-      });
-    } finally {
-      await file.close();
-    }
-  } catch (error) {
-    await undo();
-    throw error;
+    await onceFree(() =>
+      catalog.engine.transaction('write', async (connection) => {
+        await health(connection, expected);
+        await connection.run(recordMaintenance, record);
+      }),
+    );
+  } finally {
+    await catalog.close();
   }
-  const { databaseId, schemaVersion, counts } = ready;
-  const durationMs = Math.round(performance.now() - start);
-  return { path: from, manifest, databaseId, schemaVersion, counts, safetyCopy: null, damaged, durationMs };
 }
 
-/** The real path of a database, so that a link to it stays a link; as it is where there is none. */
-const realDatabase = (path: string): Promise<string> => realpath(path).catch(() => path);
+/** Puts a backup in the place of a database that is damaged or gone; takes it back when the result does not work. */
+async function inPlaceOf(
+  options: ResolvedOptions,
+  from: string,
+  how: RestoreOptions,
+  found: Standing,
+  health: typeof assertHealthy,
+): Promise<RestoreResult> {
+  const [start, startedAt] = [performance.now(), now()];
+  const { database } = options;
+  const settings = settingsOf(options, database);
+  const host = { database, migrateCopy: (copy: string) => migrateCopy(settings, copy) };
+  const { manifest, expected, damaged, undo } = await replaceDatabase(host, from, found, how);
+  const elapsed = () => Math.round(performance.now() - start);
+  try {
+    const record = { kind: 'restore', startedAt, durationMs: elapsed(), ok: true, detail: from } as const;
+    await confirm(options, expected, record, health);
+  } catch (error) {
+    const isUndone = await undo().catch((second: unknown) => {
+      throw new DatabaseError('CATALOG_INDETERMINATE', `${database} was restored, but not checked nor taken back`, {
+        cause: second,
+        hint: `What was there before is in ${damaged.join(', ') || 'no file'}.`,
+      });
+    });
+    throw isUndone ? error : inUse(database, damaged, error);
+  }
+  const { databaseId, schemaVersion, counts } = expected;
+  return {
+    path: from,
+    manifest,
+    databaseId,
+    schemaVersion,
+    counts,
+    safetyCopy: null,
+    damaged: [...damaged],
+    durationMs: elapsed(),
+  };
+}
 
-/** Restores a catalogue, whatever state it is in. @throws as `DatabaseManager.restore` says */
-export async function restoreFile(given: RestoreFileOptions): Promise<RestoreResult> {
-  checkObject(given, 'options', KEYS);
-  const { from, allowMissingManifest, onProgress, signal, ...rest } = given;
-  const how = checkRestoreOptions({ allowMissingManifest, onProgress, signal });
-  const options: CatalogOptions = rest;
-  const { options: resolved } = resolveFile(options);
-  const database = await realDatabase(resolved.database);
-  const backupDir = resolved.backupDir ?? join(dirname(resolved.database), 'backups');
-  const source = await checkSource(from, 'from', backupDir);
-  if (source === database) refuse('from', from, 'another file than the catalogue that is to be restored');
-  const restored = await intoLiveFile(database, options, source, how);
+const ROUNDS = 3; // a server that starts meanwhile changes the files once
+
+const busyFiles = (database: string, kept: readonly string[], cause: unknown) => {
+  const where = kept.length === 0 ? '' : ` Files from before are kept as ${kept.join(', ')}.`;
+  return new ConflictError(`the files of ${database} changed while it was restored`, {
+    cause,
+    hint: `Stop what writes them, and restore again; what is there was left alone.${where}`,
+  });
+};
+
+/** A restore of one catalogue. */
+interface Wanted {
+  readonly options: ResolvedOptions;
+  readonly from: string;
+  readonly how: RestoreOptions;
+  readonly health: typeof assertHealthy;
+}
+
+/** Restores into a file that works, or else in its place: whichever it is at that moment. @throws {Changed} */
+async function restoreOnce({ options, from, how, health }: Wanted): Promise<RestoreResult> {
+  const { database } = options;
+  await tidyPlace(database);
+  const { file } = await standingOf(database);
+  const restored = await intoLiveFile(options, from, how);
   if (restored !== undefined) return restored;
   if (await isOpenHere(database).catch(() => false)) {
     throw new ConflictError(`${database} is open in this process, and damaged`, {
       hint: 'Close it, here and in every other process, and restore again.',
     });
   }
-  return inPlaceOf(database, { ...options, backupDir }, source, how);
+  const found = await standingOf(database);
+  if (found.file !== file) throw new Changed([]);
+  return inPlaceOf(options, from, how, found, health);
+}
+
+/**
+ * Restores a catalogue, whatever state it is in.
+ * @param health looks at what was put in place; tests have it fail
+ * @throws as `DatabaseManager.restore` says
+ * @internal
+ */
+export async function restoreFile(given: RestoreFileOptions, health = assertHealthy): Promise<RestoreResult> {
+  checkObject(given, 'options', KEYS);
+  const { from: backup, allowMissingManifest, onProgress, signal, ...rest } = given;
+  const how = checkRestoreOptions({ allowMissingManifest, onProgress, signal });
+  const options = resolveOptions(rest);
+  // A link to the database stays a link.
+  const database = await realDatabase(resolve(options.database));
+  refuseTakenName(database, 'database');
+  const { backupDir } = settingsOf(options, database);
+  const from = await checkSource(backup, 'from', backupDir);
+  if (from === database) refuse('from', backup, 'another file than the catalogue that is to be restored');
+  const wanted = { options: { ...options, database, backupDir }, from, how, health };
+  const kept: string[] = [];
+  for (let round = 1; ; round += 1) {
+    try {
+      const result = await restoreOnce(wanted);
+      return { ...result, damaged: [...kept, ...result.damaged] };
+    } catch (error) {
+      if (!(error instanceof Changed)) throw error;
+      kept.push(...error.kept);
+      if (round === ROUNDS) throw busyFiles(database, kept, error);
+    }
+  }
 }

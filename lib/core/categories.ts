@@ -29,6 +29,29 @@ export interface Derivation {
   readonly changed: number;
 }
 
+/** `db.categories`: what kinds of files there are, and which extensions belong to each. */
+export interface Categories {
+  /** Every category, ordered by name. */
+  list(options?: CallOptions): Promise<Category[]>;
+
+  /**
+   * Stores a category. Files that are saved from now on get it by their extension; stored files keep theirs until
+   * `rederive`.
+   * @throws {ConflictError} when an extension belongs to another category
+   */
+  save(category: CategoryInput, options?: CallOptions): Promise<Category>;
+
+  /**
+   * Removes a category that is not built in. Files keep its name until `rederive`.
+   * @throws {NotFoundError} when it does not exist
+   * @throws {ConflictError} when it is built in
+   */
+  delete(name: string, options?: CallOptions): Promise<void>;
+
+  /** Derives the category of every file from its name again, in portions that let other writers through. */
+  rederive(options?: CallOptions): Promise<Derivation>;
+}
+
 const MAX_NAME = 50; // VARCHAR(50) in the schema
 const MAX_DESCRIPTION = 1_000;
 const MAX_EXTENSION = 255;
@@ -57,55 +80,36 @@ function checkExtensions(value: unknown): string[] {
     : refuse('extensions', value, 'an array of texts');
 }
 
-/** The calls of `db.categories`. */
-export function createCategories(executor: Executor) {
+function checkCategory(category: CategoryInput) {
+  const given = checkObject(category, 'category', CATEGORY_KEYS);
   return {
-    /** Every category, by name. */
-    async list(options?: CallOptions): Promise<Category[]> {
-      return executor.run(listCategories, null, options);
-    },
-
-    /**
-     * Stores a category. Files saved from now on get it by their extension; those that are stored keep theirs until
-     * `rederive`.
-     * @throws {ConflictError} when an extension belongs to another category
-     */
-    async save(category: CategoryInput, options?: CallOptions): Promise<Category> {
-      const given = checkObject(category, 'category', CATEGORY_KEYS);
-      const input = {
-        name: checkName(given['name']),
-        description: kept(given['description'], (value) =>
-          checkText(value, 'description', { min: 0, max: MAX_DESCRIPTION }),
-        ),
-        color: kept(given['color'], checkColor),
-        defaultPath: kept(given['defaultPath'], (value) => checkText(value, 'defaultPath', { max: MAX_PATH })),
-        extensions: given['extensions'] === undefined ? undefined : checkExtensions(given['extensions']),
-      };
-      return executor.run(saveCategory, input, options);
-    },
-
-    /**
-     * Removes a category of the user's; files keep its name until `rederive`.
-     * @throws {NotFoundError} when it does not exist
-     * @throws {ConflictError} when it is built in
-     */
-    async delete(name: string, options?: CallOptions): Promise<void> {
-      await executor.run(deleteCategory, checkName(name), options);
-    },
-
-    /** Derives the category of every file from its name again, in stretches that let other writers through. */
-    async rederive(options?: CallOptions): Promise<Derivation> {
-      const total = { files: 0, changed: 0 };
-      for (let after: string | null | undefined = null; after !== undefined; ) {
-        const stretch: DerivedStretch = await executor.run(deriveCategories, after, options);
-        total.files += stretch.files;
-        total.changed += stretch.changed;
-        after = stretch.next ?? undefined;
-      }
-      return total;
-    },
+    name: checkName(given['name']),
+    description: kept(given['description'], (value) =>
+      checkText(value, 'description', { min: 0, max: MAX_DESCRIPTION }),
+    ),
+    color: kept(given['color'], checkColor),
+    defaultPath: kept(given['defaultPath'], (value) => checkText(value, 'defaultPath', { max: MAX_PATH })),
+    extensions: given['extensions'] === undefined ? undefined : checkExtensions(given['extensions']),
   };
 }
 
-/** The calls of `db.categories`. */
-export type Categories = ReturnType<typeof createCategories>;
+/**
+ * Builds `db.categories`.
+ * @internal
+ */
+export const categoriesOf = (executor: Executor): Categories => ({
+  list: async (options) => executor.run(listCategories, null, options),
+  save: async (category, options) => executor.run(saveCategory, checkCategory(category), options),
+  delete: async (name, options) => executor.run(deleteCategory, checkName(name), options),
+
+  async rederive(options) {
+    const total = { files: 0, changed: 0 };
+    for (let after: string | null | undefined = null; after !== undefined; ) {
+      const stretch: DerivedStretch = await executor.run(deriveCategories, after, options);
+      total.files += stretch.files;
+      total.changed += stretch.changed;
+      after = stretch.next ?? undefined;
+    }
+    return total;
+  },
+});

@@ -1,8 +1,9 @@
 /** The statements behind `db.categories`. */
 
 import { ConflictError, NotFoundError } from '../errors.ts';
-import { all, one, procedure, rows, run, type Steps } from '../sql/procedure.ts';
-import { sql, unplanned } from '../sql/template.ts';
+import type { Dialect } from '../sql/dialect.ts';
+import { all, one, procedure, run, type Steps } from '../sql/procedure.ts';
+import { sql } from '../sql/template.ts';
 import { CATEGORIES, categoryOf, extensionOf } from '../values/file-category.ts';
 import { idBytes } from '../values/ids.ts';
 
@@ -53,11 +54,11 @@ function* findCategory(name: string): Steps<CategoryRow | undefined> {
   return yield* one<CategoryRow>(sql`SELECT ${categoryColumns} FROM file_categories WHERE Name = ${name}`);
 }
 
-function* claim(extensions: readonly string[], categoryId: number): Steps<void> {
+function* claim(extensions: readonly string[], categoryId: number, dialect: Dialect): Steps<void> {
   yield* run(sql`DELETE FROM category_extensions WHERE CategoryID = ${categoryId}`);
   for (const extension of extensions) {
     const holder = yield* one<{ name: string }>(sql`SELECT c.Name AS "name" FROM category_extensions e
-      JOIN file_categories c ON c.ID = e.CategoryID WHERE e.Extension = ${unplanned(extension)}`);
+      JOIN file_categories c ON c.ID = e.CategoryID WHERE e.Extension = ${dialect.unplanned(extension)}`);
     if (holder !== undefined) throw new ConflictError(`the extension ${extension} belongs to category ${holder.name}`);
     yield* run(sql`INSERT INTO category_extensions (Extension, CategoryID) VALUES (${extension}, ${categoryId})`);
   }
@@ -66,7 +67,7 @@ function* claim(extensions: readonly string[], categoryId: number): Steps<void> 
 export const saveCategory = procedure(
   'categories.save',
   'write',
-  function* ({ name, extensions, ...given }: CategoryToSave): Steps<Category> {
+  function* ({ name, extensions, ...given }: CategoryToSave, dialect): Steps<Category> {
     const stored = yield* findCategory(name);
     const keep = <Value>(value: Value | undefined, before: Value | undefined) => (value === undefined ? before : value);
     const description = keep(given.description, stored?.description) ?? null;
@@ -77,7 +78,7 @@ export const saveCategory = procedure(
       Description = excluded.Description, Color = excluded.Color, DefaultPath = excluded.DefaultPath`);
     const saved = yield* findCategory(name);
     if (saved === undefined) throw new NotFoundError(`category ${name}`);
-    if (extensions !== undefined) yield* claim(extensions, saved.id);
+    if (extensions !== undefined) yield* claim(extensions, saved.id, dialect);
     const claimed = yield* all<{ extension: string }>(sql`SELECT Extension AS "extension" FROM category_extensions
       WHERE CategoryID = ${saved.id} ORDER BY Extension`);
     return { name, description, color, defaultPath, extensions: claimed.map(({ extension }) => extension) };
@@ -104,7 +105,11 @@ export interface DerivedStretch {
 
 const DERIVE_FILES = 500; // in one transaction, so that other writers wait a few milliseconds at most
 
-type Derivable = readonly [id: string, fileName: string, category: string | null];
+interface Derivable {
+  readonly id: string;
+  readonly fileName: string;
+  readonly category: string | null;
+}
 
 /** Derives the category of the files after `after` from their names, whatever it was. */
 export const deriveCategories = procedure(
@@ -115,10 +120,10 @@ export const deriveCategories = procedure(
       c.Name AS "name" FROM category_extensions e JOIN file_categories c ON c.ID = e.CategoryID`);
     const byExtension = new Map(claimed.map(({ extension, name }) => [extension, name]));
     const from = after === null ? sql`1 = 1` : sql`ID > ${idBytes(after)}`;
-    const found = yield* rows<Derivable>(sql`SELECT ${dialect.hex('ID')}, FileName, FileCategory FROM files
-      WHERE ID IS NOT NULL AND ${from} ORDER BY ID LIMIT ${DERIVE_FILES}`);
+    const found = yield* all<Derivable>(sql`SELECT ${dialect.hex('ID')} AS "id", FileName AS "fileName",
+      FileCategory AS "category" FROM files WHERE ID IS NOT NULL AND ${from} ORDER BY ID LIMIT ${DERIVE_FILES}`);
     let changed = 0;
-    for (const [id, fileName, category] of found) {
+    for (const { id, fileName, category } of found) {
       const extension = extensionOf(fileName);
       const derived = byExtension.get(extension ?? '') ?? categoryOf(extension);
       if (derived === category) continue;
@@ -128,6 +133,6 @@ export const deriveCategories = procedure(
         sql`UPDATE file_versions SET FileCategory = ${derived} WHERE FileID = ${idBytes(id)} AND IsActive = 1`,
       );
     }
-    return { files: found.length, changed, next: found.length < DERIVE_FILES ? null : (found.at(-1)?.[0] ?? null) };
+    return { files: found.length, changed, next: found.length < DERIVE_FILES ? null : (found.at(-1)?.id ?? null) };
   },
 );

@@ -1,14 +1,15 @@
 /** The statements behind `db.clients`. Keys are read by `clients.exportKeys` alone; no other column list names them. */
 
 import { DuplicateClientError, NotFoundError } from '../errors.ts';
-import { type Dialect, perDialect } from '../sql/dialect.ts';
-import { all, one, procedure, row, rows, run, type Steps } from '../sql/procedure.ts';
-import { type Sql, sql, unplanned } from '../sql/template.ts';
+import type { Dialect } from '../sql/dialect.ts';
+import { one, procedure, row, rows, run, type Steps } from '../sql/procedure.ts';
+import { type Sql, sql } from '../sql/template.ts';
+import { placesOf, type Row, selected } from '../sql/tuple.ts';
 import { dateOut, now } from '../values/dates.ts';
 import { idBytes, newId } from '../values/ids.ts';
 import type { PageRequest } from '../values/pages.ts';
-import { changeRow } from './change-row.ts';
-import { type Deletion, unnamedPaths } from './freed-paths.ts';
+import { assertNotDeleting } from './client-deletion-procedures.ts';
+import { countQuota } from './quota-rows.ts';
 
 /** A client as every call but `exportKeys` shows it. */
 export interface Client {
@@ -19,6 +20,8 @@ export interface Client {
   readonly lastSeen: string | null;
   /** Whether an AES key is stored. */
   readonly hasKey: boolean;
+  /** Present while the client is being deleted: it takes no saves, and is gone when the deletion ends. */
+  readonly deleting?: true;
 }
 
 /** A client on its way into the database; undefined keeps what is stored, null clears it. */
@@ -31,19 +34,29 @@ export interface ClientToSave {
   readonly quotaBytes: number;
 }
 
-type ClientRow = readonly [id: string, name: string, publicKey: Uint8Array | null, lastSeen: unknown, hasKey: 0 | 1];
+const DELETING = 'CASE WHEN EXISTS (SELECT 1 FROM client_deletions d WHERE d.ClientID = clients.ID) THEN 1 ELSE 0 END';
 
-const clientColumns = perDialect(
-  (dialect) => sql`${dialect.hex('ID')} AS "id", Name AS "name", PublicKey AS "publicKey", LastSeen AS "lastSeen",
-    CASE WHEN AESKey IS NULL OR length(AESKey) = 0 THEN 0 ELSE 1 END AS "hasKey"`,
-);
+const CLIENT_COLUMNS = [
+  { name: 'id', kind: 'id', column: 'ID' },
+  { name: 'name', kind: 'plain', column: 'Name' },
+  { name: 'publicKey', kind: 'plain', column: 'PublicKey' },
+  { name: 'lastSeen', kind: 'date', column: 'LastSeen' },
+  { name: 'hasKey', kind: 'flag', column: 'CASE WHEN AESKey IS NULL OR length(AESKey) = 0 THEN 0 ELSE 1 END' },
+  { name: 'deleting', kind: 'flag', column: DELETING },
+] as const;
 
-const toClient = ([id, name, publicKey, lastSeen, hasKey]: ClientRow): Client => ({
-  id,
-  name,
-  publicKey,
-  lastSeen: dateOut(lastSeen),
-  hasKey: hasKey === 1,
+type ClientRow = Row<typeof CLIENT_COLUMNS, Client>;
+
+const CLIENT = placesOf(CLIENT_COLUMNS);
+const clientColumns = selected(CLIENT_COLUMNS, ({ column }) => column);
+
+const toClient = (row: ClientRow): Client => ({
+  id: row[CLIENT.id],
+  name: row[CLIENT.name],
+  publicKey: row[CLIENT.publicKey],
+  lastSeen: dateOut(row[CLIENT.lastSeen]),
+  hasKey: row[CLIENT.hasKey] === 1,
+  ...(row[CLIENT.deleting] === 1 ? { deleting: true } : {}),
 });
 
 const toClientOrNull = (found: ClientRow | undefined): Client | null => (found === undefined ? null : toClient(found));
@@ -51,20 +64,27 @@ const toClientOrNull = (found: ClientRow | undefined): Client | null => (found =
 const clientBy = (condition: Sql, dialect: Dialect) =>
   row<ClientRow>(sql`SELECT ${clientColumns(dialect)} FROM clients WHERE ${condition}`);
 
-function* insertClient(id: string, client: ClientToSave): Steps<void> {
+// A program that deleted the client with foreign keys off left its files, which belong to it again.
+function* countLeftRows(id: string, dialect: Dialect): Steps<void> {
+  const left = yield* one(sql`SELECT 1 AS "left" FROM files WHERE ClientID = ${idBytes(id)} LIMIT 1`);
+  if (left !== undefined) yield* countQuota(id, dialect);
+}
+
+function* insertClient(id: string, client: ClientToSave, dialect: Dialect): Steps<void> {
   const { name, publicKey = null, aesKey = null, quotaBytes } = client;
   const seen = now();
   yield* run(sql`INSERT INTO clients (ID, Name, PublicKey, LastSeen, AESKey)
     VALUES (${idBytes(id)}, ${name}, ${publicKey}, ${seen}, ${aesKey})`);
   yield* run(sql`INSERT INTO client_quotas (ClientID, QuotaBytes, UsedBytes, LastUpdated)
-    VALUES (${idBytes(id)}, ${quotaBytes}, 0, ${seen})`);
+    VALUES (${idBytes(id)}, ${quotaBytes}, 0, ${seen}) ON CONFLICT (ClientID) DO UPDATE SET
+    QuotaBytes = excluded.QuotaBytes, LastUpdated = excluded.LastUpdated`);
+  if (client.id !== null) yield* countLeftRows(id, dialect);
 }
 
 function* updateClient(id: string, { name, publicKey, aesKey }: ClientToSave): Steps<void> {
-  yield* changeRow(sql`UPDATE clients SET Name = ${name}, LastSeen = ${now()} WHERE ID = ${idBytes(id)}`);
-  if (publicKey !== undefined)
-    yield* changeRow(sql`UPDATE clients SET PublicKey = ${publicKey} WHERE ID = ${idBytes(id)}`);
-  if (aesKey !== undefined) yield* changeRow(sql`UPDATE clients SET AESKey = ${aesKey} WHERE ID = ${idBytes(id)}`);
+  yield* run(sql`UPDATE clients SET Name = ${name}, LastSeen = ${now()} WHERE ID = ${idBytes(id)}`);
+  if (publicKey !== undefined) yield* run(sql`UPDATE clients SET PublicKey = ${publicKey} WHERE ID = ${idBytes(id)}`);
+  if (aesKey !== undefined) yield* run(sql`UPDATE clients SET AESKey = ${aesKey} WHERE ID = ${idBytes(id)}`);
 }
 
 export const saveClient = procedure(
@@ -73,8 +93,9 @@ export const saveClient = procedure(
   function* (client: ClientToSave, dialect): Steps<ClientRow> {
     yield* assertNameFree(client.name, client.id, dialect);
     const id = client.id ?? newId();
+    if (client.id !== null) yield* assertNotDeleting(id);
     const stored = client.id === null ? undefined : yield* clientBy(sql`ID = ${idBytes(id)}`, dialect);
-    if (stored === undefined) yield* insertClient(id, client);
+    if (stored === undefined) yield* insertClient(id, client, dialect);
     else yield* updateClient(id, client);
     return yield* requireClient(id, dialect);
   },
@@ -115,9 +136,10 @@ export const listClients = procedure(
   'clients.list',
   'read',
   function* ({ limit, after }: PageRequest, dialect) {
-    const condition = after === null ? sql`1 = 1` : sql`Name > ${after[0]}`;
+    const [name] = after ?? [];
+    const condition = name === undefined ? sql`1 = 1` : sql`Name > ${name}`;
     return yield* rows<ClientRow>(sql`SELECT ${clientColumns(dialect)} FROM clients WHERE ${condition}
-      ORDER BY Name LIMIT ${unplanned(limit + 1)}`);
+      ORDER BY Name LIMIT ${dialect.unplanned(limit + 1)}`);
   },
   { decode: (found) => found.map(toClient), brief: true },
 );
@@ -151,8 +173,9 @@ export const renameClient = procedure(
   'write',
   function* ({ id, name }: { readonly id: string; readonly name: string }, dialect): Steps<ClientRow> {
     yield* requireClient(id, dialect);
+    yield* assertNotDeleting(id);
     yield* assertNameFree(name, id, dialect);
-    yield* changeRow(sql`UPDATE clients SET Name = ${name} WHERE ID = ${idBytes(id)}`);
+    yield* run(sql`UPDATE clients SET Name = ${name} WHERE ID = ${idBytes(id)}`);
     return yield* requireClient(id, dialect);
   },
   { decode: toClient },
@@ -167,24 +190,3 @@ export const touchClient = procedure(
   },
   { decode: toClient },
 );
-
-/** Removes a client with everything that names it, children first. */
-export const deleteClient = procedure('clients.delete', 'write', function* (id: string, dialect): Steps<Deletion> {
-  yield* requireClient(id, dialect);
-  const client = idBytes(id);
-  const ofClient = sql`SELECT ID FROM files WHERE ClientID = ${client}`;
-  const versions = yield* one<{ bytes: number }>(sql`SELECT coalesce(sum(CAST(FileSize AS REAL)), 0) AS "bytes"
-    FROM file_versions WHERE FileID IN (${ofClient})`);
-  const named = yield* all<{ path: string }>(sql`SELECT PathName AS "path" FROM file_versions
-    WHERE FileID IN (${ofClient}) UNION SELECT PathName FROM files WHERE ClientID = ${client} AND HighestVersion = 0`);
-  // First, so that the triggers of what follows find nothing to count down.
-  yield* run(sql`DELETE FROM quota_reservations WHERE ClientID = ${client}`);
-  yield* run(sql`DELETE FROM client_quotas WHERE ClientID = ${client}`);
-  yield* run(sql`DELETE FROM file_versions WHERE FileID IN (${ofClient})`);
-  const { changes: deleted } = yield* run(sql`DELETE FROM files WHERE ClientID = ${client}`);
-  yield* run(sql`DELETE FROM client_activity WHERE ClientID = ${client}`);
-  yield* run(sql`DELETE FROM daily_totals WHERE ClientID = ${client}`);
-  yield* changeRow(sql`DELETE FROM clients WHERE ID = ${client}`);
-  const paths = yield* unnamedPaths(named.map(({ path }) => path));
-  return { deleted, bytes: versions?.bytes ?? 0, paths };
-});

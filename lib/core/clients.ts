@@ -5,11 +5,11 @@ import { checkDate, type DateInput } from '../values/dates.ts';
 import { checkId, type IdInput } from '../values/ids.ts';
 import { checkPage, cutPage, everyItem, type PageOptions } from '../values/pages.ts';
 import { UNLIMITED_BYTES } from '../values/quota-limit.ts';
+import { deleteClient } from './client-deletion.ts';
 import {
   type Client,
   type ClientKeys,
   countClients,
-  deleteClient,
   exportClientKeys,
   getClient,
   getClientByName,
@@ -38,6 +38,65 @@ export interface ClientPage {
   readonly nextCursor: string | null;
 }
 
+/** `db.clients`: the machines that are backed up, and their keys. */
+export interface Clients {
+  /**
+   * Stores a client: an update where the id exists, an insert otherwise. Never changes its files.
+   * @throws {DuplicateClientError} when the name belongs to another id
+   * @throws {ValidationError} for a bad field
+   * @example
+   * ```ts
+   * const client = await db.clients.save({ name: 'laptop-ada', publicKey: new Uint8Array(160) });
+   * console.log(client.id, client.hasKey);
+   * ```
+   */
+  save(client: ClientInput, options?: CallOptions): Promise<Client>;
+
+  /** The client with this id, or null. */
+  get(id: IdInput, options?: CallOptions): Promise<Client | null>;
+
+  /** The client with this name (case matters), or null. */
+  getByName(name: string, options?: CallOptions): Promise<Client | null>;
+
+  /** A page of clients, ordered by name. */
+  list(page?: PageOptions): Promise<ClientPage>;
+
+  /** Every client, ordered by name; fetches a page at a time. */
+  listAll(options?: CallOptions): AsyncGenerator<Client, void, undefined>;
+
+  /** The number of clients. */
+  count(options?: CallOptions): Promise<number>;
+
+  /**
+   * Gives a client another name.
+   * @throws {NotFoundError} when the client does not exist
+   * @throws {DuplicateClientError} when the name belongs to another id
+   */
+  rename(id: IdInput, name: string, options?: CallOptions): Promise<Client>;
+
+  /**
+   * Records when the client was last in contact: now, or at `when`.
+   * @throws {NotFoundError} when the client does not exist
+   */
+  touch(id: IdInput, when?: DateInput | null, options?: CallOptions): Promise<Client>;
+
+  /**
+   * Removes a client with its files, versions, quota and activity. Up to 5,000 files, and on `tx`, that is one transaction.
+   * With more files, the client is marked (`deleting: true`): it loses its keys and reservations at once and takes no
+   * saves, and its files go in slices between the writes of others. The next process that opens the catalogue finishes a
+   * deletion that a killed process left. A signal stops between two slices; call again to go on.
+   * @returns how many files and bytes this call removed, and their contents that nothing names any more
+   * @throws {NotFoundError} when the client does not exist
+   */
+  delete(id: IdInput, options?: CallOptions): Promise<Deletion>;
+
+  /**
+   * The keys of a client. No other call returns an AES key.
+   * @throws {NotFoundError} when the client does not exist
+   */
+  exportKeys(id: IdInput, options?: CallOptions): Promise<ClientKeys>;
+}
+
 const MAX_NAME = 255; // VARCHAR(255) in the schema
 const MAX_PUBLIC_KEY = 160; // BLOB(160)
 const MAX_AES_KEY = 32; // BLOB(32)
@@ -50,9 +109,35 @@ const checkName = (value: unknown) => checkText(value, 'name', { max: MAX_NAME }
 const keyToStore = (value: unknown, field: string, max: number) =>
   value === undefined ? undefined : optional(value, (given) => checkBytes(given, field, max));
 
-/** The calls of `db.clients`; `defaultQuotaBytes` is what a new client may store, null for no limit. */
-export function createClients(executor: Executor, defaultQuotaBytes: number | null) {
-  const list = async (page: PageOptions = {}): Promise<ClientPage> => {
+function checkClient(client: ClientInput) {
+  const given = checkObject(client, 'client', CLIENT_KEYS);
+  return {
+    id: isAbsent(given['id']) ? null : checkId(given['id'], 'id'),
+    name: checkName(given['name']),
+    publicKey: keyToStore(given['publicKey'], 'publicKey', MAX_PUBLIC_KEY),
+    aesKey: keyToStore(given['aesKey'], 'aesKey', MAX_AES_KEY),
+  };
+}
+
+/**
+ * What the calls of clients follow.
+ * @internal
+ */
+export interface ClientRules {
+  /** Bytes that a new client may store; null for no limit. */
+  readonly defaultQuotaBytes: number | null;
+  /** Whether everything happens in one transaction, which no call can divide. */
+  readonly inTransaction: boolean;
+}
+
+/**
+ * Builds `db.clients`.
+ * @internal
+ */
+export function clientsOf(executor: Executor, { defaultQuotaBytes, inTransaction }: ClientRules): Clients {
+  const quotaBytes = defaultQuotaBytes ?? UNLIMITED_BYTES;
+
+  const list: Clients['list'] = async (page = {}) => {
     const request = checkPage(page, LIST, 1);
     const found = await executor.run(listClients, request, { signal: page.signal });
     const { rows, nextCursor } = cutPage(found, request.limit, LIST, ({ name }) => [name]);
@@ -60,85 +145,28 @@ export function createClients(executor: Executor, defaultQuotaBytes: number | nu
   };
 
   return {
-    /**
-     * Stores a client: an update where the id exists, else an insert. Never touches its files.
-     * @throws {DuplicateClientError} when the name belongs to another id
-     * @throws {ValidationError} for a bad field
-     */
-    async save(client: ClientInput, options?: CallOptions): Promise<Client> {
-      const given = checkObject(client, 'client', CLIENT_KEYS);
-      const input = {
-        id: isAbsent(given['id']) ? null : checkId(given['id'], 'id'),
-        name: checkName(given['name']),
-        publicKey: keyToStore(given['publicKey'], 'publicKey', MAX_PUBLIC_KEY),
-        aesKey: keyToStore(given['aesKey'], 'aesKey', MAX_AES_KEY),
-        quotaBytes: defaultQuotaBytes ?? UNLIMITED_BYTES,
-      };
-      return executor.run(saveClient, input, options);
-    },
-
-    /** The client of an id, or null. */
-    async get(id: IdInput, options?: CallOptions): Promise<Client | null> {
-      return executor.run(getClient, checkId(id, 'id'), options);
-    },
-
-    /** The client of a name (exact, case matters), or null. */
-    async getByName(name: string, options?: CallOptions): Promise<Client | null> {
-      return executor.run(getClientByName, checkName(name), options);
-    },
-
-    /** A page of clients, ordered by name. */
+    save: async (client, options) => executor.run(saveClient, { ...checkClient(client), quotaBytes }, options),
+    get: async (id, options) => executor.run(getClient, checkId(id, 'id'), options),
+    getByName: async (name, options) => executor.run(getClientByName, checkName(name), options),
     list,
 
-    /** Every client, ordered by name, a page at a time. */
-    listAll(options?: CallOptions): AsyncGenerator<Client, void, undefined> {
-      return everyItem(async (page) => {
+    listAll: (options) =>
+      everyItem(async (page) => {
         const { clients: items, nextCursor } = await list(page);
         return { items, nextCursor };
-      }, options);
-    },
+      }, options),
 
-    /** How many clients there are. */
-    async count(options?: CallOptions): Promise<number> {
-      return executor.run(countClients, null, options);
-    },
+    count: async (options) => executor.run(countClients, null, options),
 
-    /**
-     * Gives a client another name.
-     * @throws {NotFoundError} when the client does not exist
-     * @throws {DuplicateClientError} when the name belongs to another id
-     */
-    async rename(id: IdInput, name: string, options?: CallOptions): Promise<Client> {
-      return executor.run(renameClient, { id: checkId(id, 'id'), name: checkName(name) }, options);
-    },
+    rename: async (id, name, options) =>
+      executor.run(renameClient, { id: checkId(id, 'id'), name: checkName(name) }, options),
 
-    /**
-     * Records when a client was heard of: now, or at `when`.
-     * @throws {NotFoundError} when the client does not exist
-     */
-    async touch(id: IdInput, when?: DateInput | null, options?: CallOptions): Promise<Client> {
+    async touch(id, when, options) {
       const seen = optional(when, (value) => checkDate(value, 'when'));
       return executor.run(touchClient, { id: checkId(id, 'id'), when: seen }, options);
     },
 
-    /**
-     * Removes a client with its files, versions, quota and activity, in one transaction.
-     * @returns how many files and bytes went, and the contents that nothing names any more
-     * @throws {NotFoundError} when the client does not exist
-     */
-    async delete(id: IdInput, options?: CallOptions): Promise<Deletion> {
-      return executor.run(deleteClient, checkId(id, 'id'), options);
-    },
-
-    /**
-     * The keys of a client; the only call that returns an AES key.
-     * @throws {NotFoundError} when the client does not exist
-     */
-    async exportKeys(id: IdInput, options?: CallOptions): Promise<ClientKeys> {
-      return executor.run(exportClientKeys, checkId(id, 'id'), options);
-    },
+    delete: async (id, options) => deleteClient(executor, checkId(id, 'id'), { whole: inTransaction, ...options }),
+    exportKeys: async (id, options) => executor.run(exportClientKeys, checkId(id, 'id'), options),
   };
 }
-
-/** The calls of `db.clients`. */
-export type Clients = ReturnType<typeof createClients>;

@@ -6,8 +6,7 @@ import { all, one, procedure, row, run, type Steps } from '../sql/procedure.ts';
 import { sql } from '../sql/template.ts';
 import { dayOf, now } from '../values/dates.ts';
 import { idBytes } from '../values/ids.ts';
-import { changeRow } from './change-row.ts';
-import { type FileRow, fileColumns, toFile } from './file-rows.ts';
+import { FILE, type FileRow, fileColumns, toFile } from './file-rows.ts';
 import { type Deletion, unnamedPaths } from './freed-paths.ts';
 
 /** A transfer that did not succeed. */
@@ -25,19 +24,17 @@ function* requireFile(id: string, dialect: Dialect): Steps<FileRow> {
   return found;
 }
 
-const CRC = 7; // its place in a FileRow
-
 /** Marks the current version verified; a CRC that was not known is kept. */
 export const verifyFile = procedure(
   'files.verify',
   'write',
   function* ({ id, crc }: { readonly id: string; readonly crc: number | null }, dialect): Steps<FileRow> {
-    const stored = (yield* requireFile(id, dialect))[CRC];
+    const stored = (yield* requireFile(id, dialect))[FILE.crc];
     if (crc !== null && stored !== null && crc !== stored) {
       throw new DatabaseError('CATALOG_CHECKSUM_MISMATCH', `file ${id} has the CRC ${stored}, not ${crc}`);
     }
     const file = idBytes(id);
-    yield* changeRow(sql`UPDATE files SET Verified = 1, CRC = coalesce(${crc}, CRC) WHERE ID = ${file}`);
+    yield* run(sql`UPDATE files SET Verified = 1, CRC = coalesce(${crc}, CRC) WHERE ID = ${file}`);
     yield* run(sql`UPDATE file_versions SET Verified = 1, CRC = coalesce(${crc}, CRC)
       WHERE FileID = ${file} AND VersionNumber = (SELECT CurrentVersion FROM files WHERE ID = ${file})`);
     return yield* requireFile(id, dialect);
@@ -47,12 +44,12 @@ export const verifyFile = procedure(
 
 /** Removes a file with every version of it. */
 export const deleteFile = procedure('files.delete', 'write', function* (id: string, dialect): Steps<Deletion> {
-  const [, , , pathName] = yield* requireFile(id, dialect);
+  const pathName = (yield* requireFile(id, dialect))[FILE.pathName];
   const file = idBytes(id);
   const versions = yield* all<{ path: string; bytes: number }>(sql`SELECT PathName AS "path",
-    coalesce(FileSize, 0) AS "bytes" FROM file_versions WHERE FileID = ${file}`);
+    ${dialect.countedBytes('FileSize')} AS "bytes" FROM file_versions WHERE FileID = ${file}`);
   yield* run(sql`DELETE FROM file_versions WHERE FileID = ${file}`);
-  yield* changeRow(sql`DELETE FROM files WHERE ID = ${file}`);
+  yield* run(sql`DELETE FROM files WHERE ID = ${file}`);
   const paths = yield* unnamedPaths([...versions.map(({ path }) => path), pathName]);
   return { deleted: 1, bytes: versions.reduce((sum, { bytes }) => sum + bytes, 0), paths };
 });

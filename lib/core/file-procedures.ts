@@ -2,9 +2,10 @@
 
 import type { Dialect } from '../sql/dialect.ts';
 import { one, procedure, row, rows, type Steps } from '../sql/procedure.ts';
-import { type Sql, sql, unplanned } from '../sql/template.ts';
+import { type Sql, sql } from '../sql/template.ts';
 import { idBytes } from '../values/ids.ts';
 import type { PageRequest } from '../values/pages.ts';
+import { otherSpellings, type Spelling } from '../values/unicode-forms.ts';
 import { type CatalogFile, type FileRow, fileColumns, toFile } from './file-rows.ts';
 
 /** What identifies a file. */
@@ -30,12 +31,24 @@ export const getFile = procedure(
   { decode: toFileOrNull, brief: true },
 );
 
+const fileOf = (clientId: string, { fileName, originalPath }: Spelling, dialect: Dialect) => {
+  const path = sql`coalesce(f.OriginalPath, '') = ${originalPath}`;
+  return fileBy(sql`f.ClientID = ${idBytes(clientId)} AND f.FileName = ${fileName} AND ${path}`, dialect);
+};
+
+/** By the exact name and path; where no file has them, by canonically equal ones. */
 export const findFile = procedure(
   'files.find',
   'read',
-  function* ({ clientId, fileName, originalPath }: FileIdentity, dialect) {
-    const path = sql`coalesce(f.OriginalPath, '') = ${originalPath ?? ''}`;
-    return yield* fileBy(sql`f.ClientID = ${idBytes(clientId)} AND f.FileName = ${fileName} AND ${path}`, dialect);
+  function* ({ clientId, fileName, originalPath }: FileIdentity, dialect): Steps<FileRow | undefined> {
+    const given = { fileName, originalPath: originalPath ?? '' };
+    const exact = yield* fileOf(clientId, given, dialect);
+    if (exact !== undefined) return exact;
+    for (const other of otherSpellings(given)) {
+      const found = yield* fileOf(clientId, other, dialect);
+      if (found !== undefined) return found;
+    }
+    return undefined;
   },
   { decode: toFileOrNull, brief: true },
 );
@@ -45,9 +58,10 @@ export const listFiles = procedure(
   'files.list',
   'read',
   function* ({ limit, after }: PageRequest, dialect) {
-    const condition = after === null ? sql`1 = 1` : sql`f.ID > ${idBytes(String(after[0]))}`;
+    const [id] = after ?? [];
+    const condition = id === undefined ? sql`1 = 1` : sql`f.ID > ${idBytes(String(id))}`;
     return yield* rows<FileRow>(sql`SELECT ${fileColumns(dialect)} FROM files f WHERE ${condition}
-      ORDER BY f.ID LIMIT ${unplanned(limit + 1)}`);
+      ORDER BY f.ID LIMIT ${dialect.unplanned(limit + 1)}`);
   },
   { decode: toFiles, brief: true },
 );
@@ -57,7 +71,7 @@ type ClientPageRequest = PageRequest & { readonly clientId: string };
 
 const ofClient = (clientId: string, condition: Sql, limit: number, dialect: Dialect) =>
   rows<FileRow>(sql`SELECT ${fileColumns(dialect)} FROM files f WHERE f.ClientID = ${idBytes(clientId)} AND ${condition}
-    ORDER BY f.FileName, coalesce(f.OriginalPath, ''), f.ID LIMIT ${unplanned(limit)}`);
+    ORDER BY f.FileName, coalesce(f.OriginalPath, ''), f.ID LIMIT ${dialect.unplanned(limit)}`);
 
 /**
  * A page of a client's files by name and original path, one row more than asked for. The rest of the last name and the
@@ -98,7 +112,7 @@ export const countFiles = procedure(
   { brief: true },
 );
 
-/** The bytes of every file's current version. */
-export const totalFileBytes = procedure('files.totalBytes', 'read', function* (_: null): Steps<number> {
-  return yield* figure(sql`SELECT coalesce(sum(Bytes), 0) AS "figure" FROM file_totals`);
+/** The bytes of every file's current version; exact up to 2^53-1, rounded beyond. */
+export const totalFileBytes = procedure('files.totalBytes', 'read', function* (_: null, dialect): Steps<number> {
+  return yield* figure(sql`SELECT coalesce(sum(${dialect.float('Bytes')}), 0) AS "figure" FROM file_totals`);
 });

@@ -27,6 +27,7 @@ export interface FilePage {
 
 /** How a stream of files is saved. */
 export interface SaveManyOptions extends CallOptions {
+  /** As for `save`: add no version when the file has not changed. Default false. */
   readonly ifChanged?: boolean | undefined;
   /** Called every few hundred rows and at the end. */
   readonly onProgress?: ((progress: SaveProgress) => void) | undefined;
@@ -42,14 +43,112 @@ export interface FailureInput {
   readonly reason?: string | null | undefined;
 }
 
+/** How a file is verified. */
+export interface FileVerifyOptions extends CallOptions {
+  /** CRC-32 of the content, 0 to 2^32-1. */
+  readonly crc?: number | null | undefined;
+}
+
+/** The files of a stream. */
+type FileRows = Iterable<FileInput> | AsyncIterable<FileInput>;
+
+/** `db.files`: what the server has received, each file with its current version. */
+export interface Files {
+  /**
+   * Stores a file, or a new version of it, in one transaction with its quota, activity and statistics.
+   * @throws {ValidationError} for a bad field
+   * @throws {NotFoundError} when the client does not exist
+   * @throws {QuotaExceededError} when the file does not fit; nothing is written then
+   * @throws {ConflictError} when the id belongs to another file, or the operationId was used for another file
+   * @example
+   * ```ts
+   * const { file, version, quota } = await db.files.save({
+   *   clientId,
+   *   fileName: 'report.pdf',
+   *   originalPath: 'C:\\Users\\Ada\\report.pdf',
+   *   pathName: '/srv/contents/7f3a',
+   *   fileSize: 48_213,
+   * });
+   * console.log(`${file.fileName} has version ${version}; the client uses ${quota.usedBytes} bytes`);
+   * ```
+   */
+  save(file: FileInput, options?: SaveOptions & CallOptions): Promise<SaveResult>;
+
+  /**
+   * Stores a stream of files in the order given. A row that cannot be saved is reported in `failed` and does not stop
+   * the others.
+   * @throws what the source throws, or the signal's reason; what was saved by then stays saved
+   * @example
+   * ```ts
+   * const rows = ['a.txt', 'b.txt'].map((fileName) => ({
+   *   clientId,
+   *   fileName,
+   *   pathName: `/srv/contents/${fileName}`,
+   *   fileSize: 1_024,
+   * }));
+   * const { saved, unchanged, failed } = await db.files.saveMany(rows, { ifChanged: true });
+   * for (const { index, error } of failed) console.error(`row ${index}: ${error.message}`);
+   * console.log(`${saved} saved, ${unchanged} unchanged`);
+   * ```
+   */
+  saveMany(files: FileRows, options?: SaveManyOptions): Promise<SaveManyResult>;
+
+  /** The file with this id, or null. */
+  get(id: IdInput, options?: CallOptions): Promise<CatalogFile | null>;
+
+  /** The file that a client knows by this name and path, or null. */
+  find(
+    clientId: IdInput,
+    fileName: string,
+    originalPath?: string | null,
+    options?: CallOptions,
+  ): Promise<CatalogFile | null>;
+
+  /** A page of a client's files, ordered by name and original path. */
+  forClient(clientId: IdInput, page?: PageOptions): Promise<FilePage>;
+
+  /** Every file of a client; fetches a page at a time. */
+  forClientAll(clientId: IdInput, options?: CallOptions): AsyncGenerator<CatalogFile, void, undefined>;
+
+  /** A page of all files, ordered by id. Ids made here are ordered by the time of the first save. */
+  list(page?: PageOptions): Promise<FilePage>;
+
+  /** Every file; fetches a page at a time. */
+  listAll(options?: CallOptions): AsyncGenerator<CatalogFile, void, undefined>;
+
+  /**
+   * Marks the current version verified, and stores the CRC if none is stored yet.
+   * @throws {NotFoundError} when the file does not exist
+   * @throws {DatabaseError} CATALOG_CHECKSUM_MISMATCH when the stored CRC differs; nothing is changed then
+   */
+  verify(id: IdInput, options?: FileVerifyOptions): Promise<CatalogFile>;
+
+  /**
+   * Counts a failed transfer in the day's statistics and the client's activity.
+   * @throws {NotFoundError} when the client does not exist
+   */
+  recordFailure(failure: FailureInput, options?: CallOptions): Promise<void>;
+
+  /**
+   * Removes a file with all its versions.
+   * @returns the bytes that were removed, and the contents that no remaining version names
+   * @throws {NotFoundError} when the file does not exist
+   */
+  delete(id: IdInput, options?: CallOptions): Promise<Deletion>;
+
+  /** The number of files. */
+  count(options?: CallOptions): Promise<number>;
+
+  /** The bytes of the current versions of all files together. */
+  totalBytes(options?: CallOptions): Promise<number>;
+}
+
 const MAX_REASON = 1_000;
 const FAILURE_KEYS = new Set(['clientId', 'fileName', 'bytes', 'reason']);
 const VERIFY_KEYS = new Set(['crc', 'signal']);
 const LIST = 'files.list';
 const FOR_CLIENT = 'files.forClient';
 const MANY_KEYS = new Set(['ifChanged', 'onProgress', 'signal']);
-
-type FileRows = Iterable<FileInput> | AsyncIterable<FileInput>;
 
 function checkRows(rows: unknown): FileRows {
   const isGood = typeof rows === 'object' && rows !== null && (Symbol.iterator in rows || Symbol.asyncIterator in rows);
@@ -66,28 +165,41 @@ function checkManyOptions(options: SaveManyOptions): Required<SaveManyOptions> {
   };
 }
 
-/** The calls of `db.files`; `onSaved` hears of what was stored once it is committed. */
-export function createFiles(executor: Executor, onSaved: (stored: Stored) => void) {
+const checkIdentity = (clientId: unknown, fileName: unknown, originalPath: unknown) => ({
+  clientId: checkId(clientId, 'clientId'),
+  fileName: checkFileName(fileName),
+  originalPath: checkOriginalPath(originalPath),
+});
+
+function checkFailure(failure: FailureInput) {
+  const given = checkObject(failure, 'failure', FAILURE_KEYS);
+  return {
+    clientId: checkId(given['clientId'], 'clientId'),
+    fileName: checkFileName(given['fileName']),
+    bytes: optional(given['bytes'], (value) => checkSize(value, 'bytes')) ?? 0,
+    reason: optional(given['reason'], (value) => checkText(value, 'reason', { min: 0, max: MAX_REASON })),
+  };
+}
+
+/**
+ * Builds `db.files`; `onSaved` is told what was stored once it is committed.
+ * @internal
+ */
+export function filesOf(executor: Executor, onSaved: (stored: Stored) => void): Files {
   const stored = async <Outcome extends Stored>(saved: Promise<Outcome>): Promise<Outcome> => {
     const outcome = await saved;
     onSaved(outcome);
     return outcome;
   };
 
-  const save = async (file: FileInput, options: SaveOptions & CallOptions = {}): Promise<SaveResult> => {
-    const input = checkFile(file, options);
-    const { result } = await stored(executor.run(saveFile, input, { signal: checkSignal(options.signal) }));
-    return result;
-  };
-
-  const list = async (page: PageOptions = {}): Promise<FilePage> => {
+  const list: Files['list'] = async (page = {}) => {
     const request = checkPage(page, LIST, 1);
     const found = await executor.run(listFiles, request, { signal: page.signal });
     const { rows, nextCursor } = cutPage(found, request.limit, LIST, ({ id }) => [id]);
     return { files: rows, nextCursor };
   };
 
-  const forClient = async (clientId: IdInput, page: PageOptions = {}): Promise<FilePage> => {
+  const forClient: Files['forClient'] = async (clientId, page = {}) => {
     const request = { clientId: checkId(clientId, 'clientId'), ...checkPage(page, FOR_CLIENT, 3) };
     const found = await executor.run(listFilesOfClient, request, { signal: page.signal });
     const keysOf = ({ fileName, originalPath, id }: CatalogFile) => [fileName, originalPath ?? '', id];
@@ -102,20 +214,13 @@ export function createFiles(executor: Executor, onSaved: (stored: Stored) => voi
     }, options);
 
   return {
-    /**
-     * Stores a file, or a new version of it, in one transaction with its quota, activity and statistics.
-     * @throws {ValidationError} for a bad field
-     * @throws {NotFoundError} when the client does not exist
-     * @throws {QuotaExceededError} when it does not fit; nothing is written then
-     * @throws {ConflictError} when the id belongs to another file, or the operationId was used for one
-     */
-    save,
+    async save(file, options = {}) {
+      const input = checkFile(file, options);
+      const { result } = await stored(executor.run(saveFile, input, { signal: checkSignal(options.signal) }));
+      return result;
+    },
 
-    /**
-     * Stores a stream of files in the order given and goes on past bad rows.
-     * @throws what the source throws, or the signal's reason; what was saved stays saved
-     */
-    async saveMany(rows: FileRows, options: SaveManyOptions = {}): Promise<SaveManyResult> {
+    async saveMany(rows, options = {}) {
       const { ifChanged, onProgress, signal } = checkManyOptions(options);
       return saveEach({
         rows: checkRows(rows),
@@ -127,85 +232,25 @@ export function createFiles(executor: Executor, onSaved: (stored: Stored) => voi
       });
     },
 
-    /** The file of an id, or null. */
-    async get(id: IdInput, options?: CallOptions): Promise<CatalogFile | null> {
-      return executor.run(getFile, checkId(id, 'id'), options);
-    },
+    get: async (id, options) => executor.run(getFile, checkId(id, 'id'), options),
 
-    /** The file a client knows by this name and path, or null. */
-    async find(
-      clientId: IdInput,
-      fileName: string,
-      originalPath?: string | null,
-      options?: CallOptions,
-    ): Promise<CatalogFile | null> {
-      const identity = {
-        clientId: checkId(clientId, 'clientId'),
-        fileName: checkFileName(fileName),
-        originalPath: checkOriginalPath(originalPath),
-      };
-      return executor.run(findFile, identity, options);
-    },
+    find: async (clientId, fileName, originalPath, options) =>
+      executor.run(findFile, checkIdentity(clientId, fileName, originalPath), options),
 
-    /** A page of a client's files, ordered by name and original path. */
     forClient,
-
-    /** Every file of a client, a page at a time. */
-    forClientAll: (clientId: IdInput, options?: CallOptions): AsyncGenerator<CatalogFile, void, undefined> =>
-      everyFile((page) => forClient(clientId, page), options),
-
-    /** A page of all files, ordered by id: those with an id made here in the order they were first saved. */
+    forClientAll: (clientId, options) => everyFile((page) => forClient(clientId, page), options),
     list,
+    listAll: (options) => everyFile(list, options),
 
-    /** Every file, a page at a time. */
-    listAll: (options?: CallOptions): AsyncGenerator<CatalogFile, void, undefined> => everyFile(list, options),
-
-    /**
-     * Marks the current version verified, and keeps a CRC that was not known.
-     * @throws {NotFoundError} when the file does not exist
-     * @throws {DatabaseError} CATALOG_CHECKSUM_MISMATCH when the CRC differs; nothing is changed then
-     */
-    async verify(id: IdInput, options: { readonly crc?: number | null } & CallOptions = {}): Promise<CatalogFile> {
+    async verify(id, options = {}) {
       const { crc, signal } = checkObject(options, 'options', VERIFY_KEYS);
       const input = { id: checkId(id, 'id'), crc: optional(crc, checkCrc) };
       return executor.run(verifyFile, input, { signal: checkSignal(signal) });
     },
 
-    /**
-     * Counts a transfer that failed in the day's statistics and the client's activity.
-     * @throws {NotFoundError} when the client does not exist
-     */
-    async recordFailure(failure: FailureInput, options?: CallOptions): Promise<void> {
-      const given = checkObject(failure, 'failure', FAILURE_KEYS);
-      const input = {
-        clientId: checkId(given['clientId'], 'clientId'),
-        fileName: checkFileName(given['fileName']),
-        bytes: optional(given['bytes'], (value) => checkSize(value, 'bytes')) ?? 0,
-        reason: optional(given['reason'], (value) => checkText(value, 'reason', { min: 0, max: MAX_REASON })),
-      };
-      await executor.run(recordFailure, input, options);
-    },
-
-    /**
-     * Removes a file with every version of it.
-     * @returns the bytes that went, and the contents that nothing names any more
-     * @throws {NotFoundError} when the file does not exist
-     */
-    async delete(id: IdInput, options?: CallOptions): Promise<Deletion> {
-      return executor.run(deleteFile, checkId(id, 'id'), options);
-    },
-
-    /** How many files there are. */
-    async count(options?: CallOptions): Promise<number> {
-      return executor.run(countFiles, null, options);
-    },
-
-    /** The bytes of every file's current version together. */
-    async totalBytes(options?: CallOptions): Promise<number> {
-      return executor.run(totalFileBytes, null, options);
-    },
+    recordFailure: async (failure, options) => executor.run(recordFailure, checkFailure(failure), options),
+    delete: async (id, options) => executor.run(deleteFile, checkId(id, 'id'), options),
+    count: async (options) => executor.run(countFiles, null, options),
+    totalBytes: async (options) => executor.run(totalFileBytes, null, options),
   };
 }
-
-/** The calls of `db.files`. */
-export type Files = ReturnType<typeof createFiles>;

@@ -4,6 +4,7 @@
  */
 
 import { ValidationError } from '../errors.ts';
+import type { Dialect } from '../sql/dialect.ts';
 import type { CallOptions, Executor } from '../sql/engine.ts';
 import { type Procedure, procedure, type RunResult, type Steps, type Table, table } from '../sql/procedure.ts';
 import { written } from '../sql/template.ts';
@@ -18,6 +19,7 @@ import {
   refuseAs,
   refuseSecret,
 } from '../validation.ts';
+import { MAX_TIMER_MS } from '../values/intervals.ts';
 
 /** A value a statement can bind. */
 export type SqlValue = string | number | bigint | boolean | Date | Uint8Array | null;
@@ -28,10 +30,47 @@ export type SqlRow = Record<string, string | number | Uint8Array | null>;
 /** What a change did. */
 export interface ExecuteResult {
   readonly changes: number;
-  /** The rowid of the last row inserted on the writer; says nothing after a statement that inserts none. */
+  /**
+   * The number of the last row inserted on the writer, where rows have one of their own (SQLite's rowid); says nothing
+   * after a statement that inserts none.
+   */
   readonly lastInsertRowid: number;
   /** The rows of a RETURNING clause. */
   readonly rows: SqlRow[];
+}
+
+/** How a reading statement is run. */
+export interface QueryOptions extends CallOptions {
+  /**
+   * Milliseconds that the statement may take. With a deadline it runs in a process of its own, which is ended at the
+   * deadline or when the signal fires. Without one, a statement that has begun runs to its end, whatever the signal does.
+   */
+  readonly deadlineMs?: number | undefined;
+}
+
+/** The calls of `db` that take SQL of the caller's own. Values are bound to `?` marks, by position. */
+export interface RawSql {
+  /**
+   * Returns the rows of a reading statement, from a connection that cannot write.
+   * @throws {ValidationError} for a bad statement, value or option; for a deadline inside a transaction
+   * @throws {DatabaseError} CATALOG_SQL when SQLite refuses the statement, CATALOG_READ_ONLY when it writes,
+   *   CATALOG_TIMEOUT when it does not end by its deadline
+   */
+  query(sql: string, params?: readonly SqlValue[], options?: QueryOptions): Promise<SqlRow[]>;
+
+  /**
+   * Executes one statement on the writer, in a transaction of its own.
+   * @throws {ValidationError} for BEGIN, COMMIT, ATTACH, writing PRAGMAs and values that cannot be bound
+   * @throws {DatabaseError} CATALOG_SQL when SQLite refuses the statement, CATALOG_CONFLICT for a broken constraint
+   */
+  execute(sql: string, params?: readonly SqlValue[], options?: CallOptions): Promise<ExecuteResult>;
+
+  /**
+   * Executes one statement with each list of values, all in one transaction.
+   * @returns the number of changes in all
+   * @throws as {@link RawSql.execute}
+   */
+  executeMany(sql: string, list: readonly (readonly SqlValue[])[], options?: CallOptions): Promise<number>;
 }
 
 interface Statement {
@@ -79,70 +118,22 @@ export const executeManyRaw = procedure(
   },
 );
 
-const OWNED = /^(?:BEGIN|COMMIT|END|ROLLBACK|SAVEPOINT|RELEASE|ATTACH|DETACH|VACUUM)$/;
-
-/** PRAGMAs that take an argument and yet only report. */
-const REPORTS = new Set(
-  (
-    'table_info table_xinfo table_list index_info index_xinfo index_list foreign_key_list foreign_key_check ' +
-    'integrity_check quick_check'
-  ).split(' '),
-);
-
-/** PRAGMAs that act without an argument. */
-const ACTIONS = new Set(['optimize', 'wal_checkpoint', 'incremental_vacuum', 'shrink_memory']);
-
-const COMMENT = /--[^\n]*(?:\n|$)|\/\*[\s\S]*?(?:\*\/|$)/g;
-
-/** What an EXPLAIN explains is prepared, and a PRAGMA takes effect when it is prepared. */
-const EXPLAIN = /^EXPLAIN\s+(?:QUERY\s+PLAN\s+)?/i;
-
-// Temporary objects live on one connection until it is replaced, and hide what has the same name from every later call.
-const TEMPORARY = /^CREATE\s+(?:TEMP|TEMPORARY)\b|^CREATE\s[\w\s]*["'`[]?temp["'`\]]?\s*\./i;
-
-function checkText(sql: unknown): string {
+function checkText(sql: unknown, dialect: Dialect): string {
   if (typeof sql !== 'string' || sql.trim() === '') return refuse('sql', sql, 'one SQL statement');
   if (sql.includes('\0') || !sql.isWellFormed())
     return refuseAs('sql', 'a text with NUL or a lone surrogate', 'SQL text');
-  // Quotes need no care: no statement has any before the words that decide here.
-  const body = sql
-    .replace(COMMENT, ' ')
-    .replace(/^[\s;]+/, '')
-    .replace(EXPLAIN, '');
-  const keyword = /^[a-z]*/i.exec(body)?.[0].toUpperCase() ?? '';
-  if (OWNED.test(keyword)) return refuse('sql', keyword, 'a statement that reads or changes rows (see db.transaction)');
-  if (TEMPORARY.test(body)) return refuse('sql', 'CREATE TEMP', 'tables, views and triggers of the database itself');
-  if (keyword === 'PRAGMA') checkPragma(body);
-  checkPragmaTables(sql);
+  dialect.assertUsersStatement(sql);
   return sql;
-}
-
-function checkPragma(body: string): void {
-  const [, name = '', rest = ''] = /^PRAGMA\s+(?:\w+\s*\.\s*)?(\w+)([\s\S]*)$/i.exec(body) ?? [];
-  const isBare = name !== '' && rest.replace(/[\s;]/g, '') === '';
-  const reads = isBare ? !ACTIONS.has(name.toLowerCase()) : REPORTS.has(name.toLowerCase());
-  if (!reads) refuse('sql', `PRAGMA ${name}`, 'a PRAGMA that only reads, its name without quotes');
-}
-
-const PIECE = /"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]|'(?:[^']|'')*'|--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)/g;
-
-/** PRAGMAs may also be read as tables, under a name in any quotes; one that acts does so then, whatever the connection. */
-function checkPragmaTables(sql: string): void {
-  if (!/pragma_/i.test(sql)) return;
-  // Comments and texts are none, but SQLite takes a text for a name where it expects one.
-  const names = sql.replace(PIECE, (piece) => (/^["`[]|^'pragma_\w+'$/i.test(piece) ? piece : ' '));
-  const found = [...names.matchAll(/\bpragma_(\w+)/gi)].find(([, name = '']) => ACTIONS.has(name.toLowerCase()));
-  if (found !== undefined) refuse('sql', found[0], 'the tables of PRAGMAs that only read');
 }
 
 function checkValue(value: unknown, position: number): Stored {
   if (value === null || typeof value === 'string' || typeof value === 'bigint') return value;
-  if (typeof value === 'number' && !Number.isNaN(value)) return value;
+  if (typeof value === 'number' && Number.isFinite(value)) return value;
   if (typeof value === 'boolean') return value ? 1 : 0;
   if (isBytes(value)) return Uint8Array.from(value);
   const date = dateOf(value);
   if (date !== undefined && !Number.isNaN(date.getTime())) return date.toISOString();
-  const accepted = 'a text, number, bigint, boolean, valid Date, Uint8Array or null';
+  const accepted = 'a text, finite number, bigint, boolean, valid Date, Uint8Array or null';
   // The value itself is not shown: it may be a key.
   const received = date === undefined ? `a value of type ${typeof value}` : 'an invalid Date';
   throw new ValidationError({ field: `params[${position}]`, received, accepted });
@@ -154,16 +145,10 @@ function checkValues(params: unknown): Stored[] {
     : refuseSecret('params', params, 'an array of values for the ? marks');
 }
 
-/** How a reading statement is run. */
-export interface QueryOptions extends CallOptions {
-  /**
-   * Milliseconds that it may take. With it the statement runs in a process of its own, which is ended at the deadline and
-   * when the signal fires; without it a statement that has begun is waited for, whatever the signal does.
-   */
-  readonly deadlineMs?: number | undefined;
-}
-
-/** Runs a reading procedure in a process of its own. */
+/**
+ * Runs a reading procedure in a process of its own.
+ * @internal
+ */
 export type ReadApart = <Input, Output>(
   wanted: Procedure<Input, Output>,
   input: Input,
@@ -171,42 +156,26 @@ export type ReadApart = <Input, Output>(
 ) => Promise<Output>;
 
 const QUERY_KEYS = new Set(['signal', 'deadlineMs']);
-const MAX_DEADLINE_MS = 2 ** 31 - 1; // the longest delay of a timer
 
-/** The raw SQL calls of `db`; those of a transaction have no process that could see what it has changed. */
-export function createRawSql(executor: Executor, readApart?: ReadApart) {
-  return {
-    /**
-     * Rows of a reading statement, on a connection that cannot write.
-     * @throws {ValidationError} for a statement, value or option that is not accepted; for a deadline in a transaction
-     * @throws {DatabaseError} CATALOG_SQL for one that SQLite refuses, CATALOG_READ_ONLY for one that writes,
-     *   CATALOG_TIMEOUT for one that did not end by its deadline
-     */
-    async query(sql: string, params: readonly SqlValue[] = [], options: QueryOptions = {}): Promise<SqlRow[]> {
-      const statement = { text: checkText(sql), values: checkValues(params) };
-      const { deadlineMs: given, signal } = checkObject(options, 'options', QUERY_KEYS) as QueryOptions;
-      if (isAbsent(given)) return executor.run(queryRaw, statement, { signal });
-      const deadlineMs = checkNumber(given, 'deadlineMs', 1, MAX_DEADLINE_MS);
-      if (readApart === undefined) return refuse('deadlineMs', given, 'nothing here: a transaction has its timeoutMs');
-      return readApart(queryRaw, statement, { deadlineMs, signal: checkSignal(signal) });
-    },
+/**
+ * Builds the calls of `db` that take SQL; without `readApart`, as inside a transaction, no read takes a deadline.
+ * @internal
+ */
+export const rawSqlOf = (executor: Executor, dialect: Dialect, readApart?: ReadApart): RawSql => ({
+  async query(sql, params = [], options = {}) {
+    const statement = { text: checkText(sql, dialect), values: checkValues(params) };
+    const { deadlineMs: given, signal } = checkObject(options, 'options', QUERY_KEYS) as QueryOptions;
+    if (isAbsent(given)) return executor.run(queryRaw, statement, { signal });
+    const deadlineMs = checkNumber(given, 'deadlineMs', 1, MAX_TIMER_MS);
+    if (readApart === undefined) return refuse('deadlineMs', given, 'no deadline here: a transaction has timeoutMs');
+    return readApart(queryRaw, statement, { deadlineMs, signal: checkSignal(signal) });
+  },
 
-    /**
-     * Executes one statement on the writer, in a transaction of its own.
-     * @throws {ValidationError} for BEGIN, COMMIT, ATTACH, writing PRAGMAs and values that cannot be bound
-     * @throws {DatabaseError} CATALOG_SQL, CATALOG_CONFLICT for a broken constraint
-     */
-    async execute(sql: string, params: readonly SqlValue[] = [], options?: CallOptions): Promise<ExecuteResult> {
-      return executor.run(executeRaw, { text: checkText(sql), values: checkValues(params) }, options);
-    },
+  execute: async (sql, params = [], options) =>
+    executor.run(executeRaw, { text: checkText(sql, dialect), values: checkValues(params) }, options),
 
-    /** Executes one statement with each list of values, all in one transaction; returns the changes in all. */
-    async executeMany(sql: string, list: readonly (readonly SqlValue[])[], options?: CallOptions): Promise<number> {
-      if (!Array.isArray(list)) return refuseSecret('list', list, 'an array of arrays of values');
-      return executor.run(executeManyRaw, { text: checkText(sql), list: list.map(checkValues) }, options);
-    },
-  };
-}
-
-/** The raw SQL calls of `db`. */
-export type RawSql = ReturnType<typeof createRawSql>;
+  async executeMany(sql, list, options) {
+    if (!Array.isArray(list)) return refuseSecret('list', list, 'an array of arrays of values');
+    return executor.run(executeManyRaw, { text: checkText(sql, dialect), list: list.map(checkValues) }, options);
+  },
+});

@@ -5,12 +5,13 @@
 
 import { NotFoundError } from '../errors.ts';
 import type { Dialect } from '../sql/dialect.ts';
-import { one, procedure, row, rows, run, type Steps } from '../sql/procedure.ts';
+import { one, procedure, rows, run, type Steps } from '../sql/procedure.ts';
 import { type Sql, sql } from '../sql/template.ts';
-import { dateOut } from '../values/dates.ts';
+import { placesOf, type Row, selected } from '../sql/tuple.ts';
+import { dateOut, now } from '../values/dates.ts';
 import { idBytes } from '../values/ids.ts';
 import type { Key } from '../values/pages.ts';
-import { unnamedPaths } from './freed-paths.ts';
+import { pathsFreedBy, unnamedPaths } from './freed-paths.ts';
 import { type Quota, type QuotaRow, selectQuotas, toQuota } from './quota-rows.ts';
 import { applyPolicy, type CheckedPolicy } from './retention-policy.ts';
 
@@ -20,7 +21,7 @@ export interface Scope {
   readonly fileId: string | null;
 }
 
-/** A policy and when it is applied, the same instant for every file. */
+/** A policy and when it is applied. */
 export interface Retention {
   readonly policy: CheckedPolicy;
   /** As dates are stored. */
@@ -60,35 +61,54 @@ export interface Pruned {
 }
 
 /** A version with what a policy needs and what its removal frees. */
-type PlanRow = readonly [
-  fileId: string,
-  clientId: string,
-  fileName: string,
-  originalPath: string,
-  currentVersion: number,
-  versionNumber: number,
-  createdDate: string,
-  isActive: number | null,
-  bytes: number,
-  pathName: string,
-  versionId: number,
-  parentId: number | null,
-];
+interface PlannedVersion {
+  readonly fileId: string;
+  readonly clientId: string;
+  readonly fileName: string;
+  readonly originalPath: string;
+  readonly currentVersion: number;
+  readonly versionNumber: number;
+  readonly createdDate: string | null;
+  readonly isActive: boolean;
+  readonly bytes: number;
+  readonly pathName: string;
+  readonly versionId: number;
+  readonly parentId: number | null;
+}
+
+const PLAN_COLUMNS = [
+  { name: 'fileId', kind: 'id', column: 'f.ID' },
+  { name: 'clientId', kind: 'id', column: 'f.ClientID' },
+  { name: 'fileName', kind: 'plain', column: 'f.FileName' },
+  { name: 'originalPath', kind: 'plain', column: "coalesce(f.OriginalPath, '')" },
+  { name: 'currentVersion', kind: 'plain', column: 'f.CurrentVersion' },
+  { name: 'versionNumber', kind: 'plain', column: 'v.VersionNumber' },
+  { name: 'createdDate', kind: 'date', column: 'v.CreatedDate' },
+  { name: 'isActive', kind: 'flag', column: 'v.IsActive' },
+  { name: 'bytes', kind: 'size', column: 'v.FileSize' },
+  { name: 'pathName', kind: 'plain', column: 'v.PathName' },
+  { name: 'versionId', kind: 'plain', column: 'v.ID' },
+  { name: 'parentId', kind: 'plain', column: 'v.ParentVersionID' },
+] as const;
+
+type PlanRow = Row<typeof PLAN_COLUMNS, PlannedVersion>;
+
+const PLAN = placesOf(PLAN_COLUMNS);
 
 const BATCH_ROWS = 2_000; // versions looked at in one go: a few milliseconds of one reader
 const QUOTAS_AT_ONCE = 1_000;
 
-const planColumns = (dialect: Dialect) => sql`${dialect.hex('f.ID')} AS "fileId", ${dialect.hex('f.ClientID')}
-  AS "clientId", f.FileName AS "fileName", coalesce(f.OriginalPath, '') AS "originalPath",
-  f.CurrentVersion AS "currentVersion", v.VersionNumber AS "versionNumber", v.CreatedDate AS "createdDate",
-  v.IsActive AS "isActive", coalesce(v.FileSize, 0) AS "bytes", v.PathName AS "pathName", v.ID AS "versionId",
-  v.ParentVersionID AS "parentId" FROM files f JOIN file_versions v ON v.FileID = f.ID`;
+const selectedPlan = selected(PLAN_COLUMNS, ({ column }) => column);
+
+const planColumns = (dialect: Dialect) =>
+  sql`${selectedPlan(dialect)} FROM files f JOIN file_versions v ON v.FileID = f.ID`;
 
 const rowsOfFile = (fileId: string, dialect: Dialect) =>
   rows<PlanRow>(sql`SELECT ${planColumns(dialect)} WHERE f.ID = ${idBytes(fileId)} ORDER BY v.VersionNumber`);
 
 const everyRows = (after: readonly Key[] | null, dialect: Dialect) => {
-  const condition = after === null ? sql`1 = 1` : sql`v.FileID > ${idBytes(String(after[0]))}`;
+  const [fileId] = after ?? [];
+  const condition = fileId === undefined ? sql`1 = 1` : sql`v.FileID > ${idBytes(String(fileId))}`;
   return rows<PlanRow>(sql`SELECT ${planColumns(dialect)} WHERE ${condition}
     ORDER BY v.FileID, v.VersionNumber LIMIT ${BATCH_ROWS + 1}`);
 };
@@ -111,7 +131,9 @@ function* clientRows(clientId: string, after: readonly Key[] | null, dialect: Di
   return [...same, ...(yield* rowsWhere(sql`f.FileName > ${fileName}`, limit - same.length))];
 }
 
-const byFile = (found: readonly PlanRow[]): PlanRow[][] => [...Map.groupBy(found, ([fileId]) => fileId).values()];
+const byFile = (found: readonly PlanRow[]): PlanRow[][] => [
+  ...Map.groupBy(found, (version) => version[PLAN.fileId]).values(),
+];
 
 /** The versions of some files, each file whole, and where to go on. */
 function* wholeFiles(scope: Scope, after: readonly Key[] | null, dialect: Dialect): Steps<[PlanRow[][], Key[] | null]> {
@@ -121,20 +143,23 @@ function* wholeFiles(scope: Scope, after: readonly Key[] | null, dialect: Dialec
   const files = byFile(found);
   if (found.length <= BATCH_ROWS) return [files, null];
   // The last file may have been cut off: it comes first in the next batch, unless this batch has no other.
-  const cut = files.length > 1 ? files.slice(0, -1) : [yield* rowsOfFile(found[0]?.[0] ?? '', dialect)];
-  const [fileId = '', , fileName = '', originalPath = ''] = cut.at(-1)?.[0] ?? [];
-  return [cut, [fileId, fileName, originalPath]];
+  const [only] = found;
+  const whole =
+    files.length > 1 || only === undefined ? files.slice(0, -1) : [yield* rowsOfFile(only[PLAN.fileId], dialect)];
+  const last = whole.at(-1)?.at(-1);
+  return [whole, last === undefined ? null : [last[PLAN.fileId], last[PLAN.fileName], last[PLAN.originalPath]]];
 }
 
 /** The reasons to keep each version; 0 for one that goes. */
 function decide(versions: readonly PlanRow[], { policy, at }: Retention): number[] {
-  const dated = versions.map(([, , , , currentVersion, versionNumber, createdDate, isActive]) => {
-    const date = dateOut(createdDate);
+  const dated = versions.map((version) => {
+    const date = dateOut(version[PLAN.createdDate]);
+    const versionNumber = version[PLAN.versionNumber];
     return {
       versionNumber,
       created: date === null ? null : Date.parse(date),
       // An old server's row may tell by the one or the other alone.
-      isActive: versionNumber === currentVersion || isActive === 1,
+      isActive: versionNumber === version[PLAN.currentVersion] || version[PLAN.isActive] === 1,
     };
   });
   return applyPolicy(dated, policy, Date.parse(at));
@@ -142,13 +167,17 @@ function decide(versions: readonly PlanRow[], { policy, at }: Retention): number
 
 function planOf(versions: readonly PlanRow[], retention: Retention): FilePlan {
   const reasons = decide(versions, retention);
-  const [fileId = '', clientId = ''] = versions[0] ?? [];
-  const isKept = (_: unknown, place: number) => reasons[place] !== 0;
+  const [first] = versions;
+  const isKept = (place: number) => reasons[place] !== 0;
   return {
-    fileId,
-    clientId,
-    kept: versions.flatMap((version, place) => (isKept(version, place) ? [[version[5], reasons[place] ?? 0]] : [])),
-    removed: versions.flatMap((version, place) => (isKept(version, place) ? [] : [[version[8], version[9]]])),
+    fileId: first?.[PLAN.fileId] ?? '',
+    clientId: first?.[PLAN.clientId] ?? '',
+    kept: versions.flatMap((version, place) =>
+      isKept(place) ? [[version[PLAN.versionNumber], reasons[place] ?? 0]] : [],
+    ),
+    removed: versions.flatMap((version, place) =>
+      isKept(place) ? [] : [[version[PLAN.bytes], version[PLAN.pathName]]],
+    ),
   };
 }
 
@@ -177,11 +206,12 @@ function keptAncestor(parent: number | null, removed: ReadonlyMap<number, number
 // An old server's schema declares the parent as a foreign key: what stays must not name what goes, and of two that go
 // the younger goes first.
 function* removeVersions(kept: readonly PlanRow[], removed: readonly PlanRow[]): Steps<void> {
-  const parents = new Map(removed.map((version) => [version[10], version[11]]));
-  for (const [, , , , , , , , , , versionId, parentId] of kept) {
+  const parents = new Map(removed.map((version) => [version[PLAN.versionId], version[PLAN.parentId]]));
+  for (const version of kept) {
+    const parentId = version[PLAN.parentId];
     if (parentId === null || !parents.has(parentId)) continue;
     const parent = keptAncestor(parentId, parents);
-    yield* run(sql`UPDATE file_versions SET ParentVersionID = ${parent} WHERE ID = ${versionId}`);
+    yield* run(sql`UPDATE file_versions SET ParentVersionID = ${parent} WHERE ID = ${version[PLAN.versionId]}`);
   }
   for (const versionId of [...parents.keys()].sort((a, b) => b - a)) {
     yield* run(sql`DELETE FROM file_versions WHERE ID = ${versionId}`);
@@ -192,16 +222,21 @@ function* removeVersions(kept: readonly PlanRow[], removed: readonly PlanRow[]):
 export const pruneFile = procedure(
   'versions.pruneFile',
   'write',
-  function* ({ fileId, retention }: { fileId: string; retention: Retention }, dialect): Steps<Pruned> {
+  function* ({ fileId, policy }: { fileId: string; policy: CheckedPolicy }, dialect): Steps<Pruned> {
     const versions = yield* rowsOfFile(fileId, dialect);
-    const reasons = decide(versions, retention);
+    // By the clock of this transaction: a version saved since pruning began is not one of the future.
+    const reasons = decide(versions, { policy, at: now() });
     const removed = versions.filter((_, place) => reasons[place] === 0);
     yield* removeVersions(
       versions.filter((_, place) => reasons[place] !== 0),
       removed,
     );
-    const bytes = removed.reduce((sum, version) => sum + version[8], 0);
-    return { versions: removed.length, bytes, paths: yield* unnamedPaths(removed.map((version) => version[9])) };
+    const bytes = removed.reduce((sum, version) => sum + version[PLAN.bytes], 0);
+    return {
+      versions: removed.length,
+      bytes,
+      paths: yield* unnamedPaths(removed.map((version) => version[PLAN.pathName])),
+    };
   },
 );
 
@@ -214,15 +249,8 @@ export const findUnnamed = procedure('versions.findUnnamed', 'read', function* (
 export const findFreed = procedure(
   'versions.findFreed',
   'read',
-  function* (paths: readonly (readonly [path: string, removed: number])[]): Steps<string[]> {
-    const freed: string[] = [];
-    for (const [path, removed] of paths) {
-      const found = yield* one<{ namings: number }>(sql`SELECT count(*) AS "namings" FROM (SELECT 1 FROM file_versions
-        WHERE PathName = ${path} UNION ALL SELECT 1 FROM files WHERE HighestVersion = 0 AND PathName = ${path}
-        LIMIT ${removed + 1}) AS n`);
-      if ((found?.namings ?? 0) <= removed) freed.push(path);
-    }
-    return freed;
+  function* (removals: readonly (readonly [path: string, removed: number])[]): Steps<string[]> {
+    return yield* pathsFreedBy(removals);
   },
 );
 
@@ -236,11 +264,11 @@ export const requireScope = procedure(
       if (known === undefined) throw new NotFoundError(`client ${clientId}`);
     }
     if (fileId === null) return { clientId, fileId };
-    const found = yield* row<[string]>(sql`SELECT ${dialect.hex('ClientID')} AS "clientId" FROM files
+    const found = yield* one<{ clientId: string }>(sql`SELECT ${dialect.hex('ClientID')} AS "clientId" FROM files
       WHERE ID = ${idBytes(fileId)}`);
-    const isTheirs = found !== undefined && (clientId === null || found[0] === clientId);
+    const isTheirs = found !== undefined && (clientId === null || found.clientId === clientId);
     if (!isTheirs) throw new NotFoundError(`file ${fileId}${clientId === null ? '' : ` of client ${clientId}`}`);
-    return { clientId: found[0], fileId };
+    return { clientId: found.clientId, fileId };
   },
 );
 

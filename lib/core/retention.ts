@@ -5,6 +5,7 @@
  */
 import type { CallOptions, Executor } from '../sql/engine.ts';
 import { checkObject, checkSignal, optional, refuse } from '../validation.ts';
+import { canonicalPath } from '../values/content-path.ts';
 import { now } from '../values/dates.ts';
 import { checkId, type IdInput } from '../values/ids.ts';
 import type { Key } from '../values/pages.ts';
@@ -58,7 +59,7 @@ export interface KeptVersion {
   readonly versionNumber: number;
   /**
    * `active`, `last`, `hourly`, `daily`, `weekly`, `monthly`, `yearly`, `oldest daily` (and so on: kept because the rule
-   * found fewer than it may keep), `within 30d`, or `no date` where the stored date cannot be read.
+   * found fewer than it may keep), `within 30d`, `in the future`, or `no date` where the stored date cannot be read.
    */
   readonly reasons: readonly string[];
 }
@@ -69,6 +70,32 @@ export interface PrunePlan extends PruneResult {
   readonly kept: KeptVersion[];
   /** Each client that is meant, by id, as it would be afterwards. */
   readonly quotas: Quota[];
+}
+
+/** The part of `db.versions` that prunes. */
+export interface VersionPruning {
+  /**
+   * Returns what `prune` would remove now, and why the rest stays; changes nothing.
+   * @throws {ValidationError} for an empty policy, an unknown rule or a bad value
+   * @throws {NotFoundError} when the client or file does not exist
+   */
+  planPrune(policy: RetentionPolicy, options?: PruneScope): Promise<PrunePlan>;
+
+  /**
+   * Removes the versions that the policy does not keep, each file in a transaction of its own. The active version of a
+   * file always stays, and the numbers of removed versions are never given again.
+   * @throws {ValidationError} for an empty policy, an unknown rule or a bad value
+   * @throws {NotFoundError} when the client or file does not exist
+   * @throws the signal's reason, between two files, or the error of a transaction; what was removed by then stays
+   *   removed, and `onProgress` has reported it
+   * @example
+   * ```ts
+   * const { versions, bytes, paths } = await db.versions.prune({ keepLast: 3, keepDaily: 7 }, { clientId });
+   * console.log(`${versions} versions removed, ${bytes} bytes`);
+   * for (const path of paths) console.log(`no version names ${path}: remove it`);
+   * ```
+   */
+  prune(policy: RetentionPolicy, options?: PruneOptions): Promise<PruneResult>;
 }
 
 const SCOPE_KEYS = ['clientId', 'fileId', 'signal'];
@@ -131,7 +158,7 @@ const add = <Name>(sums: Map<Name, number>, name: Name, amount: number) =>
 async function plan(executor: Executor, policy: RetentionPolicy, work: Work): Promise<PrunePlan> {
   const kept: KeptVersion[] = [];
   const reasons = new Map<number, readonly string[]>(); // few combinations, many versions
-  const removals = new Map<string, number>();
+  const removals = new Map<string, [path: string, removed: number]>(); // by the one spelling of the path
   const bytesOf = new Map<string, number>();
   let versions = 0;
   const reasonsFor = (mask: number) => {
@@ -146,14 +173,16 @@ async function plan(executor: Executor, policy: RetentionPolicy, work: Work): Pr
       }
       versions += file.removed.length;
       for (const [bytes, path] of file.removed) {
-        add(removals, path, 1);
+        const removal = removals.get(canonicalPath(path)) ?? [path, 0];
+        removal[1] += 1;
+        removals.set(canonicalPath(path), removal);
         add(bytesOf, file.clientId, bytes);
       }
     }
   }
   const { signal } = work;
   const paths: string[] = [];
-  for (const some of chunks([...removals], PATHS_AT_ONCE))
+  for (const some of chunks([...removals.values()], PATHS_AT_ONCE))
     paths.push(...(await executor.run(findFreed, some, { signal })));
   const quotas = await Array.fromAsync(quotasOf(executor, work), (quota) => ({
     ...quota,
@@ -166,7 +195,7 @@ async function plan(executor: Executor, policy: RetentionPolicy, work: Work): Pr
 /** Prunes files side by side, each in its own transaction; what some removed is told even when others fail. */
 async function pruneSome(executor: Executor, { retention, signal }: Work, fileIds: readonly string[]) {
   const outcomes = await Promise.allSettled(
-    fileIds.map((fileId) => executor.run(pruneFile, { fileId, retention }, { signal })),
+    fileIds.map((fileId) => executor.run(pruneFile, { fileId, policy: retention.policy }, { signal })),
   );
   const done = outcomes.filter((outcome): outcome is PromiseFulfilledResult<Pruned> => outcome.status === 'fulfilled');
   const failure = outcomes.find((outcome): outcome is PromiseRejectedResult => outcome.status === 'rejected');
@@ -210,30 +239,17 @@ function checkProgress(value: unknown): PruneOptions['onProgress'] {
   );
 }
 
-/** The calls of `db.versions` that concern retention. */
-export function createRetention(executor: Executor) {
-  return {
-    /**
-     * What `prune` would remove now, and why the rest stays; changes nothing.
-     * @throws {ValidationError} for an empty policy, an unknown rule or a value not accepted
-     * @throws {NotFoundError} when the client or file does not exist
-     */
-    async planPrune(policy: RetentionPolicy, options: PruneScope = {}): Promise<PrunePlan> {
-      return plan(executor, policy, await begin(executor, policy, checkObject(options, 'options', PLAN_KEYS)));
-    },
+/**
+ * Builds the part of `db.versions` that prunes.
+ * @internal
+ */
+export const pruningOf = (executor: Executor): VersionPruning => ({
+  planPrune: async (policy, options = {}) =>
+    plan(executor, policy, await begin(executor, policy, checkObject(options, 'options', PLAN_KEYS))),
 
-    /**
-     * Removes the versions that the policy does not keep, each file in a transaction of its own. The active version
-     * of a file always stays, and the numbers of those that went are never given again.
-     * @throws {ValidationError} for an empty policy, an unknown rule or a value not accepted
-     * @throws {NotFoundError} when the client or file does not exist
-     * @throws the signal's reason, between two files, or what a transaction met; what was removed by then stays removed,
-     *   and `onProgress` has told of it
-     */
-    async prune(policy: RetentionPolicy, options: PruneOptions = {}): Promise<PruneResult> {
-      const given = checkObject(options, 'options', PRUNE_KEYS);
-      const onProgress = checkProgress(given['onProgress']);
-      return prune(executor, await begin(executor, policy, given), onProgress);
-    },
-  };
-}
+  async prune(policy, options = {}) {
+    const given = checkObject(options, 'options', PRUNE_KEYS);
+    const onProgress = checkProgress(given['onProgress']);
+    return prune(executor, await begin(executor, policy, given), onProgress);
+  },
+});

@@ -11,14 +11,15 @@ import {
   type WireError,
 } from '../errors.ts';
 import { takeInRows } from '../legacy/unversioned-rows.ts';
-import { type Dialect, perDialect } from '../sql/dialect.ts';
+import type { Dialect } from '../sql/dialect.ts';
+import { insertInto, update } from '../sql/named-values.ts';
 import { one, procedure, rows, run, type Steps } from '../sql/procedure.ts';
 import { sql } from '../sql/template.ts';
 import { dateOut } from '../values/dates.ts';
+import { CONTENT_FACTS, FILE_FACTS, inFiles, inFileVersions, NUMBER, VERSION_FACTS } from '../values/file-facts.ts';
 import type { FileToSave } from '../values/file-input.ts';
 import { idBytes, newId } from '../values/ids.ts';
-import { changeRow } from './change-row.ts';
-import { type CatalogFile, type FileRow, fileColumns, toFile } from './file-rows.ts';
+import { type CatalogFile, FILE, type FileRow, fileColumns, fileRowOf, toFile } from './file-rows.ts';
 import { type QuotaState, SaveLedger } from './save-ledger.ts';
 import { earlierResult, quotaOut, type RowOutcome, recordUnchanged } from './save-operations.ts';
 
@@ -56,15 +57,15 @@ export interface SaveOutcome extends Stored {
   readonly result: SaveResult;
 }
 
-const warningOf = ([file, , , quota, crossed]: RowOutcome): QuotaWarning[] =>
-  crossed ? [{ clientId: file[1], ...quota }] : [];
+const warningOf = ({ file, quota, crossed }: RowOutcome): QuotaWarning[] =>
+  crossed ? [{ clientId: file[FILE.clientId], ...quota }] : [];
 
-const bytesOf = ([file, , changed]: RowOutcome): number => (changed ? (file[5] ?? 0) : 0);
+const bytesOf = ({ file, changed }: RowOutcome): number => (changed ? (file[FILE.fileSize] ?? 0) : 0);
 
 const toOutcome = (outcome: RowOutcome): SaveOutcome => {
-  const [file, created, changed, quota] = outcome;
+  const { file, created, changed, quota } = outcome;
   return {
-    result: { file: toFile(file), version: file[CURRENT_VERSION], created, changed, quota },
+    result: { file: toFile(file), version: file[FILE.version], created, changed, quota },
     versions: changed ? 1 : 0,
     bytes: bytesOf(outcome),
     unchanged: changed ? 0 : 1,
@@ -72,105 +73,57 @@ const toOutcome = (outcome: RowOutcome): SaveOutcome => {
   };
 };
 
-/** A file's row and the highest version number it ever had. */
-type StoredFile = readonly [...FileRow, highestVersion: number];
+/** A file's row, and the highest version number that it ever had or that another program gave to a version of it. */
+interface StoredFile {
+  readonly row: FileRow;
+  /** 0 where none was ever given here. */
+  readonly highest: number;
+  readonly highestStored: number;
+}
 
-const storedColumns = perDialect((dialect) => sql`${fileColumns(dialect)}, f.HighestVersion AS "highestVersion"`);
+function* rowsOfFile({ clientId, fileName, originalPath }: FileToSave, dialect: Dialect): Steps<StoredFile[]> {
+  const found = yield* rows<[highest: number, highestStored: number, ...FileRow]>(sql`SELECT f.HighestVersion,
+    coalesce((SELECT max(v.VersionNumber) FROM file_versions v WHERE v.FileID = f.ID), 0), ${fileColumns(dialect)}
+    FROM files f WHERE f.ClientID = ${idBytes(clientId)} AND f.FileName = ${fileName}
+    AND coalesce(f.OriginalPath, '') = ${originalPath ?? ''}`);
+  return found.map(([highest, highestStored, ...row]) => ({ highest, highestStored, row }));
+}
 
-const rowsOfFile = ({ clientId, fileName, originalPath }: FileToSave, dialect: Dialect) =>
-  rows<StoredFile>(sql`SELECT ${storedColumns(dialect)} FROM files f WHERE f.ClientID = ${idBytes(clientId)}
-    AND f.FileName = ${fileName} AND coalesce(f.OriginalPath, '') = ${originalPath ?? ''}`);
-
-const hasVersion = (stored: StoredFile) => stored[HIGHEST_VERSION] > 0;
+const hasVersion = ({ highest }: StoredFile) => highest > 0;
 
 /** The file as it is stored, once rows of it that an old server wrote have their versions. */
 function* findStored(file: FileToSave, ledger: SaveLedger, dialect: Dialect): Steps<StoredFile | undefined> {
   const found = yield* rowsOfFile(file, dialect);
-  if (found.every(hasVersion)) return found[0];
+  if (found.every(hasVersion)) return found.at(0);
   yield* takeInRows(file, ledger.at);
   yield* ledger.readAgain(file);
   const now = yield* rowsOfFile(file, dialect);
-  return now.find(hasVersion) ?? now[0];
+  return now.find(hasVersion) ?? now.at(0);
 }
 
-// Places in a StoredFile.
-const CURRENT_VERSION = 16;
-const HIGHEST_VERSION = 17;
-
-const CHANGED = 2; // its place in a RowOutcome
-
-function isUnchanged(stored: StoredFile, { fileSize, modificationDate, crc }: FileToSave): boolean {
-  if (stored[CURRENT_VERSION] === 0) return false; // an old server's row without a version: the save gives it one
+function isUnchanged(row: FileRow, { fileSize, modificationDate, crc }: FileToSave): boolean {
+  if (row[FILE.version] === 0) return false; // an old server's row without a version: the save gives it one
   return (
-    stored[5] === fileSize &&
-    (modificationDate === null || dateOut(stored[6]) === modificationDate) &&
-    (crc === null || stored[7] === crc)
+    row[FILE.fileSize] === fileSize &&
+    (modificationDate === null || dateOut(row[FILE.modificationDate]) === modificationDate) &&
+    (crc === null || row[FILE.crc] === crc)
   );
 }
 
-/** The row a save leaves in `files`. */
-const rowAfter = (id: string, version: number, category: string, file: FileToSave): FileRow => [
-  id,
-  file.clientId,
-  file.fileName,
-  file.pathName,
-  file.originalPath,
-  file.fileSize,
-  file.modificationDate,
-  file.crc,
-  file.verified,
-  category,
-  file.mimeType,
-  file.extension,
-  file.fileHash,
-  file.transferDuration,
-  file.transferSpeed,
-  file.compressionRatio,
-  version,
-];
+const HIGHEST = { name: 'highest', column: 'HighestVersion' } as const;
 
-function* insertFile(id: string, category: string, file: FileToSave): Steps<void> {
-  yield* changeRow(sql`INSERT INTO files (ID, FileName, PathName, Verified, FileSize, ModificationDate, CRC, ClientID,
-    FileCategory, MimeType, FileExtension, OriginalPath, FileHash, TransferDuration, TransferSpeed, CompressionRatio,
-    CurrentVersion, HighestVersion)
-    VALUES (${idBytes(id)}, ${file.fileName}, ${file.pathName}, ${file.verified}, ${file.fileSize},
-    ${file.modificationDate}, ${file.crc}, ${idBytes(file.clientId)}, ${category}, ${file.mimeType},
-    ${file.extension}, ${file.originalPath}, ${file.fileHash}, ${file.transferDuration}, ${file.transferSpeed},
-    ${file.compressionRatio}, 1, 1)`);
-}
+const insertFile = insertInto('files', [...inFiles(FILE_FACTS), HIGHEST]);
 
-function* updateFile(id: string, version: number, category: string, file: FileToSave): Steps<void> {
-  yield* changeRow(sql`UPDATE files SET PathName = ${file.pathName}, Verified = ${file.verified},
-    FileSize = ${file.fileSize}, ModificationDate = ${file.modificationDate}, CRC = ${file.crc},
-    FileCategory = ${category}, MimeType = ${file.mimeType}, FileExtension = ${file.extension},
-    FileHash = ${file.fileHash}, TransferDuration = ${file.transferDuration}, TransferSpeed = ${file.transferSpeed},
-    CompressionRatio = ${file.compressionRatio}, CurrentVersion = ${version}, HighestVersion = ${version}
-    WHERE ID = ${idBytes(id)}`);
-  yield* run(sql`UPDATE file_versions SET IsActive = 0 WHERE FileID = ${idBytes(id)} AND IsActive = 1`);
-}
+const updateFile = update('files', [...inFiles([...CONTENT_FACTS, NUMBER]), HIGHEST], { name: 'id', column: 'ID' });
 
-/** A new version of a file: its number, that of the version it follows (0 for none), and when it came. */
-interface NewVersion {
-  readonly id: string;
-  readonly version: number;
-  readonly parent: number;
-  readonly category: string;
-  readonly seen: string;
-  readonly operationQuota: string | null;
-}
-
-function* insertVersion(
-  { id, version, parent, category, seen, operationQuota }: NewVersion,
-  file: FileToSave,
-): Steps<void> {
-  yield* changeRow(sql`INSERT INTO file_versions (FileID, VersionNumber, PathName, FileSize, CreatedDate, IsActive,
-    VersionHash, ParentVersionID, ModificationDate, CRC, Verified, MimeType, FileCategory, TransferDuration,
-    TransferSpeed, CompressionRatio, OperationID, OperationQuota)
-    VALUES (${idBytes(id)}, ${version}, ${file.pathName}, ${file.fileSize}, ${seen}, 1, ${file.fileHash},
-    (SELECT ID FROM file_versions WHERE FileID = ${idBytes(id)} AND VersionNumber = ${parent}),
-    ${file.modificationDate}, ${file.crc}, ${file.verified}, ${file.mimeType}, ${category}, ${file.transferDuration},
-    ${file.transferSpeed}, ${file.compressionRatio}, ${file.operationId}, ${operationQuota})`);
-}
+const insertVersion = insertInto('file_versions', [
+  ...inFileVersions(VERSION_FACTS),
+  { name: 'seen', column: 'CreatedDate' },
+  { name: 'active', column: 'IsActive' },
+  { name: 'parent', column: 'ParentVersionID' },
+  { name: 'operationId', column: 'OperationID' },
+  { name: 'operationQuota', column: 'OperationQuota' },
+]);
 
 function* assertIdFree(id: string): Steps<void> {
   const taken = yield* one(sql`SELECT 1 AS "taken" FROM files WHERE ID = ${idBytes(id)}`);
@@ -185,13 +138,31 @@ function* storeVersion(
   seen: string,
   quota: QuotaState,
 ): Steps<FileRow> {
-  const id = stored?.[0] ?? file.id ?? newId();
-  const version = (stored?.[HIGHEST_VERSION] ?? 0) + 1;
-  if (stored === undefined) yield* insertFile(id, category, file);
-  else yield* updateFile(id, version, category, file);
-  const operationQuota = file.operationId === null ? null : quotaOut(quota);
-  yield* insertVersion({ id, version, parent: stored?.[CURRENT_VERSION] ?? 0, category, seen, operationQuota }, file);
-  return rowAfter(id, version, category, file);
+  const id = stored?.row[FILE.id] ?? file.id ?? newId();
+  const version = Math.max(stored?.highest ?? 0, stored?.highestStored ?? 0) + 1;
+  const current = stored?.row[FILE.version] ?? 0;
+  const bytes = idBytes(id);
+  const values = {
+    ...file,
+    id: bytes,
+    clientId: idBytes(file.clientId),
+    category,
+    version,
+    highest: version,
+    seen,
+    active: 1,
+    parent: sql`(SELECT ID FROM file_versions WHERE FileID = ${bytes}
+      AND VersionNumber = ${current})`,
+    operationQuota: file.operationId === null ? null : quotaOut(quota),
+  };
+  if (stored === undefined) yield* run(insertFile(values));
+  else {
+    yield* run(updateFile(values));
+    // By its number: to look for what is active would take longer with each version.
+    yield* run(sql`UPDATE file_versions SET IsActive = 0 WHERE FileID = ${bytes} AND VersionNumber = ${current}`);
+  }
+  yield* run(insertVersion(values));
+  return fileRowOf({ ...file, id, category, version });
 }
 
 /** Saves a file; what refuses it does so before anything of the save itself is written. */
@@ -200,11 +171,11 @@ function* saveRow(file: FileToSave, ledger: SaveLedger, dialect: Dialect): Steps
   if (earlier !== undefined) return earlier;
   const userCategory = yield* ledger.userCategory(file);
   const stored = yield* findStored(file, ledger, dialect);
-  if (stored !== undefined && file.ifChanged && isUnchanged(stored, file)) {
-    const unchanged = stored.slice(0, HIGHEST_VERSION) as unknown as FileRow;
+  if (stored !== undefined && file.ifChanged && isUnchanged(stored.row, file)) {
+    const { row } = stored;
     const quota = ledger.quota(file.clientId);
-    if (file.operationId !== null) yield* recordUnchanged(stored[0], stored[CURRENT_VERSION], file.operationId, quota);
-    return [unchanged, false, false, quota, false];
+    if (file.operationId !== null) yield* recordUnchanged(row[FILE.id], row[FILE.version], file.operationId, quota);
+    return { file: row, created: false, changed: false, quota, crossed: false };
   }
   ledger.assertFits(file);
   if (stored === undefined && file.id !== null) yield* assertIdFree(file.id);
@@ -212,14 +183,14 @@ function* saveRow(file: FileToSave, ledger: SaveLedger, dialect: Dialect): Steps
   const crossed = ledger.stored(file);
   const quota = ledger.quota(file.clientId);
   const row = yield* storeVersion(file, stored, category, ledger.at, quota);
-  return [row, stored === undefined, true, quota, crossed];
+  return { file: row, created: stored === undefined, changed: true, quota, crossed };
 }
 
 export const saveFile = procedure(
   'files.save',
   'write',
   function* (file: FileToSave, dialect): Steps<RowOutcome> {
-    const ledger = new SaveLedger();
+    const ledger = new SaveLedger(dialect);
     const outcome = yield* saveRow(file, ledger, dialect);
     yield* ledger.record();
     return outcome;
@@ -246,14 +217,14 @@ export const saveBatch = procedure(
   'files.saveBatch',
   'write',
   function* (files: readonly FileToSave[], dialect): Steps<BatchWire> {
-    const ledger = new SaveLedger();
+    const ledger = new SaveLedger(dialect);
     const warnings: QuotaWarning[] = [];
     const failed: [number, WireError][] = [];
     let [versions, bytes] = [0, 0];
     for (const [place, file] of files.entries()) {
       try {
         const outcome = yield* saveRow(file, ledger, dialect);
-        versions += outcome[CHANGED] ? 1 : 0;
+        versions += outcome.changed ? 1 : 0;
         bytes += bytesOf(outcome);
         warnings.push(...warningOf(outcome));
       } catch (error) {

@@ -3,13 +3,15 @@
  * the transfers, recorded once for each client at its end however many files it saved.
  */
 import { NotFoundError } from '../errors.ts';
+import type { Dialect } from '../sql/dialect.ts';
 import { one, run, type Steps } from '../sql/procedure.ts';
-import { sql, unplanned } from '../sql/template.ts';
+import { sql } from '../sql/template.ts';
 import { dayOf, now } from '../values/dates.ts';
 import type { FileToSave } from '../values/file-input.ts';
 import { idBytes } from '../values/ids.ts';
 import { UNLIMITED_BYTES } from '../values/quota-limit.ts';
-import { assertFits, type Room } from './quota-rows.ts';
+import { beingDeleted } from './client-deletion-procedures.ts';
+import { assertFits, insertMissingQuota, type Room } from './quota-rows.ts';
 
 /** A client's quota after a save. */
 export interface QuotaState {
@@ -48,37 +50,55 @@ const quotaOf = (client: ClientState): QuotaState => ({
   warning: reachesWarning(client),
 });
 
-type FoundState = ClientState & { readonly userCategory: string | null };
+type FoundState = ClientState & {
+  readonly userCategory: string | null;
+  readonly hasQuota: number;
+  readonly deleting: number;
+};
 
-const selectState = (clientId: string, extension: string | null, at: string) =>
+const selectState = (clientId: string, extension: string | null, at: string, dialect: Dialect) =>
   one<FoundState>(sql`SELECT coalesce(q.QuotaBytes, ${UNLIMITED_BYTES}) AS "quotaBytes",
     coalesce(q.UsedBytes, 0) AS "usedBytes", coalesce(q.WarningThreshold, 0.8) AS "warningThreshold",
     (SELECT coalesce(sum(r.Bytes), 0) FROM quota_reservations r
       WHERE r.ClientID = c.ID AND r.ExpiresAt > ${at}) AS "reservedBytes",
     (SELECT k.Name FROM category_extensions e JOIN file_categories k ON k.ID = e.CategoryID
-      WHERE e.Extension = ${unplanned(extension)}) AS "userCategory"
-    FROM clients c LEFT JOIN client_quotas q ON q.ClientID = c.ID WHERE c.ID = ${unplanned(idBytes(clientId))}`);
+      WHERE e.Extension = ${dialect.unplanned(extension)}) AS "userCategory",
+    q.ClientID IS NOT NULL AS "hasQuota", EXISTS (SELECT 1 FROM client_deletions d WHERE d.ClientID = c.ID) AS "deleting"
+    FROM clients c LEFT JOIN client_quotas q ON q.ClientID = c.ID WHERE c.ID = ${dialect.unplanned(idBytes(clientId))}`);
 
 /** Of one transaction: nobody else writes while it lives. */
 export class SaveLedger {
   /** The instant everything in the transaction happens at. */
   readonly at = now();
+  readonly #dialect: Dialect;
   readonly #clients = new Map<string, ClientState>();
   readonly #userCategories = new Map<string | null, string | null>([[null, null]]);
   readonly #transfers = new Map<string, Transfers>();
   readonly #unwarned = new Set<string>();
+
+  constructor(dialect: Dialect) {
+    this.#dialect = dialect;
+  }
 
   /** The category the user gave the file's extension, or null. @throws {NotFoundError} for an unknown client */
   *userCategory({ clientId, extension, category }: FileToSave): Steps<string | null> {
     const wanted = category === null ? extension : null;
     const known = this.#userCategories.get(wanted);
     if (known !== undefined && this.#clients.has(clientId)) return known;
-    const found = yield* selectState(clientId, wanted, this.at);
-    if (found === undefined) throw new NotFoundError(`client ${clientId}`);
-    const { userCategory, ...client } = found;
+    const { userCategory, ...client } = yield* this.#readState(clientId, wanted);
     this.#userCategories.set(wanted, userCategory);
     if (!this.#clients.has(clientId)) this.#clients.set(clientId, client);
     return userCategory;
+  }
+
+  *#readState(clientId: string, extension: string | null): Steps<ClientState & { userCategory: string | null }> {
+    const found = yield* selectState(clientId, extension, this.at, this.#dialect);
+    if (found === undefined) throw new NotFoundError(`client ${clientId}`);
+    const { hasQuota, deleting, ...state } = found;
+    if (deleting) throw beingDeleted(clientId);
+    if (hasQuota) return state;
+    yield* insertMissingQuota(clientId, this.at, this.#dialect);
+    return yield* this.#readState(clientId, extension);
   }
 
   /** Reads a client's use again, which others than the saves of this transaction have changed. */

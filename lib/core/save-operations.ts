@@ -3,29 +3,26 @@
  * where it found nothing new, in a row of their own; the rest of the first result is told by the version.
  */
 import { ConflictError } from '../errors.ts';
-import { type Dialect, perDialect } from '../sql/dialect.ts';
+import type { Dialect } from '../sql/dialect.ts';
 import { row, run, type Steps } from '../sql/procedure.ts';
-import { sql, unplanned } from '../sql/template.ts';
+import { sql } from '../sql/template.ts';
 import type { FileToSave } from '../values/file-input.ts';
 import { idBytes } from '../values/ids.ts';
-import type { FileRow } from './file-rows.ts';
+import { FILE, type FileRow, pastFileColumns } from './file-rows.ts';
 import type { QuotaState, SaveLedger } from './save-ledger.ts';
 
 /** What a save did, as it leaves the engine's thread. */
-export type RowOutcome = readonly [
-  file: FileRow,
-  created: boolean,
-  changed: boolean,
-  quota: QuotaState,
-  crossed: boolean,
-];
+export interface RowOutcome {
+  readonly file: FileRow;
+  readonly created: boolean;
+  readonly changed: boolean;
+  readonly quota: QuotaState;
+  /** Whether the client's use reached its warning threshold. */
+  readonly crossed: boolean;
+}
 
-const VERSION = 16; // its place in a FileRow
-
-/** The file a repeated operation answered with, and the quota; null where none was kept. */
-type Answered = readonly [...FileRow, operationQuota: string | null];
-
-const OPERATION_QUOTA = 17; // its place in an Answered
+/** The quota that a repeated operation answered with, null where none was kept; and the file as it was then. */
+type Answered = readonly [operationQuota: string | null, ...FileRow];
 
 /** A quota as it is kept with an operation. */
 export const quotaOut = ({ quotaBytes, usedBytes, warning }: QuotaState): string =>
@@ -36,27 +33,30 @@ function quotaIn(kept: string): QuotaState {
   return { quotaBytes, usedBytes, warning };
 }
 
+const isThatFile = (row: FileRow, { clientId, fileName, originalPath }: FileToSave) =>
+  row[FILE.clientId] === clientId &&
+  row[FILE.fileName] === fileName &&
+  (row[FILE.originalPath] ?? '') === (originalPath ?? '');
+
 /** What the call that first had this operation id returned. */
 export function* earlierResult(file: FileToSave, ledger: SaveLedger, dialect: Dialect): Steps<RowOutcome | undefined> {
-  const columns = operationColumns(dialect);
-  const saved = yield* row<Answered>(sql`SELECT ${columns}, v.OperationQuota FROM file_versions v
-    JOIN files f ON f.ID = v.FileID WHERE v.OperationID = ${unplanned(file.operationId)}`);
+  const columns = pastFileColumns(dialect);
+  const saved = yield* row<Answered>(sql`SELECT v.OperationQuota, ${columns} FROM file_versions v
+    JOIN files f ON f.ID = v.FileID WHERE v.OperationID = ${dialect.unplanned(file.operationId)}`);
   const found =
     saved ??
-    (yield* row<Answered>(sql`SELECT ${columns}, o.OperationQuota FROM unchanged_operations o
+    (yield* row<Answered>(sql`SELECT o.OperationQuota, ${columns} FROM unchanged_operations o
       JOIN file_versions v ON v.FileID = o.FileID AND v.VersionNumber = o.VersionNumber
-      JOIN files f ON f.ID = v.FileID WHERE o.OperationID = ${unplanned(file.operationId)}`));
+      JOIN files f ON f.ID = v.FileID WHERE o.OperationID = ${dialect.unplanned(file.operationId)}`));
   if (found === undefined) return undefined;
-  const [, clientId, fileName, , originalPath] = found;
-  if (clientId !== file.clientId || fileName !== file.fileName || (originalPath ?? '') !== (file.originalPath ?? '')) {
+  const [kept, ...answered] = found;
+  if (!isThatFile(answered, file)) {
     throw new ConflictError(`the operationId ${JSON.stringify(file.operationId)} was used for another file`);
   }
   yield* ledger.userCategory(file);
   const changed = saved !== undefined;
-  const kept = found[OPERATION_QUOTA];
   const quota = kept === null ? ledger.quota(file.clientId) : quotaIn(kept);
-  const answered = found.slice(0, OPERATION_QUOTA) as unknown as FileRow;
-  return [answered, changed && found[VERSION] === 1, changed, quota, false];
+  return { file: answered, created: changed && answered[FILE.version] === 1, changed, quota, crossed: false };
 }
 
 /** Keeps the operation id of a save that found nothing new; the version it is kept with may be pruned meanwhile. */
@@ -66,10 +66,3 @@ export function* recordUnchanged(fileId: string, version: number, operationId: s
     ON CONFLICT (OperationID) DO UPDATE SET FileID = excluded.FileID, VersionNumber = excluded.VersionNumber,
     OperationQuota = excluded.OperationQuota`);
 }
-
-/** The columns of a FileRow as they were in version `v`. */
-const operationColumns = perDialect(
-  (dialect) => sql`${dialect.hex('f.ID')}, ${dialect.hex('f.ClientID')}, f.FileName, v.PathName, f.OriginalPath,
-    v.FileSize, v.ModificationDate, v.CRC, v.Verified, v.FileCategory, v.MimeType, f.FileExtension, v.VersionHash,
-    v.TransferDuration, v.TransferSpeed, v.CompressionRatio, v.VersionNumber`,
-);

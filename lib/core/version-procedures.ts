@@ -1,8 +1,10 @@
 /** The statements behind `db.versions`. */
 
 import { NotFoundError } from '../errors.ts';
+import { columnList, expressions } from '../sql/named-values.ts';
 import { procedure, row, rows, run, type Steps } from '../sql/procedure.ts';
-import { sql } from '../sql/template.ts';
+import { raw, sql } from '../sql/template.ts';
+import { CURRENT_FACTS, inFiles, inFileVersions } from '../values/file-facts.ts';
 import { idBytes } from '../values/ids.ts';
 import { type CatalogFile, type FileRow, fileColumns, toFile } from './file-rows.ts';
 import { type FileVersion, toVersion, type VersionRow, versionColumns } from './version-rows.ts';
@@ -33,17 +35,18 @@ export const getVersion = procedure(
   { decode: (found): FileVersion | null => (found === undefined ? null : toVersion(found)) },
 );
 
+// What a file says of its current version, and where that says it.
+const CURRENT = raw(columnList(inFiles(CURRENT_FACTS)));
+const OF_VERSION = expressions(inFileVersions(CURRENT_FACTS), 'v');
+
 /** Makes a version the current one: every fact of the file becomes that version's. */
 export const activateVersion = procedure(
   'versions.activate',
   'write',
   function* ({ fileId, versionNumber }: VersionKey, dialect): Steps<FileRow> {
     const id = idBytes(fileId);
-    const { changes } = yield* run(sql`UPDATE files SET (PathName, FileSize, ModificationDate, CRC, Verified,
-      FileCategory, MimeType, FileHash, TransferDuration, TransferSpeed, CompressionRatio, CurrentVersion)
-      = (SELECT v.PathName, v.FileSize, v.ModificationDate, v.CRC, v.Verified, v.FileCategory, v.MimeType,
-        v.VersionHash, v.TransferDuration, v.TransferSpeed, v.CompressionRatio, v.VersionNumber
-        FROM file_versions v WHERE v.FileID = ${id} AND v.VersionNumber = ${versionNumber})
+    const { changes } = yield* run(sql`UPDATE files SET (${CURRENT})
+      = (SELECT ${OF_VERSION} FROM file_versions v WHERE v.FileID = ${id} AND v.VersionNumber = ${versionNumber})
       WHERE ID = ${id} AND EXISTS (SELECT 1 FROM file_versions v
         WHERE v.FileID = ${id} AND v.VersionNumber = ${versionNumber})`);
     if (changes === 0) throw new NotFoundError(`version ${versionNumber} of file ${fileId}`);

@@ -1,8 +1,7 @@
 /** How a row of `file_versions` becomes a version. */
-
-import { perDialect } from '../sql/dialect.ts';
-import { sql } from '../sql/template.ts';
+import { placesOf, type Row, selected } from '../sql/tuple.ts';
 import { dateOut } from '../values/dates.ts';
+import { VERSION_CONTENT } from '../values/file-facts.ts';
 
 /** One version of a file, with every fact it was saved with. */
 export interface FileVersion {
@@ -28,49 +27,37 @@ export interface FileVersion {
   readonly compressionRatio: number | null;
 }
 
-/** A version as a tuple. */
-export type VersionRow = readonly [
-  fileId: string,
-  versionNumber: number,
-  pathName: string,
-  fileSize: number | null,
-  createdDate: string,
-  isActive: number | null,
-  modificationDate: string | null,
-  crc: number | null,
-  verified: number | null,
-  category: string | null,
-  mimeType: string | null,
-  fileHash: string | null,
-  transferDuration: number | null,
-  transferSpeed: number | null,
-  compressionRatio: number | null,
-];
+const VERSION_COLUMNS = [
+  { name: 'fileId', kind: 'id', versions: 'FileID' },
+  { name: 'versionNumber', kind: 'plain', versions: 'VersionNumber' },
+  { name: 'createdDate', kind: 'date', versions: 'CreatedDate' },
+  { name: 'isActive', kind: 'flag', versions: 'IsActive' },
+  ...VERSION_CONTENT,
+] as const;
 
-/** The columns of {@link VersionRow}, of a table called `v`. */
-export const versionColumns = perDialect(
-  (dialect) => sql`${dialect.hex('v.FileID')} AS "fileId", v.VersionNumber AS "versionNumber",
-    v.PathName AS "pathName", v.FileSize AS "fileSize", v.CreatedDate AS "createdDate", v.IsActive AS "isActive",
-    v.ModificationDate AS "modificationDate", v.CRC AS "crc", v.Verified AS "verified", v.FileCategory AS "category",
-    v.MimeType AS "mimeType", v.VersionHash AS "fileHash", v.TransferDuration AS "transferDuration",
-    v.TransferSpeed AS "transferSpeed", v.CompressionRatio AS "compressionRatio"`,
-);
+/** A version as a tuple. */
+export type VersionRow = Row<typeof VERSION_COLUMNS, FileVersion>;
+
+const VERSION = placesOf(VERSION_COLUMNS);
+
+/** The columns of a {@link VersionRow}, of a table called `v`. */
+export const versionColumns = selected(VERSION_COLUMNS, ({ versions }) => `v.${versions}`);
 
 /** The version of a row. */
 export const toVersion = (row: VersionRow): FileVersion => ({
-  fileId: row[0],
-  versionNumber: row[1],
-  pathName: row[2],
-  fileSize: row[3],
-  createdDate: dateOut(row[4]),
-  isActive: row[5] === 1,
-  modificationDate: dateOut(row[6]),
-  crc: row[7],
-  verified: row[8] === 1,
-  category: row[9],
-  mimeType: row[10],
-  fileHash: row[11],
-  transferDuration: row[12],
-  transferSpeed: row[13],
-  compressionRatio: row[14],
+  fileId: row[VERSION.fileId],
+  versionNumber: row[VERSION.versionNumber],
+  pathName: row[VERSION.pathName],
+  fileSize: row[VERSION.fileSize],
+  createdDate: dateOut(row[VERSION.createdDate]),
+  isActive: row[VERSION.isActive] === 1,
+  modificationDate: dateOut(row[VERSION.modificationDate]),
+  crc: row[VERSION.crc],
+  verified: row[VERSION.verified] === 1,
+  category: row[VERSION.category],
+  mimeType: row[VERSION.mimeType],
+  fileHash: row[VERSION.fileHash],
+  transferDuration: row[VERSION.transferDuration],
+  transferSpeed: row[VERSION.transferSpeed],
+  compressionRatio: row[VERSION.compressionRatio],
 });

@@ -1,15 +1,11 @@
 /** `healthCheck(db)`: the short report that monitoring asks for, with every key in every state. */
+
 import type { CallOptions } from '../sql/engine.ts';
-import { askWithin, type Known } from './facts.ts';
+import { MIB } from '../values/byte-units.ts';
+import { type Answer, answerWithin } from './deadline.ts';
 import { HEALTH_DEADLINE_MS } from './health.ts';
-import {
-  type HealthIssue,
-  type HealthOptions,
-  type HealthReport,
-  type HealthStatus,
-  issueOf,
-  worst,
-} from './report.ts';
+import { type HealthStatus, issueOf, worst } from './issue.ts';
+import type { HealthIssue, HealthOptions, HealthReport } from './report.ts';
 
 /** What {@link healthCheck} needs of a catalogue. */
 export interface Examinable {
@@ -29,15 +25,13 @@ export interface HealthCheck {
   readonly issues: HealthIssue[];
 }
 
-const BYTES_PER_MB = 1024 * 1024;
-
-const answerOf = (known: Known<number>): number | null => ('value' in known ? known.value : null);
+const answerOf = (answer: Answer<number>): number | null => ('value' in answer ? answer.value : null);
 
 /** Why a total is not known; undefined where it is. */
-function issueOfTotal(what: string, known: Known<number>): HealthIssue | undefined {
-  if ('value' in known) return undefined;
-  if ('error' in known) {
-    const issue = issueOf(known.error);
+function issueOfTotal(what: string, answer: Answer<number>): HealthIssue | undefined {
+  if ('value' in answer) return undefined;
+  if ('error' in answer) {
+    const issue = issueOf(answer.error);
     return { ...issue, message: `the ${what} could not be counted: ${issue.message}` };
   }
   const message = `the ${what} could not be counted within ${HEALTH_DEADLINE_MS} ms`;
@@ -53,8 +47,8 @@ const tellsSame = (told: string, code: string) => told === code || (BUSY.has(tol
 export async function healthCheck(db: Examinable, options?: HealthOptions): Promise<HealthCheck> {
   const [report, clients, files] = await Promise.all([
     db.health(options),
-    askWithin(HEALTH_DEADLINE_MS, (call) => db.clients.count(call)),
-    askWithin(HEALTH_DEADLINE_MS, (call) => db.files.count(call)),
+    answerWithin(HEALTH_DEADLINE_MS, (call) => db.clients.count(call)),
+    answerWithin(HEALTH_DEADLINE_MS, (call) => db.files.count(call)),
   ]);
   const issues = [...report.issues];
   for (const [what, total] of [
@@ -70,7 +64,7 @@ export async function healthCheck(db: Examinable, options?: HealthOptions): Prom
     status,
     databaseHealthy: status !== 'fail',
     connectionPoolOk: report.connectionPoolHealthy,
-    databaseSizeMb: report.databaseBytes === null ? null : report.databaseBytes / BYTES_PER_MB,
+    databaseSizeMb: report.databaseBytes === null ? null : report.databaseBytes / MIB,
     totalClients: answerOf(clients),
     totalFiles: answerOf(files),
     issues,

@@ -3,7 +3,8 @@
  * (https://datatracker.ietf.org/doc/html/draft-inadarei-api-health-check-06).
  */
 import { LIBRARY_VERSION } from '../runtime/version.ts';
-import { HEALTH_CHECKS, type HealthCheckName, type HealthReport, type HealthStatus } from './report.ts';
+import type { HealthStatus } from './issue.ts';
+import { HEALTH_CHECKS, type HealthCheckName, type HealthReport } from './report.ts';
 
 /** One measurement of one component. */
 export interface HealthJsonCheck {

@@ -4,9 +4,9 @@
  * is too old for a question the answer is null.
  */
 import { QUOTA_WARNED } from '../core/quota-warnings.ts';
-import { isIndexDamage } from '../core/search-index-table.ts';
+import { indexProblem } from '../core/search-index-table.ts';
 import { all, one, procedure, type Steps } from '../sql/procedure.ts';
-import { raw, sql } from '../sql/template.ts';
+import { raw, type Sql, sql } from '../sql/template.ts';
 
 /** The size of the schema and of the database. */
 export interface SchemaFigures {
@@ -25,9 +25,8 @@ interface Pages {
 
 const NO_PAGES: Pages = { pageSize: 0, pageCount: 0, freePages: 0 };
 
-function* has(name: string): Steps<boolean> {
-  const found = yield* one(sql`SELECT 1 AS "found" FROM sqlite_schema WHERE name = ${name}`);
-  return found !== undefined;
+function* isThere(lookUp: Sql): Steps<boolean> {
+  return (yield* one(lookUp)) !== undefined;
 }
 
 export const schemaFigures = procedure('health.schema', 'read', function* (_: null, dialect): Steps<SchemaFigures> {
@@ -43,11 +42,13 @@ export const probeWriter = procedure('health.probe', 'write', function* (_: null
   return null;
 });
 
+const WARNED_INDEX = 'idx_client_quotas_warned';
+
 /** Clients that have reached their warning threshold; the index that holds them is walked, and nothing else. */
-export const warnedClients = procedure('health.quotas', 'read', function* (_: null): Steps<number | null> {
-  if (!(yield* has('idx_client_quotas_warned'))) return null;
+export const warnedClients = procedure('health.quotas', 'read', function* (_: null, dialect): Steps<number | null> {
+  if (!(yield* isThere(dialect.hasIndex(WARNED_INDEX)))) return null;
   const found = yield* one<{ count: number }>(sql`SELECT count(*) AS "count" FROM client_quotas
-    INDEXED BY idx_client_quotas_warned WHERE ${raw(QUOTA_WARNED)}`);
+    ${dialect.through(WARNED_INDEX)} WHERE ${raw(QUOTA_WARNED)}`);
   return found?.count ?? 0;
 });
 
@@ -61,8 +62,8 @@ export interface TransferFigures {
 export const transfersSince = procedure(
   'health.transfers',
   'read',
-  function* (from: string): Steps<TransferFigures | null> {
-    if (!(yield* has('transfer_stats'))) return null;
+  function* (from: string, dialect): Steps<TransferFigures | null> {
+    if (!(yield* isThere(dialect.hasTable('transfer_stats')))) return null;
     const found = yield* one<TransferFigures>(sql`SELECT coalesce(sum(TotalFiles), 0) AS "attempts",
     coalesce(sum(FailedTransfers), 0) AS "failed" FROM transfer_stats WHERE Date >= ${from}`);
     return found ?? null;
@@ -77,42 +78,24 @@ export interface SizeFigures {
   readonly before: { readonly bytes: number; readonly measuredAt: string } | null;
 }
 
-export const sizesBefore = procedure('health.sizes', 'read', function* (today: string): Steps<SizeFigures | null> {
-  if (!(yield* has('daily_sizes'))) return null;
-  const measured = yield* one(sql`SELECT 1 AS "found" FROM daily_sizes WHERE Date = ${today}`);
-  const before = yield* one<NonNullable<SizeFigures['before']>>(sql`SELECT DatabaseBytes AS "bytes",
+export const sizesBefore = procedure(
+  'health.sizes',
+  'read',
+  function* (today: string, dialect): Steps<SizeFigures | null> {
+    if (!(yield* isThere(dialect.hasTable('daily_sizes')))) return null;
+    const measured = yield* one(sql`SELECT 1 AS "found" FROM daily_sizes WHERE Date = ${today}`);
+    const before = yield* one<NonNullable<SizeFigures['before']>>(sql`SELECT DatabaseBytes AS "bytes",
     MeasuredAt AS "measuredAt" FROM daily_sizes WHERE Date < ${today} ORDER BY Date DESC LIMIT 1`);
-  return { hasToday: measured !== undefined, before: before ?? null };
-});
+    return { hasToday: measured !== undefined, before: before ?? null };
+  },
+);
 
 /** How the search index stands. */
 export interface SearchFigures {
-  /** Changed files it has not taken in, counted up to a bound. */
+  /** Changed files it has not indexed, counted up to a bound. */
   readonly waiting: number;
   /** What keeps it from being used, in words; null when nothing does. */
   readonly problem: string | null;
-}
-
-const SEARCH_TABLES = ['search_index', 'search_index_docsize', 'search_vocabulary'];
-
-// The first file and the last, by row: an index that was emptied lacks both, one that other programs wrote past the last.
-const ENDS = ['min', 'max'] as const;
-
-function* searchProblem(): Steps<string | null> {
-  for (const name of SEARCH_TABLES) if (!(yield* has(name))) return `its table ${name} is gone`;
-  try {
-    yield* one(sql`SELECT rowid FROM search_index WHERE search_index MATCH '"any"' LIMIT 1`);
-    for (const end of ENDS) {
-      const lacking = yield* one(sql`SELECT 1 AS "lacking" FROM (SELECT ${raw(end)}(rowid) AS r FROM files) f
-        WHERE f.r IS NOT NULL AND NOT EXISTS (SELECT 1 FROM search_index_docsize d WHERE d.id = f.r)
-          AND NOT EXISTS (SELECT 1 FROM search_todo t WHERE t.FileRow = f.r)`);
-      if (lacking !== undefined) return 'it lacks files that nothing tells it of';
-    }
-    return null;
-  } catch (error) {
-    if (!isIndexDamage(error)) throw error;
-    return `it cannot be read: ${error.message}`;
-  }
 }
 
 interface IndexQuestion {
@@ -126,11 +109,11 @@ interface IndexQuestion {
 export const searchFigures = procedure(
   'health.search',
   'read',
-  function* ({ most, met }: IndexQuestion): Steps<SearchFigures | null> {
-    if (!(yield* has('search_todo'))) return null;
+  function* ({ most, met }: IndexQuestion, dialect): Steps<SearchFigures | null> {
+    if (!(yield* isThere(dialect.hasTable('search_todo')))) return null;
     const found = yield* one<{ waiting: number }>(sql`SELECT count(*) AS "waiting"
-      FROM (SELECT 1 FROM search_todo LIMIT CAST(${most} AS INTEGER))`);
-    const problem = met === null ? yield* searchProblem() : `it cannot be read: ${met}`;
+      FROM (SELECT 1 FROM search_todo LIMIT ${dialect.unplanned(most)}) t`);
+    const problem = met === null ? yield* indexProblem(dialect) : `it cannot be read: ${met}`;
     return { waiting: found?.waiting ?? 0, problem };
   },
 );

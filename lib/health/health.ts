@@ -6,36 +6,23 @@
 import type { Logger } from 'pino';
 import { DatabaseError } from '../errors.ts';
 import type { Integrity } from '../maintenance/integrity.ts';
-import type { Thresholds } from '../options/thresholds.ts';
-import type { EngineStats } from '../sql/engine.ts';
+import type { EngineStats, FileFigures } from '../sql/engine.ts';
 import { checkBoolean, checkObject, checkSignal, optional } from '../validation.ts';
-import type { Case, Memory } from './case.ts';
-import { CHECKS } from './checks.ts';
-import { type FactSource, type Facts, type FileFigures, filesOf, gatherFacts } from './facts.ts';
-import {
-  HEALTH_CHECKS,
-  type HealthCheckName,
-  type HealthCheckResult,
-  type HealthIssue,
-  type HealthOptions,
-  type HealthReport,
-  issueOf,
-  worst,
-} from './report.ts';
-import { soundnessOf } from './upkeep-checks.ts';
-import { lacksConnection, statusOf, type Verdicts } from './verdict.ts';
+import type { Memory } from './check.ts';
+import { issueOf } from './issue.ts';
+import { type Facts, gatherFacts, type Source } from './questions.ts';
+import { type HealthIssue, type HealthOptions, type HealthReport, reportOf } from './report.ts';
+import { lacksConnection } from './verdict.ts';
 
 /** Milliseconds a report without a check of the file may take: a second, less what a busy machine adds. */
 export const HEALTH_DEADLINE_MS = 900;
 
 const REMEMBERED_MS = 300_000; // refused calls and lost connections are told for five minutes: several looks of a monitor
-const SEARCH_BACKLOG = 10_000; // rows counted where the backlog is not judged
 
 /** The catalogue that is examined. */
-export interface HealthHost extends FactSource {
+export interface HealthHost extends Source {
   /** Connections in all. */
   readonly poolSize: number;
-  readonly thresholds: Thresholds;
   readonly integrity: Integrity;
   readonly logger: Logger;
   /** Keeps the day's sizes, in bytes: growth is told from them. */
@@ -78,42 +65,6 @@ const ofTheCall = (issue: HealthIssue): HealthIssue => ({
   hint: `${issue.hint} The call is at fault, not the catalogue.`,
 });
 
-const isFailure = ({ severity }: HealthIssue) => severity === 'fail';
-
-/** Each once, those that fail first. */
-function inOrder(issues: readonly HealthIssue[]): HealthIssue[] {
-  const different = [...new Map(issues.map((issue) => [`${issue.code} ${issue.message}`, issue])).values()];
-  return [...different.filter(isFailure), ...different.filter((issue) => !isFailure(issue))];
-}
-
-/** The report of a case; `more` are issues that no check has. */
-export function reportOf(state: Case, more: readonly HealthIssue[] = []): HealthReport {
-  const names = Object.keys(HEALTH_CHECKS) as HealthCheckName[];
-  const verdicts = Object.fromEntries(names.map((name) => [name, CHECKS[name](state)])) as Verdicts;
-  const issues = inOrder([...names.flatMap((name) => verdicts[name].issues), ...more]);
-  const time = new Date(state.facts.at).toISOString();
-  const results = names.map((name): [HealthCheckName, HealthCheckResult] => {
-    const { observed, issues: own } = verdicts[name];
-    const observedUnit = observed === null ? null : HEALTH_CHECKS[name].unit;
-    const output = own.map(({ message }) => message).join('; ') || null;
-    return [name, { status: statusOf(verdicts[name]), observedValue: observed, observedUnit, output, time }];
-  });
-  const { schema } = state.facts;
-  const figures = 'value' in schema ? schema.value : null;
-  const { integrity, foreignKeys } = soundnessOf(state);
-  return {
-    status: worst(issues),
-    integrityCheck: integrity?.ok ?? null,
-    foreignKeyCheck: foreignKeys?.ok ?? null,
-    tableCount: figures?.tables ?? null,
-    indexCount: figures?.indexes ?? null,
-    databaseBytes: figures?.bytes ?? null,
-    connectionPoolHealthy: statusOf(verdicts.pool) === 'pass',
-    issues,
-    checks: Object.fromEntries(results) as HealthReport['checks'],
-  };
-}
-
 const refusedIn = ({ reads, writes }: EngineStats) => reads.refused + writes.refused;
 
 /** Examines one catalogue, and remembers what it has to between two looks. */
@@ -129,19 +80,17 @@ export class Health {
     const remember = ({ identity }: FileFigures) => {
       this.#opened = identity;
     };
-    filesOf(host.database).then(remember, () => undefined);
+    host.engine.file?.figures().then(remember, () => undefined);
   }
 
   /** Never throws: an option that is not accepted is an issue as well. */
   async examine(options: HealthOptions = {}): Promise<HealthReport> {
     const { full, signal, issues } = readOptions(options);
     const more = [...issues, ...(full ? await this.#checkFile(signal) : [])];
-    const { thresholds } = this.#host;
-    const asked = { deadlineMs: HEALTH_DEADLINE_MS, searchBacklog: thresholds.searchBacklog ?? SEARCH_BACKLOG };
-    const facts = await gatherFacts(this.#host, asked, signal);
+    const facts = await gatherFacts(this.#host, HEALTH_DEADLINE_MS, signal);
     if (signal?.aborted) more.push(givenUp());
     this.#keepSizes(facts);
-    return reportOf({ facts, thresholds, memory: this.#memory(facts) }, more);
+    return reportOf({ facts, thresholds: this.#host.thresholds, memory: this.#memory(facts) }, more);
   }
 
   #memory({ at, stats }: Facts): Memory {

@@ -1,39 +1,26 @@
-/** The small words that the checks are written in: what was observed, and what is wrong with it. Pure. */
-import { DatabaseError } from '../errors.ts';
-import type { Known } from './facts.ts';
-import { type HealthCheckName, type HealthCode, type HealthIssue, type HealthStatus, issueOf } from './report.ts';
+/** What checks are written in: verdicts, and the rule that an answer which could not be had is unknown. Pure. */
+import { DatabaseError, type ErrorCode } from '../errors.ts';
+import { DAY_MS, HOUR_MS } from '../values/intervals.ts';
+import type { Answer } from './deadline.ts';
+import { type HealthStatus, type Issue, issueOf, worst } from './issue.ts';
 
-/** What one check found; without a status and without issues it passed. */
-export interface Verdict {
+/** What one check observed and what is wrong with it; without a status and without issues it passed. */
+export interface Verdict<Code extends string> {
   readonly status?: 'unknown';
   readonly observed: number | string | null;
-  readonly issues: readonly HealthIssue[];
+  readonly issues: readonly Issue<Code>[];
 }
 
-export const pass = (observed: Verdict['observed']): Verdict => ({ observed, issues: [] });
+export const UNKNOWN: Verdict<never> = { status: 'unknown', observed: null, issues: [] };
 
-export const UNKNOWN: Verdict = { status: 'unknown', observed: null, issues: [] };
+export const pass = (observed: number | string | null): Verdict<never> => ({ observed, issues: [] });
 
-export const found = (observed: Verdict['observed'], ...issues: readonly HealthIssue[]): Verdict => ({
-  observed,
-  issues,
-});
+export const found = <Code extends string>(
+  observed: number | string | null,
+  ...issues: readonly Issue<Code>[]
+): Verdict<Code> => ({ observed, issues });
 
-export const warning = (code: HealthCode, message: string, hint: string): HealthIssue => ({
-  code,
-  severity: 'warn',
-  message,
-  hint,
-});
-
-export const failure = (code: HealthCode, message: string, hint: string): HealthIssue => ({
-  code,
-  severity: 'fail',
-  message,
-  hint,
-});
-
-/** Codes that say something of the connections, which are judged by themselves, and nothing of the question. */
+/** Codes that tell about the connections, which have checks of their own, and nothing about the question. */
 const OF_THE_CONNECTIONS: ReadonlySet<string> = new Set([
   'CATALOG_CLOSED',
   'CATALOG_POOL_EXHAUSTED',
@@ -45,28 +32,30 @@ const OF_THE_CONNECTIONS: ReadonlySet<string> = new Set([
 export const lacksConnection = (error: unknown): boolean =>
   error instanceof DatabaseError && OF_THE_CONNECTIONS.has(error.code);
 
-/** Judges an answer; no answer is unknown, an error an issue of its own. Null is an answer that the schema lacks. */
-export function judge<Value>(known: Known<Value>, answer: (value: NonNullable<Value>) => Verdict): Verdict {
-  if ('value' in known) return known.value === null || known.value === undefined ? UNKNOWN : answer(known.value);
-  if ('unanswered' in known || lacksConnection(known.error)) return UNKNOWN;
-  return { ...UNKNOWN, issues: [issueOf(known.error)] };
+/** Judges an answer. Silence is unknown, and so is null, which an older schema answers; an error is an issue of its own. */
+export function judged<Value, Code extends string = never>(
+  answer: Answer<Value>,
+  judge: (value: NonNullable<Value>) => Verdict<Code>,
+): Verdict<Code | ErrorCode> {
+  if ('value' in answer) {
+    return answer.value === null || answer.value === undefined ? UNKNOWN : judge(answer.value);
+  }
+  if ('unanswered' in answer || lacksConnection(answer.error)) return UNKNOWN;
+  return { ...UNKNOWN, issues: [issueOf(answer.error)] };
 }
 
-/** A figure and its bound; null is no bound. */
-export const exceeds = (figure: number, bound: number | null): boolean => bound !== null && figure > bound;
+/** A figure and its threshold; null is no threshold. */
+export const exceeds = (figure: number, threshold: number | null): boolean => threshold !== null && figure > threshold;
 
-/** How a verdict stands in the report. */
-export function statusOf({ status, issues }: Verdict): HealthStatus | 'unknown' {
-  if (issues.some(({ severity }) => severity === 'fail')) return 'fail';
-  return issues.length > 0 ? 'warn' : (status ?? 'pass');
+/** The status of a verdict in the report. */
+export function statusOf({ status, issues }: Verdict<string>): HealthStatus | 'unknown' {
+  return issues.length === 0 && status !== undefined ? status : worst(issues);
 }
-
-export type Verdicts = Readonly<Record<HealthCheckName, Verdict>>;
 
 const MINUTE_MS = 60_000;
 const UNITS = [
-  [86_400_000, 'days'],
-  [3_600_000, 'hours'],
+  [DAY_MS, 'days'],
+  [HOUR_MS, 'hours'],
   [MINUTE_MS, 'minutes'],
 ] as const;
 
@@ -75,6 +64,9 @@ export function inWords(milliseconds: number): string {
   const [size, unit] = UNITS.find(([least]) => milliseconds >= 2 * least) ?? [1_000, 'seconds'];
   return `${Math.floor(milliseconds / size)} ${unit}`;
 }
+
+/** A part to four places. */
+export const rounded = (part: number): number => Math.round(part * 10_000) / 10_000 + 0; // -0 is 0
 
 /** A part in words. */
 export const percent = (part: number): string => `${Math.round(part * 1000) / 10} %`;

@@ -1,25 +1,17 @@
 /**
  * Reads the dates that old servers wrote: naive local time, ISO 8601 with the `+00:00Z` of a formatting mistake, slashes,
- * seconds since 1970. A naive time is taken in the given IANA zone; one that a change of the clocks made twice is the
+ * seconds since 1970. A naive time is read in the given IANA zone; one that a change of the clocks made twice is the
  * first of the two, one that it skipped is read as if the clocks had not been changed (PEP 495, fold=0).
  */
+import { CANONICAL, canonical } from '../values/dates.ts';
+import { DAY_MS, MINUTE_MS } from '../values/intervals.ts';
 
 const NAIVE =
   /^(\d{4})[-/](\d{1,2})[-/](\d{1,2})(?:[T ]+(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?\s*(Z|[+-]\d{2}(?::?\d{2})?Z?)?$/i;
 const EPOCH = /^-?\d{9,13}(?:\.\d+)?$/;
 const MILLISECONDS_FROM = 1e11; // a larger number of seconds would be past the year 5000
-const MINUTE_MS = 60_000;
-const DAY_MS = 86_400_000;
 const SLOT_MS = 15 * MINUTE_MS; // zones change their offset at multiples of a quarter of an hour
 const MAX_SLOTS = 200_000;
-
-const CANONICAL = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/;
-
-const isoText = (instant: number): string | undefined => {
-  const date = new Date(instant);
-  const text = Number.isNaN(date.getTime()) ? '' : date.toISOString();
-  return CANONICAL.test(text) ? text : undefined;
-};
 
 /** Milliseconds to add to UTC for the local time of a zone. */
 class Zone {
@@ -102,10 +94,10 @@ export class LegacyDates {
   read(stored: unknown): string | null {
     if (typeof stored === 'number') return this.read(String(stored));
     if (typeof stored !== 'string') return null;
-    if (CANONICAL.test(stored)) return isoText(Date.parse(stored)) ?? null;
+    if (CANONICAL.test(stored)) return canonical(new Date(stored)) ?? null;
     const text = stored.trim();
     const instant = EPOCH.test(text) ? fromEpoch(Number(text)) : this.#fromParts(NAIVE.exec(text));
-    return instant === undefined ? null : (isoText(instant) ?? null);
+    return instant === undefined ? null : (canonical(new Date(instant)) ?? null);
   }
 
   #fromParts(parts: RegExpExecArray | null): number | undefined {

@@ -3,12 +3,15 @@
  * a hostile or damaged file can keep SQLite busy for ever, and because only here may the file be read past SQLite.
  * Changes nothing and leaves nothing beside the file. Prints its verdict as JSON.
  */
-import { closeSync, copyFileSync, existsSync, mkdtempSync, openSync, readSync, rmSync, statSync } from 'node:fs';
+
+import { closeSync, copyFileSync, existsSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { DatabaseError, toWireError } from '../errors.ts';
+import { sizeOfSync } from '../runtime/files-sync.ts';
+import { resultCodeOf, SQLITE } from '../runtime/thrown.ts';
 import { baseSchema } from '../schema/base-schema.ts';
 import { assertFits, type JournalRow } from '../schema/journal-check.ts';
 import {
@@ -20,16 +23,17 @@ import {
   type SchemaObject,
 } from '../schema/own-objects.ts';
 import { schemaChange } from '../schema/schema-objects.ts';
+import { MIB } from '../values/byte-units.ts';
 import type { FileVerdict, Inspection, InspectionOrder } from './inspection.ts';
 
 const MAGIC = 'SQLite format 3\0';
 const WAL_FORMAT = 2; // the file's read version, byte 19 of its header
 const HEADER_BYTES = 100;
-const TRACE_BYTES = 1024 * 1024;
+const TRACE_BYTES = MIB;
 const MAX_PROBLEMS = 10;
 const TRACES = /catalog_migrations|CREATE TABLE (?:IF NOT EXISTS )?"?(?:clients|files)"?\s*\(/i;
 
-const sizeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+const sizeOf = (path: string) => sizeOfSync(path) ?? 0;
 
 function bytesOf(path: string, length: number): Buffer {
   const descriptor = openSync(path, 'r');
@@ -163,15 +167,11 @@ function judge(database: DatabaseSync, order: InspectionOrder): FileVerdict {
   return 'legacy';
 }
 
-const NOT_A_DATABASE = 26; // SQLITE_NOTADB, https://sqlite.org/rescode.html
-const CORRUPT = 11; // SQLITE_CORRUPT
-const PRIMARY = 0xff;
-
 function explained(error: unknown, path: string): unknown {
   if (error instanceof DatabaseError) return error;
-  const code = error instanceof Error && 'errcode' in error ? Number(error.errcode) & PRIMARY : 0;
-  if (code === CORRUPT || code === NOT_A_DATABASE) return damaged(`${path} is damaged`, error);
-  if (error instanceof Error && 'errcode' in error) return foreign(`${path} cannot be read as a catalogue`, error);
+  const code = resultCodeOf(error);
+  if (code === SQLITE.CORRUPT || code === SQLITE.NOTADB) return damaged(`${path} is damaged`, error);
+  if (code !== undefined) return foreign(`${path} cannot be read as a catalogue`, error);
   return new DatabaseError('CATALOG_IO', `${path} cannot be looked at`, { cause: error });
 }
 

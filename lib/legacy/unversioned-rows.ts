@@ -3,68 +3,40 @@
  * file takes them in first, in the order they were written, so that what they tell stays and is older than what is saved.
  * Rows that no save meets are left to repair.
  */
+
 import { isTimeZone, systemTimeZone } from '../runtime/time-zone.ts';
+import { columnList, expressions } from '../sql/named-values.ts';
 import { all, one, run, type Steps } from '../sql/procedure.ts';
 import { raw, sql } from '../sql/template.ts';
+import { CURRENT_FACTS, inFiles, inFileVersions, VERSION_FACTS } from '../values/file-facts.ts';
 import type { FileToSave } from '../values/file-input.ts';
 import { idBytes, newId } from '../values/ids.ts';
 import { legacyDatesOf } from './dates.ts';
-
-const MAX_CRC = 2 ** 32 - 1;
-
-const wholeUpTo = (column: string, max: number) =>
-  `CASE WHEN typeof(${column}) = 'integer' AND ${column} BETWEEN 0 AND ${max} THEN ${column} END`;
-
-/** The columns of such a row as a version can hold them: they may hold anything. */
-const SIZE = wholeUpTo('FileSize', Number.MAX_SAFE_INTEGER);
-const CRC = wholeUpTo('CRC', MAX_CRC);
-const VERIFIED = "CASE WHEN typeof(Verified) IN ('integer', 'real') AND Verified <> 0 THEN 1 ELSE 0 END";
+import { areOneTransfer, type StoredTransfer, type Transfer, transferOf } from './split-transfer.ts';
 
 /** A row of a file, of the old server's or ours. */
-interface StoredRow {
+interface StoredRow extends StoredTransfer {
   readonly row: number;
   readonly hasId: 0 | 1;
   /** 0 for a row that has no version. */
   readonly highest: number;
   /** The highest number of versions with its id, which are those of a row that was replaced; null where there are none. */
   readonly replaced: number | null;
-  readonly pathName: unknown;
-  readonly modified: unknown;
-  readonly fileSize: number | null;
-  readonly crc: number | null;
-  readonly verified: 0 | 1;
 }
 
 const rowsOf = ({ clientId, fileName, originalPath }: FileToSave) =>
   all<StoredRow>(sql`SELECT rowid AS "row", typeof(ID) = 'blob' AND length(ID) = 16 AS "hasId",
-    HighestVersion AS "highest", PathName AS "pathName", ModificationDate AS "modified", ${raw(SIZE)} AS "fileSize", ${raw(CRC)} AS "crc",
-    ${raw(VERIFIED)} AS "verified", (SELECT max(v.VersionNumber) FROM file_versions v WHERE v.FileID = files.ID)
+    HighestVersion AS "highest", PathName AS "pathName", FileSize AS "fileSize", CRC AS "crc", Verified AS "verified",
+    ModificationDate AS "modificationDate", (SELECT max(v.VersionNumber) FROM file_versions v WHERE v.FileID = files.ID)
     AS "replaced" FROM files WHERE ClientID = ${idBytes(clientId)} AND FileName = ${fileName}
     AND coalesce(OriginalPath, '') = ${originalPath ?? ''} ORDER BY rowid`);
 
-/** The transfer that a row tells of, on its way into a version. */
-interface Transfer {
+/** A row on its way into a version. */
+interface Entry {
   readonly row: StoredRow;
-  /** In UTC; null where there is none, or it cannot be read. */
-  readonly modified: string | null;
+  readonly transfer: Transfer;
   readonly version: number;
 }
-
-const DAY_MS = 86_400_000;
-
-const agree = (a: unknown, b: unknown) => a === null || b === null || a === b;
-
-const withinADay = (a: string | null, b: string | null) =>
-  a === null || b === null || Math.abs(Date.parse(a) - Date.parse(b)) <= DAY_MS;
-
-/** Whether two rows are one transfer, which the old server wrote twice: announced, then verified. */
-const areHalves = (first: Transfer, second: Transfer) =>
-  first.row.verified === 0 &&
-  second.row.verified === 1 &&
-  first.row.pathName === second.row.pathName &&
-  agree(first.row.fileSize, second.row.fileSize) &&
-  agree(first.row.crc, second.row.crc) &&
-  withinADay(first.modified, second.modified);
 
 /** The row that stays, on its way to hold what all of them told. */
 interface Keeper {
@@ -83,46 +55,55 @@ function* keeperOf({ row, hasId }: StoredRow): Steps<Keeper> {
   return { row, id: found?.id ?? new Uint8Array() };
 }
 
-function* addVersion({ id }: Keeper, { row, modified, version }: Transfer, at: string, file: FileToSave): Steps<void> {
-  const category = sql`CASE WHEN coalesce(FileCategory, 'document') = 'document' THEN ${file.derivedCategory}
-    ELSE FileCategory END`;
-  yield* run(sql`INSERT INTO file_versions (FileID, VersionNumber, PathName, FileSize, CreatedDate, IsActive,
-    VersionHash, ParentVersionID, ModificationDate, CRC, Verified, MimeType, FileCategory, TransferDuration,
-    TransferSpeed, CompressionRatio) SELECT ${id}, ${version}, PathName, ${row.fileSize}, ${modified ?? at}, 0, FileHash,
-    (SELECT v.ID FROM file_versions v WHERE v.FileID = ${id} AND v.VersionNumber = ${version - 1}),
-    ${modified}, ${row.crc}, ${row.verified}, coalesce(nullif(MimeType, ''), ${file.mimeType}), ${category},
-    TransferDuration, TransferSpeed, CompressionRatio FROM files WHERE rowid = ${row.row}`);
+const VERSION_COLUMNS = inFileVersions(VERSION_FACTS);
+const NEW_VERSION = raw(`${columnList(VERSION_COLUMNS)}, CreatedDate, IsActive, ParentVersionID`);
+
+function* addVersion({ id }: Keeper, { row, transfer, version }: Entry, at: string, file: FileToSave): Steps<void> {
+  const category = sql`CASE WHEN coalesce(f.FileCategory, 'document') = 'document' THEN ${file.derivedCategory}
+    ELSE f.FileCategory END`;
+  const mimeType = sql`coalesce(nullif(f.MimeType, ''), ${file.mimeType})`;
+  const told = { ...transfer, pathName: raw('f.PathName'), id, version, mimeType, category };
+  yield* run(sql`INSERT INTO file_versions (${NEW_VERSION})
+    SELECT ${expressions(inFiles(VERSION_FACTS), 'f', told)}, ${transfer.modificationDate ?? at}, 0,
+    (SELECT v.ID FROM file_versions v WHERE v.FileID = ${id} AND v.VersionNumber = ${version - 1})
+    FROM files f WHERE f.rowid = ${row.row}`);
 }
 
-/** The second half of a transfer fills in what the first lacks. */
-const completeVersion = ({ id }: Keeper, { row, modified, version }: Transfer) =>
-  run(sql`UPDATE file_versions SET Verified = 1, FileSize = coalesce(FileSize, ${row.fileSize}),
-    CRC = coalesce(CRC, ${row.crc}), ModificationDate = coalesce(ModificationDate, ${modified})
+/** The second row of a split transfer fills in what the first lacks. */
+const completeVersion = ({ id }: Keeper, { transfer, version }: Entry) =>
+  run(sql`UPDATE file_versions SET Verified = 1, FileSize = coalesce(FileSize, ${transfer.fileSize}),
+    CRC = coalesce(CRC, ${transfer.crc}), ModificationDate = coalesce(ModificationDate, ${transfer.modificationDate})
     WHERE FileID = ${id} AND VersionNumber = ${version}`);
 
 const plain = (column: string) =>
   `'${column}', CASE typeof(${column}) WHEN 'blob' THEN quote(${column}) ELSE ${column} END`;
 
 const FACTS = raw(`json_object(${['FileSize', 'CRC', 'Verified', 'ModificationDate'].map(plain).join(', ')})`);
-const IS_ODD = raw(`(${SIZE} IS NOT FileSize OR ${CRC} IS NOT CRC OR ${VERIFIED} IS NOT coalesce(Verified, 0))`);
+
+/** Whether a row says something that its version cannot hold. */
+const isOdd = (row: StoredRow, { fileSize, crc, verified, modificationDate }: Transfer) =>
+  fileSize !== row.fileSize ||
+  crc !== row.crc ||
+  verified !== (row.verified ?? 0) ||
+  (modificationDate === null && row.modificationDate !== null && row.modificationDate !== '');
 
 /** Keeps the id of a row that goes, and what of a row its version does not tell. */
-function* keepTrace(keeper: Keeper, { row, modified, version }: Transfer, isHalf: boolean): Steps<void> {
-  const isUnread = modified === null && row.modified !== null && row.modified !== '';
-  const isTold = sql`(${isUnread ? 1 : 0} OR ${IS_ODD})`;
+function* keepTrace(keeper: Keeper, { row, transfer, version }: Entry, isSecond: boolean): Steps<void> {
+  const isTold = isOdd(row, transfer) ? 1 : 0;
   yield* run(sql`INSERT INTO adopted_rows (OldID, FileID, VersionNumber, Facts)
-    SELECT ID, ${keeper.id}, ${version}, CASE WHEN ${isHalf ? 1 : 0} OR ${isTold} THEN ${FACTS} END
+    SELECT ID, ${keeper.id}, ${version}, CASE WHEN ${isSecond ? 1 : 0} OR ${isTold} THEN ${FACTS} END
     FROM files WHERE rowid = ${row.row} AND (rowid <> ${keeper.row} OR ${isTold})`);
   if (row.row !== keeper.row) yield* run(sql`DELETE FROM files WHERE rowid = ${row.row}`);
 }
 
+const CURRENT = raw(columnList(inFiles(CURRENT_FACTS)));
+
 function* makeCurrent({ row, id }: Keeper, version: number, { mimeType, extension }: FileToSave): Steps<void> {
-  yield* run(sql`UPDATE files SET (PathName, FileSize, ModificationDate, CRC, Verified, FileCategory, MimeType, FileHash,
-    TransferDuration, TransferSpeed, CompressionRatio) = (SELECT v.PathName, v.FileSize, v.ModificationDate, v.CRC,
-      v.Verified, v.FileCategory, coalesce(v.MimeType, ${mimeType}), v.VersionHash, v.TransferDuration,
-      v.TransferSpeed, v.CompressionRatio FROM file_versions v WHERE v.FileID = ${id} AND v.VersionNumber = ${version}),
-    FileExtension = coalesce(nullif(FileExtension, ''), ${extension}), CurrentVersion = ${version},
-    HighestVersion = ${version} WHERE rowid = ${row}`);
+  const told = { mimeType: sql`coalesce(v.MimeType, ${mimeType})` };
+  yield* run(sql`UPDATE files SET (${CURRENT}) = (SELECT ${expressions(inFileVersions(CURRENT_FACTS), 'v', told)}
+    FROM file_versions v WHERE v.FileID = ${id} AND v.VersionNumber = ${version}),
+    FileExtension = coalesce(nullif(FileExtension, ''), ${extension}), HighestVersion = ${version}
+    WHERE rowid = ${row}`);
   yield* run(sql`UPDATE file_versions SET IsActive = CASE WHEN VersionNumber = ${version} THEN 1 ELSE 0 END
     WHERE FileID = ${id}`);
 }
@@ -146,20 +127,20 @@ export function* takeInRows(file: FileToSave, at: string): Steps<void> {
   const dates = legacyDatesOf(yield* zoneOf());
   const keeper = yield* keeperOf(first);
   let version = Math.max(first.highest, first.replaced ?? 0);
-  const announced: Transfer[] = [];
+  const announced: Entry[] = [];
   // The row that stays is read until its version is made, and written last.
   for (const row of bare) {
-    const transfer = { row, modified: dates.read(row.modified), version: version + 1 };
-    const half = announced.findLast((first) => areHalves(first, transfer));
-    if (half === undefined) {
+    const entry = { row, transfer: transferOf(row, dates), version: version + 1 };
+    const announcing = announced.findLast(({ transfer }) => areOneTransfer(transfer, entry.transfer));
+    if (announcing === undefined) {
       version += 1;
-      yield* addVersion(keeper, transfer, at, file);
-      announced.push(transfer);
+      yield* addVersion(keeper, entry, at, file);
+      announced.push(entry);
     } else {
-      yield* completeVersion(keeper, { ...transfer, version: half.version });
-      announced.splice(announced.indexOf(half), 1);
+      yield* completeVersion(keeper, { ...entry, version: announcing.version });
+      announced.splice(announced.indexOf(announcing), 1);
     }
-    yield* keepTrace(keeper, { ...transfer, version: half?.version ?? version }, half !== undefined);
+    yield* keepTrace(keeper, { ...entry, version: announcing?.version ?? version }, announcing !== undefined);
   }
   yield* makeCurrent(keeper, version, file);
 }

@@ -8,7 +8,7 @@ import { raw, type Sql, sql } from '../sql/template.ts';
 
 /**
  * What is recorded: backups, drills and restores; `check` the routine check of the whole file, `integrity` SQLite's
- * complete one, `foreign-keys` that every row named exists; `quota-audit` and `totals-audit` what was counted anew. A
+ * complete one, `foreign-keys` that every row named exists; `quota-audit` and `totals-audit` what was counted again. A
  * check or an audit is `ok` when it found nothing wrong; one that could not be finished is no verdict, and has no row.
  */
 export const MAINTENANCE_KINDS = [
@@ -52,24 +52,6 @@ export const recordMaintenance = procedure(
     (SELECT ID FROM maintenance_history WHERE Kind = ${kind} ORDER BY ID DESC LIMIT 1 OFFSET ${KEPT})`);
   },
 );
-
-/** Records how counting anew ended; done by whoever counted, so that health can tell when that was, and what it found. */
-export interface AuditOutcome {
-  readonly kind: 'quota-audit' | 'totals-audit';
-  readonly startedAt: string;
-  readonly durationMs: number;
-  /** Figures that differ from the rows, and were not mended. */
-  readonly differences: number;
-}
-
-/** The row of an audit. */
-export const auditRecord = ({ kind, startedAt, durationMs, differences }: AuditOutcome): MaintenanceRecord => ({
-  kind,
-  startedAt,
-  durationMs,
-  ok: differences === 0,
-  detail: differences === 0 ? null : `${differences} ${kind === 'quota-audit' ? 'quotas' : 'totals'} that differ`,
-});
 
 type Stored = Omit<MaintenanceRecord, 'ok'> & { readonly ok: number };
 
@@ -126,8 +108,8 @@ interface StateWire {
 export const maintenanceState = procedure(
   'maintenance.state',
   'read',
-  function* (_: null): Steps<StateWire | null> {
-    const exists = yield* one(sql`SELECT 1 AS "found" FROM sqlite_schema WHERE name = 'maintenance_history'`);
+  function* (_: null, dialect): Steps<StateWire | null> {
+    const exists = yield* one(dialect.hasTable('maintenance_history'));
     if (exists === undefined) return null;
     const made = yield* one<{ at: string | null }>(sql`SELECT min(applied_at) AS "at" FROM catalog_migrations`);
     const succeeded = yield* lastOfEach(sql`Succeeded = 1`);
@@ -143,9 +125,9 @@ export const maintenanceState = procedure(
 export const databaseIdentity = procedure(
   'maintenance.identity',
   'read',
-  function* (_: null): Steps<string | null> {
+  function* (_: null, dialect): Steps<string | null> {
     // A catalogue that was taken back to an older schema has none.
-    const exists = yield* one(sql`SELECT 1 AS "found" FROM sqlite_schema WHERE name = 'catalog_identity'`);
+    const exists = yield* one(dialect.hasTable('catalog_identity'));
     if (exists === undefined) return null;
     const found = yield* one<{ id: string }>(sql`SELECT DatabaseID AS "id" FROM catalog_identity`);
     return found?.id ?? null;

@@ -3,15 +3,17 @@
  * that goes on working. A process of its own, because a check of a large or damaged file takes long and cannot be
  * interrupted: this one can be ended. Prints a line of JSON for each step, and its findings last.
  */
+
 import { writeSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { toWireError } from '../errors.ts';
+import { ImmutableFile, takeUris } from '../runtime/immutable-file.ts';
+import { codeOf } from '../runtime/thrown.ts';
+import { quoted } from '../sql/quoted.ts';
 import type { IntegrityFindings, IntegrityLine, IntegrityOrder } from './integrity.ts';
 
 const MAX_PROBLEMS = 20; // the first ones tell what is wrong
 const BUSY_TIMEOUT_MS = 5_000;
-
-const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`;
 
 /** One look at the file; what it finds wrong, in words. */
 interface Look {
@@ -30,8 +32,7 @@ const INDEXES = `SELECT t.name AS "table", i.name AS "index" FROM pragma_table_l
   ORDER BY t.name, i.name`;
 
 /** SQLite's own words for a damaged file; what else goes wrong is no property of the file. */
-const isDamage = (error: unknown): error is Error =>
-  error instanceof Error && 'code' in error && /^SQLITE_(?:CORRUPT|NOTADB)/.test(String(error.code));
+const isDamage = (error: unknown): error is Error => /^SQLITE_(?:CORRUPT|NOTADB)/.test(codeOf(error));
 
 const pragma = (database: Database.Database, name: 'quick_check' | 'integrity_check') => (): string[] => {
   const found = database.prepare(`PRAGMA ${name}(${MAX_PROBLEMS})`).pluck().all().map(String);
@@ -96,18 +97,44 @@ function check(database: Database.Database, kind: IntegrityOrder['kind']): Integ
   return { problems: [...new Set(problems)], foreignKeyViolations };
 }
 
-function carryOut({ database: path, kind }: IntegrityOrder): IntegrityLine {
+function examine(database: Database.Database, kind: IntegrityOrder['kind']): IntegrityFindings {
   try {
-    const database = new Database(path, { readonly: true, fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
-    try {
-      database.pragma('trusted_schema = OFF');
-      database.pragma('cell_size_check = ON');
-      // One snapshot: what others commit meanwhile makes no index differ from its table.
-      database.exec('BEGIN');
-      return { findings: check(database, kind) };
-    } finally {
-      database.close();
-    }
+    database.pragma('trusted_schema = OFF');
+    database.pragma('cell_size_check = ON');
+    // One snapshot: what others commit meanwhile makes no index differ from its table.
+    database.exec('BEGIN');
+    return check(database, kind);
+  } finally {
+    database.close();
+  }
+}
+
+const open = (path: string) => new Database(path, { readonly: true, fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
+
+/** Whether SQLite lacks a file that it may not make: the log beside a database in a folder that cannot be written. */
+const isUnplaced = (error: unknown) => /^SQLITE_(?:CANTOPEN|READONLY)/.test(codeOf(error));
+
+/** Reads a closed file as one that nobody writes, where SQLite can make no log. */
+function examineClosed(path: string, kind: IntegrityOrder['kind'], refusal: unknown): IntegrityFindings {
+  const file = isUnplaced(refusal) ? ImmutableFile.at(path) : undefined;
+  if (file === undefined) throw refusal;
+  const findings = examine(file.open(BUSY_TIMEOUT_MS), kind);
+  if (file.overtaken !== undefined) throw file.overtaken;
+  return findings;
+}
+
+function find({ database: path, kind }: IntegrityOrder): IntegrityFindings {
+  try {
+    return examine(open(path), kind);
+  } catch (error) {
+    return examineClosed(path, kind, error);
+  }
+}
+
+function carryOut(order: IntegrityOrder): IntegrityLine {
+  takeUris();
+  try {
+    return { findings: find(order) };
   } catch (error) {
     if (isDamage(error)) return { findings: { problems: [error.message], foreignKeyViolations: null } };
     return { error: toWireError(error) };

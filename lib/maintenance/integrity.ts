@@ -3,13 +3,10 @@
  * key) and SQLite's complete one. Each runs in a process of its own with a deadline, so that the server's connections go on
  * working; its verdict is kept in the history. Verdicts that could not be kept are remembered until the next one.
  */
-import { spawn } from 'node:child_process';
 import { stat } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import { DatabaseError, NotFoundError, reviveError, type WireError } from '../errors.ts';
-import { scriptUrl } from '../runtime/scripts.ts';
+import { runChild } from '../runtime/child-process.ts';
 import { assertOpen, type CallOptions, type Engine } from '../sql/engine.ts';
 import { now } from '../values/dates.ts';
 import { type MaintenanceKind, type MaintenanceRecord, recordMaintenance } from './history.ts';
@@ -73,28 +70,12 @@ export interface IntegrityHost {
   readonly deadlineMs: number;
 }
 
-const SCRIPT = fileURLToPath(scriptUrl('maintenance/integrity-process'));
-
 const RECORD_MS = 5_000; // a verdict is not worth waiting longer for a writer that is held
 
 const late = ({ database }: IntegrityOrder, deadlineMs: number) =>
   new DatabaseError('CATALOG_TIMEOUT', `${database} could not be checked within ${deadlineMs} ms`, {
     hint: 'The file is large, or the disk slow: raise thresholds.checkMs. Nothing is known to be wrong.',
   });
-
-type Answer = Exclude<IntegrityLine, IntegrityProgress>;
-
-/** A line of ours; nothing for one that the end of the process cut off, or that somebody else's preload printed. */
-function lineOf(text: string): IntegrityLine | undefined {
-  try {
-    const line: unknown = JSON.parse(text);
-    const isOurs =
-      typeof line === 'object' && line !== null && ['step', 'findings', 'error'].some((key) => key in line);
-    return isOurs ? (line as IntegrityLine) : undefined;
-  } catch {
-    return undefined;
-  }
-}
 
 interface Run {
   readonly deadlineMs: number;
@@ -104,41 +85,21 @@ interface Run {
 
 /** Runs the process to its end, or ends it: at the deadline, by the signal, or because the listener threw. */
 async function runProcess(order: IntegrityOrder, { deadlineMs, onProgress, signal }: Run): Promise<IntegrityFindings> {
-  const stop = new AbortController();
-  const timer = setTimeout(() => stop.abort(late(order, deadlineMs)), deadlineMs);
-  const either = signal === undefined ? stop.signal : AbortSignal.any([stop.signal, signal]);
-  const child = spawn(process.execPath, ['--no-warnings', SCRIPT, JSON.stringify(order)], {
-    stdio: ['ignore', 'pipe', 'ignore'],
-    windowsHide: true,
-    killSignal: 'SIGKILL',
-    signal: either,
-  });
-  const closed = new Promise<Error | undefined>((resolve) => {
-    child.once('error', resolve).once('close', () => resolve(undefined));
-  });
-  const tell = (progress: IntegrityProgress) => {
-    try {
-      if (!either.aborted) onProgress(progress);
-    } catch (error) {
-      stop.abort(error);
-    }
-  };
-  const answers: Answer[] = [];
-  createInterface({ input: child.stdout }).on('line', (text) => {
-    const line = lineOf(text);
-    if (line === undefined) return;
-    if ('step' in line) tell(line);
-    else answers.push(line);
-  });
-  const failure = await closed;
-  clearTimeout(timer);
-  either.throwIfAborted();
-  const [answer] = answers;
-  if (answer === undefined) {
-    throw new DatabaseError('CATALOG_IO', `the check of ${order.database} ended early`, { cause: failure });
-  }
+  const failed = `${order.database} could not be checked`;
+  const answer = (await runChild({
+    script: 'maintenance/integrity-process',
+    order,
+    deadlineMs,
+    late: () => late(order, deadlineMs),
+    failed,
+    signal,
+    onLine: (line) => {
+      if ('step' in line) onProgress(line as IntegrityProgress);
+    },
+  })) as IntegrityLine;
   if ('error' in answer) throw reviveError(answer.error);
-  return answer.findings;
+  if ('findings' in answer) return answer.findings;
+  throw new DatabaseError('CATALOG_IO', failed);
 }
 
 /** Checks a catalogue and remembers the verdicts. */

@@ -1,5 +1,5 @@
 /**
- * Mending what raw SQL or an old server did since the file was adopted: orphans, halves of transfers, rows and versions
+ * Repairing what raw SQL or an old server did since the file was adopted: orphans, split transfers, rows and versions
  * that contradict each other, quotas, what the search index lacks. Each step finds nothing to do after itself.
  */
 
@@ -15,9 +15,12 @@ import {
 import { quarantine, writeReport } from '../legacy/adoption/quarantine.ts';
 import { legacyDatesOf } from '../legacy/dates.ts';
 import type { WorkContext } from '../schema/migration.ts';
+import type { Dialect } from '../sql/dialect.ts';
+import { columnList, expressions } from '../sql/named-values.ts';
 import { all, one, procedure, run, type Steps } from '../sql/procedure.ts';
-import { type Sql, sql } from '../sql/template.ts';
+import { raw, type Sql, sql } from '../sql/template.ts';
 import { now } from '../values/dates.ts';
+import { inFiles, inFileVersions, VERSION_FACTS } from '../values/file-facts.ts';
 
 const CHUNK = 1_000; // rows between two statements that look for more
 
@@ -78,21 +81,22 @@ function* adoptRows(context: WorkContext, counts: Counts): Steps<void> {
   }
 }
 
+const VERSION_COLUMNS = raw(columnList(inFileVersions(VERSION_FACTS)));
+
 // The version of a number that `files` names is gone: what the file says of it is put back.
-function* putVersionsBack(counts: Counts): Steps<void> {
-  const { changes } = yield* run(sql`INSERT INTO file_versions (FileID, VersionNumber, PathName, FileSize, CreatedDate,
-    IsActive, VersionHash, ModificationDate, CRC, Verified, MimeType, FileCategory, TransferDuration, TransferSpeed,
-    CompressionRatio) SELECT f.ID, max(f.CurrentVersion, 1), f.PathName, f.FileSize, coalesce(f.ModificationDate, ${now()}),
-    1, f.FileHash, f.ModificationDate, f.CRC, f.Verified, f.MimeType, f.FileCategory, f.TransferDuration,
-    f.TransferSpeed, f.CompressionRatio FROM files f WHERE f.HighestVersion > 0 AND NOT EXISTS
-    (SELECT 1 FROM file_versions v WHERE v.FileID = f.ID AND v.VersionNumber = max(f.CurrentVersion, 1))`);
+function* putVersionsBack(counts: Counts, dialect: Dialect): Steps<void> {
+  const number = dialect.greater(sql`f.CurrentVersion`, sql`1`);
+  const facts = expressions(inFiles(VERSION_FACTS), 'f', { version: number });
+  const { changes } = yield* run(sql`INSERT INTO file_versions (${VERSION_COLUMNS}, CreatedDate, IsActive)
+    SELECT ${facts}, coalesce(f.ModificationDate, ${now()}), 1 FROM files f WHERE f.HighestVersion > 0 AND NOT EXISTS
+    (SELECT 1 FROM file_versions v WHERE v.FileID = f.ID AND v.VersionNumber = ${number})`);
   count(counts, 'missingVersions', changes);
 }
 
-function* correctNumbers(counts: Counts): Steps<void> {
+function* correctNumbers(counts: Counts, dialect: Dialect): Steps<void> {
   const highest = sql`(SELECT max(v.VersionNumber) FROM file_versions v WHERE v.FileID = files.ID)`;
-  const { changes } = yield* run(sql`UPDATE files SET HighestVersion = max(HighestVersion, ${highest}),
-    CurrentVersion = max(CurrentVersion, 1)
+  const { changes } = yield* run(sql`UPDATE files SET HighestVersion = ${dialect.greater(sql`HighestVersion`, highest)},
+    CurrentVersion = ${dialect.greater(sql`CurrentVersion`, sql`1`)}
     WHERE HighestVersion > 0 AND (HighestVersion < ${highest} OR CurrentVersion < 1)`);
   count(counts, 'versionNumbers', changes);
 }
@@ -100,8 +104,9 @@ function* correctNumbers(counts: Counts): Steps<void> {
 function* adoptChanges(context: WorkContext, counts: Counts): Steps<void> {
   const changed = yield* all<{ row: number }>(sql`SELECT f.rowid AS "row" FROM files f
     JOIN file_versions v ON v.FileID = f.ID AND v.VersionNumber = f.CurrentVersion
-    WHERE f.HighestVersion > 0 AND (v.PathName IS NOT f.PathName OR v.FileSize IS NOT f.FileSize OR v.CRC IS NOT f.CRC
-      OR v.ModificationDate IS NOT f.ModificationDate OR v.Verified IS NOT f.Verified)`);
+    WHERE f.HighestVersion > 0 AND (v.PathName IS DISTINCT FROM f.PathName OR v.FileSize IS DISTINCT FROM f.FileSize
+      OR v.CRC IS DISTINCT FROM f.CRC OR v.ModificationDate IS DISTINCT FROM f.ModificationDate
+      OR v.Verified IS DISTINCT FROM f.Verified)`);
   const rules = rulesOf(context, {});
   for (const { row } of changed) yield* adoptChanged(row, rules);
   count(counts, 'changedFiles', changed.length);
@@ -109,16 +114,18 @@ function* adoptChanges(context: WorkContext, counts: Counts): Steps<void> {
 
 function* correctActive(counts: Counts): Steps<void> {
   const active = sql`(SELECT f.CurrentVersion = file_versions.VersionNumber FROM files f WHERE f.ID = file_versions.FileID)`;
-  const { changes } = yield* run(sql`UPDATE file_versions SET IsActive = ${active} WHERE IsActive IS NOT ${active}`);
+  const { changes } = yield* run(
+    sql`UPDATE file_versions SET IsActive = ${active} WHERE IsActive IS DISTINCT FROM ${active}`,
+  );
   count(counts, 'activeVersions', changes);
 }
 
 /** Files without a version, files that differ from theirs, and versions that are gone. */
-export const repairFiles = procedure('repair.files', 'write', function* (context: WorkContext): Steps<Counts> {
+export const repairFiles = procedure('repair.files', 'write', function* (context: WorkContext, dialect): Steps<Counts> {
   const counts: Counts = {};
   yield* adoptRows(context, counts);
-  yield* putVersionsBack(counts);
-  yield* correctNumbers(counts);
+  yield* putVersionsBack(counts, dialect);
+  yield* correctNumbers(counts, dialect);
   // Before the changes of files are looked at: they are compared with the active version.
   yield* correctActive(counts);
   yield* adoptChanges(context, counts);
@@ -144,8 +151,8 @@ function* note(rows: Sql): Steps<number> {
 }
 
 /** Notes for the search index which files it lacks, and which it still has though they are gone. */
-export const repairSearch = procedure('repair.search', 'write', function* (_: null): Steps<Counts> {
-  const exists = yield* one(sql`SELECT 1 AS "found" FROM sqlite_schema WHERE name = 'search_index_docsize'`);
+export const repairSearch = procedure('repair.search', 'write', function* (_: null, dialect): Steps<Counts> {
+  const exists = yield* one(dialect.hasTable('search_index_docsize'));
   if (exists === undefined) return {};
   const counts: Counts = {};
   const missing = sql`SELECT rowid AS r FROM files WHERE rowid NOT IN (SELECT id FROM search_index_docsize)`;
@@ -155,7 +162,7 @@ export const repairSearch = procedure('repair.search', 'write', function* (_: nu
   return counts;
 });
 
-/** Journals what was mended. */
+/** Journals what was repaired. */
 export const reportRepair = procedure(
   'repair.report',
   'write',

@@ -1,5 +1,7 @@
 /** Metrics of the catalogue itself: what it holds, its files, and what was done for it. Absent while it cannot be asked. */
+
 import { MAINTENANCE_KINDS } from '../maintenance/history.ts';
+import { SECOND_MS } from '../values/intervals.ts';
 import { counter, each, gauge, known, type Metric, type MetricFacts, type Sample } from './metric-facts.ts';
 import { type CatalogueFigures, type MaintenanceFigures, QUOTA_USES } from './metrics-procedures.ts';
 
@@ -14,7 +16,7 @@ const told =
 /** One value that only the database can tell. */
 const number = (value: (catalogue: CatalogueFigures) => number | null) => told((catalogue) => known(value(catalogue)));
 
-/** Work that is told of; what other programs wrote into the history is not. */
+/** Work that is counted; what other programs wrote into the history is not. */
 const KINDS: readonly string[] = MAINTENANCE_KINDS;
 
 /** A value of the newest row of each kind, of those rows that count. */
@@ -25,7 +27,6 @@ const newest = (counts: (row: MaintenanceFigures) => boolean, value: (row: Maint
   });
 
 const succeeded = ({ ok }: MaintenanceFigures) => ok === 1;
-const SECOND_MS = 1_000;
 
 export const CATALOGUE_METRICS: readonly Metric[] = [
   gauge(

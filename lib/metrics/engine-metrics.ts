@@ -80,10 +80,10 @@ export const ENGINE_METRICS: readonly Metric[] = [
       ]),
   ),
   gauge('catalog_transactions_open', 'Transactions over several calls that are under way', [], ({ stats }) =>
-    known(stats.leases.active),
+    known(stats.transactions.active),
   ),
   counter('catalog_transactions_expired_total', 'Transactions rolled back at their deadline', [], ({ stats }) =>
-    known(stats.leases.expired),
+    known(stats.transactions.expired),
   ),
   gauge('catalog_connections', 'Open connections, by what they do', ['role', 'state'], ({ stats }) =>
     (['readers', 'writers'] as const).flatMap((role) => [
@@ -112,7 +112,7 @@ export const ENGINE_METRICS: readonly Metric[] = [
     ['cache'],
     ({ stats }) => each('cache', { hit: stats.statements.found, miss: stats.statements.prepared }),
   ),
-  counter('catalog_upkeep_failures_total', 'Commits whose search index entries had to wait', [], ({ stats }) =>
-    known(stats.upkeep.failures),
+  counter('catalog_before_commit_failures_total', 'Commits whose search index entries had to wait', [], ({ stats }) =>
+    known(stats.beforeCommit.failures),
   ),
 ];

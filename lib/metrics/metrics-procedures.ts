@@ -3,6 +3,7 @@
  * for each client; no file and no version is looked at.
  */
 
+import { perDialect } from '../sql/dialect.ts';
 import { all, one, procedure, type Steps } from '../sql/procedure.ts';
 import { sql } from '../sql/template.ts';
 import { now } from '../values/dates.ts';
@@ -44,14 +45,17 @@ interface Counted {
   readonly count: number;
 }
 
-// Sums as REAL, since whole numbers past 2^63 end the statement.
-const fileTotals = sql`SELECT coalesce(sum(Files), 0) AS "files", coalesce(sum(CAST(Bytes AS REAL)), 0) AS "bytes",
-  coalesce(sum(CASE WHEN Verified = 1 THEN Files ELSE 0 END), 0) AS "verified" FROM file_totals`;
+const fileTotals = perDialect(
+  (dialect) => sql`SELECT coalesce(sum(Files), 0) AS "files", coalesce(sum(${dialect.float('Bytes')}), 0) AS "bytes",
+  coalesce(sum(CASE WHEN Verified = 1 THEN Files ELSE 0 END), 0) AS "verified" FROM file_totals`,
+);
 
-const quotaUse = sql`SELECT CASE WHEN QuotaBytes >= ${UNLIMITED_BYTES} THEN 'unlimited'
+const quotaUse = perDialect(
+  (dialect) => sql`SELECT CASE WHEN QuotaBytes >= ${UNLIMITED_BYTES} THEN 'unlimited'
     WHEN UsedBytes >= QuotaBytes THEN 'full'
     WHEN UsedBytes >= QuotaBytes * WarningThreshold THEN 'warning' ELSE 'ok' END AS "use",
-  count(*) AS "clients", coalesce(sum(CAST(UsedBytes AS REAL)), 0) AS "bytes" FROM client_quotas GROUP BY 1`;
+  count(*) AS "clients", coalesce(sum(${dialect.float('UsedBytes')}), 0) AS "bytes" FROM client_quotas GROUP BY 1`,
+);
 
 const maintenance = sql`SELECT Kind AS "kind", StartedAt AS "startedAt", DurationMs AS "durationMs",
   Succeeded AS "ok", Detail AS "detail" FROM maintenance_history
@@ -66,11 +70,11 @@ export const catalogueFigures = procedure(
     const identity = yield* one<{ id: string }>(sql`SELECT DatabaseID AS "id" FROM catalog_identity`);
     const schema = yield* one<{ version: number }>(sql`SELECT max(version) AS "version" FROM catalog_migrations`);
     const clients = yield* one<Counted>(sql`SELECT count(*) AS "count" FROM clients`);
-    const files = yield* one<CatalogueFigures['files']>(fileTotals);
+    const files = yield* one<CatalogueFigures['files']>(fileTotals(dialect));
     const created = yield* one<{ id: number }>(dialect.highestId('file_versions'));
-    const quotas = yield* all<{ use: QuotaUse; clients: number; bytes: number }>(quotaUse);
+    const quotas = yield* all<{ use: QuotaUse; clients: number; bytes: number }>(quotaUse(dialect));
     const reserved = yield* one<CatalogueFigures['reservations']>(sql`SELECT count(*) AS "count",
-      coalesce(sum(CAST(Bytes AS REAL)), 0) AS "bytes" FROM quota_reservations WHERE ExpiresAt > ${now()}`);
+      coalesce(sum(${dialect.float('Bytes')}), 0) AS "bytes" FROM quota_reservations WHERE ExpiresAt > ${now()}`);
     const pages = yield* one<CatalogueFigures['pages']>(dialect.pages());
     return {
       databaseId: identity?.id ?? null,

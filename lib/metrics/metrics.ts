@@ -3,9 +3,9 @@
  * every state of the catalogue and within a second; what could not be found out in time is left out. Counting is the
  * engine's; nothing here runs between two scrapes.
  */
-import { stat, statfs } from 'node:fs/promises';
-import { dirname } from 'node:path';
+
 import { Counter, Gauge, type Metric as Registered, Registry } from 'prom-client';
+import { sizeOf } from '../runtime/files.ts';
 import type { Engine } from '../sql/engine.ts';
 import type { HistogramFigures } from '../sql/histogram.ts';
 import { CATALOGUE_METRICS } from './catalogue-metrics.ts';
@@ -17,14 +17,12 @@ import { type CatalogueFigures, catalogueFigures } from './metrics-procedures.ts
 const ASK_MS = 600;
 const STAT_MS = 200;
 
-/** Every metric there is; docs/API.md tells of each. */
+/** Every metric there is; docs/API.md lists them. */
 const METRICS: readonly Metric[] = [...ENGINE_METRICS, ...CATALOGUE_METRICS];
 
 /** What metrics are taken from. */
 export interface MetricsHost {
   readonly engine: Engine;
-  /** The database file. */
-  readonly database: string;
   readonly libraryVersion: string;
   /** Seconds since 1970. */
   readonly openedAt: number;
@@ -36,10 +34,7 @@ const NO_SIZES = { databaseBytes: null, walBytes: null, freeDiskBytes: null };
 /** Null for what cannot be told: that is left out, and a figure that is missing says so. */
 const orNull = <Value>(value: Promise<Value>): Promise<Value | null> => value.catch(() => null);
 
-// stat opens no descriptor, so it leaves the locks of this process alone.
-const sizeOf = (path: string) => orNull(stat(path).then(({ size }) => size));
-
-const freeBytes = (folder: string) => orNull(statfs(folder).then(({ bavail, bsize }) => bavail * bsize));
+const sizeOrNull = async (path: string) => (await sizeOf(path)) ?? null;
 
 /** What the work settles to, or `late` when that takes too long. */
 async function within<Value>(ms: number, work: Promise<Value>, late: Value): Promise<Value> {
@@ -72,7 +67,10 @@ export class Metrics {
       within(STAT_MS, this.#measure(), NO_SIZES),
     ]);
     const backup = catalogue?.maintenance.find(({ kind, ok }) => kind === 'backup' && ok === 1);
-    const files = { ...sizes, backupBytes: backup?.detail ? await within(STAT_MS, sizeOf(backup.detail), null) : null };
+    const files = {
+      ...sizes,
+      backupBytes: backup?.detail ? await within(STAT_MS, sizeOrNull(backup.detail), null) : null,
+    };
     const [stats, log] = [engine.stats(), engine.callLog()];
     // Every value is taken from these facts before anybody else can replace them: collecting is synchronous.
     this.#facts = { libraryVersion, openedAt, stats, log, saves: saves(), catalogue, files };
@@ -90,12 +88,11 @@ export class Metrics {
   }
 
   async #measure(): Promise<Omit<FileFigures, 'backupBytes'>> {
-    const { database } = this.#host;
-    const [databaseBytes, walBytes, freeDiskBytes] = await Promise.all([
-      sizeOf(database),
-      sizeOf(`${database}-wal`),
-      freeBytes(dirname(database)),
-    ]);
+    const { file } = this.#host.engine;
+    if (file === undefined) return NO_SIZES;
+    const [figures, freeDiskBytes] = await Promise.all([orNull(file.figures()), orNull(file.freeBytes())]);
+    if (figures === null || figures.identity === null) return { ...NO_SIZES, freeDiskBytes };
+    const { databaseBytes, walBytes } = figures;
     return { databaseBytes, walBytes, freeDiskBytes };
   }
 

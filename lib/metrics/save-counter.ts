@@ -2,7 +2,7 @@
 import type { Stored } from '../core/save-file.ts';
 import type { SaveCounts } from './metric-facts.ts';
 
-/** Hears of what was stored once it is committed. */
+/** Is told what was stored, once it is committed. */
 export class SaveCounter {
   readonly #counts = { stored: 0, unchanged: 0, bytes: 0, warnings: 0 };
 

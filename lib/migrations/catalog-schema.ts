@@ -10,6 +10,7 @@ import {
 import { adoptIndexes, freeVersions } from '../legacy/adoption/adopt-schema.ts';
 import { ADOPTION_TABLES } from '../legacy/adoption/quarantine.ts';
 import type { MigrationStep } from '../schema/migration.ts';
+import { AS_STORED, useTriggers } from './counting-triggers.ts';
 
 const VERSION_FACTS: Readonly<Record<string, string>> = {
   ModificationDate: 'TEXT',
@@ -100,22 +101,12 @@ const leanIndexes: MigrationStep = {
   safeVersion: 5,
 };
 
-const useOf = (file: string, bytes: string) =>
-  `UPDATE client_quotas SET UsedBytes = coalesce(UsedBytes, 0) + ${bytes},
-    LastUpdated = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE ClientID = (SELECT ClientID FROM files WHERE ID = ${file})`;
-
 // Triggers, so that raw SQL and an old server are counted as well. Versions go before their file, while the file still
 // tells whose quota they used.
 const quotaUse: MigrationStep = {
   name: 'quota-use',
   up: [
-    `CREATE TRIGGER catalog_version_inserted AFTER INSERT ON file_versions BEGIN
-      ${useOf('NEW.FileID', 'coalesce(NEW.FileSize, 0)')}; END`,
-    `CREATE TRIGGER catalog_version_resized AFTER UPDATE OF FileSize ON file_versions BEGIN
-      ${useOf('NEW.FileID', 'coalesce(NEW.FileSize, 0) - coalesce(OLD.FileSize, 0)')}; END`,
-    `CREATE TRIGGER catalog_version_deleted AFTER DELETE ON file_versions BEGIN
-      ${useOf('OLD.FileID', '0 - coalesce(OLD.FileSize, 0)')}; END`,
+    ...useTriggers(AS_STORED),
     `CREATE TRIGGER catalog_file_deleted BEFORE DELETE ON files BEGIN
       DELETE FROM file_versions WHERE FileID = OLD.ID; END`,
   ],

@@ -6,9 +6,9 @@
 import type { Direction, Migration } from '../schema/migration.ts';
 import { one, procedure, type Steps } from '../sql/procedure.ts';
 import { raw } from '../sql/template.ts';
+import { MIB } from '../values/byte-units.ts';
 
 const MICROSECONDS_PER_MS = 1_000;
-const BYTES_PER_MB = 1024 * 1024;
 
 /** What the probe took on the machine where the costs were measured, in milliseconds. */
 export const REFERENCE_PROBE_MS = 25;
@@ -77,7 +77,7 @@ function planOne(migration: Migration, direction: Direction, measured: Measured,
 export function estimate(migrations: readonly Migration[], direction: Direction, measured: Measured): Estimate {
   const factor = measured.probeMs / REFERENCE_PROBE_MS;
   const planned = migrations.map((migration) => planOne(migration, direction, measured, factor));
-  const megabytes = measured.databaseBytes / BYTES_PER_MB;
+  const megabytes = measured.databaseBytes / MIB;
   const around = (measured.backup ? BACKUP_MS_PER_MB : 0) + (measured.validation ? VALIDATION_MS_PER_MB : 0);
   const added = migrations.reduce(
     (sum, { cost }, position) => sum + (cost?.bytes ?? 0) * (planned[position]?.rows ?? 0),

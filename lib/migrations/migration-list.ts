@@ -2,6 +2,8 @@
 import { baseSchema } from '../schema/base-schema.ts';
 import type { Migration, MigrationStep } from '../schema/migration.ts';
 import { catalogSchema } from './catalog-schema.ts';
+import { deletionSchema } from './deletion-schema.ts';
+import { exactnessSchema } from './exactness-schema.ts';
 import { maintenanceSchema } from './maintenance-schema.ts';
 import { operationQuotaSchema, operationSchema } from './operation-schema.ts';
 import { quotaSchema } from './quota-schema.ts';
@@ -19,6 +21,8 @@ const STEPS: readonly MigrationStep[] = [
   ...operationSchema,
   ...quotaSchema,
   ...operationQuotaSchema,
+  ...exactnessSchema,
+  ...deletionSchema,
 ];
 
 export const MIGRATIONS: readonly Migration[] = STEPS.map((step, version) => ({ ...step, version }));

@@ -1,5 +1,5 @@
 /**
- * Some migrations on one lent connection, which holds the write lock of the file: umzug orders them, each runs with its
+ * Some migrations in one transaction, which holds the write lock of the file: umzug orders them, each runs with its
  * journal row, and what it took is told while it lasts. All of it is one transaction: it is stored whole or not at all.
  */
 import { hostname, userInfo } from 'node:os';
@@ -82,7 +82,7 @@ export class MigrationRun {
   }
 
   async #down(migration: Migration): Promise<string> {
-    await this.#work(migration, 'down');
+    add(this.counts, await this.#work(migration, 'down'));
     await this.#statements(migration, 'down', false);
     return '';
   }

@@ -2,11 +2,13 @@
  * Runs migrations on a copy of a database, in its folder of backups so that the disk is the same, and tells what they
  * took. The database itself is only read.
  */
-import { rm, stat } from 'node:fs/promises';
+
+import { rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { workName } from '../backup/paths.ts';
 import { partialPath } from '../backup/publish.ts';
 import { databaseBytes, removeDeadPartials, takeSnapshot } from '../backup/snapshot.ts';
+import { sizeOf } from '../runtime/files.ts';
 import { assertOpen } from '../sql/engine.ts';
 import { LATEST_VERSION } from './migration-list.ts';
 import type { RanMigration } from './migration-run.ts';
@@ -47,11 +49,7 @@ class WalWatch {
   }
 
   async look(): Promise<void> {
-    const size = await stat(this.#path).then(
-      (stats) => stats.size,
-      () => 0,
-    );
-    this.peak = Math.max(this.peak, size);
+    this.peak = Math.max(this.peak, (await sizeOf(this.#path)) ?? 0);
   }
 
   stop(): void {

@@ -3,20 +3,24 @@
  * the lock as well: of several starters one migrates, the others wait and find nothing to do, and a killed one leaves
  * nothing. A verified copy is made first, and what the file looked like before is compared with what it looks like after.
  */
+
 import { stat } from 'node:fs/promises';
-import { basename, dirname, extname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { assertRoom, type FreeBytes, freeBytes } from '../backup/disk-space.ts';
+import { backupPath } from '../backup/paths.ts';
 import { databaseBytes, removeDeadPartials, takeSnapshot } from '../backup/snapshot.ts';
 import { DatabaseError, ValidationError } from '../errors.ts';
 import type { MigrationProgress } from '../options/types.ts';
+import { assertRoom, type FreeBytes, freeBytes } from '../runtime/disk-space.ts';
+import { reasonOf } from '../runtime/thrown.ts';
 import { ZONE_ASSUMED } from '../runtime/time-zone.ts';
 import { assertDeclared } from '../schema/dangerous-operations.ts';
 import { assertAllKnown, assertFits, type SchemaState } from '../schema/journal-check.ts';
 import { type Direction, type Migration, orderedName, type WorkContext } from '../schema/migration.ts';
 import type { CallOptions, Engine, Executor } from '../sql/engine.ts';
 import { describe } from '../validation.ts';
+import { HOUR_MS } from '../values/intervals.ts';
 import { type Estimate, estimate, REFERENCE_PROBE_MS, speedProbe } from './estimate.ts';
 import { isLegacy, KNOWN, statusOf } from './journal.ts';
 import { LATEST_VERSION, MIGRATIONS } from './migration-list.ts';
@@ -79,7 +83,7 @@ export interface MigrationPlan extends Estimate {
   readonly freeBytes: number;
 }
 
-const LOCK_WAIT_MS = 3_600_000; // another starter may need this long for a large file
+const LOCK_WAIT_MS = HOUR_MS; // another starter may need this long for a large file
 const LOCK_PAUSE_MS = 50;
 const TOLD_EVERY_MS = 5_000; // lines in the log while a migration lasts
 const COST_TABLES = ['clients', 'files', 'file_versions', 'client_activity'];
@@ -91,8 +95,7 @@ function migrationError(error: unknown): unknown {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
   if (cause instanceof DatabaseError && TELLING.has(cause.code)) return cause;
   if (cause instanceof Error && cause.name === 'AbortError') return cause;
-  const message = error instanceof Error ? error.message : String(error);
-  return new DatabaseError('CATALOG_MIGRATION_FAILED', message, { cause });
+  return new DatabaseError('CATALOG_MIGRATION_FAILED', reasonOf(error), { cause });
 }
 
 /** @throws {ValidationError} for anything but a version within the bounds */
@@ -149,7 +152,7 @@ export class SchemaChange {
   }
 
   /**
-   * Goes up or down to a version, once the lock is had.
+   * Goes up or down to a version, under the lock.
    * @throws {DatabaseError} as `up` of the migrator tells; the file is as it was then
    */
   async change(direction: Direction, to: number, options: ChangeOptions): Promise<MigrationOutcome> {
@@ -157,8 +160,9 @@ export class SchemaChange {
     const deadline = Date.now() + LOCK_WAIT_MS;
     for (;;) {
       try {
-        const use = { deadlineMs: Number.POSITIVE_INFINITY, foreignKeys: false, signal: options.signal };
-        return await engine.lend('write', (connection) => this.#locked(connection, direction, to, options), use);
+        const suspendForeignKeys = engine.supports.suspendedForeignKeys;
+        const use = { deadlineMs: Number.POSITIVE_INFINITY, suspendForeignKeys, signal: options.signal };
+        return await engine.transaction('write', (connection) => this.#locked(connection, direction, to, options), use);
       } catch (error) {
         // Another starter migrates: its lock ends with it, whichever way it ends.
         const isBusy = error instanceof DatabaseError && error.code === 'CATALOG_BUSY';
@@ -215,7 +219,7 @@ export class SchemaChange {
     await assertRoom(dirname(database), growthBytes + (isTogether ? backupBytes : 0), 'the migration', free);
     await removeDeadPartials(rules.backupDir);
     if (!rules.migrationBackup) return null;
-    const path = join(rules.backupDir, backupName(database, from, to));
+    const path = backupPath(database, rules.backupDir, `before-${from === -1 ? 'adoption' : `${from}-to-${to}`}`);
     const { bytes } = await takeSnapshot(database, path, { free, reason: `before migration ${from} to ${to}` });
     logger.info({ backup: path, bytes }, 'the database was copied before it is migrated');
     return path;
@@ -267,14 +271,6 @@ export class SchemaChange {
       this.#host.logger.info({ ...progress }, 'migrating');
     };
   }
-}
-
-/** `catalogue-before-5-to-12-20251120T101500123Z.db`: sorts by time among those of one database. */
-function backupName(database: string, from: number, to: number): string {
-  const extension = extname(database);
-  const time = new Date().toISOString().replaceAll(/[-:.]/g, '');
-  const source = from === -1 ? 'adoption' : `${from}-to-${to}`;
-  return `${basename(database, extension)}-before-${source}-${time}${extension || '.db'}`;
 }
 
 /** The file system of a path, or of the nearest folder above that exists. */

@@ -1,5 +1,5 @@
 /**
- * The search index: a trigram index of folded names and paths, and the list of rows it has not taken in yet. Triggers
+ * The search index: a trigram index of folded names and paths, and the list of rows it has not indexed yet. Triggers
  * only note rowids in that list, with SQL of any age, so that the catalogue stays writable for a server whose SQLite
  * knows nothing of full-text search; the index itself is brought up to date by lib/search before a commit.
  */

@@ -3,7 +3,9 @@
  * environment and the CLI all read it; how they are read is in options.ts.
  */
 
-import { isTimeZone, systemTimeZone } from '../runtime/time-zone.ts';
+import { isTimeZone } from '../runtime/time-zone.ts';
+import { GIB } from '../values/byte-units.ts';
+import { MAX_TIMER_MS } from '../values/intervals.ts';
 import { resolveThresholds } from './thresholds.ts';
 import type { CatalogOptions } from './types.ts';
 
@@ -29,9 +31,6 @@ export interface OptionRow {
   /** Makes what is used of what was given, where that is more than a check. @throws {ValidationError} naming the part */
   readonly complete?: (given: unknown) => unknown;
 }
-
-const MAX_TIMER_MS = 2 ** 31 - 1; // the longest delay of setTimeout
-const GIB = 1024 ** 3;
 
 const asText = (text: string): unknown => text;
 const asNumber = (text: string): unknown => (/^\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : text);
@@ -227,11 +226,11 @@ export const OPTIONS: readonly OptionRow[] = [
     option: 'legacyTimeZone',
     environment: null,
     flag: 'legacy-time-zone',
-    default: systemTimeZone(),
+    default: undefined,
     defaultText: "the system's, or UTC",
     description: 'the zone in which an old server wrote dates without one',
     accepted: 'the IANA name of a time zone, such as Europe/Berlin',
-    accepts: (value) => isText(value) && isTimeZone(value),
+    accepts: orNothing((value) => isText(value) && isTimeZone(value)),
     parse: asText,
   },
   {
@@ -254,6 +253,18 @@ export const OPTIONS: readonly OptionRow[] = [
     accepts: (value) => Array.isArray(value) && value.every(isUrl),
     acceptsElement: isUrl,
     acceptedElement: 'an absolute URL, such as new URL("./sessions.js", import.meta.url)',
+    parse: asText,
+  },
+  {
+    option: 'threadArgv',
+    environment: null,
+    flag: null,
+    default: [],
+    description: 'Node.js flags of connection threads, such as a loader for `procedureModules`',
+    accepted: "an array of flags, such as ['--import', 'tsx']",
+    accepts: (value) => Array.isArray(value) && value.every(isText),
+    acceptsElement: isText,
+    acceptedElement: 'a flag of Node.js, or its value',
     parse: asText,
   },
   {

@@ -3,10 +3,8 @@
  * README shows it. Judging is lib/health's.
  */
 import { checkObject, refuse } from '../validation.ts';
-
-const MINUTE_MS = 60_000;
-const DAY_MS = 86_400_000;
-const MIB = 1024 ** 2;
+import { MIB } from '../values/byte-units.ts';
+import { DAY_MS, MAX_TIMER_MS, MINUTE_MS } from '../values/intervals.ts';
 
 /** What health holds its figures against; null: the figure is reported and never judged. */
 export interface Thresholds {
@@ -16,7 +14,7 @@ export interface Thresholds {
   readonly restoreAgeMs: number | null;
   /** Milliseconds since the whole file was last checked. */
   readonly integrityAgeMs: number | null;
-  /** Milliseconds since quotas or totals were last counted anew. */
+  /** Milliseconds since quotas or totals were last audited. */
   readonly auditAgeMs: number | null;
   /** Free bytes of the disk for each byte of the database. */
   readonly freeDisk: number | null;
@@ -36,7 +34,7 @@ export interface Thresholds {
   readonly oldestReaderMs: number | null;
   /** Milliseconds that the writer has been inside one request: it does not come back, and no change can be made. */
   readonly writerRequestMs: number | null;
-  /** Changed files that the search index has not taken in yet. */
+  /** Changed files that the search index has not indexed yet. */
   readonly searchBacklog: number | null;
   /** Clients that have reached the warning threshold of their quota. */
   readonly quotaWarnings: number | null;
@@ -53,8 +51,6 @@ export interface ThresholdRow {
   readonly nullable: boolean;
   readonly description: string;
 }
-
-const MAX_TIMER_MS = 2 ** 31 - 1; // the longest delay of setTimeout
 
 /** The table. */
 export const THRESHOLDS: readonly ThresholdRow[] = [
@@ -84,7 +80,7 @@ export const THRESHOLDS: readonly ThresholdRow[] = [
     default: null,
     unit: 'milliseconds',
     nullable: true,
-    description: 'since quotas or totals were last counted anew',
+    description: 'since quotas or totals were last audited',
   },
   {
     threshold: 'freeDisk',

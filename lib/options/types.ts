@@ -59,6 +59,8 @@ export interface CatalogOptions {
   readonly onMigrationProgress?: ((progress: MigrationProgress) => void) | undefined;
   /** Modules whose exported procedures the catalogue can run, as absolute URLs. Default none. */
   readonly procedureModules?: readonly (string | URL)[] | undefined;
+  /** Flags of Node.js for the threads of connections, such as a loader of `procedureModules`. Default none. */
+  readonly threadArgv?: readonly string[] | undefined;
   /** What `health` warns of; what is left out keeps its default. */
   readonly thresholds?: { readonly [Name in keyof Thresholds]?: Thresholds[Name] | undefined } | undefined;
   /** A pino logger; every module logs through a child of it. Default: silent. */
@@ -86,9 +88,11 @@ export interface ResolvedOptions {
   readonly blockDangerousOperations: boolean;
   /** Undefined: `backups` beside the database. */
   readonly backupDir: string | undefined;
-  readonly legacyTimeZone: string;
+  /** Undefined: the system's, or UTC where that names none. */
+  readonly legacyTimeZone: string | undefined;
   readonly onMigrationProgress: ((progress: MigrationProgress) => void) | undefined;
   readonly procedureModules: readonly (string | URL)[];
+  readonly threadArgv: readonly string[];
   readonly thresholds: Thresholds;
   readonly logger: Logger | undefined;
 }

@@ -5,7 +5,8 @@
  */
 import { createPool, type Pool } from 'generic-pool';
 import { DatabaseError } from '../errors.ts';
-import type { ConnectionFigures, StatementFigures, UpkeepFigures } from '../sql/engine.ts';
+import { invariant } from '../runtime/invariant.ts';
+import type { BeforeCommitFigures, ConnectionFigures, StatementFigures } from '../sql/engine.ts';
 import type { ConnectionSettings } from './protocol.ts';
 import { ThreadHandle } from './thread-handle.ts';
 
@@ -44,7 +45,7 @@ export class ConnectionPool {
   #created = 0;
   #lost = 0;
   #retired: StatementFigures = { found: 0, prepared: 0 };
-  #upkeep: UpkeepFigures = { failures: 0, lastError: null };
+  #beforeCommit: BeforeCommitFigures = { failures: 0, lastError: null };
   #abandoned: DatabaseError | undefined;
 
   constructor(settings: ConnectionSettings, bounds: PoolBounds) {
@@ -96,12 +97,19 @@ export class ConnectionPool {
   /**
    * Waits for a connection; it must be given back by `release`.
    * @throws {DatabaseError} CATALOG_TIMEOUT, CATALOG_POOL_EXHAUSTED, or why no connection can be opened
+   * @throws {InvariantError} for a connection that has an owner; that is why a pool of one has one writer at a time
    */
   async acquire(): Promise<ThreadHandle> {
     const opened = await this.#pool.acquire().catch((error: Error) => {
       throw this.#acquireError(error);
     });
     if (opened instanceof ThreadHandle) {
+      invariant(!this.#outSince.has(opened), 'a connection has one owner', 'it is out already');
+      invariant(
+        this.#outSince.size < this.#bounds.size,
+        'a pool gives out no more connections than it has',
+        'all are out',
+      );
       this.#outSince.set(opened, performance.now());
       return opened;
     }
@@ -142,8 +150,8 @@ export class ConnectionPool {
     return Number.isFinite(oldest) ? performance.now() - oldest : 0;
   }
 
-  get upkeep(): UpkeepFigures {
-    return this.#upkeep;
+  get beforeCommit(): BeforeCommitFigures {
+    return this.#beforeCommit;
   }
 
   /** Closes every connection, waiting for those that are out. */
@@ -172,8 +180,8 @@ export class ConnectionPool {
         onLost: () => {
           this.#lost += 1;
         },
-        onUpkeepFailed: ({ message }) => {
-          this.#upkeep = { failures: this.#upkeep.failures + 1, lastError: message };
+        onBeforeCommitFailed: ({ message }) => {
+          this.#beforeCommit = { failures: this.#beforeCommit.failures + 1, lastError: message };
         },
       });
       this.#threads.add(thread);

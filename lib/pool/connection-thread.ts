@@ -1,25 +1,31 @@
 /**
- * The thread of one connection: opens it, answers one request at a time, and ends by itself when told to close, so that
- * nothing it holds is cut off.
+ * The thread of one connection, or its process: opens it, answers one request at a time, and ends by itself when told to
+ * close, so that nothing it holds is cut off.
  */
-import { parentPort, workerData } from 'node:worker_threads';
-import { ConflictError, DatabaseError, toWireError, ValidationError } from '../errors.ts';
+import { ConflictError, DatabaseError, InvariantError, toWireError, ValidationError } from '../errors.ts';
+import { invariant } from '../runtime/invariant.ts';
+import { reasonOf } from '../runtime/thrown.ts';
 import { createRegistry, type Registry } from '../sql/procedure.ts';
+import { BeforeCommit } from './before-commit.ts';
+import { runGroup } from './commit-group.ts';
 import { Connection } from './connection.ts';
+import { openPort } from './connection-port.ts';
 import { LateRegistry } from './late-registry.ts';
 import { lookFirst } from './look.ts';
-import type { Opened, Outcome, Request, Response, ThreadData } from './protocol.ts';
+import { failed } from './outcome.ts';
+import type { Opened, Outcome, Request, Response } from './protocol.ts';
+import { runBatch } from './read-batch.ts';
 import { classify } from './sqlite-errors.ts';
-import { Loan, runBatch, runGroup } from './transactions.ts';
-import { Upkeep } from './upkeep.ts';
+import { Transaction } from './transaction.ts';
 
-const port = parentPort;
-if (port === null) throw new TypeError('connection-thread.ts runs as a worker thread only');
-const { settings, phase, counts } = workerData as ThreadData;
+const {
+  port,
+  data: { settings, phase, counts },
+} = await openPort();
 
-const upkeep = new Upkeep(settings.beforeCommit);
+const beforeCommit = new BeforeCommit(settings.beforeCommit);
 let connection: Connection | undefined;
-let loan: Loan | undefined;
+let transaction: Transaction | undefined;
 
 const one = (work: () => unknown): Outcome[] => {
   try {
@@ -29,30 +35,57 @@ const one = (work: () => unknown): Outcome[] => {
   }
 };
 
-function requireLoan(): Loan {
-  if (loan === undefined) throw new ConflictError('the connection is not lent');
-  return loan;
+function requireTransaction(): Transaction {
+  if (transaction === undefined) throw new ConflictError('the connection has no transaction open');
+  return transaction;
 }
 
-function answer(open: Connection, request: Exclude<Request, { kind: 'close' }>): Outcome[] {
+/** A request that is answered. */
+type Work = Exclude<Request, { kind: 'close' }>;
+
+function perform(open: Connection, request: Work): Outcome[] {
   switch (request.kind) {
     case 'batch':
       return runBatch(open, request.calls);
     case 'group':
-      return runGroup(open, request.calls, upkeep);
+      return runGroup(open, request.calls, beforeCommit);
     case 'begin':
       return one(() => {
-        loan = new Loan(open, request.intent, request.foreignKeys, upkeep);
+        transaction = new Transaction(open, request.intent, request.suspendForeignKeys, beforeCommit);
       });
     case 'call':
-      return one(() => requireLoan().run(request.call));
+      return one(() => requireTransaction().run(request.call));
     case 'end':
       return one(() => {
-        const ending = requireLoan();
-        loan = undefined;
+        const ending = requireTransaction();
+        transaction = undefined;
         ending.end(request.commit);
       });
   }
+}
+
+const isIdle = (open: Connection) => transaction !== undefined || open.broken || !open.inTransaction;
+
+/** Answers a request. A connection that leaves a transaction open, which nobody would commit, is given up with its calls. */
+function answer(open: Connection, request: Work): Outcome[] {
+  try {
+    const outcomes = perform(open, request);
+    invariant(isIdle(open), 'a connection is given back in no transaction', 'one is still open');
+    return outcomes;
+  } catch (error) {
+    if (!(error instanceof InvariantError)) throw error;
+    open.broken = true;
+    const calls = 'calls' in request ? request.calls : [request];
+    return calls.map(() => failed(error));
+  }
+}
+
+/** Outcomes that may be true: none of what was read of a file as one that nobody writes, once somebody has. */
+function trusted(open: Connection, outcomes: Outcome[]): Outcome[] {
+  const { overtaken } = open;
+  if (overtaken === undefined) return outcomes;
+  open.broken = true;
+  return outcomes.map(() => ({ ok: false, error: toWireError(overtaken) }));
 }
 
 /** A result that cannot be cloned must not take its neighbours' outcomes with it. */
@@ -67,22 +100,20 @@ function sendable(outcome: Outcome): Outcome {
 
 function send(response: Response): void {
   try {
-    port?.postMessage(response);
+    port.postMessage(response);
   } catch {
-    port?.postMessage({ ...response, outcomes: response.outcomes.map(sendable) });
+    port.postMessage({ ...response, outcomes: response.outcomes.map(sendable) });
   }
 }
 
 function closeThread(): void {
   connection?.close();
-  port?.close();
+  port.close();
 }
 
 function refuseModules(received: string, accepted: string, cause: unknown): never {
   throw new ValidationError({ field: 'procedureModules', received, accepted }, { cause });
 }
-
-const reasonOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
 const MAX_SHOWN = 200; // characters: a data: URL holds the whole module
 
@@ -109,8 +140,8 @@ async function loadProcedures(): Promise<Registry> {
 async function openThread(): Promise<Opened> {
   try {
     const registry = new LateRegistry(await loadProcedures(), settings.lateProcedureModules);
-    const { database, look, busyTimeoutMs } = settings;
-    if (look !== undefined) lookFirst(database, look, registry, busyTimeoutMs);
+    const { database, look } = settings;
+    if (look !== undefined) lookFirst(database, look, registry, settings);
     connection = new Connection(settings, registry, new Int32Array(phase), new Float64Array(counts));
     return { error: null };
   } catch (error) {
@@ -123,8 +154,8 @@ port.on('message', (request: Request) => {
     closeThread();
     return;
   }
-  const outcomes = answer(connection, request);
-  send({ outcomes, broken: connection.broken, upkeepFailure: upkeep.takeFailure() });
+  const outcomes = trusted(connection, answer(connection, request));
+  send({ outcomes, broken: connection.broken, beforeCommitFailure: beforeCommit.takeFailure() });
 });
 
 port.postMessage(await openThread());

@@ -4,9 +4,12 @@
  */
 import Database from 'better-sqlite3';
 import { DatabaseError, ValidationError } from '../errors.ts';
-import { sqliteDialect } from '../sql/dialect.ts';
+import { ImmutableFile } from '../runtime/immutable-file.ts';
+import { invariant } from '../runtime/invariant.ts';
 import { driveSync, type Intent, type Registry, type RunResult, type Step } from '../sql/procedure.ts';
+import { removeEmptyLog } from './empty-log.ts';
 import { type Call, type ConnectionSettings, PHASE } from './protocol.ts';
+import { sqliteDialect } from './sqlite-dialect.ts';
 import { classify, classifyStatement, sqliteCode } from './sqlite-errors.ts';
 import { assertSqliteVersion } from './sqlite-version.ts';
 import { StatementCache } from './statement-cache.ts';
@@ -52,6 +55,8 @@ function applySettings(database: Database.Database, settings: ConnectionSettings
   for (const [name, value] of Object.entries(pragmas)) database.pragma(`${name} = ${value}`);
 }
 
+const keepsLog = (database: Database.Database) => database.pragma('journal_mode', { simple: true }) === 'wal';
+
 /** @throws {DatabaseError} CATALOG_IO for a missing folder, which the driver finds before SQLite does */
 function openFile(path: string, options: Database.Options): Database.Database {
   try {
@@ -62,12 +67,14 @@ function openFile(path: string, options: Database.Options): Database.Database {
   }
 }
 
-function openDatabase(settings: ConnectionSettings): Database.Database {
+function openDatabase(settings: ConnectionSettings, immutable: ImmutableFile | undefined): Database.Database {
   const { database: path, readOnly: readonly, busyTimeoutMs: timeout } = settings;
-  const database = openFile(path, { readonly, fileMustExist: true, timeout });
+  const database = immutable?.open(timeout) ?? openFile(path, { readonly, fileMustExist: true, timeout });
   try {
     assertSqliteVersion(String(database.prepare('SELECT sqlite_version()').pluck().get()));
     applySettings(database, settings);
+    const hasLog = keepsLog(database) || settings.readOnly || settings.allowRollbackJournal;
+    invariant(hasLog, 'a writing connection keeps a write-ahead log', 'it has another journal');
   } catch (error) {
     database.close();
     throw error;
@@ -96,6 +103,7 @@ function undefinedIn(text: string, values: readonly unknown[]): ValidationError 
 /** A connection that runs procedures by name. */
 export class Connection {
   readonly #database: Database.Database;
+  readonly #immutable: ImmutableFile | undefined;
   readonly #statements: StatementCache;
   readonly #registry: Registry;
   readonly #busyTimeoutMs: number;
@@ -115,14 +123,20 @@ export class Connection {
 
   /** @throws {DatabaseError} CATALOG_IO, CATALOG_CORRUPT, CATALOG_BUSY: what opening met */
   constructor(settings: ConnectionSettings, registry: Registry, phase: Int32Array, counts?: Float64Array) {
-    this.#database = openDatabase(settings);
+    this.#immutable = settings.immutable ? ImmutableFile.at(settings.database) : undefined;
+    this.#database = openDatabase(settings, this.#immutable);
     const beforeTimeout = () => this.#setTimeout(this.#busyTimeoutMs);
     this.#statements = new StatementCache(this.#database, undefined, counts, beforeTimeout);
     this.#registry = registry;
     this.#busyTimeoutMs = settings.busyTimeoutMs;
     this.#timeoutMs = settings.busyTimeoutMs;
-    this.#locksOnce = this.#database.pragma('journal_mode', { simple: true }) === 'wal';
+    this.#locksOnce = keepsLog(this.#database);
     this.#phase = phase;
+  }
+
+  /** The error of what was read of a file as one that nobody writes, once somebody has; undefined for all else. */
+  get overtaken(): DatabaseError | undefined {
+    return this.#immutable?.overtaken;
   }
 
   get inTransaction(): boolean {
@@ -275,5 +289,6 @@ export class Connection {
 
   close(): void {
     this.#database.close();
+    if (this.#database.readonly && this.#immutable === undefined) removeEmptyLog(this.#database.name);
   }
 }

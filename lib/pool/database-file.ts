@@ -3,10 +3,16 @@
  * The file is never opened here when it exists: closing any descriptor of it would drop the locks of this process
  * (https://sqlite.org/howtocorrupt.html, section 2.2).
  */
-import { access, constants, open, stat } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { access, constants, readlink, realpath, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import { DatabaseError, ValidationError } from '../errors.ts';
+
+import { sizeOf } from '../runtime/files.ts';
+import { isClosed } from '../runtime/immutable-file.ts';
+import { createPrivateFile } from '../runtime/private-file.ts';
+import { hasCode } from '../runtime/thrown.ts';
 import { type FileSystemOf, refuseSecondName, sharedFileSystem } from './file-place.ts';
+
 import { sqliteCode } from './sqlite-errors.ts';
 
 export interface FileRules {
@@ -16,7 +22,7 @@ export interface FileRules {
 }
 
 /**
- * Makes the file if it may be made, and tells its absolute path and whether it is new.
+ * Makes the file if it may be made, and tells its real path, links resolved, and whether it is new.
  * @throws {ValidationError} for a path that SQLite would not take as a file
  * @throws {DatabaseError} CATALOG_NOT_FOUND when the file is missing and may not be made, CATALOG_IO on a network file
  *   system, for a file with a second name that is to be written, or when it cannot be made, CATALOG_CONFLICT or
@@ -28,7 +34,8 @@ export async function prepareDatabaseFile(
   fileSystemOf?: FileSystemOf,
 ): Promise<{ path: string; created: boolean }> {
   refuseSpecialNames(database);
-  const path = resolve(database);
+  const path = await realDatabase(resolve(database));
+  refuseSpecialNames(path); // what a link leads to
   if (!rules.allowRollbackJournal) await refuseNetwork(path, fileSystemOf);
   if (!rules.readOnly) await refuseSecondName(path);
   if (!rules.readOnly) await refuseLeftLog(path, rules.create);
@@ -46,6 +53,26 @@ function refuseSpecialNames(database: string): void {
   throw new ValidationError({ field: 'database', received: JSON.stringify(database), accepted });
 }
 
+const MAX_LINKS = 40; // as many as Linux follows
+
+/**
+ * Where a database really is, whichever name it is opened by: its log and its backups are beside the file itself. Of a
+ * link that leads to no file yet, it is where the file is to be made.
+ */
+export async function realDatabase(path: string): Promise<string> {
+  let place = path;
+  for (let links = 0; links < MAX_LINKS; links += 1) {
+    const real = await realpath(place).catch(() => undefined);
+    if (real !== undefined) return real;
+    const folder = await realpath(dirname(place)).catch(() => dirname(place));
+    place = join(folder, basename(place));
+    const target = await readlink(place).catch(() => undefined);
+    if (target === undefined) return place;
+    place = resolve(folder, target);
+  }
+  return path;
+}
+
 async function refuseNetwork(path: string, fileSystemOf: FileSystemOf | undefined): Promise<void> {
   const name = await sharedFileSystem(path, fileSystemOf);
   if (name === undefined) return;
@@ -57,9 +84,6 @@ async function refuseNetwork(path: string, fileSystemOf: FileSystemOf | undefine
     },
   );
 }
-
-/** The bytes of a file; undefined where none can be seen. */
-const sizeOf = async (path: string): Promise<number | undefined> => (await stat(path).catch(() => undefined))?.size;
 
 /**
  * A log without its database holds changes that were acknowledged, and SQLite deletes it where it makes a new file.
@@ -81,10 +105,8 @@ async function refuseLeftLog(path: string, create: boolean): Promise<void> {
 
 async function createPrivate(path: string): Promise<boolean> {
   try {
-    await (await open(path, 'wx', 0o600)).close();
-    return true;
+    return await createPrivateFile(path);
   } catch (error) {
-    if (hasCode(error, 'EEXIST')) return false;
     throw new DatabaseError('CATALOG_IO', `${path} cannot be created`, {
       cause: error,
       hint: 'Check that the folder exists and may be written.',
@@ -106,15 +128,25 @@ async function assertRegularFile(path: string, { readOnly }: FileRules): Promise
   if (!isFile) throw new ValidationError({ field: 'database', received: path, accepted: 'a regular file' });
 }
 
-const hasCode = (error: unknown, code: string) => error instanceof Error && 'code' in error && error.code === code;
-
 const UNPLACED = /^SQLITE_(?:CANTOPEN|READONLY|PERM)/;
+
+/** Whether SQLite could not open a file, or write it or its folder. */
+export const isUnplaced = (error: unknown): error is DatabaseError =>
+  error instanceof DatabaseError && UNPLACED.test(sqliteCode(error.cause));
 
 const may = (path: string, mode: number) =>
   access(path, mode).then(
     () => true,
     () => false,
   );
+
+/**
+ * Whether a reader of a closed file would leave a log beside it that it may not have removed, and that the owner of the file
+ * may then not be able to write.
+ */
+export async function wouldLeaveLog(path: string): Promise<boolean> {
+  return isClosed(path) && (await sizeOf(`${path}-shm`)) === undefined && !(await may(path, constants.W_OK));
+}
 
 /** What is not allowed of a file and its folder, in words; undefined where all of it is. */
 async function forbidden(path: string): Promise<string | undefined> {
@@ -126,12 +158,22 @@ async function forbidden(path: string): Promise<string | undefined> {
   return (await may(path, W_OK)) ? undefined : 'the file cannot be written';
 }
 
+const PLACE_HINT = 'Check the owner and the mode of the file and its folder, and how the disk is mounted.';
+const LOG_HINT =
+  'Its log holds changes of a process that was killed: open it once to be written, or copy the file and its log into a folder that can be written, and open the copy.';
+
+/** Bytes that a database's logs hold. */
+async function logBytes(path: string): Promise<number> {
+  const [wal = 0, journal = 0] = await Promise.all([sizeOf(`${path}-wal`), sizeOf(`${path}-journal`)]);
+  return wal + journal;
+}
+
 /** An error of SQLite's that it cannot open or write a file, with the file's path and what is not allowed of it. */
 export async function placed(error: unknown, path: string): Promise<unknown> {
-  if (!(error instanceof DatabaseError) || !UNPLACED.test(sqliteCode(error.cause))) return error;
+  if (!isUnplaced(error)) return error;
   const why = (await forbidden(path)) ?? error.message;
   return new DatabaseError(error.code, `${path} cannot be opened: ${why}`, {
     cause: error.cause,
-    hint: 'Check the owner and the mode of the file and its folder, and how the disk is mounted.',
+    hint: (await logBytes(path)) > 0 ? LOG_HINT : PLACE_HINT,
   });
 }

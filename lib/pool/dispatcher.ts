@@ -5,6 +5,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { DatabaseError, reviveError, ValidationError } from '../errors.ts';
+import { invariant } from '../runtime/invariant.ts';
 import type { CallLog } from '../sql/call-log.ts';
 import type { CallOptions, WorkFigures } from '../sql/engine.ts';
 import type { Procedure } from '../sql/procedure.ts';
@@ -155,7 +156,7 @@ export class Dispatcher {
     if (pool !== this.#pool) this.#isStoodInFor = false;
     this.#atWork -= 1;
     this.#pump();
-    this.#settle(tickets, answers);
+    this.#settleAll(tickets, answers);
     this.#pump();
   }
 
@@ -192,6 +193,7 @@ export class Dispatcher {
     this.#rounds += 1;
     this.#largestRound = Math.max(this.#largestRound, tickets.length);
     try {
+      invariant(this.#kind === 'batch' || this.#atWork === 1, 'one group writes at a time', 'another is under way');
       const calls = tickets.map(({ call }) => call);
       const { outcomes } = await thread.request({ kind: this.#kind, calls });
       this.#log.rounds[this.#kind].observe(tickets.length);
@@ -209,18 +211,28 @@ export class Dispatcher {
     return answers;
   }
 
+  // A ticket that is settled twice is a defect of this library; the callers behind it must not wait for ever.
+  #settleAll(tickets: readonly Ticket[], answers: readonly Answer[]): void {
+    try {
+      this.#settle(tickets, answers);
+    } catch (error) {
+      this.#log.threw(error);
+      for (const ticket of tickets) if (!ticket.isSettled) ticket.reject(error);
+    }
+  }
+
   #settle(tickets: readonly Ticket[], answers: readonly Answer[]): void {
     const now = performance.now(); // once for all: asking costs more than counting
     this.#lastAnswer = now;
-    for (const [position, { call, since, resolve, reject }] of tickets.entries()) {
+    for (const [position, ticket] of tickets.entries()) {
       const answer = answers[position] as Answer;
       if ('lost' in answer) {
-        reject(answer.lost);
+        ticket.reject(answer.lost);
         continue;
       }
-      this.#log.answered(call[0], INTENT[this.#kind], answer.ok, now - since);
-      if (answer.ok) resolve(answer.value);
-      else reject(reviveError(answer.error));
+      this.#log.answered(ticket.call[0], INTENT[this.#kind], answer.ok, now - ticket.since);
+      if (answer.ok) ticket.resolve(answer.value);
+      else ticket.reject(reviveError(answer.error));
     }
   }
 }

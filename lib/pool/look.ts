@@ -3,25 +3,24 @@
  * its own and throws when the file shall be left alone. Promises that a file which is refused stays as it was to the
  * byte, its log included, and that nothing is left beside it; what cannot be looked at so is refused as foreign.
  */
-import { statSync } from 'node:fs';
+
 import Database from 'better-sqlite3';
 import { DatabaseError } from '../errors.ts';
-import { sqliteDialect } from '../sql/dialect.ts';
+import { sizeOfSync } from '../runtime/files-sync.ts';
+import { ImmutableFile } from '../runtime/immutable-file.ts';
 import { driveSync, type Registry, type Step } from '../sql/procedure.ts';
-import type { Call } from './protocol.ts';
+import type { Call, ConnectionSettings } from './protocol.ts';
+import { sqliteDialect } from './sqlite-dialect.ts';
 import { classify } from './sqlite-errors.ts';
-
-// stat opens no descriptor, so it leaves the locks of this process alone.
-const sizeOf = (path: string): number | undefined => statSync(path, { throwIfNoEntry: false })?.size;
 
 /**
  * How to look without a trace. Where a log holds changes, closing a connection that may write would move them into the
  * file; where none does, one that may only read would leave an empty log behind.
  */
 function accessTo(path: string): { readonly readonly: boolean } | undefined {
-  if ((sizeOf(`${path}-journal`) ?? 0) > 0) return undefined; // a transaction that only a writer could roll back
-  if ((sizeOf(`${path}-wal`) ?? 0) === 0) return { readonly: false };
-  return sizeOf(`${path}-shm`) === undefined ? undefined : { readonly: true };
+  if ((sizeOfSync(`${path}-journal`) ?? 0) > 0) return undefined; // a transaction that only a writer could roll back
+  if ((sizeOfSync(`${path}-wal`) ?? 0) === 0) return { readonly: false };
+  return sizeOfSync(`${path}-shm`) === undefined ? undefined : { readonly: true };
 }
 
 const execute =
@@ -38,13 +37,19 @@ const execute =
  * Runs the named procedure.
  * @throws {DatabaseError} CATALOG_FOREIGN_DATABASE when only a thorough look can tell; what the procedure throws
  */
-export function lookFirst(path: string, [name, input]: Call, registry: Registry, timeout: number): void {
+export function lookFirst(
+  path: string,
+  [name, input]: Call,
+  registry: Registry,
+  { busyTimeoutMs: timeout, immutable }: Pick<ConnectionSettings, 'busyTimeoutMs' | 'immutable'>,
+): void {
   const found = registry.get(name);
   if (found === undefined) throw new TypeError(`the procedure ${name} is not registered`);
   const access = accessTo(path);
   if (access === undefined) throw new DatabaseError('CATALOG_FOREIGN_DATABASE', `${path} was not closed by its owner`);
   try {
-    const database = new Database(path, { ...access, fileMustExist: true, timeout });
+    const unwritten = immutable ? ImmutableFile.at(path) : undefined;
+    const database = unwritten?.open(timeout) ?? new Database(path, { ...access, fileMustExist: true, timeout });
     try {
       database.pragma('trusted_schema = OFF');
       driveSync(found.steps(input as never, sqliteDialect), execute(database));

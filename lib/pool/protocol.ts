@@ -18,8 +18,8 @@ export type Request =
   | { readonly kind: 'batch'; readonly calls: readonly Call[] }
   /** Writes that share one commit. */
   | { readonly kind: 'group'; readonly calls: readonly Call[] }
-  /** A loan: begin, then calls one by one, then end. */
-  | { readonly kind: 'begin'; readonly intent: Intent; readonly foreignKeys: boolean }
+  /** A transaction over several calls: begin, then the calls one by one, then end. */
+  | { readonly kind: 'begin'; readonly intent: Intent; readonly suspendForeignKeys: boolean }
   | { readonly kind: 'call'; readonly call: Call }
   | { readonly kind: 'end'; readonly commit: boolean }
   | { readonly kind: 'close' };
@@ -28,8 +28,8 @@ export interface Response {
   readonly outcomes: readonly Outcome[];
   /** The connection may no longer be trusted and must be replaced. */
   readonly broken: boolean;
-  /** Why the procedure that ends transactions failed; what the calls changed is stored all the same. */
-  readonly upkeepFailure: WireError | null;
+  /** Why the before-commit hook failed; what the calls changed is stored all the same. */
+  readonly beforeCommitFailure: WireError | null;
 }
 
 /** The first message of a thread: it is ready, or why it never will be. */
@@ -44,8 +44,15 @@ export interface ConnectionSettings {
   readonly durability: 'full' | 'normal';
   readonly busyTimeoutMs: number;
   readonly allowRollbackJournal: boolean;
+  /**
+   * Read the file as one that nobody writes, while it is one: SQLite makes no file beside it then. The connection lives in
+   * a process of its own, and `readOnly` is set. Default false.
+   */
+  readonly immutable?: boolean | undefined;
   /** Modules whose exported procedures the thread can run, as URLs. */
   readonly procedureModules: readonly string[];
+  /** Flags of Node.js the thread is started with; none if left out. */
+  readonly threadArgv?: readonly string[] | undefined;
   /** Further ones, loaded when a procedure is called that none of those exports. */
   readonly lateProcedureModules?: readonly string[] | undefined;
   /** The procedure that looks at the file first and throws when it must not be touched; none looks if left out. */

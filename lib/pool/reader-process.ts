@@ -3,24 +3,40 @@
  * inside a statement.
  */
 import { toWireError } from '../errors.ts';
+import { isClosed, takeUris } from '../runtime/immutable-file.ts';
 import { answerOrder } from '../runtime/process-answer.ts';
-import { createRegistry } from '../sql/procedure.ts';
+import { createRegistry, type Registry } from '../sql/procedure.ts';
 import type { ApartOrder } from './apart.ts';
 import { Connection } from './connection.ts';
-import type { Outcome } from './protocol.ts';
+import { isUnplaced } from './database-file.ts';
+import type { ConnectionSettings, Outcome } from './protocol.ts';
+import { runBatch } from './read-batch.ts';
 import { classify } from './sqlite-errors.ts';
-import { runBatch } from './transactions.ts';
+
+/** Opens a closed file in a folder that cannot be written as one that nobody writes. */
+function open(settings: ConnectionSettings, registry: Registry, phase: Int32Array): Connection {
+  try {
+    return new Connection(settings, registry, phase);
+  } catch (error) {
+    if (!isUnplaced(classify(error)) || !isClosed(settings.database)) throw error;
+    return new Connection({ ...settings, immutable: true }, registry, phase);
+  }
+}
 
 async function read({ settings, call }: ApartOrder): Promise<Outcome | undefined> {
   const modules = await Promise.all(settings.procedureModules.map((url) => import(url) as Promise<object>));
   const phase = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
-  const connection = new Connection(settings, createRegistry(modules), phase);
+  const connection = open(settings, createRegistry(modules), phase);
   try {
-    return runBatch(connection, [call])[0];
+    const [outcome] = runBatch(connection, [call]);
+    if (connection.overtaken !== undefined) throw connection.overtaken;
+    return outcome;
   } finally {
     connection.close();
   }
 }
+
+takeUris();
 
 answerOrder(async (order) => {
   try {

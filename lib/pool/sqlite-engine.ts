@@ -3,23 +3,28 @@
  * of sql/engine.ts; knows procedures by name only and nothing of what they do.
  */
 import { DatabaseError } from '../errors.ts';
+import { isClosed } from '../runtime/immutable-file.ts';
 import { CallLog, type CallLogFigures } from '../sql/call-log.ts';
-import { sqliteDialect } from '../sql/dialect.ts';
 import {
   type CallOptions,
   closedError,
+  type DatabaseFile,
   type Engine,
   type EngineStats,
+  type EngineSupports,
   type Executor,
-  type LendOptions,
-  type LendWriter,
+  type TransactionSettings,
+  type WriterTransaction,
 } from '../sql/engine.ts';
 import type { Intent, Procedure } from '../sql/procedure.ts';
 import { isTraced, traceCall } from '../sql/tracing.ts';
 import { addStatements, ConnectionPool } from './connection-pool.ts';
+import { isUnplaced, wouldLeaveLog } from './database-file.ts';
 import { Dispatcher } from './dispatcher.ts';
-import { Lending } from './lending.ts';
+import { OpenTransactions } from './open-transactions.ts';
 import type { ConnectionSettings } from './protocol.ts';
+import { sqliteDialect } from './sqlite-dialect.ts';
+import { SqliteFile } from './sqlite-file.ts';
 
 /** Everything the engine needs to know; `DatabaseManager` fills it from the options. */
 export interface SqliteEngineOptions extends ConnectionSettings {
@@ -50,12 +55,14 @@ async function openFirst(pool: ConnectionPool): Promise<void> {
 /** The SQLite engine. */
 export class SqliteEngine implements Engine {
   readonly dialect = sqliteDialect;
+  readonly supports: EngineSupports = { rowids: true, suspendedForeignKeys: true, beforeCommit: true };
+  readonly file: DatabaseFile;
   readonly #options: SqliteEngineOptions;
   readonly #readers: ConnectionPool;
   readonly #writers: ConnectionPool;
   readonly #reads: Dispatcher;
   readonly #writes: Dispatcher;
-  readonly #lending: Lending;
+  readonly #transactions: OpenTransactions;
   readonly #log = new CallLog();
   #state: EngineStats['state'] = 'open';
   #closing: Promise<void> | undefined;
@@ -63,6 +70,7 @@ export class SqliteEngine implements Engine {
   private constructor(options: SqliteEngineOptions) {
     const { poolSize, acquireTimeoutMs, queueLimit, readOnly } = options;
     this.#options = options;
+    this.file = new SqliteFile(options.database, (use, call) => this.#holdWriter(use, call));
     const poolOf = (size: number, settings: ConnectionSettings) =>
       new ConnectionPool(settings, { size, acquireTimeoutMs, queueLimit });
     const bounds = { limit: queueLimit, timeoutMs: acquireTimeoutMs };
@@ -75,17 +83,30 @@ export class SqliteEngine implements Engine {
     this.#writes = new Dispatcher(this.#writers, 'group', bounds, this.#log);
     const neighbours = { standIn, preferred: this.#writes };
     this.#reads = new Dispatcher(this.#readers, 'batch', bounds, this.#log, neighbours);
-    this.#lending = new Lending(
+    this.#transactions = new OpenTransactions(
       { read: this.#readers, write: this.#writers },
       { database: options.database, log: this.#log },
     );
   }
 
   /**
-   * Opens the writer (the first reader, when read-only) and with it proves that the file can be used.
+   * Opens the writer (the first reader, when read-only) and with it proves that the file can be used. A closed file that
+   * cannot be written where it lies is read, when read-only, as one that nobody writes.
    * @throws {DatabaseError} why it cannot
    */
   static async open(options: SqliteEngineOptions): Promise<SqliteEngine> {
+    if (!options.readOnly) return SqliteEngine.#opened(options);
+    const immutable = await wouldLeaveLog(options.database);
+    try {
+      return await SqliteEngine.#opened({ ...options, immutable });
+    } catch (error) {
+      const isRefused = isUnplaced(error) || (error instanceof DatabaseError && error.code === 'CATALOG_IO');
+      if (!isRefused || !isClosed(options.database)) throw error;
+      return SqliteEngine.#opened({ ...options, immutable: !immutable });
+    }
+  }
+
+  static async #opened(options: SqliteEngineOptions): Promise<SqliteEngine> {
     const engine = new SqliteEngine(options);
     try {
       await openFirst(options.readOnly ? engine.#readers : engine.#writers);
@@ -113,24 +134,27 @@ export class SqliteEngine implements Engine {
     return (wanted.intent === 'read' ? this.#reads : this.#writes).run(wanted, input, options);
   }
 
-  async lend<Result>(
+  async transaction<Result>(
     intent: Intent,
     use: (connection: Executor) => Promise<Result>,
-    options: LendOptions = {},
+    options: TransactionSettings = {},
   ): Promise<Result> {
     this.#assertUsable(intent, intent === 'write' ? 'a transaction' : 'a reading transaction');
-    return this.#lending.lend(intent, use, options);
+    return this.#transactions.run(intent, use, options);
   }
 
-  async suspendWrites<Result>(use: (lend: LendWriter) => Promise<Result>, options: CallOptions = {}): Promise<Result> {
-    this.#assertUsable('write', 'holding back the writer');
-    return this.#lending.holdBack('write', use, options);
+  async #holdWriter<Result>(
+    use: (transaction: WriterTransaction) => Promise<Result>,
+    options: CallOptions = {},
+  ): Promise<Result> {
+    this.#assertUsable('write', 'holding the writer');
+    return this.#transactions.hold('write', use, options);
   }
 
-  /** @throws {ConflictError} when called from inside a loan that it would wait for */
+  /** @throws {ConflictError} when called from inside a transaction that it would wait for */
   #assertUsable(intent: Intent, what: string): void {
     if (this.#state !== 'open') throw closedError();
-    this.#lending.assertNotWaitingForItself(what, intent);
+    this.#transactions.assertNotWaitingForItself(what, intent);
     if (intent === 'write' && this.#options.readOnly) {
       throw new DatabaseError('CATALOG_READ_ONLY', `${what} writes, and the database was opened read-only`);
     }
@@ -143,8 +167,8 @@ export class SqliteEngine implements Engine {
       writers: this.#writers.figures(),
       reads: this.#reads.figures(),
       writes: this.#writes.figures(),
-      leases: this.#lending.figures(),
-      upkeep: this.#writers.upkeep,
+      transactions: this.#transactions.figures(),
+      beforeCommit: this.#writers.beforeCommit,
       statements: [...new Set([this.#readers, this.#writers])].map((pool) => pool.statements).reduce(addStatements),
     };
   }
@@ -156,7 +180,7 @@ export class SqliteEngine implements Engine {
   /** @throws {ConflictError} when called from inside a transaction, which it would wait for */
   async close(): Promise<void> {
     // Also when somebody else has begun to close: that waits for the caller's transaction as well.
-    if (this.#state !== 'closed') this.#lending.assertOutside('close');
+    if (this.#state !== 'closed') this.#transactions.assertOutside('close');
     if (this.#closing === undefined) {
       this.#state = 'closing';
       this.#closing = this.#close();
@@ -179,7 +203,7 @@ export class SqliteEngine implements Engine {
 
   // The writer goes last: closing the last connection checkpoints the WAL, which a reader cannot.
   async #finish(): Promise<void> {
-    await Promise.all([this.#reads.settled(), this.#writes.settled(), this.#lending.settled()]);
+    await Promise.all([this.#reads.settled(), this.#writes.settled(), this.#transactions.settled()]);
     await this.#readers.close();
     await this.#writers.close();
   }
@@ -196,7 +220,9 @@ const connectionSettings = (options: SqliteEngineOptions, readOnly: boolean): Co
   durability: options.durability,
   busyTimeoutMs: options.busyTimeoutMs,
   allowRollbackJournal: options.allowRollbackJournal,
+  immutable: options.immutable,
   procedureModules: options.procedureModules,
+  threadArgv: options.threadArgv,
   lateProcedureModules: options.lateProcedureModules,
   beforeCommit: options.beforeCommit,
 });

@@ -2,7 +2,9 @@
  * The one place where SQLite's result codes become this library's errors. Codes are those of
  * https://sqlite.org/rescode.html as better-sqlite3 names them; nobody above parses a message.
  */
+
 import { DatabaseError, type ErrorCode } from '../errors.ts';
+import { codeOf } from '../runtime/thrown.ts';
 
 /** Primary result codes; an extended code (SQLITE_IOERR_FSYNC) is found by its longest prefix here. */
 const CODES: Readonly<Record<string, ErrorCode>> = {
@@ -24,8 +26,8 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
 
 /** The result code of a driver's error, '' for any other. */
 export function sqliteCode(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? error.code : '';
-  return typeof code === 'string' && code.startsWith('SQLITE_') ? code : '';
+  const code = codeOf(error);
+  return code.startsWith('SQLITE_') ? code : '';
 }
 
 const primaryCode = (code: string) => code.split('_').slice(0, 2).join('_');

@@ -4,24 +4,10 @@
  * in use when it is dropped. Text that would end the surrounding transaction, or reach another file, is refused.
  */
 import type { Database, Statement } from 'better-sqlite3';
-import { ValidationError } from '../errors.ts';
 import { FOUND, PREPARED, STATEMENT_COUNTS } from './protocol.ts';
+import { assertNoControl } from './sqlite-statements.ts';
 
 const MAX_STATEMENTS = 256; // three times what all procedures together use; about 10 KB each
-
-/** The first keyword of a statement, past comments and white space. */
-const firstKeyword = (text: string) =>
-  text.replace(/^(?:\s|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/|;)*([a-z]*)[\s\S]*/i, '$1').toUpperCase();
-
-const REFUSED = new Set(['BEGIN', 'COMMIT', 'END', 'ROLLBACK', 'SAVEPOINT', 'RELEASE', 'ATTACH', 'DETACH', 'VACUUM']);
-
-function refuseControl(text: string): void {
-  const keyword = firstKeyword(text);
-  if (REFUSED.has(keyword)) {
-    const accepted = 'one statement that reads or changes rows or schema; transactions are the engine’s';
-    throw new ValidationError({ field: 'sql', received: keyword, accepted });
-  }
-}
 
 // A PRAGMA answers with what was set when it was prepared, so a statement that asks for this one is not kept.
 const TIMEOUT = /busy_timeout/i;
@@ -73,7 +59,7 @@ export class StatementCache {
   }
 
   #prepare(text: string, raw: boolean, kept: Prepared): Statement<unknown[]> {
-    refuseControl(text);
+    assertNoControl(text);
     const asksTimeout = TIMEOUT.test(text);
     if (asksTimeout) this.#beforeTimeout();
     const prepared = this.#database.prepare<unknown[]>(text);

@@ -2,10 +2,11 @@
  * The owner's side of a connection's thread: one request at a time, and a plain answer to what a thread held when it
  * died. An idle thread does not keep the process alive; one that works does.
  */
-import { Worker } from 'node:worker_threads';
 import { DatabaseError, reviveError, ValidationError, type WireError } from '../errors.ts';
-import { scriptUrl } from '../runtime/scripts.ts';
+import { invariant } from '../runtime/invariant.ts';
+import { startThread } from '../runtime/thread.ts';
 import { closedError, type StatementFigures } from '../sql/engine.ts';
+import { type ConnectionWorker, startProcess } from './connection-process.ts';
 import { leaveWithout } from './leaving.ts';
 import {
   type ConnectionSettings,
@@ -19,27 +20,24 @@ import {
   type ThreadData,
 } from './protocol.ts';
 
-const THREAD_URL = scriptUrl('pool/connection-thread');
-
 interface Waiting {
+  /** Calls that are to be answered. */
+  readonly calls: number;
   readonly resolve: (response: Response) => void;
   readonly reject: (error: unknown) => void;
 }
 
-// Node hands the process's flags on to its threads, and this one, meant for code on the command line, ends them at once.
-const FLAGS = process.execArgv.some((flag) => flag.startsWith('--input-type')) ? { execArgv: [] } : {};
-
-/** What a thread's owner hears of beside the answers. */
+/** What a thread tells its owner besides the answers. */
 export interface ThreadEvents {
   /** The connection died, or can no longer be trusted. */
   onLost(): void;
-  /** The procedure that ends transactions failed. */
-  onUpkeepFailed(error: WireError): void;
+  /** The before-commit hook failed. */
+  onBeforeCommitFailed(error: WireError): void;
 }
 
 /** One connection on one thread. */
 export class ThreadHandle {
-  readonly #worker: Worker;
+  readonly #worker: ConnectionWorker;
   readonly #phase: Int32Array;
   readonly #counts: Float64Array;
   readonly #exited: Promise<void>;
@@ -58,9 +56,12 @@ export class ThreadHandle {
     this.#events = events;
     const counts = new SharedArrayBuffer(STATEMENT_COUNTS * Float64Array.BYTES_PER_ELEMENT);
     this.#counts = new Float64Array(counts);
-    const workerData: ThreadData = { settings, phase, counts };
-    this.#worker = new Worker(THREAD_URL, { workerData, name: 'catalog-connection', ...FLAGS });
-    this.#worker.on('error', (error) => {
+    const data: ThreadData = { settings, phase, counts };
+    const { threadArgv } = settings;
+    this.#worker = settings.immutable
+      ? startProcess(data)
+      : startThread('pool/connection-thread', { name: 'catalog-connection', data, threadArgv });
+    this.#worker.on('error', (error: unknown) => {
       this.#crash = error;
     });
     this.#exited = new Promise((resolve) => {
@@ -80,7 +81,7 @@ export class ThreadHandle {
     const handle = new ThreadHandle(settings, events);
     const message = new Promise<Opened>((resolve) => handle.#worker.once('message', resolve));
     const opened = await Promise.race([message, handle.#exited]);
-    if (opened === undefined) throw openingLost(handle.#crash);
+    if (opened === undefined) throw openingLost(handle.#crash, settings);
     if (opened.error !== null) {
       handle.#worker.postMessage({ kind: 'close' } satisfies Request);
       throw reviveError(opened.error);
@@ -111,17 +112,18 @@ export class ThreadHandle {
    * @throws {DatabaseError} CATALOG_IO (retryable) when the thread died before it could commit, CATALOG_INDETERMINATE
    *   when it may have committed
    * @throws {ValidationError} when the request cannot be sent
+   * @throws {InvariantError} when another request is under way, or not each call is answered
    */
   request(request: Request): Promise<Response> {
     return new Promise((resolve, reject) => {
       if (!this.#usable) throw this.#rolledBack();
-      if (this.#waiting !== undefined) throw new TypeError('a connection takes one request at a time');
+      invariant(this.#waiting === undefined, 'a connection has one request at a time', 'another is under way');
       Atomics.store(this.#phase, 0, PHASE.begun);
       this.#post(request);
       this.#sentAt = performance.now();
       this.#writes = request.kind === 'group' || request.kind === 'end';
       this.#worker.ref();
-      this.#waiting = { resolve, reject };
+      this.#waiting = { calls: 'calls' in request ? request.calls.length : 1, resolve, reject };
     });
   }
 
@@ -139,8 +141,19 @@ export class ThreadHandle {
     this.#waiting = undefined;
     this.#worker.unref();
     if (response.broken) this.#lose();
-    if (response.upkeepFailure !== null) this.#events.onUpkeepFailed(response.upkeepFailure);
-    waiting?.resolve(response);
+    if (response.beforeCommitFailure !== null) this.#events.onBeforeCommitFailed(response.beforeCommitFailure);
+    if (waiting !== undefined) this.#settle(waiting, response);
+  }
+
+  #settle({ calls, resolve, reject }: Waiting, response: Response): void {
+    try {
+      const { length: answers } = response.outcomes;
+      invariant(answers === calls, 'each call of a request has one answer', `${calls} calls have ${answers}`);
+      resolve(response);
+    } catch (error) {
+      this.#lose();
+      reject(error);
+    }
   }
 
   #lose(): void {
@@ -204,5 +217,8 @@ const givenUp = () =>
     'the database was closed while a statement was under way that did not end',
   );
 
-const openingLost = (cause: unknown) =>
-  new DatabaseError('CATALOG_IO', 'the thread of a connection ended before it had opened the database', { cause });
+function openingLost(cause: unknown, { threadArgv = [] }: ConnectionSettings): DatabaseError {
+  const message = 'the thread of a connection ended before it had opened the database';
+  const hint = 'The cause says why; check what the option threadArgv has the thread load.';
+  return new DatabaseError('CATALOG_IO', message, threadArgv.length === 0 ? { cause } : { cause, hint });
+}

@@ -3,19 +3,59 @@
  * a signal, leaves the queue and nothing of its call has happened.
  */
 import { DatabaseError } from '../errors.ts';
+import { invariant } from '../runtime/invariant.ts';
 import type { CallOptions } from '../sql/engine.ts';
 import type { Histogram } from '../sql/histogram.ts';
+import type { Procedure } from '../sql/procedure.ts';
 import type { Call } from './protocol.ts';
 
-/** A call in the queue, and how to settle it. */
-export interface Ticket {
+/** What a call asks for beside its answer. */
+type CallTraits = Pick<Procedure<never, unknown>, 'alone' | 'brief'>;
+
+/** A call in the queue. It is settled once: with its answer, or with the reason why there is none. */
+export class Ticket {
   readonly call: Call;
   readonly alone: boolean;
   readonly brief: boolean;
-  readonly since: number;
-  readonly resolve: (wire: unknown) => void;
-  readonly reject: (error: unknown) => void;
-  readonly forget: () => void;
+  /** When it was queued, in milliseconds. */
+  readonly since = performance.now();
+  readonly #resolve: (wire: unknown) => void;
+  readonly #reject: (error: unknown) => void;
+  #isSettled = false;
+
+  constructor(
+    call: Call,
+    { alone, brief }: CallTraits,
+    resolve: (wire: unknown) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.call = call;
+    this.alone = alone;
+    this.brief = brief;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  get isSettled(): boolean {
+    return this.#isSettled;
+  }
+
+  /** @throws {InvariantError} when it is settled already */
+  resolve(wire: unknown): void {
+    this.#settle();
+    this.#resolve(wire);
+  }
+
+  /** @throws {InvariantError} when it is settled already */
+  reject(error: unknown): void {
+    this.#settle();
+    this.#reject(error);
+  }
+
+  #settle(): void {
+    invariant(!this.#isSettled, 'a call is settled once', 'it was settled again');
+    this.#isSettled = true;
+  }
 }
 
 export interface QueueBounds {
@@ -25,12 +65,14 @@ export interface QueueBounds {
   readonly timeoutMs: number;
 }
 
+const NOTHING = () => undefined;
+
 /** The bounded queue, with the figures `stats()` reports. */
 export class WaitQueue {
   readonly #bounds: QueueBounds;
   readonly #waits: Histogram | undefined;
-  // A set, so that thousands that give up together leave at once each.
-  readonly #tickets = new Set<Ticket>();
+  // A map, so that thousands that give up together leave at once each; with what takes the ticket off its signal.
+  readonly #tickets = new Map<Ticket, () => void>();
   #timer: NodeJS.Timeout | undefined;
   readonly figures = { calls: 0, maxWaiting: 0, expired: 0, refused: 0, totalWaitMs: 0, maxWaitMs: 0 };
 
@@ -46,7 +88,7 @@ export class WaitQueue {
 
   /** Whether the next call is one that takes no time. */
   get startsBrief(): boolean {
-    const [next] = this.#tickets;
+    const [next] = this.#tickets.keys();
     return next?.brief === true;
   }
 
@@ -54,7 +96,7 @@ export class WaitQueue {
    * Queues a call; the promise settles with what it yields.
    * @throws {DatabaseError} CATALOG_POOL_EXHAUSTED when the queue is full, CATALOG_TIMEOUT when the wait was too long
    */
-  add(call: Call, { alone, brief }: Pick<Ticket, 'alone' | 'brief'>, { signal }: CallOptions): Promise<unknown> {
+  add(call: Call, traits: CallTraits, { signal }: CallOptions): Promise<unknown> {
     if (signal?.aborted) return Promise.reject(signal.reason);
     if (this.#tickets.size >= this.#bounds.limit) {
       this.figures.refused += 1;
@@ -62,11 +104,8 @@ export class WaitQueue {
       return Promise.reject(new DatabaseError('CATALOG_POOL_EXHAUSTED', message));
     }
     return new Promise((resolve, reject) => {
-      const onAbort = () => this.#giveUp(ticket, signal?.reason); // the signal has let go of it by then
-      const forget = () => signal?.removeEventListener('abort', onAbort);
-      const ticket: Ticket = { call, alone, brief, since: performance.now(), resolve, reject, forget };
-      signal?.addEventListener('abort', onAbort, { once: true });
-      this.#tickets.add(ticket);
+      const ticket = new Ticket(call, traits, resolve, reject);
+      this.#tickets.set(ticket, this.#listen(ticket, signal));
       this.figures.calls += 1;
       this.figures.maxWaiting = Math.max(this.figures.maxWaiting, this.#tickets.size);
       this.#watchOldest();
@@ -76,15 +115,14 @@ export class WaitQueue {
   /** Takes up to `most` calls; one that runs alone is taken alone. */
   take(most: number): Ticket[] {
     const taken: Ticket[] = [];
-    for (const ticket of this.#tickets) {
+    for (const ticket of this.#tickets.keys()) {
       if (taken.length > 0 && (ticket.alone || taken[0]?.alone || taken.length >= most)) break;
       taken.push(ticket);
     }
     const now = performance.now();
     for (const ticket of taken) {
-      const { since, forget } = ticket;
-      this.#tickets.delete(ticket);
-      forget();
+      const { since } = ticket;
+      this.#forget(ticket);
       this.figures.totalWaitMs += now - since;
       this.figures.maxWaitMs = Math.max(this.figures.maxWaitMs, now - since);
       this.#waits?.observe(now - since);
@@ -94,17 +132,29 @@ export class WaitQueue {
 
   /** Rejects everything that waits. */
   rejectAll(error: unknown): void {
-    for (const { forget, reject } of this.#tickets) {
-      forget();
-      reject(error);
+    for (const ticket of this.#tickets.keys()) {
+      this.#forget(ticket);
+      ticket.reject(error);
     }
-    this.#tickets.clear();
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }
 
-  #giveUp(ticket: Ticket, reason: unknown): void {
+  /** Gives the ticket up when its signal fires; returns what takes it off the signal. */
+  #listen(ticket: Ticket, signal: AbortSignal | undefined): () => void {
+    if (signal === undefined) return NOTHING;
+    const onAbort = () => this.#giveUp(ticket, signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    return () => signal.removeEventListener('abort', onAbort);
+  }
+
+  #forget(ticket: Ticket): void {
+    this.#tickets.get(ticket)?.();
     this.#tickets.delete(ticket);
+  }
+
+  #giveUp(ticket: Ticket, reason: unknown): void {
+    this.#forget(ticket);
     this.figures.expired += 1;
     ticket.reject(reason);
   }
@@ -113,7 +163,7 @@ export class WaitQueue {
   // only moved when it fires.
   #watchOldest(): void {
     if (this.#timer !== undefined) return;
-    const [oldest] = this.#tickets;
+    const [oldest] = this.#tickets.keys();
     if (oldest === undefined) return;
     const left = oldest.since + this.#bounds.timeoutMs - performance.now();
     this.#timer = setTimeout(() => this.#expire(), Math.max(0, Math.ceil(left)));
@@ -124,9 +174,8 @@ export class WaitQueue {
     this.#timer = undefined;
     const due = performance.now() - this.#bounds.timeoutMs;
     const message = `no connection became free within ${this.#bounds.timeoutMs} ms`;
-    for (const ticket of this.#tickets) {
+    for (const ticket of this.#tickets.keys()) {
       if (ticket.since > due) break;
-      ticket.forget();
       this.#giveUp(ticket, new DatabaseError('CATALOG_TIMEOUT', message));
     }
     this.#watchOldest();

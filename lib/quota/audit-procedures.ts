@@ -1,11 +1,12 @@
 /** Recounting what a client uses: one snapshot holds both figures, so that saves meanwhile never look like drift. */
 
-import { sumOfSizes } from '../core/quota-rows.ts';
+import { insertMissingQuota, useOf } from '../core/quota-rows.ts';
+import type { Dialect } from '../sql/dialect.ts';
 import { one, procedure, run, type Steps } from '../sql/procedure.ts';
 import { sql } from '../sql/template.ts';
+import { isSameTotal } from '../values/counted-bytes.ts';
 import { now } from '../values/dates.ts';
 import { idBytes } from '../values/ids.ts';
-import { UNLIMITED_BYTES } from '../values/quota-limit.ts';
 
 /** What is recorded of a client's use, and what its versions come to. Sizes in bytes. */
 export interface MeasuredUse {
@@ -13,11 +14,10 @@ export interface MeasuredUse {
   readonly actualBytes: number;
 }
 
-function* measure(clientId: string): Steps<MeasuredUse | null> {
+function* measure(clientId: string, dialect: Dialect): Steps<MeasuredUse | null> {
   const id = idBytes(clientId);
   const found = yield* one<MeasuredUse>(sql`SELECT coalesce(q.UsedBytes, 0) AS "recordedBytes",
-    (SELECT ${sumOfSizes} FROM files f JOIN file_versions v ON v.FileID = f.ID
-      WHERE f.ClientID = c.ID) AS "actualBytes"
+    ${useOf(sql`c.ID`, dialect)} AS "actualBytes"
     FROM clients c LEFT JOIN client_quotas q ON q.ClientID = c.ID WHERE c.ID = ${id}`);
   return found ?? null;
 }
@@ -26,8 +26,8 @@ function* measure(clientId: string): Steps<MeasuredUse | null> {
 export const measureUse = procedure(
   'quotas.measureUse',
   'read',
-  function* (clientId: string) {
-    return yield* measure(clientId);
+  function* (clientId: string, dialect) {
+    return yield* measure(clientId, dialect);
   },
   { alone: true },
 );
@@ -50,13 +50,13 @@ export const adjustUse = procedure(
 export const repairUse = procedure(
   'quotas.repairUse',
   'write',
-  function* (clientId: string): Steps<MeasuredUse | null> {
-    const found = yield* measure(clientId);
-    if (found === null || found.recordedBytes === found.actualBytes) return found;
-    // Only a client that an old server left without a quota has no row; without one it had no limit.
-    yield* run(sql`INSERT INTO client_quotas (ClientID, QuotaBytes, UsedBytes, LastUpdated)
-    VALUES (${idBytes(clientId)}, ${UNLIMITED_BYTES}, ${found.actualBytes}, ${now()})
-    ON CONFLICT (ClientID) DO UPDATE SET UsedBytes = excluded.UsedBytes, LastUpdated = excluded.LastUpdated`);
+  function* (clientId: string, dialect): Steps<MeasuredUse | null> {
+    const found = yield* measure(clientId, dialect);
+    if (found === null || isSameTotal(found.recordedBytes, found.actualBytes)) return found;
+    const client = idBytes(clientId);
+    const { changes } = yield* run(sql`UPDATE client_quotas SET UsedBytes = ${useOf(sql`${client}`, dialect)},
+      LastUpdated = ${now()} WHERE ClientID = ${client}`);
+    if (changes === 0) yield* insertMissingQuota(clientId, now(), dialect);
     return found;
   },
 );

@@ -1,8 +1,9 @@
 /**
- * The audit of quota use: counts every stored version again, a client at a time, on a reader. Mending takes the writer
- * for one row; only where the record is not right then, because someone else mended it meanwhile, for a client's count.
+ * The audit of quota use: counts every stored version again, a client at a time, on a reader. Repairing takes the writer
+ * for one row; only where the record is not right then, because someone else repaired it meanwhile, for a client's count.
  */
 import type { Executor } from '../sql/engine.ts';
+import { isSameTotal } from '../values/counted-bytes.ts';
 import { adjustUse, type MeasuredUse, measureUse, repairUse } from './audit-procedures.ts';
 
 /** A client whose recorded use is not what its versions come to. Sizes in bytes. */
@@ -18,11 +19,11 @@ export interface QuotaDrift {
 export interface QuotaAudit {
   /** Clients counted. */
   readonly checked: number;
-  /** Clients whose record was mended. */
+  /** Clients whose record was repaired. */
   readonly repaired: number;
   /** The drift of every client, without regard to sign. */
   readonly driftBytes: number;
-  /** The clients with drift, as they were before they were mended. */
+  /** The clients with drift, as they were before they were repaired. */
   readonly clients: QuotaDrift[];
 }
 
@@ -32,16 +33,20 @@ export interface QuotaAuditWork {
   readonly signal: AbortSignal | undefined;
 }
 
-const hasDrifted = ({ recordedBytes, actualBytes }: MeasuredUse) => recordedBytes !== actualBytes;
+const hasDrifted = ({ recordedBytes, actualBytes }: MeasuredUse) => !isSameTotal(recordedBytes, actualBytes);
 
 // Counting the versions of a client with a million files takes a second, in which nobody else could write.
-async function mend(executor: Executor, clientId: string, { recordedBytes, actualBytes }: MeasuredUse): Promise<void> {
+async function correct(
+  executor: Executor,
+  clientId: string,
+  { recordedBytes, actualBytes }: MeasuredUse,
+): Promise<void> {
   const isAdjusted = await executor.run(adjustUse, { clientId, bytes: actualBytes - recordedBytes });
   const after = isAdjusted ? await executor.run(measureUse, clientId) : null;
   if (!isAdjusted || (after !== null && hasDrifted(after))) await executor.run(repairUse, clientId);
 }
 
-/** @throws the signal's reason, between two clients; what was mended stays mended */
+/** @throws the signal's reason, between two clients; what was repaired stays repaired */
 export async function auditUse(executor: Executor, { clientIds, repair, signal }: QuotaAuditWork): Promise<QuotaAudit> {
   const clients: QuotaDrift[] = [];
   let checked = 0;
@@ -51,7 +56,7 @@ export async function auditUse(executor: Executor, { clientIds, repair, signal }
     if (found === null) continue; // deleted meanwhile
     checked += 1;
     if (!hasDrifted(found)) continue;
-    if (repair) await mend(executor, clientId, found);
+    if (repair) await correct(executor, clientId, found);
     clients.push({ clientId, ...found, driftBytes: found.recordedBytes - found.actualBytes });
   }
   const driftBytes = clients.reduce((sum, drift) => sum + Math.abs(drift.driftBytes), 0);

@@ -1,9 +1,10 @@
 /** The statements behind `db.quotas`. */
 
-import { type Quota, type QuotaRow, selectQuotas, sumOfSizes, toQuota } from '../core/quota-rows.ts';
+import { countQuota, type Quota, type QuotaRow, selectQuotas, toQuota } from '../core/quota-rows.ts';
 import { NotFoundError } from '../errors.ts';
+import type { Dialect } from '../sql/dialect.ts';
 import { one, procedure, row, rows, run, type Steps } from '../sql/procedure.ts';
-import { sql, unplanned } from '../sql/template.ts';
+import { sql } from '../sql/template.ts';
 import { now } from '../values/dates.ts';
 import { idBytes } from '../values/ids.ts';
 import type { PageRequest } from '../values/pages.ts';
@@ -20,7 +21,9 @@ export const getQuota = procedure(
   'quotas.get',
   'read',
   function* (clientId: string, dialect) {
-    return yield* row<QuotaRow>(sql`${selectQuotas(dialect, now())} WHERE c.ID = ${unplanned(idBytes(clientId))}`);
+    return yield* row<QuotaRow>(
+      sql`${selectQuotas(dialect, now())} WHERE c.ID = ${dialect.unplanned(idBytes(clientId))}`,
+    );
   },
   { decode: (found): Quota | null => (found === undefined ? null : toQuota(found)), brief: true },
 );
@@ -32,18 +35,18 @@ export const listQuotas = procedure(
   function* ({ limit, after }: PageRequest, dialect) {
     const condition = after === null ? sql`1 = 1` : sql`c.ID > ${idBytes(String(after[0]))}`;
     return yield* rows<QuotaRow>(
-      sql`${selectQuotas(dialect, now())} WHERE ${condition} ORDER BY c.ID LIMIT ${unplanned(limit + 1)}`,
+      sql`${selectQuotas(dialect, now())} WHERE ${condition} ORDER BY c.ID LIMIT ${dialect.unplanned(limit + 1)}`,
     );
   },
   { decode: (found): Quota[] => found.map(toQuota) },
 );
 
 // Only a client that an old server left without a quota comes here; its use is counted once.
-function* insertQuota({ clientId, quotaBytes, warningThreshold }: QuotaToSet): Steps<void> {
+function* insertQuota({ clientId, quotaBytes, warningThreshold }: QuotaToSet, dialect: Dialect): Steps<void> {
   const id = idBytes(clientId);
   yield* run(sql`INSERT INTO client_quotas (ClientID, QuotaBytes, UsedBytes, LastUpdated, WarningThreshold)
-    VALUES (${id}, ${quotaBytes}, (SELECT ${sumOfSizes} FROM file_versions v
-      JOIN files f ON f.ID = v.FileID WHERE f.ClientID = ${id}), ${now()}, coalesce(${warningThreshold}, 0.8))`);
+    VALUES (${id}, ${quotaBytes}, 0, ${now()}, coalesce(${warningThreshold}, 0.8))`);
+  yield* countQuota(clientId, dialect);
 }
 
 export const setQuota = procedure(
@@ -55,8 +58,8 @@ export const setQuota = procedure(
     if (known === undefined) throw new NotFoundError(`client ${clientId}`);
     const { changes } = yield* run(sql`UPDATE client_quotas SET QuotaBytes = ${quotaBytes}, LastUpdated = ${now()},
       WarningThreshold = coalesce(${warningThreshold}, WarningThreshold) WHERE ClientID = ${id}`);
-    if (changes === 0) yield* insertQuota({ clientId, quotaBytes, warningThreshold });
-    const found = yield* row<QuotaRow>(sql`${selectQuotas(dialect, now())} WHERE c.ID = ${unplanned(id)}`);
+    if (changes === 0) yield* insertQuota({ clientId, quotaBytes, warningThreshold }, dialect);
+    const found = yield* row<QuotaRow>(sql`${selectQuotas(dialect, now())} WHERE c.ID = ${dialect.unplanned(id)}`);
     if (found === undefined) throw new NotFoundError(`client ${clientId}`);
     return found;
   },

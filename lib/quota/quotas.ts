@@ -9,7 +9,7 @@ import { checkPage, cutPage, everyItem, type PageOptions } from '../values/pages
 import { UNLIMITED_BYTES } from '../values/quota-limit.ts';
 import { auditUse, type QuotaAudit } from './audit.ts';
 import { getQuota, listQuotas, setQuota } from './quota-procedures.ts';
-import { createReservations } from './reservations.ts';
+import { type Reservations, reservationsOf } from './reservations.ts';
 
 /** A new limit for a client. */
 export interface QuotaInput {
@@ -27,8 +27,32 @@ export interface QuotaPage {
 
 /** How use is audited. */
 export interface QuotaAuditOptions extends CallOptions {
-  /** Mend what has drifted. Default false. */
+  /** Repair what has drifted. Default false. */
   readonly repair?: boolean | undefined;
+}
+
+/** `db.quotas`: how much each client may store, and room that is held for uploads. */
+export interface Quotas extends Reservations {
+  /** A client's quota and use, or null when the client does not exist. */
+  get(clientId: IdInput, options?: CallOptions): Promise<Quota | null>;
+
+  /**
+   * Sets what a client may store.
+   * @throws {NotFoundError} when the client does not exist
+   */
+  set(clientId: IdInput, quota: QuotaInput, options?: CallOptions): Promise<Quota>;
+
+  /** A page of quotas, ordered by client id. */
+  list(page?: PageOptions): Promise<QuotaPage>;
+
+  /** Every quota; fetches a page at a time. */
+  listAll(options?: CallOptions): AsyncGenerator<Quota, void, undefined>;
+
+  /**
+   * Counts what every client uses again, from its versions. Saves keep the use exact; it can only drift through raw SQL
+   * with triggers off, or through an old server that does not enforce foreign keys. Changes nothing without `repair`.
+   */
+  audit(options?: QuotaAuditOptions): Promise<QuotaAudit>;
 }
 
 const LIST = 'quotas.list';
@@ -41,16 +65,19 @@ function checkQuotaBytes(value: unknown): number {
   return isGood ? value + 0 : refuse('quotaBytes', value, 'whole bytes, 0 to 2^53-2, or null for no limit'); // -0 is 0
 }
 
-/** The calls of `db.quotas`; `onSaved` hears of each commit of a reservation. */
-export function createQuotas(executor: Executor, onSaved: (stored: Stored) => void) {
-  const list = async (page: PageOptions = {}): Promise<QuotaPage> => {
+/**
+ * Builds `db.quotas`; `onSaved` is told of each commit of a reservation.
+ * @internal
+ */
+export function quotasOf(executor: Executor, onSaved: (stored: Stored) => void): Quotas {
+  const list: Quotas['list'] = async (page = {}) => {
     const request = checkPage(page, LIST, 1);
     const found = await executor.run(listQuotas, request, { signal: page.signal });
     const { rows, nextCursor } = cutPage(found, request.limit, LIST, ({ clientId }) => [clientId]);
     return { quotas: rows, nextCursor };
   };
 
-  const listAll = (options?: CallOptions): AsyncGenerator<Quota, void, undefined> =>
+  const listAll: Quotas['listAll'] = (options) =>
     everyItem(async (page) => {
       const { quotas: items, nextCursor } = await list(page);
       return { items, nextCursor };
@@ -61,18 +88,10 @@ export function createQuotas(executor: Executor, onSaved: (stored: Stored) => vo
   }
 
   return {
-    ...createReservations(executor, onSaved),
+    ...reservationsOf(executor, onSaved),
+    get: async (clientId, options) => executor.run(getQuota, checkId(clientId, 'clientId'), options),
 
-    /** A client's quota and use, or null for a client that does not exist. */
-    async get(clientId: IdInput, options?: CallOptions): Promise<Quota | null> {
-      return executor.run(getQuota, checkId(clientId, 'clientId'), options);
-    },
-
-    /**
-     * Sets what a client may store.
-     * @throws {NotFoundError} when the client does not exist
-     */
-    async set(clientId: IdInput, quota: QuotaInput, options?: CallOptions): Promise<Quota> {
+    async set(clientId, quota, options) {
       const given = checkObject(quota, 'quota', QUOTA_KEYS);
       const input = {
         clientId: checkId(clientId, 'clientId'),
@@ -82,17 +101,10 @@ export function createQuotas(executor: Executor, onSaved: (stored: Stored) => vo
       return executor.run(setQuota, input, options);
     },
 
-    /** A page of quotas, ordered by client id. */
     list,
-
-    /** Every quota, a page at a time. */
     listAll,
 
-    /**
-     * Counts what every client uses again, from its versions. Saves keep it exact; only raw SQL with triggers off, or
-     * an old server with keys unenforced, can make it drift. Without `repair` it changes nothing.
-     */
-    async audit(options: QuotaAuditOptions = {}): Promise<QuotaAudit> {
+    async audit(options = {}) {
       const given = checkObject(options, 'options', AUDIT_KEYS);
       const signal = checkSignal(given['signal']);
       const repair = optional(given['repair'], (value) => checkBoolean(value, 'repair')) ?? false;
@@ -100,6 +112,3 @@ export function createQuotas(executor: Executor, onSaved: (stored: Stored) => vo
     },
   };
 }
-
-/** The calls of `db.quotas`. */
-export type Quotas = ReturnType<typeof createQuotas>;

@@ -3,11 +3,13 @@
  * the transaction that saves the file, before the save looks at what is free.
  */
 
-import { assertFits, type QuotaRow, selectQuotas } from '../core/quota-rows.ts';
+import { assertNotDeleting } from '../core/client-deletion-procedures.ts';
+import { assertFits, type QuotaRow, roomOf, selectQuotas } from '../core/quota-rows.ts';
 import { saveFile } from '../core/save-file.ts';
 import { NotFoundError } from '../errors.ts';
+import type { Dialect } from '../sql/dialect.ts';
 import { one, procedure, row, run, type Steps } from '../sql/procedure.ts';
-import { sql, unplanned } from '../sql/template.ts';
+import { sql } from '../sql/template.ts';
 import { now } from '../values/dates.ts';
 import type { FileToSave } from '../values/file-input.ts';
 import { idBytes, newId } from '../values/ids.ts';
@@ -29,9 +31,9 @@ export interface StoredReservation {
 
 const MOST_EXPIRED = 100; // rows removed by one reservation: more than it adds, so that the table never grows for long
 
-const dropExpired = (at: string) =>
+const dropExpired = (at: string, dialect: Dialect) =>
   run(sql`DELETE FROM quota_reservations WHERE ID IN
-    (SELECT ID FROM quota_reservations WHERE ExpiresAt <= ${at} ORDER BY ExpiresAt LIMIT ${unplanned(MOST_EXPIRED)})`);
+    (SELECT ID FROM quota_reservations WHERE ExpiresAt <= ${at} ORDER BY ExpiresAt LIMIT ${dialect.unplanned(MOST_EXPIRED)})`);
 
 const removeReservation = (id: string) => run(sql`DELETE FROM quota_reservations WHERE ID = ${idBytes(id)}`);
 
@@ -41,12 +43,12 @@ export const reserveRoom = procedure(
   function* ({ clientId, bytes, ttlMs }: RoomToReserve, dialect): Steps<StoredReservation> {
     const at = now();
     const client = idBytes(clientId);
-    const quota = yield* row<QuotaRow>(sql`${selectQuotas(dialect, at)} WHERE c.ID = ${unplanned(client)}`);
+    const quota = yield* row<QuotaRow>(sql`${selectQuotas(dialect, at)} WHERE c.ID = ${dialect.unplanned(client)}`);
     if (quota === undefined) throw new NotFoundError(`client ${clientId}`);
-    const [, quotaBytes, usedBytes, reservedBytes] = quota;
+    yield* assertNotDeleting(clientId);
     // Without a limit as well: a sum past 2^53-1 could not be told exactly.
-    assertFits({ quotaBytes, usedBytes, reservedBytes }, bytes);
-    yield* dropExpired(at);
+    assertFits(roomOf(quota), bytes);
+    yield* dropExpired(at, dialect);
     const id = newId();
     const expiresAt = new Date(Date.parse(at) + ttlMs).toISOString();
     yield* run(sql`INSERT INTO quota_reservations (ID, ClientID, Bytes, ExpiresAt)

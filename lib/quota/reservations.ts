@@ -8,6 +8,7 @@ import type { CallOptions, Executor } from '../sql/engine.ts';
 import { checkInteger, checkObject, checkSignal, optional, refuse } from '../validation.ts';
 import { checkFile, checkSize, type FileInput, type SaveOptions } from '../values/file-input.ts';
 import { checkId, type IdInput } from '../values/ids.ts';
+import { HOUR_MS } from '../values/intervals.ts';
 import {
   commitReservation,
   getReservation,
@@ -40,12 +41,42 @@ export interface Reservation extends AsyncDisposable {
   release(options?: CallOptions): Promise<void>;
 }
 
-const HOUR_MS = 3_600_000;
+/** The part of `db.quotas` that reserves. */
+export interface Reservations {
+  /**
+   * Holds room for an upload until it is committed, released or expires. Every process that has the catalogue open
+   * counts it. A reservation that was made inside a transaction works as long as the transaction; `reservation(id)`
+   * finds it again afterwards.
+   * @param bytes 0 to 2^53-1
+   * @throws {NotFoundError} when the client does not exist
+   * @throws {QuotaExceededError} when that much is not free
+   * @example
+   * ```ts
+   * await using room = await db.quotas.reserve(clientId, 48_213, { ttlMs: 600_000 });
+   * // The upload goes here; if it throws, the end of the block releases the room.
+   * const { version } = await room.commit({
+   *   clientId,
+   *   fileName: 'report.pdf',
+   *   pathName: '/srv/contents/7f3a',
+   *   fileSize: 48_213,
+   * });
+   * console.log(`stored as version ${version}`);
+   * ```
+   */
+  reserve(clientId: IdInput, bytes: number, options?: ReserveOptions): Promise<Reservation>;
+
+  /** The reservation with this id, whichever process made it; null once it expired, was committed or released. */
+  reservation(id: IdInput, options?: CallOptions): Promise<Reservation | null>;
+}
+
 const MAX_TTL_MS = 31 * 24 * HOUR_MS; // longer, and a forgotten one would in effect lower the quota
 const RESERVE_KEYS = new Set(['ttlMs', 'signal']);
 
-/** The calls of `db.quotas` that reserve; `onSaved` hears of each commit. */
-export function createReservations(executor: Executor, onSaved: (stored: Stored) => void) {
+/**
+ * Builds the part of `db.quotas` that reserves; `onSaved` is told of each commit.
+ * @internal
+ */
+export function reservationsOf(executor: Executor, onSaved: (stored: Stored) => void): Reservations {
   const toReservation = ({ id, clientId, bytes, expiresAt }: StoredReservation): Reservation => {
     const release = async (options?: CallOptions) => executor.run(releaseReservation, id, options);
     return {
@@ -65,14 +96,7 @@ export function createReservations(executor: Executor, onSaved: (stored: Stored)
   };
 
   return {
-    /**
-     * Holds room for an upload, in every process that has the catalogue open, until it is committed, released or expires.
-     * One made inside a transaction works as long as that does; `reservation(id)` finds it again afterwards.
-     * @param bytes 0 to 2^53-1
-     * @throws {NotFoundError} when the client does not exist
-     * @throws {QuotaExceededError} when so much is not free
-     */
-    async reserve(clientId: IdInput, bytes: number, options: ReserveOptions = {}): Promise<Reservation> {
+    async reserve(clientId, bytes, options = {}) {
       const { ttlMs, signal } = checkObject(options, 'options', RESERVE_KEYS);
       const input = {
         clientId: checkId(clientId, 'clientId'),
@@ -82,8 +106,7 @@ export function createReservations(executor: Executor, onSaved: (stored: Stored)
       return toReservation(await executor.run(reserveRoom, input, { signal: checkSignal(signal) }));
     },
 
-    /** The reservation of an id, whichever process made it, or null when it has expired, was committed or released. */
-    async reservation(id: IdInput, options?: CallOptions): Promise<Reservation | null> {
+    async reservation(id, options) {
       const found = await executor.run(getReservation, checkId(id, 'id'), options);
       return found === null ? null : toReservation(found);
     },

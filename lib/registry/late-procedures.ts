@@ -5,6 +5,7 @@
 export * from '../legacy/adoption/adopt-rows.ts';
 export * from '../legacy/adoption/adopt-schema.ts';
 export * from '../maintenance/repair-procedures.ts';
+export * from '../migrations/deletion-work.ts';
 export * from '../migrations/estimate.ts';
 export * from '../migrations/migration-procedures.ts';
 export * from '../migrations/verification.ts';

@@ -5,6 +5,8 @@
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { DatabaseError } from '../errors.ts';
+import { adviceOn } from './child-process.ts';
+import { ownEnvironment } from './environment.ts';
 
 /** What a process is started with. */
 export interface ProcessOrder {
@@ -29,20 +31,17 @@ export interface CallRules {
 
 const GRACE_MS = 5_000; // the caller, if it lives, is first
 
-/** Why no process can be started, with a hint that fits. */
-function notStarted(cause: unknown): DatabaseError {
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
-  const hints: Readonly<Record<string, string>> = {
-    ERR_ACCESS_DENIED: "Node's permission model forbids it: start Node with --allow-child-process.",
-    ENOENT: `The program of Node.js (${process.execPath}) is gone, perhaps by an upgrade: start this process again.`,
-  };
-  const hint = hints[String(code)] ?? 'The system refuses more processes or memory: see its limits, and the cause.';
-  return new DatabaseError('CATALOG_IO', 'no process could be started', { cause, hint });
-}
+const notStarted = (cause: unknown) =>
+  new DatabaseError('CATALOG_IO', 'no process could be started', { cause, ...adviceOn(cause) });
 
 function start(script: URL): ChildProcess {
   try {
-    return fork(script, [], { execArgv: ['--no-warnings'], serialization: 'advanced', stdio: 'ignore' });
+    return fork(script, [], {
+      execArgv: ['--no-warnings'],
+      serialization: 'advanced',
+      stdio: 'ignore',
+      env: ownEnvironment(),
+    });
   } catch (error) {
     throw notStarted(error);
   }

@@ -6,12 +6,10 @@
 
 import { DatabaseError } from '../errors.ts';
 import { all, one, run, type Steps } from '../sql/procedure.ts';
+import { quoted } from '../sql/quoted.ts';
 import { raw, sql } from '../sql/template.ts';
 import { type ColumnDefinition, schemaChange } from './schema-objects.ts';
 import { isWord, tokensOf } from './sql-tokens.ts';
-
-/** A name inside SQL text. */
-export const quotedName = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 
 interface StoredObject {
   readonly type: string;
@@ -63,14 +61,14 @@ function* addMissingColumns(table: string, columns: readonly ColumnDefinition[])
         hint: 'The table belongs to another program: rename it, or choose another file.',
       });
     }
-    yield* run(raw(`ALTER TABLE ${quotedName(table)} ADD COLUMN ${column.definition}`));
+    yield* run(raw(`ALTER TABLE ${quoted(table)} ADD COLUMN ${column.definition}`));
   }
   return missing.length;
 }
 
 function* completeIndex(name: string, statement: string, stored: StoredObject): Steps<number> {
   if (stored.sql !== null && definitionOf(stored.sql) === definitionOf(statement)) return 0;
-  yield* run(raw(`DROP INDEX ${quotedName(name)}`));
+  yield* run(raw(`DROP INDEX ${quoted(name)}`));
   yield* run(raw(statement));
   return 1;
 }

@@ -25,7 +25,7 @@ export interface SchemaState {
 /** The checksums of a release's migrations; their versions are their places. */
 export type KnownChecksums = readonly string[];
 
-/** Whether the file has tables that no journal of ours tells of. */
+/** Whether the file has tables that no journal of ours accounts for. */
 export const lacksJournal = ({ tables, journal }: SchemaState): boolean =>
   journal.length === 0 && tables.some((table) => table !== 'catalog_migrations');
 

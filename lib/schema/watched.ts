@@ -12,7 +12,7 @@ export interface Watch {
   readonly declared: readonly DangerousOperation[] | null;
 }
 
-/** Where a test may hang a function that hears of each statement before it runs. */
+/** Where a test may hang a function that receives each statement before it runs. */
 export const STATEMENT_HOOK = Symbol.for('backup-catalog.migration-statement');
 
 type Hook = (statement: string) => void;

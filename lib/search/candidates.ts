@@ -15,7 +15,7 @@ export interface Way {
   readonly dialect: Dialect;
   /** Rows in memory at once. */
   readonly stretch: number;
-  /** Hears of each stretch of candidates. */
+  /** Receives each stretch of candidates. */
   readonly take: (candidates: readonly Candidate[]) => void;
 }
 
@@ -61,7 +61,7 @@ export function* fewFiles({ conditions, dialect, take }: Way): Steps<void> {
   );
 }
 
-/** The files that wait to be taken into the search index. */
+/** The files that wait to be indexedto the search index. */
 export function* waitingFiles(way: Way): Steps<void> {
   const { dialect, conditions, stretch } = way;
   yield* stretches(

@@ -1,7 +1,7 @@
 /**
- * Works off what waits to be indexed after a catalogue was migrated, or its index made anew: portion by portion, each a
+ * Works off what waits to be indexed after a catalogue was migrated, or its index rebuilt: portion by portion, each a
  * short write of its own among those of others, so that opening does not wait for a million files. Searches are exact
- * meanwhile and grow faster. What is left when the catalogue is closed is gone on with when it is opened next.
+ * meanwhile and grow faster. What is left when the catalogue is closed is finished when it is opened next.
  */
 import { DatabaseError } from '../errors.ts';
 import type { Executor } from '../sql/engine.ts';

@@ -1,7 +1,9 @@
 /** How a term and an extension are asked of the search index: FTS5's own query language, every text in it quoted. */
 
 import { rows, type Steps } from '../sql/procedure.ts';
+import { quoted } from '../sql/quoted.ts';
 import { sql } from '../sql/template.ts';
+import type { SearchPlan } from './plans.ts';
 import { END } from './search-index.ts';
 
 /** Queries that find exactly the rows asked for. */
@@ -13,6 +15,8 @@ export interface ExactQuery {
 
 /** A query of the index. */
 export interface IndexQuery {
+  /** What it asks for; a phrase or a short term may come with an extension. */
+  readonly kind: Extract<SearchPlan, 'phrase' | 'short term' | 'extension'>;
   /** Finds every row asked for, and few others: cheaper than the exact one. */
   readonly candidates: string;
   /** Null where the index cannot tell exactly. */
@@ -29,7 +33,6 @@ const INEXACT = /[\u0001\ufffd-\uffff]/;
 const NOT_INDEXED = /[\u0001\ufffe\uffff]/g;
 const LAST_CHARACTER = '\u{10ffff}';
 
-const quoted = (text: string): string => `"${text.replaceAll('"', '""')}"`;
 const atStart = (text: string): string => `Name : ^ ${quoted(text)}`;
 const anyOf = (queries: readonly string[]): string => `(${queries.join(' OR ')})`;
 const without = (query: string, other: string): string => `(${query}) NOT (${other})`;
@@ -64,19 +67,20 @@ function* termQuery(term: string): Steps<IndexQuery | null | undefined> {
   if (characters.length >= GRAM) {
     const isWhole = characters.length <= MAX_PHRASE;
     const exact = isExact && isWhole ? exactQuery(term, [term]) : null;
-    return { candidates: cover(characters.slice(0, MAX_PHRASE)), exact };
+    return { kind: 'phrase', candidates: cover(characters.slice(0, MAX_PHRASE)), exact };
   }
   const grams = yield* gramsBeginning(characters.join(''));
   if (grams === undefined) return undefined;
   if (grams.length === 0) return null;
-  return { candidates: grams.map(quoted).join(' OR '), exact: isExact ? exactQuery(term, grams) : null };
+  const candidates = grams.map(quoted).join(' OR ');
+  return { kind: 'short term', candidates, exact: isExact ? exactQuery(term, grams) : null };
 }
 
 /** Names that end with an extension, and are more than it. */
 function extensionQuery(extension: string): IndexQuery {
   const end = `.${extension.replace(NOT_INDEXED, '\ufffd')}${END}`;
   const all = without(`Name : ${quoted(end)}`, atStart(end));
-  return { candidates: all, exact: INEXACT.test(extension) ? null : { all, ranks: [all] } };
+  return { kind: 'extension', candidates: all, exact: INEXACT.test(extension) ? null : { all, ranks: [all] } };
 }
 
 /**
@@ -88,12 +92,13 @@ export function* indexQuery(term: string, extension: string | null): Steps<Index
   if (term === '') return ending ?? undefined;
   const found = yield* termQuery(term);
   // With an extension the index leads to fewer rows than the files have, even when it knows nothing of the term.
-  if (found === undefined) return ending === null ? undefined : { candidates: ending.candidates, exact: null };
+  if (found === undefined) return ending === null ? undefined : { ...ending, exact: null };
   if (found === null || ending === null) return found;
   const join = (query: string) => both(query, ending.candidates);
-  const { candidates, exact } = found;
+  const { kind, candidates, exact } = found;
   const isExact = exact !== null && ending.exact !== null;
   return {
+    kind,
     candidates: join(candidates),
     exact: isExact ? { all: join(exact.all), ranks: exact.ranks.map(join) } : null,
   };

@@ -29,24 +29,33 @@ export function* largeResult(
   query: ExactQuery | null,
   dialect: Dialect,
 ): Steps<MatchList | undefined> {
-  const { sort, dateFrom, dateTo, knownTotal, bounds } = request;
-  const result: Result = { request, conditions, dialect, matches: new MatchList(request) };
-  const { matches } = result;
+  const { sort, bounds } = request;
+  const ranks = sort === 'relevance' ? (query?.ranks ?? null) : null;
+  const matches = new MatchList(request, ranks === null ? 'sort' : 'ranks');
+  const result: Result = { request, conditions, dialect, matches };
   const match = query?.all ?? null;
   if (match !== null) {
     const take = (candidates: readonly Candidate[]) => matches.addFrom(candidates);
     yield* waitingFiles({ conditions, dialect, stretch: bounds.stretch, take });
   }
-  const readsDates = sort === 'date' || dateFrom !== null || dateTo !== null;
   const first: Selection = { ...selectionOf(result, match), after: sort === 'relevance' ? null : request.after };
-  if (knownTotal === null || readsDates) {
-    const { total, oddDates } = yield* countFiles(first, readsDates);
-    if (oddDates > 0) return undefined;
-    matches.total += total;
-  } else matches.total = knownTotal;
-  if (sort === 'relevance' && query !== null) yield* firstByRank(result, query.ranks);
-  else yield* firstInOrder(result, first, request.limit + 1);
+  if (!(yield* areCounted(result, first))) return undefined;
+  if (ranks === null) yield* firstInOrder(result, first, request.limit + 1);
+  else yield* firstByRank(result, ranks);
   return matches;
+}
+
+/** Counts a selection, unless its number is known; false where dates of other forms have to be read one by one. */
+function* areCounted({ request, matches }: Result, selection: Selection): Steps<boolean> {
+  const { sort, dateFrom, dateTo, knownTotal } = request;
+  const readsDates = sort === 'date' || dateFrom !== null || dateTo !== null;
+  if (knownTotal !== null && !readsDates) {
+    matches.total = knownTotal;
+    return true;
+  }
+  const { total, oddDates } = yield* countFiles(selection, readsDates);
+  matches.total += total;
+  return oddDates === 0;
 }
 
 function selectionOf({ request, conditions }: Result, match: string | null): Selection {
@@ -81,6 +90,7 @@ function* firstInOrder(result: Result, selection: Selection, wanted: number, ran
   const { dialect } = result;
   const isWalked = yield* isWalkCheaper(result, selection);
   const walked = isWalked ? yield* walkedFiles(selection, wanted, dialect) : undefined;
+  if (walked !== undefined && rank === undefined) result.matches.plan = 'ordered walk';
   const kept = keepFrom(result, walked ?? [], rank);
   if (walked !== undefined && (walked.length >= wanted || selection.order === 'name')) return kept;
   // Where no walk leads: those without a value for the order are left.

@@ -1,6 +1,7 @@
 /** Which file matches a search, and where it stands among the others: decided row by row, the last word on both. */
 import { dateOut } from '../values/dates.ts';
 import { extensionOf } from '../values/file-category.ts';
+import type { SearchPlan } from './plans.ts';
 import type { SearchRequest, SearchSort, SortKeys } from './search-filter.ts';
 import { foldedText } from './search-index.ts';
 
@@ -102,16 +103,19 @@ const SLACK = 2_000; // matches kept beyond those that can be wanted, so that so
 /** Counts matches and keeps the first of those that come after the cursor: a page and one more. */
 export class MatchList {
   total = 0;
+  /** The plan that finds them. */
+  plan: SearchPlan;
   readonly #request: SearchRequest;
   readonly #room: number;
   #kept: Match[] = [];
 
-  constructor(request: SearchRequest) {
+  constructor(request: SearchRequest, plan: SearchPlan) {
     this.#request = request;
+    this.plan = plan;
     this.#room = request.limit + 1;
   }
 
-  /** Takes in the matches among some candidates. */
+  /** Keeps the matches among some candidates. */
   addFrom(candidates: readonly Candidate[]): void {
     for (const candidate of candidates) {
       const match = matchOf(this.#request, candidate);
@@ -121,7 +125,7 @@ export class MatchList {
     }
   }
 
-  /** Takes in a match that is counted elsewhere; whether it comes after the cursor. */
+  /** Keeps a match that is counted elsewhere; returns whether it comes after the cursor. */
   keep(match: Match): boolean {
     const { after, descending } = this.#request;
     if (after !== null && compareKeys(match.keys, after, descending) <= 0) return false;

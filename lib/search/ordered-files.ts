@@ -15,7 +15,7 @@ import type { SortKeys } from './search-filter.ts';
 /** What the files of a result have in common, and where to go on among them. */
 export interface Selection {
   readonly conditions: Conditions;
-  /** An exact query of the search index; null for none. Rows that wait to be taken in are left out with one. */
+  /** An exact query of the search index; null for none. Rows that wait to be indexed are left out with one. */
   readonly match: string | null;
   readonly order: 'name' | 'size' | 'date';
   readonly descending: boolean;

@@ -3,6 +3,7 @@
 import { rows, type Steps } from '../sql/procedure.ts';
 import { empty, join, type Sql, sql } from '../sql/template.ts';
 import { idBytes } from '../values/ids.ts';
+import { DAY_MS } from '../values/intervals.ts';
 import { fold } from './fold.ts';
 import type { SearchRequest } from './search-filter.ts';
 
@@ -21,7 +22,6 @@ export interface Conditions {
   readonly exactDates: readonly Sql[];
 }
 
-const DAY_MS = 24 * 60 * 60 * 1_000;
 const DAY_LENGTH = 'YYYY-MM-DD'.length;
 
 /** The UTC day some days from a date, as far as days have four digits. */

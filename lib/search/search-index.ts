@@ -4,17 +4,18 @@
  * meanwhile: it looks at the rows that wait themselves. The statements are SQLite's own (FTS5).
  */
 
-import { isIndexDamage, SEARCH_INDEX_TABLE } from '../core/search-index-table.ts';
+import { askIndex, isIndexDamage, SEARCH_INDEX_TABLE } from '../core/search-index-table.ts';
 import { DatabaseError } from '../errors.ts';
+import type { Dialect } from '../sql/dialect.ts';
 import { one, procedure, rows, run, type Steps } from '../sql/procedure.ts';
-import { raw, sql, unplanned } from '../sql/template.ts';
+import { raw, sql } from '../sql/template.ts';
 import { fold } from './fold.ts';
 
 /** Rows that wait before a commit takes them in; each search looks at all that wait, 2 us a row. */
 const BATCH = 512;
-/** Rows taken in at once: more than a group of calls adds, so that a backlog shrinks, and 30 ms at most. */
+/** Rows indexed at once: more than a group of calls adds, so that a backlog shrinks, and 30 ms at most. */
 const MAX_PORTION = 1_024;
-/** Characters taken in at once: a thousand of the longest paths would hold a commit up for seconds. */
+/** Characters indexed at once: a thousand of the longest paths would hold a commit up for seconds. */
 const MAX_CHARACTERS = 512 * 1_024;
 
 /** Ends a name and a path in the index: no text holds it there, and each character begins a trigram because of it. */
@@ -41,9 +42,9 @@ function* takeIn([row, file, fileName, pathName]: Waiting): Steps<number> {
   return name.length + path.length;
 }
 
-function* takePortion(): Steps<void> {
+function* takePortion(dialect: Dialect): Steps<void> {
   const waiting = yield* rows<Waiting>(sql`SELECT t.FileRow, f.rowid, f.FileName, f.PathName
-    FROM search_todo t LEFT JOIN files f ON f.rowid = t.FileRow ORDER BY t.FileRow LIMIT ${unplanned(MAX_PORTION)}`);
+    FROM search_todo t LEFT JOIN files f ON f.rowid = t.FileRow ORDER BY t.FileRow LIMIT ${dialect.unplanned(MAX_PORTION)}`);
   let characters = 0;
   let last: number | undefined;
   for (const entry of waiting) {
@@ -57,23 +58,22 @@ function* takePortion(): Steps<void> {
   yield* run(sql`INSERT INTO search_index (search_index) VALUES ('flush')`);
 }
 
-function* isWaiting(least: number): Steps<boolean> {
-  const found = yield* one(sql`SELECT 1 AS "waiting" FROM search_todo LIMIT 1 OFFSET ${unplanned(least - 1)}`);
+function* isWaiting(least: number, dialect: Dialect): Steps<boolean> {
+  const found = yield* one(sql`SELECT 1 AS "waiting" FROM search_todo LIMIT 1 OFFSET ${dialect.unplanned(least - 1)}`);
   return found !== undefined;
 }
 
-function* hasIndex(): Steps<boolean> {
-  const found = yield* one(sql`SELECT 1 AS "exists" FROM sqlite_schema WHERE name = 'search_todo'`);
-  return found !== undefined;
+function* hasIndex(dialect: Dialect): Steps<boolean> {
+  return (yield* one(dialect.hasTable('search_todo'))) !== undefined;
 }
 
 /** Runs before each commit: takes rows in once enough of them wait. */
-export const keepIndex = procedure('search.keep', 'write', function* (_: null): Steps<void> {
+export const keepIndex = procedure('search.keep', 'write', function* (_: null, dialect): Steps<void> {
   try {
-    if (yield* isWaiting(BATCH)) yield* takePortion();
+    if (yield* isWaiting(BATCH, dialect)) yield* takePortion(dialect);
   } catch (error) {
     // A file on its way up from an older schema has no index yet.
-    const isMissing = error instanceof DatabaseError && error.code === 'CATALOG_SQL' && !(yield* hasIndex());
+    const isMissing = error instanceof DatabaseError && error.code === 'CATALOG_SQL' && !(yield* hasIndex(dialect));
     if (!isMissing) throw error;
   }
 });
@@ -82,26 +82,26 @@ export const keepIndex = procedure('search.keep', 'write', function* (_: null): 
 export const hasBacklog = procedure(
   'search.hasBacklog',
   'read',
-  function* (_: null): Steps<boolean> {
-    return yield* isWaiting(BATCH);
+  function* (_: null, dialect): Steps<boolean> {
+    return yield* isWaiting(BATCH, dialect);
   },
   { brief: true },
 );
 
-/** Takes in a portion of what waits; whether a backlog is left. */
+/** Indexes a portion of what waits; returns whether a backlog is left. */
 export const catchUpIndex = procedure(
   'search.catchUp',
   'write',
-  function* (_: null): Steps<boolean> {
-    if (yield* isWaiting(1)) yield* takePortion();
-    return yield* isWaiting(BATCH);
+  function* (_: null, dialect): Steps<boolean> {
+    if (yield* isWaiting(1, dialect)) yield* takePortion(dialect);
+    return yield* isWaiting(BATCH, dialect);
   },
   { alone: true },
 );
 
 /** How the search index stands. */
 export interface IndexState {
-  /** Rows it has not taken in yet; every search looks at each of them. */
+  /** Rows it has not indexed yet; every search looks at each of them. */
   readonly waiting: number;
 }
 
@@ -114,10 +114,10 @@ export const indexState = procedure('search.indexState', 'read', function* (_: n
 export const isIndexSound = procedure(
   'search.isSound',
   'write', // the statement that checks is an INSERT, though it changes nothing
-  function* (_: null): Steps<boolean> {
-    if (!(yield* hasIndex())) return true;
+  function* (_: null, dialect): Steps<boolean> {
+    if (!(yield* hasIndex(dialect))) return true;
     try {
-      yield* one(sql`SELECT rowid FROM search_index WHERE search_index MATCH '"any"' LIMIT 1`);
+      yield* askIndex();
       yield* one(sql`SELECT term FROM search_vocabulary LIMIT 1`);
       // Reads the whole index, and throws where its parts contradict each other.
       yield* run(sql`INSERT INTO search_index (search_index) VALUES ('integrity-check')`);
@@ -130,7 +130,7 @@ export const isIndexSound = procedure(
   { alone: true },
 );
 
-/** Makes the index anew, whatever state it is in, and notes every file for it; searches look at the files until then. */
+/** Rebuilds the index, whatever state it is in, and notes every file for it; searches look at the files until then. */
 export const renewIndex = procedure('search.renew', 'write', function* (_: null): Steps<void> {
   yield* run(sql`DROP TABLE IF EXISTS search_vocabulary`);
   yield* run(sql`DROP TABLE IF EXISTS search_index`);

@@ -1,14 +1,15 @@
 /**
  * Finding files. The plan is chosen by how few rows each way leads to; whichever it is, each candidate's own columns
  * decide, so that a result is exact whatever the index says beside what it leaves out: nothing, since rows it has not
- * taken in are looked at one by one. An index that cannot be read costs time, never a result.
+ * indexed are looked at one by one. An index that cannot be read costs time, never a result.
  */
 
 import { type CatalogFile, type FileRow, fileColumns, toFile } from '../core/file-rows.ts';
+import { askIndex } from '../core/search-index-table.ts';
 import { DatabaseError } from '../errors.ts';
 import type { Dialect } from '../sql/dialect.ts';
 import { one, procedure, row, type Steps } from '../sql/procedure.ts';
-import { join, sql } from '../sql/template.ts';
+import { sql } from '../sql/template.ts';
 import {
   areFew,
   everyFile,
@@ -22,6 +23,7 @@ import {
 import { type IndexQuery, indexQuery } from './index-terms.ts';
 import { largeResult } from './large-results.ts';
 import { type Match, MatchList } from './matcher.ts';
+import type { SearchPlan } from './plans.ts';
 import { type Conditions, conditionsOf } from './search-conditions.ts';
 import type { SearchRequest, SortKeys } from './search-filter.ts';
 
@@ -31,6 +33,8 @@ export interface SearchFound {
   /** What each file is sorted by. */
   readonly keys: readonly SortKeys[];
   readonly total: number;
+  /** How they were found. */
+  readonly plan: SearchPlan;
 }
 
 type SearchWire = Omit<SearchFound, 'files'> & { readonly files: readonly FileRow[] };
@@ -46,8 +50,12 @@ interface Search {
 }
 
 /** Looks at each candidate on a way. */
-function* lookAtEach({ request, conditions, dialect }: Search, go: (way: Way) => Steps<void>): Steps<MatchList> {
-  const matches = new MatchList(request);
+function* lookAtEach(
+  { request, conditions, dialect }: Search,
+  plan: SearchPlan,
+  go: (way: Way) => Steps<void>,
+): Steps<MatchList> {
+  const matches = new MatchList(request, plan);
   const take: Way['take'] = (candidates) => matches.addFrom(candidates);
   yield* go({ conditions, dialect, stretch: request.bounds.stretch, take });
   return matches;
@@ -67,18 +75,18 @@ function* throughIndex(search: Search): Steps<MatchList | undefined> {
   const { few } = request.bounds;
   const query = yield* indexQuery(request.term, request.extension);
   if (query === undefined) return undefined;
-  if (query === null) return yield* lookAtEach(search, waitingFiles);
+  if (query === null) return yield* lookAtEach(search, 'waiting files', waitingFiles);
   const found = yield* leadingRows(query, few);
   if (found !== undefined) {
-    return yield* lookAtEach(search, function* (way) {
+    return yield* lookAtEach(search, query.kind, function* (way) {
       yield* filesOfRows(found, way);
       yield* waitingFiles(way);
     });
   }
-  if (yield* areFew(conditions, few * PLENTY)) return yield* lookAtEach(search, fewFiles);
+  if (yield* areFew(conditions, few * PLENTY)) return yield* lookAtEach(search, 'few files', fewFiles);
   const exact = query.exact === null ? undefined : yield* largeResult(request, conditions, query.exact, dialect);
   if (exact !== undefined) return exact;
-  return yield* lookAtEach(search, function* (way) {
+  return yield* lookAtEach(search, 'index walk', function* (way) {
     yield* everyIndexedFile(query.exact?.all ?? query.candidates, way);
     yield* waitingFiles(way);
   });
@@ -86,25 +94,25 @@ function* throughIndex(search: Search): Steps<MatchList | undefined> {
 
 function* choosePlan(search: Search): Steps<MatchList> {
   const { request, conditions, dialect } = search;
-  if (yield* areFew(conditions, request.bounds.few)) return yield* lookAtEach(search, fewFiles);
+  if (yield* areFew(conditions, request.bounds.few)) return yield* lookAtEach(search, 'few files', fewFiles);
   const isAboutNames = request.term !== '' || request.extension !== null;
   const found = isAboutNames ? yield* throughIndex(search) : yield* largeResult(request, conditions, null, dialect);
-  return found ?? (yield* lookAtEach(search, everyFile));
+  return found ?? (yield* lookAtEach(search, 'scan', everyFile));
 }
 
-/** Every index and table a plan may use beside the files themselves. */
-const USED = ['search_todo', 'search_vocabulary', 'idx_files_filename', 'idx_files_client_name', 'idx_files_size'];
+/** Every table and index a plan may use beside the files themselves. */
+const USED_TABLES = ['search_todo', 'search_vocabulary'];
+const USED_INDEXES = ['idx_files_filename', 'idx_files_client_name', 'idx_files_size'];
 
-/** Whether an error tells of an index that is damaged or gone, and not of a mistake in a statement. */
-function* isUnreadable(error: unknown): Steps<boolean> {
+/** Whether an error means that the index is damaged or gone, and not of a mistake in a statement. */
+function* isUnreadable(error: unknown, dialect: Dialect): Steps<boolean> {
   if (!(error instanceof DatabaseError)) return false;
   if (error.code === 'CATALOG_CORRUPT') return true;
   if (error.code !== 'CATALOG_SQL') return false;
-  const present = yield* one<{ count: number }>(sql`SELECT count(*) AS "count" FROM sqlite_schema
-    WHERE name IN (${join(USED)})`);
-  if (present?.count !== USED.length) return true;
+  const used = [...USED_TABLES.map(dialect.hasTable), ...USED_INDEXES.map(dialect.hasIndex)];
+  for (const lookUp of used) if ((yield* one(lookUp)) === undefined) return true;
   try {
-    yield* one(sql`SELECT rowid FROM search_index WHERE search_index MATCH '"any"' LIMIT 1`);
+    yield* askIndex();
     return false;
   } catch {
     return true;
@@ -113,12 +121,12 @@ function* isUnreadable(error: unknown): Steps<boolean> {
 
 /** Counts every match and keeps a page of them. */
 function* findMatches(search: Search): Steps<MatchList> {
-  if (search.request.withoutIndex) return yield* lookAtEach(search, everyFile);
+  if (search.request.withoutIndex) return yield* lookAtEach(search, 'scan', everyFile);
   try {
     return yield* choosePlan(search);
   } catch (error) {
-    if (!(yield* isUnreadable(error))) throw error;
-    return yield* lookAtEach(search, everyFile);
+    if (!(yield* isUnreadable(error, search.dialect))) throw error;
+    return yield* lookAtEach(search, 'scan', everyFile);
   }
 }
 
@@ -136,10 +144,11 @@ export const searchFiles = procedure(
   'read',
   function* (request: SearchRequest, dialect): Steps<SearchWire> {
     const conditions = yield* conditionsOf(request);
-    if (conditions === null) return { files: [], keys: [], total: 0 };
+    if (conditions === null) return { files: [], keys: [], total: 0, plan: 'no client' };
     const matches = yield* findMatches({ request, conditions, dialect });
     const first = matches.first();
-    return { files: yield* filesOf(first, dialect), keys: first.map(({ keys }) => keys), total: matches.total };
+    const { total, plan } = matches;
+    return { files: yield* filesOf(first, dialect), keys: first.map(({ keys }) => keys), total, plan };
   },
   { decode: (wire): SearchFound => ({ ...wire, files: wire.files.map(toFile) }), alone: true },
 );

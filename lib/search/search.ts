@@ -15,10 +15,32 @@ export interface SearchResult {
   readonly nextCursor: string | null;
 }
 
+/** The part of `db.files` that searches. */
+export interface Search {
+  /**
+   * A page of the files that pass every filter, and the number of all matches. The result is exact: the same as if each
+   * file were compared with the filter.
+   * @throws {ValidationError} for a bad filter
+   * @example
+   * ```ts
+   * const { files, total } = await db.files.search({ term: 'report', fileType: 'pdf', sort: 'size', order: 'desc' });
+   * console.log(`${total} matches`);
+   * for (const { fileName, fileSize } of files) console.log(fileName, fileSize);
+   * ```
+   */
+  search(filter?: SearchFilter, options?: CallOptions): Promise<SearchResult>;
+
+  /** Every match; fetches a page at a time. A `cursor` in the filter says where to begin. */
+  searchAll(filter?: SearchFilter, options?: CallOptions): AsyncGenerator<CatalogFile, void, undefined>;
+}
+
 const PAGE = 1_000; // matches in a message
 
-/** The searching calls of `db.files`. */
-export function createSearch(executor: Executor) {
+/**
+ * Builds the part of `db.files` that searches.
+ * @internal
+ */
+export function searchOf(executor: Executor): Search {
   const find = async (request: SearchRequest, signal: AbortSignal | undefined) => {
     const { files, keys, total } = await executor.run(searchFiles, request, { signal }).catch((error: unknown) => {
       if (!isBeyondMemory(error)) throw error;
@@ -31,22 +53,15 @@ export function createSearch(executor: Executor) {
   const signalOf = (filter: SearchFilter, options: CallOptions | undefined) =>
     checkCallOptions(options).signal ?? checkSignal(filter.signal);
 
-  const search = async (filter: SearchFilter = {}, options?: CallOptions): Promise<SearchResult> => {
-    const request = checkFilter(filter);
-    const { files, total, after } = await find(request, signalOf(filter, options));
-    const nextCursor = after === null ? null : encodeCursor(listName(request), toCursorKeys(after));
-    return { files, total, nextCursor };
-  };
-
   return {
-    /**
-     * A page of the files that pass every filter, and how many do in all: exactly what looking at each file would give.
-     * @throws {ValidationError} for a filter that is not accepted
-     */
-    search,
+    async search(filter = {}, options) {
+      const request = checkFilter(filter);
+      const { files, total, after } = await find(request, signalOf(filter, options));
+      const nextCursor = after === null ? null : encodeCursor(listName(request), toCursorKeys(after));
+      return { files, total, nextCursor };
+    },
 
-    /** Every match, a page at a time; a `cursor` says where to begin. */
-    async *searchAll(filter: SearchFilter = {}, options?: CallOptions): AsyncGenerator<CatalogFile, void, undefined> {
+    async *searchAll(filter = {}, options) {
       let request: SearchRequest = { ...checkFilter(filter), limit: PAGE };
       const signal = signalOf(filter, options);
       for (;;) {
@@ -58,6 +73,3 @@ export function createSearch(executor: Executor) {
     },
   };
 }
-
-/** The searching calls of `db.files`. */
-export type Search = ReturnType<typeof createSearch>;

@@ -36,7 +36,7 @@ export class Histogram {
   }
 }
 
-/** How many values a histogram has, and what can be told of them; null where there is none. */
+/** How many values a histogram has, and what they say; null where there is none. */
 export interface Distribution {
   readonly count: number;
   readonly average: number | null;

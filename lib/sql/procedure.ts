@@ -28,7 +28,7 @@ export type Steps<Result> = Generator<Step, Result, unknown>;
 /** The answer to a writing statement. */
 export interface RunResult {
   readonly changes: number;
-  /** SQLite's rowid of the last inserted row on this connection; 0 where the engine has none. */
+  /** The number of the last row inserted on this connection; 0 where rows have none (`supports.rowids`). */
   readonly lastInsertRowid: number;
 }
 
@@ -82,7 +82,10 @@ export type Registry = ReadonlyMap<string, Procedure<never, unknown>>;
 export const isProcedure = (value: unknown): value is Procedure<never, unknown> =>
   typeof value === 'object' && value !== null && PROCEDURE in value;
 
-/** Collects every procedure the modules export; two of one name are a mistake. */
+/**
+ * Collects every procedure the modules export; two of one name are a mistake.
+ * @internal
+ */
 export function createRegistry(modules: readonly object[]): Registry {
   const registry = new Map<string, Procedure<never, unknown>>();
   for (const found of modules.flatMap((module) => Object.values(module)).filter(isProcedure)) {

@@ -38,7 +38,7 @@ function kindOf(error: unknown): string {
 }
 
 /**
- * Makes a call and tells of it: `start` and `end` around the moment it is made, `asyncStart` and `asyncEnd` when it has
+ * Makes a call and publishes it: `start` and `end` around the moment it is made, `asyncStart` and `asyncEnd` when it has
  * ended, before them `error` if it failed. `start` runs the call in the stores that are bound to it.
  */
 export function traceCall<Output>(trace: ProcedureTrace, call: () => Promise<Output>): Promise<Output> {

@@ -8,10 +8,11 @@ import { dateOf, refuse } from '../validation.ts';
 export type DateInput = Date | string;
 
 const ISO = /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?)(Z|[+-]\d{2}:?\d{2})?)?$/i;
-const CANONICAL = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/;
+export const CANONICAL: RegExp = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/;
 const ACCEPTED = 'a valid Date or an ISO 8601 text, years 0000 to 9999';
 
-function canonical(date: Date): string | undefined {
+/** The stored form of an instant; undefined for one that has none. */
+export function canonical(date: Date): string | undefined {
   const text = Number.isNaN(date.getTime()) ? '' : date.toISOString();
   return CANONICAL.test(text) ? text : undefined;
 }
@@ -33,6 +34,9 @@ export function checkDate(value: unknown, field: string): string {
   const date = typeof value === 'string' ? parseIso(value) : dateOf(value);
   return (date === undefined ? undefined : canonical(date)) ?? refuse(field, value, ACCEPTED);
 }
+
+/** An instant as a part of a file's name: sorts by time. */
+export const timeName = (date: Date = new Date()): string => date.toISOString().replaceAll(/[-:.]/g, '');
 
 /** The present instant in the stored form. */
 export const now = (): string => new Date().toISOString();

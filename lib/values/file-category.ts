@@ -1,5 +1,5 @@
 /**
- * What a file's extension tells of its content. Told by the extension alone, as people sort files; MIME types mislead
+ * What a file's extension says about its content. Told by the extension alone, as people sort files; MIME types mislead
  * here (`.ts` is an MPEG stream to mime-db).
  */
 

@@ -82,7 +82,7 @@ export interface FileToSave {
 
 const MAX_FILE_NAME = 255;
 export const MAX_PATH = 32_767; // the longest path Windows has
-const MAX_CRC = 2 ** 32 - 1;
+export const MAX_CRC = 2 ** 32 - 1;
 const MAX_CATEGORY = 50; // VARCHAR(50) in the schema
 const MAX_MIME_TYPE = 100;
 const MAX_HASH = 64;
@@ -117,8 +117,8 @@ export const checkOriginalPath = (value: unknown): string | null =>
 
 export const checkFileName = (value: unknown): string => checkText(value, 'fileName', { max: MAX_FILE_NAME });
 
-// By the extension, because the lookup takes a bare name for one: a file called `zip` would be an archive.
-const mimeTypeOf = (extension: string | null): string | null =>
+/** The MIME type of an extension. Of a bare name the lookup would take `zip` for one. */
+export const mimeTypeOf = (extension: string | null): string | null =>
   extension === null ? null : mimeTypes().lookup(extension) || null;
 
 /** A CRC-32. */

@@ -3,26 +3,37 @@
  * is run; `tsc` is the test. The same text is compiled against the published declarations.
  */
 import {
+  type Analytics,
   type CatalogFile,
+  type CatalogModules,
+  type CatalogStatus,
+  type Categories,
   type Client,
   type ClientKeys,
+  type Clients,
   DatabaseError,
   DatabaseManager,
   type Deletion,
   ERROR_CODES,
   type ErrorCode,
   type FileInput,
+  type Files,
   type FileVersion,
   fold,
   type HealthCheck,
   healthCheck,
   type IdInput,
+  type Maintenance,
   QuotaExceededError,
+  type Quotas,
+  type RawSql,
   type Reservation,
   type SaveResult,
+  type Search,
   type SqlRow,
   type Transaction,
   ValidationError,
+  type Versions,
 } from '../../lib/index.ts';
 import { all, one, type Procedure, procedure, run, type Steps, sql } from '../../lib/procedure-kit.ts';
 
@@ -53,6 +64,27 @@ export async function opening(): Promise<void> {
   new DatabaseManager();
   // @ts-expect-error a logger is pino's
   await DatabaseManager.open({ logger: console });
+}
+
+export function modules(tx: Transaction): void {
+  exactly<Clients>()(db.clients, true);
+  exactly<Files & Search>()(db.files, true);
+  exactly<Versions>()(db.versions, true);
+  exactly<Categories>()(db.categories, true);
+  exactly<Quotas>()(db.quotas, true);
+  exactly<Analytics>()(db.analytics, true);
+  exactly<Maintenance>()(db.maintenance, true);
+  exactly<RawSql['execute']>()(db.execute, true);
+  exactly<CatalogModules>()(tx, true);
+  const same: CatalogModules = db;
+  const { save } = same.files;
+  exactly<Files['save']>()(save, true);
+  exactly<CatalogStatus>()(db.status, true);
+  exactly<'opening' | 'open' | 'closing' | 'closed'>()(db.status, true);
+  // @ts-expect-error the status is read, never set
+  db.status = 'open';
+  // @ts-expect-error a transaction is not opened or closed by itself
+  tx.status;
 }
 
 export async function clients(): Promise<void> {
@@ -154,7 +186,7 @@ export async function wholeCatalogue(): Promise<void> {
   exactly<string | null>()((await db.migrations.up({ to: 3 })).backup, true);
   exactly<string>()((await db.backups.create({ compress: true })).sha256, true);
   exactly<boolean>()((await db.backups.verify('a.db')).ok, true);
-  exactly<number>()((await db.maintenance.repair({ dryRun: true })).twins, true);
+  exactly<number>()((await db.maintenance.repair({ dryRun: true })).splitTransfers, true);
   // @ts-expect-error going down needs to know where to
   await db.migrations.down();
   // @ts-expect-error a restore needs to know from what

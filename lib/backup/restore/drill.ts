@@ -3,16 +3,18 @@
  * of a lost catalogue would read it, migrated, checked in full and compared with its manifest; how long that took is how
  * long a real one would take.
  */
-import { mkdir } from 'node:fs/promises';
+
 import { join } from 'node:path';
 import { DatabaseError } from '../../errors.ts';
+import { makePrivateFolder } from '../../runtime/private-file.ts';
 import type { CallOptions } from '../../sql/engine.ts';
 import type { BackupEntry } from '../list.ts';
 import type { CatalogCounts } from '../manifest.ts';
 import { workName } from '../paths.ts';
 import { partialPath, removeDatabase } from '../publish.ts';
 import { stageBackup } from '../verify.ts';
-import { finishStage, type RestoreHost } from './restore.ts';
+import { finishStage } from './content.ts';
+import type { RestoreHost } from './restore.ts';
 
 /** What a drill showed. */
 export interface DrillResult {
@@ -53,11 +55,11 @@ export async function drillBackup(
     durationMs: Math.round(performance.now() - start),
   });
   try {
-    await mkdir(folder, { mode: 0o700 });
+    await makePrivateFolder(folder);
     const restored = join(folder, 'catalogue.db');
     const { findings } = await stageBackup(path, restored, { allowMissingManifest: false, free, signal });
     await migrateCopy(restored);
-    const { counts, schemaVersion } = await finishStage(restored, null, { signal });
+    const { counts, schemaVersion } = await finishStage(restored, null, null, { signal });
     // Rows of an old server are merged and moved when it is adopted; of our own none may go.
     const isSame = findings.schemaVersion === null || JSON.stringify(counts) === JSON.stringify(findings.counts);
     const problems = isSame

@@ -1,24 +1,29 @@
 /**
  * Restoring a backup into a catalogue that is open, here and in other processes. Everything that can fail is done on a
  * stage first; the safety copy is taken while nobody can write, and the write lock is kept from there to the swap, so that
- * no acknowledged save falls between. Whatever fails, the catalogue ends as it was.
+ * no acknowledged save falls between. Whatever fails, the catalogue ends as it was. A restore knows its own content by a
+ * token, and leaves alone what another one, or a migration, has put in its place since.
  */
-import { mkdir } from 'node:fs/promises';
+
 import { dirname, join } from 'node:path';
 import type { Logger } from 'pino';
-import { DatabaseError } from '../../errors.ts';
+import { ConflictError, DatabaseError } from '../../errors.ts';
 import { recordMaintenance } from '../../maintenance/history.ts';
-import type { CallOptions, Engine, Executor } from '../../sql/engine.ts';
+import { assertRoom, type FreeBytes, freeBytes } from '../../runtime/disk-space.ts';
+import { makePrivateFolder } from '../../runtime/private-file.ts';
+import { type CallOptions, type Engine, type Executor, fileOf, type WriterTransaction } from '../../sql/engine.ts';
 import { now } from '../../values/dates.ts';
-import { check, type Findings } from '../checker.ts';
-import { assertRoom, type FreeBytes, freeBytes } from '../disk-space.ts';
+import type { Findings } from '../checker.ts';
 import { type CatalogCounts, type Manifest, manifestPath } from '../manifest.ts';
+import { type ContentMark, isSameContent, type StageMark } from '../marks.ts';
 import { backupPath, workName } from '../paths.ts';
 import { partialPath, removeDatabase, removeDeadPartials } from '../publish.ts';
+import { keepSequence } from '../sequence-procedures.ts';
 import { type Snapshot, takeSnapshot } from '../snapshot.ts';
-import { invalid, type Staged, stageBackup } from '../verify.ts';
-import { pageSize, restoredState } from './restore-procedures.ts';
-import { SwapFailure, swapContent } from './swap.ts';
+import { type Staged, stageBackup } from '../verify.ts';
+import { assertHealthy, type Expected, finishStage, newMark, onceFree, Superseded } from './content.ts';
+import { pageSize } from './restore-procedures.ts';
+import { SwapFailure, swapContent, type WhileLocked } from './swap.ts';
 
 /** Which part of a restore begins. */
 export type RestoreStep = 'read' | 'migrate' | 'check' | 'safety' | 'swap' | 'health';
@@ -61,26 +66,10 @@ export interface RestoreHost {
 export interface RestoreParts {
   readonly stage: (stage: string) => Promise<Staged>;
   readonly migrate: (stage: string) => Promise<void>;
-  readonly finish: (stage: string) => Promise<Findings>;
+  readonly finish: (stage: string, mark: StageMark) => Promise<Findings>;
   readonly safety: (path: string) => Promise<Snapshot>;
-  readonly swap: (source: string, whileLocked: () => Promise<void>) => Promise<void>;
-  readonly health: (connection: Executor, expected: Findings) => Promise<void>;
-}
-
-/** Readies a stage for a database with such pages: the schema of this release, checked in full. */
-export async function finishStage(stage: string, size: number | null, options: CallOptions): Promise<Findings> {
-  const verdict = await check({ kind: 'finish', path: stage, pageSize: size }, options);
-  if ('problem' in verdict) throw invalid(stage, `it does not verify once it is migrated: ${verdict.problem}`);
-  return verdict.findings;
-}
-
-/** @throws {DatabaseError} CATALOG_CORRUPT when the connections in use do not see what was put in */
-export async function assertHealthy(connection: Executor, expected: Findings): Promise<void> {
-  const { problems, schemaVersion, databaseId } = await connection.run(restoredState, null);
-  const isOther = schemaVersion !== expected.schemaVersion || databaseId !== expected.databaseId;
-  const found = isOther ? [...problems, 'it is not what was put in'] : problems;
-  if (found.length === 0) return;
-  throw new DatabaseError('CATALOG_CORRUPT', `the restored catalogue does not verify: ${found.join('; ')}`);
+  readonly swap: (source: string, whileLocked: WhileLocked) => Promise<void>;
+  readonly health: (connection: Executor, expected: Expected) => Promise<void>;
 }
 
 /** The parts as they are; tests put others in their place. */
@@ -90,11 +79,24 @@ export function restoreParts(host: RestoreHost, from: string, options: RestoreOp
   return {
     stage: (stage) => stageBackup(from, stage, { allowMissingManifest, free, signal }),
     migrate: migrateCopy,
-    finish: async (stage) => finishStage(stage, await engine.run(pageSize, null), { signal }),
+    finish: async (stage, mark) => finishStage(stage, await engine.run(pageSize, null), mark, { signal }),
     safety: (path) => takeSnapshot(database, path, { reason: 'before restore', free, signal }),
     swap: (source, whileLocked) => swapContent(source, database, whileLocked),
     health: assertHealthy,
   };
+}
+
+/** A content that is ready to be put in place, and what has become of it. */
+interface Exchange {
+  readonly stage: string;
+  readonly from: string;
+  readonly expected: Expected;
+  /** Where the present content is kept. */
+  readonly safety: string;
+  /** What was there, once the lock was held. */
+  before: ContentMark | undefined;
+  /** The number of the safety copy, once there is one. */
+  kept: number | null | undefined;
 }
 
 /** A restore under way. */
@@ -112,8 +114,8 @@ class Restore {
   }
 
   async run(from: string): Promise<RestoreResult> {
-    const { backupDir, engine } = this.#host;
-    await mkdir(backupDir, { recursive: true, mode: 0o700 });
+    const { backupDir, database, engine } = this.#host;
+    await makePrivateFolder(backupDir);
     await removeDeadPartials(backupDir);
     const stage = partialPath(join(backupDir, workName('restore')));
     try {
@@ -122,10 +124,14 @@ class Restore {
       this.#tell('migrate');
       await this.#parts.migrate(stage);
       this.#tell('check');
-      const ready = await this.#parts.finish(stage);
+      const mark = newMark(manifest);
+      const ready = await this.#parts.finish(stage, mark);
       await this.#assertRoom(ready);
       const { signal } = this.#options;
-      const safety = await engine.suspendWrites((lend) => this.#exchange(stage, from, ready, lend), { signal });
+      const expected = { ...ready, token: mark.token };
+      const safety = backupPath(database, backupDir, 'before-restore');
+      const exchange = { stage, from, expected, safety, before: undefined, kept: undefined };
+      await fileOf(engine).holdWriter((transaction) => this.#exchange(exchange, transaction), { signal });
       const { databaseId, schemaVersion, counts } = ready;
       const durationMs = Math.round(performance.now() - this.#start);
       return { path: from, manifest, databaseId, schemaVersion, counts, safetyCopy: safety, damaged: [], durationMs };
@@ -140,58 +146,67 @@ class Restore {
     await assertRoom(dirname(database), bytes * 2, 'the restore', free);
   }
 
-  async #exchange(
-    stage: string,
-    from: string,
-    ready: Findings,
-    lend: Parameters<Parameters<Engine['suspendWrites']>[0]>[0],
-  ) {
-    const path = backupPath(this.#host.database, this.#host.backupDir, 'before-restore');
-    let isSafe = false;
+  async #exchange(exchange: Exchange, transaction: WriterTransaction): Promise<void> {
     try {
-      await this.#parts.swap(stage, async () => {
+      await this.#parts.swap(exchange.stage, async (found) => {
+        exchange.before = found;
         this.#tell('safety');
-        await this.#parts.safety(path);
-        isSafe = true;
+        exchange.kept = (await this.#parts.safety(exchange.safety)).sequence;
         this.#options.signal?.throwIfAborted();
         this.#tell('swap');
       });
       this.#tell('health');
-      await lend(async (connection) => {
-        await this.#parts.health(connection, ready);
-        const durationMs = Math.round(performance.now() - this.#start);
-        await connection.run(recordMaintenance, {
-          kind: 'restore',
-          startedAt: this.#startedAt,
-          durationMs,
-          ok: true,
-          detail: from,
-        });
-      });
-      return path;
+      await onceFree(() => transaction((connection) => this.#settle(exchange, connection)));
     } catch (error) {
-      throw await this.#failed(error, path, isSafe);
+      throw await this.#failed(error, exchange);
     }
   }
 
-  /** Leaves the catalogue as it was; returns what is to be thrown. */
-  async #failed(error: unknown, safety: string, isSafe: boolean): Promise<unknown> {
+  async #settle({ from, expected, kept }: Exchange, connection: Executor): Promise<void> {
+    await this.#parts.health(connection, expected);
+    // Greater than any the old content knew of.
+    await connection.run(keepSequence, kept ?? 0);
+    const durationMs = Math.round(performance.now() - this.#start);
+    const record = { kind: 'restore', startedAt: this.#startedAt, durationMs, ok: true, detail: from } as const;
+    await connection.run(recordMaintenance, record);
+  }
+
+  /** Leaves the catalogue as it was, or as others have made it since; returns what is to be thrown. */
+  async #failed(error: unknown, exchange: Exchange): Promise<unknown> {
+    const { safety, kept } = exchange;
+    if (error instanceof Superseded) return superseded(safety, error);
     // Without a safety copy the lock was never let go for the swap.
-    const swapped = isSafe && (error instanceof SwapFailure ? error.swapped : true);
+    const swapped = kept === undefined ? false : error instanceof SwapFailure ? error.swapped : true;
     const cause = error instanceof SwapFailure ? error.cause : error;
-    if (swapped === null) return undecided(safety, cause);
-    if (!swapped) {
-      if (isSafe) await Promise.all([removeDatabase(safety), removeDatabase(manifestPath(safety))]);
-      return cause;
-    }
-    this.#host.logger.warn({ err: cause, safety }, 'the restore failed; going back to the state before it');
+    if (swapped !== false) return this.#goBack(cause, exchange);
+    if (kept !== undefined) await this.#dropSafety(safety);
+    return cause;
+  }
+
+  /** Puts the content before back, unless what is there now is not what this restore has put there. */
+  async #goBack(cause: unknown, { safety, expected, before }: Exchange): Promise<unknown> {
+    const { logger } = this.#host;
+    logger.warn({ err: cause, safety }, 'the restore failed; going back to the state before it');
     try {
-      await this.#parts.swap(safety, () => this.#keepAside());
+      await this.#parts.swap(safety, async (found) => {
+        if (!isSameContent(found, expected)) throw new Superseded(found);
+        await this.#keepAside();
+      });
       return cause;
     } catch (second) {
-      this.#host.logger.error({ err: second, safety }, 'the state before the restore could not be put back');
+      const reason = second instanceof SwapFailure ? second.cause : second;
+      if (reason instanceof Superseded) {
+        if (before === undefined || !isSameContent(reason.found, before)) return superseded(safety, cause);
+        await this.#dropSafety(safety); // the swap had not happened
+        return cause;
+      }
+      logger.error({ err: second, safety }, 'the state before the restore could not be put back');
       return undecided(safety, cause);
     }
+  }
+
+  async #dropSafety(safety: string): Promise<void> {
+    await Promise.all([removeDatabase(safety), removeDatabase(manifestPath(safety))]);
   }
 
   // Between the swap and this lock another process may have saved something into what is given up now.
@@ -220,10 +235,17 @@ const undecided = (safety: string, cause: unknown) =>
     hint: `The catalogue holds the state before the restore or that of the backup; the state before is in ${safety}.`,
   });
 
+const superseded = (safety: string, cause: unknown) =>
+  new ConflictError('another restore or a migration replaced what this restore had put in place', {
+    cause,
+    hint: `The catalogue was left as the other one made it. The state before this restore is in ${safety}; restore again if this backup is still wanted.`,
+  });
+
 /**
  * Restores a backup into an open catalogue.
  * @throws {DatabaseError} CATALOG_BACKUP_INVALID, CATALOG_SCHEMA_NEWER, CATALOG_KEY, CATALOG_FULL, CATALOG_BUSY, what
- *   migrating met; the catalogue is as it was then. CATALOG_INDETERMINATE when not even going back was possible
+ *   migrating met; the catalogue is as it was then. CATALOG_CONFLICT when another restore or a migration came after,
+ *   whose work stays; CATALOG_INDETERMINATE when not even going back was possible
  */
 export const restoreLive = (
   host: RestoreHost,

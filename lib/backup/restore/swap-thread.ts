@@ -6,6 +6,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import Database from 'better-sqlite3';
 import { DatabaseError, toWireError } from '../../errors.ts';
+import { type ContentMark, contentMark } from '../marks.ts';
 import { GATE, type SwapMessage, type SwapOrder } from './swap.ts';
 
 const PAGES_A_STEP = 2_000;
@@ -17,6 +18,17 @@ const state = new Int32Array(gate);
 const send = (message: SwapMessage) => parentPort?.postMessage(message);
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** The mark of the content that is there; asked while the lock is held, so nobody changes it before the swap. */
+function markNow(): ContentMark {
+  const database = new Database(target, { readonly: true, fileMustExist: true });
+  try {
+    database.pragma('trusted_schema = OFF');
+    return contentMark((query) => database.prepare(query).pluck().get() ?? null);
+  } finally {
+    database.close();
+  }
+}
+
 /** One attempt; false when another writer had the lock, and nothing was done. */
 async function attempt(database: Database.Database): Promise<boolean> {
   let isLocked = false;
@@ -25,7 +37,7 @@ async function attempt(database: Database.Database): Promise<boolean> {
       // The step before this took the lock and copied nothing.
       if (!isLocked) {
         isLocked = true;
-        send({ kind: 'locked' });
+        send({ kind: 'locked', found: markNow() });
         Atomics.wait(state, 0, GATE.shut);
       }
       if (Atomics.load(state, 0) === GATE.cancelled) throw new Error('the owner called it off');

@@ -1,8 +1,7 @@
 /** The owner's side of a swap: see swap-thread.ts for how it is done, and what other processes see of it. */
-import { Worker } from 'node:worker_threads';
 import { DatabaseError, reviveError, type WireError } from '../../errors.ts';
-import { scriptUrl } from '../../runtime/scripts.ts';
-import { THREAD_FLAGS } from '../snapshot.ts';
+import { startThread } from '../../runtime/thread.ts';
+import type { ContentMark } from '../marks.ts';
 
 /** What the thread is told. */
 export interface SwapOrder {
@@ -19,10 +18,10 @@ export const GATE = { shut: 0, open: 1, cancelled: 2 } as const;
 
 /** What the thread answers. */
 export type SwapMessage =
-  | { readonly kind: 'locked' | 'swapped' | 'done' }
+  | { readonly kind: 'locked'; readonly found: ContentMark }
+  | { readonly kind: 'swapped' | 'done' }
   | { readonly kind: 'failed'; readonly error: WireError };
 
-const THREAD_URL = scriptUrl('backup/restore/swap-thread');
 const LOCK_TIMEOUT_MS = 60_000; // other processes' transactions are short; the catalogue is not changed meanwhile
 
 /** What became of a swap that failed: whether the live file has the new content. */
@@ -39,22 +38,32 @@ export class SwapFailure extends Error {
   }
 }
 
+function swapThread(data: SwapOrder) {
+  try {
+    return startThread('backup/restore/swap-thread', { name: 'catalog-swap', data });
+  } catch (cause) {
+    throw new SwapFailure(false, cause);
+  }
+}
+/** Works while no other connection of any process can write; hears which content it would replace. */
+export type WhileLocked = (found: ContentMark) => Promise<void>;
+
 /** A swap under way. */
 class Swap {
   readonly #gate = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
-  readonly #whileLocked: () => Promise<void>;
+  readonly #whileLocked: WhileLocked;
   #phase: 'begun' | 'open' | 'swapped' | 'done' = 'begun';
   #failure: { readonly error: unknown } | undefined;
   #calledOff: { readonly error: unknown } | undefined;
 
-  constructor(whileLocked: () => Promise<void>) {
+  constructor(whileLocked: WhileLocked) {
     this.#whileLocked = whileLocked;
   }
 
-  run(source: string, target: string): Promise<void> {
-    const workerData: SwapOrder = { source, target, lockTimeoutMs: LOCK_TIMEOUT_MS, gate: this.#gate };
+  run(source: string, target: string, lockTimeoutMs: number): Promise<void> {
+    const data: SwapOrder = { source, target, lockTimeoutMs, gate: this.#gate };
     return new Promise((resolve, reject) => {
-      const worker = new Worker(THREAD_URL, { workerData, name: 'catalog-swap', ...THREAD_FLAGS });
+      const worker = swapThread(data);
       worker.on('message', (message: SwapMessage) => void this.#hear(message));
       worker.on('error', (error) => {
         this.#failure ??= { error };
@@ -69,12 +78,12 @@ class Swap {
   async #hear(message: SwapMessage): Promise<void> {
     if (message.kind === 'failed') this.#failure = { error: reviveError(message.error) };
     else if (message.kind !== 'locked') this.#phase = message.kind;
-    else await this.#locked();
+    else await this.#locked(message.found);
   }
 
-  async #locked(): Promise<void> {
+  async #locked(found: ContentMark): Promise<void> {
     try {
-      await this.#whileLocked();
+      await this.#whileLocked(found);
       this.#phase = 'open';
       this.#let(GATE.open);
     } catch (error) {
@@ -100,8 +109,13 @@ class Swap {
 
 /**
  * Puts the content of `source`, which nobody else has open, into the live database at `target`.
- * @param whileLocked runs while no other connection of any process can write; what it throws calls the swap off
+ * @param whileLocked what it throws calls the swap off
+ * @param lockTimeoutMs how long to wait for the write lock
  * @throws {SwapFailure}
  */
-export const swapContent = (source: string, target: string, whileLocked: () => Promise<void>): Promise<void> =>
-  new Swap(whileLocked).run(source, target);
+export const swapContent = (
+  source: string,
+  target: string,
+  whileLocked: WhileLocked,
+  lockTimeoutMs = LOCK_TIMEOUT_MS,
+): Promise<void> => new Swap(whileLocked).run(source, target, lockTimeoutMs);

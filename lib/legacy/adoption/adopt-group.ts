@@ -1,23 +1,25 @@
 /**
- * Every row of one client, name and original path becomes one file with its versions: halves of one transfer are put
- * together, further rows become versions in the order they were written, the newest is the current one. Serves the
+ * Every row of one client, name and original path becomes one file with its versions: split transfers are put together, further rows become versions in the order they were written, the newest is the current one. Serves the
  * adopting migration and repair alike.
  */
 
+import { insertInto } from '../../sql/named-values.ts';
 import { all, run, type Steps } from '../../sql/procedure.ts';
 import { join, raw, sql } from '../../sql/template.ts';
 import { now } from '../../values/dates.ts';
+import { inFileVersions } from '../../values/file-facts.ts';
 import { idBytes, newId } from '../../values/ids.ts';
 import type { LegacyDates } from '../dates.ts';
+import { agree, areOneTransfer } from '../split-transfer.ts';
 import {
-  areTwins,
   FACT_COLUMNS,
-  FACTS,
   type Facts,
   factsLeftOut,
   factsOf,
   type LegacyRow,
-  mergeTwins,
+  mergeSplit,
+  OLD_CONTENT,
+  OLD_VERSION_CONTENT,
   oddColumns,
 } from './facts.ts';
 import { noteValue } from './quarantine.ts';
@@ -29,7 +31,7 @@ export const count = (counts: Counts, kind: string, by = 1): void => {
   if (by > 0) counts[kind] = (counts[kind] ?? 0) + by;
 };
 
-/** One transfer: one row, or two that are its halves. */
+/** One transfer: one row, or the two of a split transfer. */
 interface Entry {
   readonly rows: { readonly stored: LegacyRow; readonly facts: Facts }[];
   facts: Facts;
@@ -55,15 +57,13 @@ export interface GroupRules {
   readonly counts: Counts;
 }
 
+const STORED_FACTS = raw(OLD_CONTENT.map(({ name, files }) => `f.${files} AS "${name}"`).join(', '));
+
 const rowsOfGroup = (row: number, hasVersions: boolean) =>
   all<LegacyRow>(sql`SELECT f.rowid AS "row", f.ID AS "id",
     ${raw(hasVersions ? 'EXISTS (SELECT 1 FROM file_versions v WHERE v.FileID = f.ID)' : '0')} AS "hasVersion",
-    typeof(f.ID) = 'blob' AND length(f.ID) = 16 AS "hasId", f.FileName AS "fileName", f.PathName AS "pathName",
-    f.FileSize AS "fileSize", f.ModificationDate AS "modificationDate", f.CRC AS "crc", f.Verified AS "verified",
-    f.FileCategory AS "category", f.MimeType AS "mimeType", f.FileExtension AS "extension", f.FileHash AS "fileHash",
-    f.TransferDuration AS "transferDuration", f.TransferSpeed AS "transferSpeed",
-    f.CompressionRatio AS "compressionRatio", f.CurrentVersion AS "currentVersion",
-    f.HighestVersion AS "highestVersion"
+    typeof(f.ID) = 'blob' AND length(f.ID) = 16 AS "hasId", f.FileName AS "fileName", ${STORED_FACTS},
+    f.CurrentVersion AS "currentVersion", f.HighestVersion AS "highestVersion"
     FROM files k JOIN files f ON f.ClientID = k.ClientID AND f.FileName = k.FileName
       AND coalesce(f.OriginalPath, '') = coalesce(k.OriginalPath, '')
     WHERE k.rowid = ${row} ORDER BY f.rowid`);
@@ -72,8 +72,6 @@ const storedVersions = (id: Uint8Array) =>
   all<StoredVersion>(sql`SELECT VersionNumber AS "versionNumber",
     IsActive AS "isActive", PathName AS "pathName", FileSize AS "fileSize", ModificationDate AS "modificationDate",
     CRC AS "crc" FROM file_versions WHERE FileID = ${id} ORDER BY VersionNumber`);
-
-const agree = (stored: unknown, own: unknown) => stored === null || own === null || stored === own;
 
 const isSameVersion = (version: StoredVersion, facts: Facts) =>
   version.pathName === facts.pathName &&
@@ -94,17 +92,29 @@ function entriesOf(rows: readonly LegacyRow[], { dates, legacy }: GroupRules): E
   const entries: Entry[] = [];
   for (const stored of rows) {
     const facts = factsOf(stored, dates, stored.hasVersion === 0 && (legacy || isEmptyType(stored)));
-    const announced = entries.findLast((entry) => entry.rows.length === 1 && areTwins(entry.facts, facts));
+    const announced = entries.findLast((entry) => entry.rows.length === 1 && areOneTransfer(entry.facts, facts));
     if (announced === undefined) entries.push({ rows: [{ stored, facts }], facts });
     else {
       announced.rows.push({ stored, facts });
-      announced.facts = mergeTwins(announced.facts, facts);
+      announced.facts = mergeSplit(announced.facts, facts);
     }
   }
   return entries;
 }
 
 const isEmptyType = ({ mimeType, extension }: LegacyRow) => mimeType === null && extension === null;
+
+const insertVersion = insertInto('file_versions', [
+  { name: 'id', column: 'FileID' },
+  { name: 'version', column: 'VersionNumber' },
+  ...inFileVersions(OLD_VERSION_CONTENT),
+  { name: 'created', column: 'CreatedDate' },
+  { name: 'active', column: 'IsActive' },
+  { name: 'parent', column: 'ParentVersionID' },
+]);
+
+/** Facts that {@link factsOf} brings within their bounds: a version has them as they are, also where they are unknown. */
+const JUDGED: ReadonlySet<keyof Facts> = new Set(['fileSize', 'modificationDate', 'crc', 'verified']);
 
 /** One group on its way into one file. */
 class Group {
@@ -185,26 +195,21 @@ class Group {
       parent === 0
         ? raw('NULL')
         : sql`(SELECT ID FROM file_versions WHERE FileID = ${this.#id} AND VersionNumber = ${parent})`;
-    yield* run(sql`INSERT INTO file_versions (FileID, VersionNumber, PathName, FileSize, CreatedDate, IsActive,
-      VersionHash, ParentVersionID, ModificationDate, CRC, Verified, MimeType, FileCategory, TransferDuration,
-      TransferSpeed, CompressionRatio) VALUES (${this.#id}, ${this.#current}, ${facts.pathName}, ${facts.fileSize},
-      ${facts.modificationDate ?? moment}, 1, ${facts.fileHash}, ${parentId}, ${facts.modificationDate}, ${facts.crc},
-      ${facts.verified}, ${facts.mimeType}, ${facts.category}, ${facts.transferDuration}, ${facts.transferSpeed},
-      ${facts.compressionRatio})`);
+    const number = { id: this.#id, version: this.#current, parent: parentId };
+    yield* run(insertVersion({ ...facts, ...number, created: facts.modificationDate ?? moment, active: 1 }));
     count(this.#rules.counts, 'versions');
   }
 
   *#fillVersion(versionNumber: number, facts: Facts): Steps<void> {
-    yield* run(sql`UPDATE file_versions SET FileSize = ${facts.fileSize}, ModificationDate = ${facts.modificationDate},
-      CRC = ${facts.crc}, Verified = ${facts.verified}, MimeType = coalesce(${facts.mimeType}, MimeType),
-      FileCategory = coalesce(${facts.category}, FileCategory), VersionHash = coalesce(${facts.fileHash}, VersionHash),
-      TransferDuration = coalesce(${facts.transferDuration}, TransferDuration),
-      TransferSpeed = coalesce(${facts.transferSpeed}, TransferSpeed),
-      CompressionRatio = coalesce(${facts.compressionRatio}, CompressionRatio)
+    const sets = OLD_VERSION_CONTENT.filter(({ name }) => name !== 'pathName').map(({ name, versions }) => {
+      const column = raw(versions);
+      return JUDGED.has(name) ? sql`${column} = ${facts[name]}` : sql`${column} = coalesce(${facts[name]}, ${column})`;
+    });
+    yield* run(sql`UPDATE file_versions SET ${join(sets, ', ')}
       WHERE FileID = ${this.#id} AND VersionNumber = ${versionNumber}`);
   }
 
-  /** Notes what the file and its version do not tell: the id of a row that goes, and facts the other half had. */
+  /** Notes what the file and its version do not tell: the id of a row that goes, and facts that the other row of a split transfer had. */
   *#keepRow({ stored, facts }: Entry['rows'][number], kept: Facts): Steps<void> {
     const leftOut = factsLeftOut(facts, kept);
     const isKeeper = stored.row === this.#keeper.row;
@@ -216,8 +221,8 @@ class Group {
 
   *#writeFile(facts: Facts): Steps<void> {
     const keeper = this.#keeper;
-    const changed = FACTS.filter((fact) => keeper[fact] !== facts[fact]);
-    const sets = changed.map((fact) => sql`${raw(FACT_COLUMNS[fact])} = ${facts[fact]}`);
+    const changed = OLD_CONTENT.filter(({ name }) => keeper[name] !== facts[name]);
+    const sets = changed.map(({ name, files }) => sql`${raw(files)} = ${facts[name]}`);
     if (keeper.hasId === 0) sets.push(sql`ID = ${this.#id}`);
     sets.push(sql`CurrentVersion = ${this.#current}`, sql`HighestVersion = ${this.#highest}`);
     yield* run(sql`UPDATE files SET ${join(sets, ', ')} WHERE rowid = ${keeper.row}`);
@@ -230,7 +235,7 @@ class Group {
 
   *#deleteOthers(entries: readonly Entry[]): Steps<void> {
     for (const { rows } of entries) {
-      count(this.#rules.counts, 'twins', rows.length - 1);
+      count(this.#rules.counts, 'splitTransfers', rows.length - 1);
       for (const { stored } of rows) {
         if (stored.row !== this.#keeper.row) yield* run(sql`DELETE FROM files WHERE rowid = ${stored.row}`);
       }

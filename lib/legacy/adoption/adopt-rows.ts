@@ -5,7 +5,8 @@
 
 import { finished, migrationWork, type WorkContext, type WorkInput, type WorkResult } from '../../schema/migration.ts';
 import { all, one, procedure, run, type Steps } from '../../sql/procedure.ts';
-import { type Sql, sql } from '../../sql/template.ts';
+import { raw, type Sql, sql } from '../../sql/template.ts';
+import { countedBytes, sumOfWhole } from '../../values/counted-bytes.ts';
 import { now } from '../../values/dates.ts';
 import { idBytes, newId } from '../../values/ids.ts';
 import { UNLIMITED_BYTES } from '../../values/quota-limit.ts';
@@ -165,7 +166,7 @@ export const adoptFiles = migrationWork('adoption.files', function* ({ state, co
 /** Gives a quota to every client without one of its own, so large that it never blocks the client. */
 export function* giveQuotas({ defaultQuotaBytes, legacy }: WorkContext): Steps<Counts> {
   const counts: Counts = {};
-  yield* run(sql`CREATE TEMP TABLE catalog_use AS SELECT f.ClientID AS ID, sum(coalesce(v.FileSize, 0)) AS Bytes
+  yield* run(sql`CREATE TEMP TABLE catalog_use AS SELECT f.ClientID AS ID, ${raw(sumOfWhole(countedBytes('v.FileSize')))} AS Bytes
     FROM file_versions v JOIN files f ON f.ID = v.FileID GROUP BY f.ClientID`);
   const used = sql`coalesce((SELECT Bytes FROM temp.catalog_use u WHERE u.ID = clients.ID), 0)`;
   const enough = sql`max(${defaultQuotaBytes ?? UNLIMITED_BYTES}, min(2 * ${used}, ${UNLIMITED_BYTES}))`;

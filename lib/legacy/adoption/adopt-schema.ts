@@ -1,10 +1,11 @@
 /** What an old server's schema has that ours must not: duplicate indexes, and a key between versions that pins them. */
 
 import { baseSchema } from '../../schema/base-schema.ts';
-import { quotedName, storedColumns } from '../../schema/completion.ts';
+import { storedColumns } from '../../schema/completion.ts';
 import { finished, migrationWork, type WorkResult } from '../../schema/migration.ts';
 import { schemaChange } from '../../schema/schema-objects.ts';
 import { all, one, run, type Steps } from '../../sql/procedure.ts';
+import { quoted } from '../../sql/quoted.ts';
 import { raw, sql } from '../../sql/template.ts';
 import { noteText } from './quarantine.ts';
 
@@ -47,7 +48,7 @@ function* dropDuplicates(): Steps<number> {
   );
   for (const { name, sql: definition } of duplicates) {
     yield* noteText('sqlite_schema', name, definition);
-    yield* run(raw(`DROP INDEX ${quotedName(name)}`));
+    yield* run(raw(`DROP INDEX ${quoted(name)}`));
   }
   return duplicates.length;
 }
@@ -58,7 +59,7 @@ export const adoptIndexes = migrationWork('adoption.indexes', function* (): Step
 
 const VERSIONS = 'file_versions';
 
-/** Makes the table anew without the foreign key; rows, further columns, indexes and triggers stay. */
+/** Makes the table again without the foreign key; rows, further columns, indexes and triggers stay. */
 function* rebuildVersions(): Steps<void> {
   const definition = baseSchema
     .flatMap(({ up }) => up)
@@ -72,12 +73,12 @@ function* rebuildVersions(): Steps<void> {
   const columns = yield* storedColumns(VERSIONS);
   const dependents = yield* all<{ sql: string }>(sql`SELECT sql AS "sql" FROM sqlite_schema
     WHERE tbl_name = ${VERSIONS} AND type IN ('index', 'trigger') AND sql IS NOT NULL`);
-  const names = columns.map(({ name }) => quotedName(name)).join(', ');
+  const names = columns.map(({ name }) => quoted(name)).join(', ');
   yield* run(raw(`CREATE TABLE catalog_rebuild AS SELECT * FROM ${VERSIONS}`));
   yield* run(raw(`DROP TABLE ${VERSIONS}`));
   yield* run(raw(definition));
   for (const { name, definition: rest } of columns.filter((column) => !known.has(column.name.toLowerCase()))) {
-    yield* run(raw(`ALTER TABLE ${VERSIONS} ADD COLUMN ${quotedName(name)} ${rest}`));
+    yield* run(raw(`ALTER TABLE ${VERSIONS} ADD COLUMN ${quoted(name)} ${rest}`));
   }
   yield* run(raw(`INSERT INTO ${VERSIONS} (${names}) SELECT ${names} FROM catalog_rebuild`));
   yield* run(raw('DROP TABLE catalog_rebuild'));

@@ -1,24 +1,21 @@
 /**
  * What a row of an old server's says of a file, made true: sizes and checksums within their bounds, dates in UTC, type
- * and category from the name. And which rows are two halves of one transfer.
+ * and category from the name.
  */
-import { createRequire } from 'node:module';
 import { categoryOf, extensionOf } from '../../values/file-category.ts';
+import { CONTENT_FACTS, VERSION_CONTENT } from '../../values/file-facts.ts';
+import { mimeTypeOf } from '../../values/file-input.ts';
 import type { LegacyDates } from '../dates.ts';
+import { type StoredTransfer, type Transfer, transferOf } from '../split-transfer.ts';
 
 /** A row of `files` as it is stored; columns of any type may hold anything. */
-export interface LegacyRow {
+export interface LegacyRow extends StoredTransfer {
   readonly row: number;
   readonly id: Uint8Array | null;
   readonly hasId: 0 | 1;
   /** Whether versions of it are stored. */
   readonly hasVersion: 0 | 1;
   readonly fileName: unknown;
-  readonly pathName: unknown;
-  readonly fileSize: unknown;
-  readonly modificationDate: unknown;
-  readonly crc: unknown;
-  readonly verified: unknown;
   readonly category: unknown;
   readonly mimeType: unknown;
   readonly extension: unknown;
@@ -31,12 +28,7 @@ export interface LegacyRow {
 }
 
 /** What a version of a file says; the columns that `files` and `file_versions` share. */
-export interface Facts {
-  readonly pathName: unknown;
-  readonly fileSize: number | null;
-  readonly modificationDate: string | null;
-  readonly crc: number | null;
-  readonly verified: 0 | 1;
+export interface Facts extends Transfer {
   readonly category: unknown;
   readonly mimeType: unknown;
   readonly extension: unknown;
@@ -46,41 +38,40 @@ export interface Facts {
   readonly compressionRatio: unknown;
 }
 
+// By name, because adoption is a migration: it runs before later ones give the tables further columns.
+const OLD_FACTS: ReadonlySet<string> = new Set<keyof Facts>([
+  'pathName',
+  'fileSize',
+  'modificationDate',
+  'crc',
+  'verified',
+  'category',
+  'mimeType',
+  'extension',
+  'fileHash',
+  'transferDuration',
+  'transferSpeed',
+  'compressionRatio',
+]);
+
+const isOld = <Known extends { readonly name: string }>(
+  fact: Known,
+): fact is Extract<Known, { readonly name: keyof Facts }> => OLD_FACTS.has(fact.name);
+
+/** The facts that an old server's tables have columns for. */
+export const OLD_CONTENT = CONTENT_FACTS.filter(isOld);
+
+/** Those of them that `file_versions` has. */
+export const OLD_VERSION_CONTENT = VERSION_CONTENT.filter(isOld);
+
+const FACTS = OLD_CONTENT.map(({ name }) => name);
+
 /** The column of `files` that holds each fact. */
-export const FACT_COLUMNS: Readonly<Record<keyof Facts, string>> = {
-  pathName: 'PathName',
-  fileSize: 'FileSize',
-  modificationDate: 'ModificationDate',
-  crc: 'CRC',
-  verified: 'Verified',
-  category: 'FileCategory',
-  mimeType: 'MimeType',
-  extension: 'FileExtension',
-  fileHash: 'FileHash',
-  transferDuration: 'TransferDuration',
-  transferSpeed: 'TransferSpeed',
-  compressionRatio: 'CompressionRatio',
-};
+export const FACT_COLUMNS = Object.fromEntries(OLD_CONTENT.map(({ name, files }) => [name, files])) as Readonly<
+  Record<keyof Facts, string>
+>;
 
-export const FACTS = Object.keys(FACT_COLUMNS) as (keyof Facts)[];
-
-// Loaded when the first row needs it: every thread of every catalogue imports this module, and few adopt anything.
-const require = createRequire(import.meta.url);
-let mimeTypes: typeof import('mime-types') | undefined;
-
-function mimeTypeOf(name: string): string | null {
-  mimeTypes ??= require('mime-types') as typeof import('mime-types');
-  return mimeTypes.lookup(name) || null;
-}
-
-const MAX_CRC = 2 ** 32 - 1;
-const DAY_MS = 86_400_000;
 const DEFAULT_CATEGORY = 'document'; // what the schema gives every row that was never derived
-
-const wholeUpTo = (value: unknown, max: number): number | null =>
-  typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= max ? value : null;
-
-const isVerified = (value: unknown): 0 | 1 => (typeof value === 'number' && value !== 0 ? 1 : 0);
 
 /** The type of a file from its name, where the row does not know better. */
 function typeOf({ fileName, category, mimeType, extension }: LegacyRow) {
@@ -89,7 +80,7 @@ function typeOf({ fileName, category, mimeType, extension }: LegacyRow) {
   const isDefault = category === null || category === DEFAULT_CATEGORY;
   return {
     extension: extension || derived,
-    mimeType: mimeType || mimeTypeOf(name),
+    mimeType: mimeType || mimeTypeOf(derived),
     category: isDefault ? categoryOf(derived) : category,
   };
 }
@@ -98,11 +89,7 @@ function typeOf({ fileName, category, mimeType, extension }: LegacyRow) {
 export function factsOf(stored: LegacyRow, dates: LegacyDates, derive: boolean): Facts {
   const { category, mimeType, extension } = derive ? typeOf(stored) : stored;
   return {
-    pathName: stored.pathName,
-    fileSize: wholeUpTo(stored.fileSize, Number.MAX_SAFE_INTEGER),
-    modificationDate: dates.read(stored.modificationDate),
-    crc: wholeUpTo(stored.crc, MAX_CRC),
-    verified: isVerified(stored.verified),
+    ...transferOf(stored, dates),
     category,
     mimeType,
     extension,
@@ -125,22 +112,8 @@ export function oddColumns(stored: LegacyRow, facts: Facts): string[] {
   return odd;
 }
 
-const agree = (a: unknown, b: unknown) => a === null || b === null || a === b;
-
-const withinADay = (a: string | null, b: string | null) =>
-  a === null || b === null || Math.abs(Date.parse(a) - Date.parse(b)) <= DAY_MS;
-
-/** Whether two rows of one file, in the order they were written, are one transfer: announced, then verified. */
-export const areTwins = (first: Facts, second: Facts): boolean =>
-  first.verified === 0 &&
-  second.verified === 1 &&
-  first.pathName === second.pathName &&
-  agree(first.fileSize, second.fileSize) &&
-  agree(first.crc, second.crc) &&
-  withinADay(first.modificationDate, second.modificationDate);
-
 /** What two rows of one transfer say together: the first one's word counts, the second fills in what it lacks. */
-export function mergeTwins(first: Facts, second: Facts): Facts {
+export function mergeSplit(first: Facts, second: Facts): Facts {
   const merged = FACTS.map((fact) => [fact, first[fact] ?? second[fact]]);
   return { ...Object.fromEntries(merged), verified: 1 } as Facts;
 }

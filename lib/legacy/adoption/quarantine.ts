@@ -3,8 +3,9 @@
  * there. Nothing of an old server's is dropped without being here.
  */
 
-import { quotedName, storedColumns } from '../../schema/completion.ts';
+import { storedColumns } from '../../schema/completion.ts';
 import { all, one, run, type Steps } from '../../sql/procedure.ts';
+import { quoted } from '../../sql/quoted.ts';
 import { raw, type Sql, sql } from '../../sql/template.ts';
 import { now } from '../../values/dates.ts';
 
@@ -57,7 +58,7 @@ export function* dropEmptyTables(): Steps<void> {
 function* rowAsJson(table: string): Steps<{ json: Sql; has: (column: string) => boolean }> {
   const names = (yield* storedColumns(table)).map(({ name }) => name);
   const pairs = names.map((name) => {
-    const column = quotedName(name);
+    const column = quoted(name);
     const label = `'${name.replaceAll("'", "''")}'`;
     return `${label}, CASE typeof(${column}) WHEN 'blob' THEN quote(${column}) ELSE ${column} END`;
   });
@@ -67,7 +68,7 @@ function* rowAsJson(table: string): Steps<{ json: Sql; has: (column: string) => 
 /** Moves the rows of a table that a condition names; returns how many. */
 export function* quarantine(table: string, condition: Sql, reason: string): Steps<number> {
   const { json, has } = yield* rowAsJson(table);
-  const source = raw(quotedName(table));
+  const source = raw(quoted(table));
   const column = (name: string) => raw(has(name) ? name : 'NULL');
   const fileId = table === 'files' ? raw('ID') : column('FileID');
   const { changes } =

@@ -1,0 +1,41 @@
+/** Names as file systems and people tell them apart, and as they do not. */
+import { isUtf8 } from 'node:buffer';
+import { fold } from '../lib/index.ts';
+
+const LONGEST_CHARACTER = 4; // bytes of UTF-8
+
+/** The length of the character at a place of a name; undefined where its bytes are none. */
+function characterAt(name: Buffer, place: number): number | undefined {
+  for (let length = 1; length <= Math.min(LONGEST_CHARACTER, name.length - place); length += 1) {
+    if (isUtf8(name.subarray(place, place + length))) return length;
+  }
+  return undefined;
+}
+
+/** A name that is not valid UTF-8: the bytes that are no characters as `\xff`, a backslash of its own twice. */
+export function escapeBytes(name: Buffer): string {
+  let shown = '';
+  for (let place = 0; place < name.length; ) {
+    const length = characterAt(name, place) ?? 0;
+    const text = name.toString('utf8', place, place + length);
+    shown += length === 0 ? `\\x${name[place]?.toString(16)}` : text.replace('\\', '\\\\');
+    place += length || 1;
+  }
+  return shown;
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the range is ASCII, control characters included
+const ASCII = /^[\u0000-\u007f]*$/;
+
+/** The name in Unicode's composed form; names that look alike because they are canonically equal have the same one. */
+export const canonical = (name: string): string => (ASCII.test(name) ? name : name.normalize('NFC'));
+
+/** Whether a name has another form that is canonically equal. */
+export const hasForms = (name: string): boolean =>
+  !ASCII.test(name) && (name.normalize('NFC') !== name || name.normalize('NFD') !== name);
+
+/** The forms that a name is likely to be stored in: as it was given, composed (Linux, Windows), decomposed (macOS). */
+export const formsOf = (name: string): string[] => [...new Set([name, name.normalize('NFC'), name.normalize('NFD')])];
+
+/** The same for names that differ by case, blanks or Unicode's forms alone. */
+export const likeness = (name: string): string => fold(name).replace(/\s+/gu, '');

@@ -1,0 +1,220 @@
+/**
+ * The statements that delete a client. One with few files goes in one transaction. One with many is marked first, and then
+ * loses its files in slices, so that other writers get their turn; totals, quotas and the search index agree after each
+ * slice, because triggers keep them. A marked client takes no saves, and any process can finish it.
+ */
+import { ConflictError, NotFoundError } from '../errors.ts';
+import type { Dialect } from '../sql/dialect.ts';
+import { all, one, procedure, rows, run, type Steps } from '../sql/procedure.ts';
+import { join, type Sql, sql } from '../sql/template.ts';
+import { now } from '../values/dates.ts';
+import { idBytes } from '../values/ids.ts';
+import { type Deletion, unnamedPaths } from './freed-paths.ts';
+
+/** Files up to which a client is deleted in one transaction: half a second, which other writers wait. */
+const FEW_FILES = 5_000;
+
+/** What one slice removes at most: some 20 ms of the writer. */
+const SLICE_FILES = 500;
+const SLICE_VERSIONS = 1_000;
+const SLICE_ACTIVITY = 5_000;
+
+/** A client on its way out. */
+export interface PendingDeletion {
+  readonly clientId: string;
+  /** When its last slice went. */
+  readonly touchedAt: string;
+  /** The process that deletes it, as `THIS_PROCESS` tells. */
+  readonly owner: string;
+}
+
+/** What to delete, and how. */
+export interface DeletionToBegin {
+  readonly id: string;
+  readonly owner: string;
+  /** In one transaction, however many files there are. */
+  readonly whole: boolean;
+}
+
+/** What one slice removed. */
+export interface DeletedSlice {
+  /** Whether the client is gone. */
+  readonly finished: boolean;
+  /** Files. */
+  readonly deleted: number;
+  readonly bytes: number;
+  /** Paths that the removed rows named; others may name them too. */
+  readonly paths: readonly string[];
+}
+
+/** @throws {ConflictError} for a client that is being deleted */
+export function* assertNotDeleting(id: string): Steps<void> {
+  const found = yield* one(sql`SELECT 1 AS "deleting" FROM client_deletions WHERE ClientID = ${idBytes(id)}`);
+  if (found !== undefined) throw beingDeleted(id);
+}
+
+/** What a change of a client that is being deleted throws. */
+export const beingDeleted = (id: string): ConflictError =>
+  new ConflictError(`client ${id} is being deleted`, {
+    hint: 'Wait until clients.get returns null for it, or call clients.delete again to finish the deletion.',
+  });
+
+function* hasManyFiles(client: Buffer, dialect: Dialect): Steps<boolean> {
+  const found = yield* one<{ files: number }>(sql`SELECT count(*) AS "files" FROM
+    (SELECT 1 FROM files WHERE ClientID = ${client} LIMIT ${dialect.unplanned(FEW_FILES + 1)}) AS f`);
+  return (found?.files ?? 0) > FEW_FILES;
+}
+
+/** Removes everything of a client but its files: last, when none is left, so that their triggers have something to count. */
+function* removeClient(client: Buffer): Steps<void> {
+  yield* run(sql`DELETE FROM quota_reservations WHERE ClientID = ${client}`);
+  yield* run(sql`DELETE FROM client_quotas WHERE ClientID = ${client}`);
+  yield* run(sql`DELETE FROM client_activity WHERE ClientID = ${client}`);
+  yield* run(sql`DELETE FROM daily_totals WHERE ClientID = ${client}`);
+  yield* run(sql`DELETE FROM client_deletions WHERE ClientID = ${client}`);
+  yield* run(sql`DELETE FROM clients WHERE ID = ${client}`);
+}
+
+function* deleteWhole(client: Buffer, dialect: Dialect): Steps<Deletion> {
+  const ofClient = sql`SELECT ID FROM files WHERE ClientID = ${client}`;
+  const versions = yield* one<{
+    bytes: number;
+  }>(sql`SELECT ${dialect.sumOfBytes('FileSize')} AS "bytes" FROM file_versions
+    WHERE FileID IN (${ofClient})`);
+  const named = yield* all<{ path: unknown }>(sql`SELECT PathName AS "path" FROM file_versions
+    WHERE FileID IN (${ofClient}) UNION SELECT PathName FROM files WHERE ClientID = ${client}`);
+  // First, so that the triggers of what follows find nothing to count down.
+  yield* run(sql`DELETE FROM client_quotas WHERE ClientID = ${client}`);
+  yield* run(sql`DELETE FROM file_versions WHERE FileID IN (${ofClient})`);
+  const { changes: deleted } = yield* run(sql`DELETE FROM files WHERE ClientID = ${client}`);
+  yield* removeClient(client);
+  const paths = yield* unnamedPaths(named.map(({ path }) => path));
+  return { deleted, bytes: versions?.bytes ?? 0, paths };
+}
+
+// Its keys and the room it holds go at once: a client that is marked does nothing any more.
+function* mark(client: Buffer, owner: string): Steps<void> {
+  const at = now();
+  yield* run(sql`INSERT INTO client_deletions (ClientID, StartedAt, TouchedAt, Owner)
+    VALUES (${client}, ${at}, ${at}, ${owner})
+    ON CONFLICT (ClientID) DO UPDATE SET TouchedAt = excluded.TouchedAt, Owner = excluded.Owner`);
+  yield* run(sql`UPDATE clients SET PublicKey = NULL, AESKey = NULL WHERE ID = ${client}`);
+  yield* run(sql`DELETE FROM quota_reservations WHERE ClientID = ${client}`);
+}
+
+/** Deletes a client with few files; marks one with many, whose slices follow, and returns null. */
+export const beginDeletion = procedure(
+  'clients.delete',
+  'write',
+  function* ({ id, owner, whole }: DeletionToBegin, dialect): Steps<Deletion | null> {
+    const client = idBytes(id);
+    const known = yield* one(sql`SELECT 1 AS "known" FROM clients WHERE ID = ${client}`);
+    if (known === undefined) throw new NotFoundError(`client ${id}`);
+    if (whole || !(yield* hasManyFiles(client, dialect))) return yield* deleteWhole(client, dialect);
+    yield* mark(client, owner);
+    return null;
+  },
+);
+
+interface FileToDelete {
+  readonly id: Uint8Array;
+  readonly versions: number;
+}
+
+function* nextFiles(client: Buffer, dialect: Dialect): Steps<FileToDelete[]> {
+  const found = yield* all<FileToDelete>(sql`SELECT f.ID AS "id", (SELECT count(*) FROM file_versions v
+    WHERE v.FileID = f.ID) AS "versions" FROM files f WHERE f.ClientID = ${client} AND f.ID IS NOT NULL
+    LIMIT ${dialect.unplanned(SLICE_FILES)}`);
+  let room = SLICE_VERSIONS;
+  const chosen: FileToDelete[] = [];
+  for (const file of found) {
+    room -= file.versions;
+    if (room < 0 && chosen.length > 0) break;
+    chosen.push(file);
+  }
+  return chosen;
+}
+
+/** Removes versions by a condition on them. */
+function* removeVersions(condition: Sql, dialect: Dialect): Steps<DeletedSlice> {
+  const found = yield* rows<
+    readonly [path: unknown, bytes: number]
+  >(sql`SELECT PathName, ${dialect.countedBytes('FileSize')} FROM file_versions
+    WHERE ${condition}`);
+  yield* run(sql`DELETE FROM file_versions WHERE ${condition}`);
+  const paths = found.flatMap(([path]) => (typeof path === 'string' ? [path] : []));
+  return { finished: false, deleted: 0, bytes: found.reduce((sum, [, bytes]) => sum + bytes, 0), paths };
+}
+
+function* removeFiles(files: readonly FileToDelete[], dialect: Dialect): Steps<DeletedSlice> {
+  const ids = join(files.map(({ id }) => id));
+  const bare = yield* rows<readonly [path: unknown]>(sql`SELECT PathName FROM files WHERE ID IN (${ids})`);
+  const removed = yield* removeVersions(sql`FileID IN (${ids})`, dialect);
+  const { changes: deleted } = yield* run(sql`DELETE FROM files WHERE ID IN (${ids})`);
+  const own = bare.flatMap(([path]) => (typeof path === 'string' ? [path] : []));
+  return { ...removed, deleted, paths: [...removed.paths, ...own] };
+}
+
+/** A file with more versions than a slice holds loses its oldest first. */
+const removeOldest = ({ id }: FileToDelete, dialect: Dialect) =>
+  removeVersions(
+    sql`ID IN (SELECT ID FROM file_versions WHERE FileID = ${id} ORDER BY VersionNumber
+    LIMIT ${dialect.unplanned(SLICE_VERSIONS)})`,
+    dialect,
+  );
+
+const FINISHED: DeletedSlice = { finished: true, deleted: 0, bytes: 0, paths: [] };
+
+/** Removes the next part of a client that is marked, and the client itself with its last part. */
+export function* deleteSlice(id: string, dialect: Dialect): Steps<DeletedSlice> {
+  const client = idBytes(id);
+  const marked = yield* one(sql`SELECT 1 AS "marked" FROM client_deletions WHERE ClientID = ${client}`);
+  if (marked === undefined) return FINISHED; // another process has finished it
+  const files = yield* nextFiles(client, dialect);
+  const [first] = files;
+  if (first !== undefined) {
+    return first.versions > SLICE_VERSIONS ? yield* removeOldest(first, dialect) : yield* removeFiles(files, dialect);
+  }
+  const { changes } = yield* run(sql`DELETE FROM client_activity WHERE ID IN
+    (SELECT ID FROM client_activity WHERE ClientID = ${client} LIMIT ${dialect.unplanned(SLICE_ACTIVITY)})`);
+  if (changes === SLICE_ACTIVITY) return { ...FINISHED, finished: false };
+  const { deleted, bytes, paths } = yield* deleteWhole(client, dialect); // rows that an old server left without an id
+  return { finished: true, deleted, bytes, paths };
+}
+
+/** One slice on behalf of a process. */
+export const deleteClientSlice = procedure(
+  'clients.deleteSlice',
+  'write',
+  function* ({ id, owner }: { readonly id: string; readonly owner: string }, dialect): Steps<DeletedSlice> {
+    yield* run(sql`UPDATE client_deletions SET TouchedAt = ${now()}, Owner = ${owner} WHERE ClientID = ${idBytes(id)}`);
+    return yield* deleteSlice(id, dialect);
+  },
+  // In a commit of its own: other writers get their turn between two slices.
+  { alone: true },
+);
+
+/** The clients that are being deleted, the oldest first. */
+export function* pendingDeletions(dialect: Dialect): Steps<PendingDeletion[]> {
+  return yield* all<PendingDeletion>(sql`SELECT ${dialect.hex('ClientID')} AS "clientId", TouchedAt AS "touchedAt",
+    Owner AS "owner" FROM client_deletions ORDER BY StartedAt`);
+}
+
+export const listDeletions = procedure(
+  'clients.deletions',
+  'read',
+  function* (_: null, dialect) {
+    return yield* pendingDeletions(dialect);
+  },
+  { brief: true }, // asked by every opening, which should not wait for a reader to start
+);
+
+/** Those of the paths that nothing names, in one snapshot. */
+export const unnamedOf = procedure(
+  'clients.unnamedPaths',
+  'read',
+  function* (paths: readonly string[]): Steps<string[]> {
+    return yield* unnamedPaths(paths);
+  },
+  { alone: true },
+);

@@ -1,0 +1,20 @@
+/** Whether others than the owner may read or write the files. */
+import { check } from '../check.ts';
+import { warning } from '../issue.ts';
+import { found, judged, pass } from '../verdict.ts';
+
+export const fileModes = check({
+  name: 'fileModes',
+  json: 'files:mode',
+  type: 'system',
+  unit: null,
+  about: 'who may read the files',
+  ask: ['files'],
+  codes: { HEALTH_FILE_MODE: 'others than the owner may read or write the files of the catalogue' },
+  judge: ({ facts }) =>
+    judged(facts.files, ({ open }) => {
+      if (open.length === 0) return pass('0600');
+      const message = `others may read or write ${open.join(', ')}`;
+      return found(open.join(', '), warning('HEALTH_FILE_MODE', message, 'chmod 600: the catalogue holds keys.'));
+    }),
+});

@@ -1,0 +1,33 @@
+/** Whether the search index can be used, and how far it is behind. */
+import { check } from '../check.ts';
+import { warning } from '../issue.ts';
+import { exceeds, found, judged } from '../verdict.ts';
+
+const REPAIR = 'Searches stay right, but are slow. `maintenance.repair` rebuilds the index (CLI: `doctor --fix`).';
+const BEHIND = 'Searches stay right, but are slower; the open catalogue indexes what waits in the background.';
+
+const problemOf = (message: string, hint: string) => warning('HEALTH_SEARCH_INDEX', message, hint);
+
+export const search = check({
+  name: 'search',
+  json: 'search:waiting',
+  type: 'datastore',
+  unit: 'files',
+  about: 'the search index, and what waits for it',
+  ask: ['search'],
+  codes: { HEALTH_SEARCH_INDEX: 'the search index is behind, lacks files, or cannot be read or written' },
+  judge: ({ facts, thresholds }) => {
+    const { failures, lastError } = facts.stats.beforeCommit;
+    return judged(facts.search, ({ waiting, problem }) => {
+      const issues = [];
+      if (problem !== null) issues.push(problemOf(`the search index cannot be used: ${problem}`, REPAIR));
+      if (exceeds(waiting, thresholds.searchBacklog)) {
+        issues.push(problemOf(`the search index has not indexed ${waiting} files or more`, BEHIND));
+      }
+      if (failures > 0) {
+        issues.push(problemOf(`keeping the search index failed ${failures} times: ${lastError}`, REPAIR));
+      }
+      return found(waiting, ...issues);
+    });
+  },
+});

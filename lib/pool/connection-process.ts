@@ -1,0 +1,87 @@
+/**
+ * The owner's end of a connection that lives in a process of its own, with what thread-handle.ts uses of a `Worker`. Only
+ * connections that write nothing live so: nobody sees how far a commit had come when the process died.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { EventEmitter } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { DatabaseError } from '../errors.ts';
+import { ownEnvironment } from '../runtime/environment.ts';
+import { scriptUrl } from '../runtime/scripts.ts';
+import { AS_PROCESS, type ProcessMessage } from './connection-port.ts';
+import type { ThreadData } from './protocol.ts';
+
+/** What the owner of a connection uses of its thread or process. */
+export interface ConnectionWorker extends EventEmitter {
+  postMessage(message: unknown): void;
+  ref(): void;
+  unref(): void;
+  terminate(): Promise<unknown>;
+}
+
+const SCRIPT = fileURLToPath(scriptUrl('pool/connection-thread'));
+const FLAGS = ['--no-warnings']; // none of the application's
+
+class ConnectionProcess extends EventEmitter implements ConnectionWorker {
+  readonly #child: ChildProcess;
+  readonly #ended: Promise<void>;
+
+  constructor({ settings, counts }: ThreadData) {
+    super();
+    const figures = new Float64Array(counts);
+    this.#child = started();
+    this.#child.on('message', ({ message, counts: counted }: ProcessMessage) => {
+      figures.set(counted);
+      this.emit('message', message);
+    });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#ended = promise;
+    this.#child.on('error', (error) => {
+      this.emit('error', error);
+      if (this.#child.pid === undefined) resolve(); // it never began, and so will not end
+    });
+    this.#child.once('exit', resolve);
+    void promise.then(() => this.emit('exit'));
+    this.postMessage(settings);
+  }
+
+  postMessage(message: unknown): void {
+    // What cannot be sent throws; that the process has ended is told by its end.
+    this.#child.send(message as object, () => undefined);
+  }
+
+  ref(): void {
+    this.#child.ref();
+    this.#child.channel?.ref();
+  }
+
+  unref(): void {
+    this.#child.unref();
+    this.#child.channel?.unref();
+  }
+
+  async terminate(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.#ended;
+  }
+}
+
+/** @throws {DatabaseError} CATALOG_IO where no process may be started */
+function started(): ChildProcess {
+  try {
+    return fork(SCRIPT, [AS_PROCESS], {
+      serialization: 'advanced',
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      execArgv: FLAGS,
+      env: ownEnvironment(),
+    });
+  } catch (cause) {
+    throw new DatabaseError('CATALOG_IO', 'the process that reads the database could not be started', {
+      cause,
+      hint: "A folder that cannot be written takes one: see the cause, or Node.js's --allow-child-process.",
+    });
+  }
+}
+
+/** Starts the process of a connection. @throws {DatabaseError} CATALOG_IO */
+export const startProcess = (data: ThreadData): ConnectionWorker => new ConnectionProcess(data);

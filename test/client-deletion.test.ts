@@ -1,0 +1,213 @@
+/** Deleting a client with many files: in slices that let others write, through kills, by several processes, and whole. */
+import { copyFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import t, { type Test } from 'tap';
+import { beginDeletion, deleteClientSlice } from '../lib/core/client-deletion-procedures.ts';
+import { type CatalogOptions, DatabaseManager, type FileInput } from '../lib/index.ts';
+
+const MANY = 5_001; // one file more than goes in one transaction
+
+const fileOf = (clientId: string, n: number): FileInput => ({
+  clientId,
+  fileName: `f${n}`,
+  pathName: `store/${n}`,
+  fileSize: n % 10,
+});
+
+let template: Promise<string> | undefined;
+
+/** A catalogue with a client of many files and one of few that shares a content; made once and copied. */
+function template5001(): Promise<string> {
+  template ??= (async () => {
+    const path = `${t.testdir()}/template.db`;
+    const db = await DatabaseManager.open({ database: path, defaultQuotaBytes: null });
+    const large = await db.clients.save({ name: 'large', publicKey: new Uint8Array([1]), aesKey: new Uint8Array([2]) });
+    const small = await db.clients.save({ name: 'small' });
+    await db.files.saveMany(Array.from({ length: MANY }, (_, n) => fileOf(large.id, n)));
+    await db.files.save({ ...fileOf(small.id, 0), pathName: 'store//7' });
+    await db.close();
+    return path;
+  })();
+  return template;
+}
+
+async function openLarge(t: Test, options: CatalogOptions = {}) {
+  const database = `${t.testdir()}/catalog.db`;
+  copyFileSync(await template5001(), database);
+  const db = await DatabaseManager.open({ database, defaultQuotaBytes: null, ...options });
+  t.teardown(() => db.close());
+  const [large, small] = [await db.clients.getByName('large'), await db.clients.getByName('small')];
+  if (large === null || small === null) throw new Error('the template has both');
+  return { db, database, large: large.id, small: small.id };
+}
+
+/** What the audits find; nothing where every total agrees with the rows. */
+async function findings(db: DatabaseManager) {
+  return [...(await db.quotas.audit()).clients, ...(await db.analytics.audit()).differences];
+}
+
+const EVERY_PATH = new Set(Array.from({ length: MANY }, (_, n) => `store/${n}`).filter((path) => path !== 'store/7'));
+const BYTES = Array.from({ length: MANY }, (_, n) => n % 10).reduce((sum, size) => sum + size, 0);
+
+/** Marks the client as a process that dies would leave it, with some slices gone. */
+async function leaveHalfDeleted(db: DatabaseManager, id: string, slices: number, owner: string): Promise<void> {
+  await db.transaction(async (tx) => {
+    await tx.run(beginDeletion, { id, owner, whole: false });
+    for (let n = 0; n < slices; n += 1) await tx.run(deleteClientSlice, { id, owner });
+  });
+}
+
+const gone = async (db: DatabaseManager, id: string) => {
+  while ((await db.clients.get(id)) !== null) await new Promise(setImmediate);
+};
+
+t.test('clients.delete() of many files lets others write between its slices', async (t) => {
+  const { db, large, small } = await openLarge(t);
+  const before = db.stats().writes.rounds;
+  const deletion = db.clients.delete(large);
+  const saved = ['store/1', 'store/2', 'store/3'];
+  for (const n of [1, 2, 3]) await db.files.save(fileOf(small, n));
+  const during = await db.clients.get(large);
+  t.match(
+    during,
+    { name: 'large', deleting: true, hasKey: false, publicKey: null },
+    'it shows that it is being deleted',
+  );
+  const { deleted, bytes, paths } = await deletion;
+  t.same({ deleted, bytes }, { deleted: MANY, bytes: BYTES });
+  t.same(new Set(paths), new Set([...EVERY_PATH].filter((path) => !saved.includes(path))));
+  t.ok(db.stats().writes.rounds - before > 10, 'in commits of their own');
+  t.equal(await db.clients.get(large), null);
+  t.equal(await db.files.count(), 4);
+  t.same(await findings(db), []);
+  t.same(await db.query('SELECT * FROM client_deletions'), []);
+});
+
+t.test('a client that is being deleted takes nothing, and says why', async (t) => {
+  const { db, large, small } = await openLarge(t);
+  await leaveHalfDeleted(db, large, 1, 'ffffffff-1-1');
+  const refused = { code: 'CATALOG_CONFLICT', message: /is being deleted/, hint: /clients\.delete/ };
+  await t.rejects(db.files.save(fileOf(large, 1)), refused);
+  await t.rejects(db.clients.save({ id: large, name: 'large' }), refused);
+  await t.rejects(db.clients.rename(large, 'other'), refused);
+  await t.rejects(db.quotas.reserve(large, 1), refused);
+  const { failed, saved } = await db.files.saveMany([fileOf(large, 1), fileOf(small, 1)]);
+  t.match(failed, [{ index: 0, error: refused }]);
+  t.equal(saved, 1);
+  t.same(await db.clients.exportKeys(large), { publicKey: null, aesKey: null }, 'its keys went at once');
+  t.same(await findings(db), [], 'totals agree after a slice');
+  t.equal((await db.files.search({ clientId: large })).total, MANY - 500, 'and so does the search');
+  t.equal((await db.clients.delete(large)).deleted, MANY - 500, 'another call finishes it');
+});
+
+t.test('inside a transaction a client goes whole or not at all', async (t) => {
+  const { db, large } = await openLarge(t);
+  await t.rejects(
+    db.transaction(async (tx) => {
+      t.equal((await tx.clients.delete(large)).deleted, MANY);
+      throw new Error('changed my mind');
+    }),
+    /changed my mind/,
+  );
+  t.match(await db.clients.get(large), { hasKey: true });
+  t.equal(await db.files.count(), MANY + 1);
+  const { deleted, paths } = await db.transaction((tx) => tx.clients.delete(large));
+  t.equal(deleted, MANY);
+  t.same(new Set(paths), EVERY_PATH);
+  t.same(await findings(db), []);
+});
+
+t.test('what a process left when it died is finished by the next opening', async (t) => {
+  const { db, database, large } = await openLarge(t);
+  await leaveHalfDeleted(
+    db,
+    large,
+    3,
+    (await import('../lib/runtime/process-identity.ts')).MACHINE.concat('-999999999-1'),
+  );
+  await db.close();
+  const again = await DatabaseManager.open({ database });
+  t.teardown(() => again.close());
+  await gone(again, large);
+  t.equal(await again.files.count(), 1);
+  t.same(await findings(again), []);
+});
+
+t.test('a deletion that a live process has is left to it; repair and another call of this one finish it', async (t) => {
+  const { db, database, large } = await openLarge(t);
+  const alive = `${(await import('../lib/runtime/process-identity.ts')).MACHINE}-${process.ppid}-1`;
+  await leaveHalfDeleted(db, large, 1, alive);
+  const other = await DatabaseManager.open({ database });
+  t.teardown(() => other.close());
+  await other.maintenance.repair();
+  t.match(await other.clients.get(large), { deleting: true }, 'its owner is at work');
+  await db.execute("UPDATE client_deletions SET TouchedAt = '2020-01-01T00:00:00.000Z'");
+  await other.maintenance.repair();
+  t.equal(await other.clients.get(large), null, 'nobody has touched it for long');
+  t.same(await findings(other), []);
+});
+
+t.test('two processes may delete one client together', async (t) => {
+  const { db, database, large } = await openLarge(t);
+  const other = await DatabaseManager.open({ database });
+  t.teardown(() => other.close());
+  const [one, two] = await Promise.all([db.clients.delete(large), other.clients.delete(large)]);
+  t.equal(one.deleted + two.deleted, MANY, 'each file is deleted once');
+  t.equal(one.bytes + two.bytes, BYTES);
+  t.same(new Set([...one.paths, ...two.paths]), EVERY_PATH);
+  t.same(await findings(db), []);
+});
+
+t.test('a signal stops between two slices; the next call goes on', async (t) => {
+  const { db, large } = await openLarge(t);
+  const stop = new AbortController();
+  const deletion = db.clients.delete(large, { signal: stop.signal });
+  while ((await db.files.count()) > MANY - 500) await new Promise(setImmediate);
+  stop.abort(new Error('enough'));
+  await t.rejects(deletion, /enough/);
+  const left = (await db.files.count()) - 1;
+  t.ok(left > 0 && left < MANY, 'a part is gone');
+  t.same(await findings(db), []);
+  t.equal((await db.clients.delete(large)).deleted, left);
+});
+
+t.test('migrations.down() finishes deletions first', async (t) => {
+  const { db, large } = await openLarge(t);
+  await leaveHalfDeleted(db, large, 2, 'ffffffff-1-1');
+  const { counts } = await db.migrations.down({ to: 20 });
+  t.match(counts, { deletedFiles: MANY - 1_000 });
+  await db.migrations.up();
+  t.equal(await db.clients.get(large), null);
+  t.equal(await db.files.count(), 1);
+  t.same(await findings(db), []);
+});
+
+t.test('a copy of file and log after any slice holds totals that agree, and can be finished', async (t) => {
+  for (const slices of [0, 1, 6]) {
+    await t.test(`${slices} slices`, async (t) => {
+      const { db, database, large } = await openLarge(t);
+      await leaveHalfDeleted(db, large, slices, 'ffffffff-1-1');
+      const copy = `${dirname(database)}/copy.db`;
+      for (const suffix of ['', '-wal']) copyFileSync(`${database}${suffix}`, `${copy}${suffix}`);
+      const killed = await DatabaseManager.open({ database: copy });
+      t.teardown(() => killed.close());
+      t.same(await findings(killed), []);
+      t.equal((await killed.clients.delete(large)).deleted, MANY - slices * 500);
+      t.same(await findings(killed), []);
+      t.equal(await killed.files.count(), 1);
+    });
+  }
+});
+
+t.test('a file with thousands of versions goes in slices too', async (t) => {
+  const { db, large } = await openLarge(t);
+  await db.execute(
+    `WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 2500)
+     INSERT INTO file_versions (FileID, VersionNumber, PathName, FileSize, CreatedDate, IsActive)
+     SELECT ID, i, 'versions/' || i, 1, '2025-01-01T00:00:00.000Z', 0 FROM n, (SELECT ID FROM files WHERE PathName = 'store/0')`,
+  );
+  const { deleted, bytes, paths } = await db.clients.delete(large);
+  t.same({ deleted, bytes }, { deleted: MANY, bytes: BYTES + 2_499 });
+  t.same(new Set(paths), new Set([...EVERY_PATH, ...Array.from({ length: 2_499 }, (_, n) => `versions/${n + 2}`)]));
+  t.same(await findings(db), []);
+});
