@@ -4,12 +4,14 @@ import { copyFileSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import t from 'tap';
-import { bringUpToDate, openFile, resolveFile } from '../lib/catalog/open.ts';
-import { type CopyOptions, migrateApart } from '../lib/catalog/trial.ts';
+import { assertTriggersEnd } from '../lib/catalog/foreign-triggers.ts';
+import { openUnmigrated } from '../lib/catalog/open.ts';
+import { settingsOf } from '../lib/catalog/settings.ts';
+import { migrateApart } from '../lib/catalog/trial.ts';
 import { DatabaseError, DatabaseManager } from '../lib/index.ts';
 import { OWN_SCHEMA } from '../lib/migrations/journal.ts';
 import { MIGRATIONS } from '../lib/migrations/migration-list.ts';
-import { silentLogger } from '../lib/runtime/silent-logger.ts';
+import { resolveOptions } from '../lib/options/reader.ts';
 import { assertOwnNames, assertStoredColumns, SCHEMA_OBJECTS, type SchemaObject } from '../lib/schema/own-objects.ts';
 import { objectsAfter } from '../lib/schema/schema-objects.ts';
 
@@ -152,7 +154,7 @@ const trigger = (when: string, table: string, body: string, name = 'evil') =>
 
 const SPIN = `INSERT INTO sink ${ENDLESS}`;
 
-t.test('no call tells of a change that a trigger has left out', async (t) => {
+t.test('no call reports a change that a trigger has left out', async (t) => {
   for (const table of ['clients', 'files', 'file_versions']) {
     for (const when of ['INSERT', 'UPDATE', 'DELETE']) {
       const path = await makeCatalogue(join(t.testdir(), 'a.db'));
@@ -226,7 +228,7 @@ t.test('triggers of others are a warning of health, unless a newer release may h
 /** Enough for a process that has something to do, and little to wait for one that never ends. */
 const SHORT = { writesMs: 2_000, migrationMs: 8_000, migrationMsPerMb: 0 };
 
-const copyOptions = (database: string): CopyOptions => resolveFile({ database }).options;
+const settingsFor = (database: string) => settingsOf(resolveOptions({ database }), database);
 
 /** The content of a database, table by table. */
 function dump(path: string): unknown {
@@ -273,7 +275,7 @@ t.test('a copy in which something never ends is given up, and any other is left 
     copyFileSync(source, path);
     tamper(path, ...statements);
     const before = dump(path);
-    const tried = migrateApart(path, copyOptions(path), silentLogger, isEndless ? SHORT : undefined);
+    const tried = migrateApart(settingsFor(path), path, isEndless ? SHORT : undefined);
     const invalid = { code: 'CATALOG_BACKUP_INVALID', message: /a save did not end within 2000 ms/, hint: /trigger/ };
     if (isEndless) await t.rejects(tried, invalid, name);
     else await t.resolves(tried, name);
@@ -283,7 +285,7 @@ t.test('a copy in which something never ends is given up, and any other is left 
   copyFileSync(source, view);
   tamper(view, 'DROP TABLE quota_reservations', `CREATE VIEW quota_reservations AS ${ENDLESS}`);
   const taken = { code: 'CATALOG_BACKUP_INVALID', message: /quota_reservations is a view/ };
-  await t.rejects(migrateApart(view, copyOptions(view), silentLogger), taken);
+  await t.rejects(migrateApart(settingsFor(view), view), taken);
 });
 
 t.test('a schema is not brought up to date where a trigger of others never ends', async (t) => {
@@ -298,11 +300,11 @@ t.test('a schema is not brought up to date where a trigger of others never ends'
     trigger('AFTER UPDATE', 'files', SPIN),
     trigger('AFTER INSERT', 'files', SPIN, 'b'),
   );
-  const file = await openFile({ database: path });
-  t.teardown(() => file.close());
-  const migrateCopy = (copy: string) => migrateApart(copy, file.options, silentLogger, SHORT);
+  const catalog = await openUnmigrated({ database: path });
+  t.teardown(() => catalog.close());
+  const tried = (copy: string) => migrateApart(catalog.settings, copy, SHORT);
   const before = dump(path);
-  await t.rejects(bringUpToDate({ ...file, migrateCopy }, {}), {
+  await t.rejects(assertTriggersEnd(catalog, tried, undefined), {
     code: 'CATALOG_CONFLICT',
     message: /evil on files, b on files/,
     hint: /DROP TRIGGER/,

@@ -12,8 +12,7 @@ import type { CallOptions, Executor } from '../sql/engine.ts';
 /** An open file that changes are tried on a copy of. */
 interface TriedFile {
   readonly engine: Executor;
-  readonly options: { readonly database: string; readonly backupDir: string };
-  readonly migrateCopy: (path: string) => Promise<void>;
+  readonly settings: { readonly database: string; readonly backupDir: string };
 }
 
 let known: readonly string[] | undefined;
@@ -27,7 +26,7 @@ export function foreignTriggersOf(engine: Executor, options: CallOptions): Promi
 const MOST_NAMED = 5;
 
 /** A list of triggers, in words. */
-export const named = (triggers: readonly string[]): string => {
+const named = (triggers: readonly string[]): string => {
   const more = triggers.length - MOST_NAMED;
   return `${triggers.slice(0, MOST_NAMED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 };
@@ -37,15 +36,18 @@ export const named = (triggers: readonly string[]): string => {
  * does nothing.
  * @throws {ConflictError} when they do not
  */
-export async function assertTriggersEnd(file: TriedFile, { signal }: CallOptions): Promise<void> {
-  const { engine, options, migrateCopy } = file;
+export async function assertTriggersEnd(
+  { engine, settings }: TriedFile,
+  migrateCopy: (path: string) => Promise<void>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const triggers = await foreignTriggersOf(engine, { signal });
   if (triggers.length === 0) return;
-  const folder = partialPath(join(options.backupDir, workName('trial')));
+  const folder = partialPath(join(settings.backupDir, workName('trial')));
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const copy = join(folder, 'catalogue.db');
-    await takeSnapshot(options.database, copy, { signal });
+    await takeSnapshot(settings.database, copy, { signal });
     await migrateCopy(copy);
   } catch (error) {
     if (!(error instanceof DatabaseError) || error.code !== 'CATALOG_BACKUP_INVALID') throw error;

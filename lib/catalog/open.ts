@@ -23,7 +23,9 @@ import { workOffBacklog } from '../search/index-backlog.ts';
 import { keepIndex } from '../search/search-index.ts';
 import { assertOpen, type CallOptions, type Engine } from '../sql/engine.ts';
 import { checkSignal } from '../validation.ts';
+import { assertTriggersEnd } from './foreign-triggers.ts';
 import { type CatalogSettings, copySettings, rulesOf, settingsOf } from './settings.ts';
+import { migrateApart } from './trial.ts';
 
 /** The options of a catalogue, and the signal of the call that opens it. */
 export type OpenOptions = CatalogOptions & CallOptions;
@@ -198,7 +200,10 @@ export class Catalog {
     if (pending.length > 0 && (migrate === 'off' || readOnly)) {
       throw new DatabaseError('CATALOG_MIGRATION_PENDING', `the schema lacks ${named(pending)}`);
     }
-    if (pending.length > 0) await this.migrator.up({ onProgress: onMigrationProgress, signal });
+    if (pending.length > 0) {
+      await assertTriggersEnd(this, (copy) => migrateCopy(this.settings, copy), signal);
+      await this.migrator.up({ onProgress: onMigrationProgress, signal });
+    }
     this.#isUpToDate = true;
   }
 
@@ -248,10 +253,25 @@ function migratorOf(engine: Engine, settings: CatalogSettings): Migrator {
 }
 
 /**
- * Migrates a file that nobody else has open, such as a stage of a restore. No copy of it is made first: its owner has one.
+ * Migrates a file that nobody else has open, such as a stage of a restore, and tries the first writes on it: in a process,
+ * since nobody knows what is in it. No copy of it is made first: its owner has one.
+ * @throws {DatabaseError} CATALOG_BACKUP_INVALID when something in the file never ends; what migrating throws
  * @internal
  */
-export async function migrateCopy(settings: CatalogSettings, copy: string): Promise<void> {
+export const migrateCopy = (settings: CatalogSettings, copy: string): Promise<void> => migrateApart(settings, copy);
+
+/**
+ * Opens a file that nobody else has open, to change it.
+ * @internal
+ */
+export const openCopy = (settings: CatalogSettings, copy: string): Promise<Engine> =>
+  openEngine(copySettings(settings, copy));
+
+/**
+ * Migrates such a file in this process.
+ * @internal
+ */
+export async function migrateHere(settings: CatalogSettings, copy: string): Promise<void> {
   const own = { ...copySettings(settings, copy), migrationBackup: false };
   const engine = await openEngine(own);
   try {

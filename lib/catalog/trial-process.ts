@@ -4,6 +4,7 @@
  */
 import type { Logger } from 'pino';
 import { toWireError } from '../errors.ts';
+import { AuditRecorder } from '../maintenance/audits.ts';
 import { recordMaintenance } from '../maintenance/history.ts';
 import { answerOrder } from '../runtime/process-answer.ts';
 import { silentLogger } from '../runtime/silent-logger.ts';
@@ -11,9 +12,11 @@ import { catchUpIndex } from '../search/search-index.ts';
 import type { Engine, Executor } from '../sql/engine.ts';
 import { now } from '../values/dates.ts';
 import { newId } from '../values/ids.ts';
-import { type CatalogModules, createModules } from './modules.ts';
+import { CatalogExecutor } from './executor.ts';
+import { type CatalogModules, modulesOf } from './modules.ts';
 import { migrateHere, openCopy } from './open.ts';
-import type { CopyOptions, TrialAnswer, TrialNote, TrialOrder } from './trial.ts';
+import type { CatalogSettings } from './settings.ts';
+import type { TrialAnswer, TrialNote, TrialOrder } from './trial.ts';
 
 /** Ends a transaction without storing it. */
 class Undo extends Error {}
@@ -25,15 +28,18 @@ function noting(note: (note: TrialNote) => void): Logger {
   return logger as unknown as Logger;
 }
 
-function modulesOf(tx: Executor, engine: Engine, { database, storageDir, defaultQuotaBytes }: CopyOptions) {
-  return createModules(tx, {
-    database,
+function modulesIn(tx: Executor, engine: Engine, settings: CatalogSettings): CatalogModules {
+  const { storageDir, defaultQuotaBytes, readOnly, logger } = settings;
+  return modulesOf(new CatalogExecutor(tx), {
+    file: engine.file,
     storageDir,
     defaultQuotaBytes,
+    dialect: engine.dialect,
+    inTransaction: true,
     stats: () => engine.stats(),
     callLog: () => engine.callLog(),
     onSaved: () => undefined,
-    onAudited: async () => undefined,
+    audits: new AuditRecorder({ readOnly, logger }),
   });
 }
 
@@ -63,13 +69,13 @@ async function tryOld({ clients, files }: CatalogModules): Promise<void> {
   await files.save({ clientId: client.id, fileName, originalPath, pathName: TRIED, fileSize: 0 });
 }
 
-async function tryWrites(engine: Engine, options: CopyOptions): Promise<void> {
+async function tryWrites(engine: Engine, settings: CatalogSettings): Promise<void> {
   const undone = async (use: (tx: Executor) => Promise<unknown>) => {
     const work = async (tx: Executor): Promise<never> => {
       await use(tx);
       throw new Undo();
     };
-    await engine.lend('write', work, { deadlineMs: Number.POSITIVE_INFINITY }).catch((error: unknown) => {
+    await engine.transaction('write', work, { deadlineMs: Number.POSITIVE_INFINITY }).catch((error: unknown) => {
       if (!(error instanceof Undo)) throw error;
     });
   };
@@ -77,18 +83,19 @@ async function tryWrites(engine: Engine, options: CopyOptions): Promise<void> {
   await undone((tx) => tx.run(recordMaintenance, record));
   // A trigger may refuse a client that it does not know; that it answers is what counts.
   for (const attempt of [tryNew, tryOld]) {
-    const tried = undone((tx) => attempt(modulesOf(tx, engine, options)));
+    const tried = undone((tx) => attempt(modulesIn(tx, engine, settings)));
     await tried.catch(() => undefined);
   }
   await undone((tx) => tx.run(catchUpIndex, null)).catch(() => undefined);
 }
 
-async function carryOut({ path, options }: TrialOrder, note: (note: TrialNote) => void): Promise<void> {
-  await migrateHere(path, options, noting(note));
+async function carryOut({ path, settings: given }: TrialOrder, note: (note: TrialNote) => void): Promise<void> {
+  const settings = { ...given, logger: noting(note), onMigrationProgress: undefined };
+  await migrateHere(settings, path);
   note({ migrated: true });
-  const engine = await openCopy(path, options);
+  const engine = await openCopy(settings, path);
   try {
-    await tryWrites(engine, { ...options, database: path });
+    await tryWrites(engine, settings);
   } finally {
     await engine.close();
   }

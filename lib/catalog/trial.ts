@@ -3,23 +3,19 @@
  * tables run with every change, and one that does not end would hold a thread of the server for ever.
  */
 import { stat } from 'node:fs/promises';
-import type { Logger } from 'pino';
 import { DatabaseError, reviveError, type WireError } from '../errors.ts';
-import type { ResolvedOptions } from '../options/types.ts';
 import { callProcess } from '../runtime/process-call.ts';
 import { scriptUrl } from '../runtime/scripts.ts';
+import type { CatalogSettings } from './settings.ts';
 
-/** The options of a catalogue that are data, with those that follow from others. */
-export interface CopyOptions extends Omit<ResolvedOptions, 'logger' | 'onMigrationProgress' | 'backupDir'> {
-  readonly backupDir: string;
-  readonly assumesZone: boolean;
-}
+/** The settings of a catalogue that are data. */
+type CopySettings = Omit<CatalogSettings, 'logger' | 'onMigrationProgress'>;
 
 /** What the process is told. */
 export interface TrialOrder {
   /** A file that nobody else has open. It is brought to this release's schema; nothing else of it is changed. */
   readonly path: string;
-  readonly options: CopyOptions;
+  readonly settings: CopySettings;
 }
 
 /** What the process tells meanwhile: that it has migrated, or a line for the log. */
@@ -63,9 +59,8 @@ function explained(error: unknown, path: string): unknown {
  *   what migrating throws
  */
 export async function migrateApart(
+  settings: CatalogSettings,
   path: string,
-  options: CopyOptions & Partial<Pick<ResolvedOptions, 'logger' | 'onMigrationProgress'>>,
-  logger: Logger,
   deadlines: TrialDeadlines = DEADLINES,
 ): Promise<void> {
   const { size } = await stat(path);
@@ -73,11 +68,11 @@ export async function migrateApart(
   const stop = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   const onNote = (note: TrialNote) => {
-    if ('level' in note) logger[note.level](note.facts, note.message);
+    if ('level' in note) settings.logger[note.level](note.facts, note.message);
     else timer = setTimeout(() => stop.abort(endless(path, 'a save', deadlines.writesMs)), deadlines.writesMs);
   };
-  const { logger: _, onMigrationProgress: __, procedureModules, ...data } = options;
-  const order: TrialOrder = { path, options: { ...data, procedureModules: procedureModules.map(String) } };
+  const { logger: _, onMigrationProgress: __, procedureModules, ...data } = settings;
+  const order: TrialOrder = { path, settings: { ...data, procedureModules: procedureModules.map(String) } };
   try {
     const answer = await callProcess(SCRIPT, order, {
       deadlineMs: migrationMs + deadlines.writesMs,
