@@ -7,7 +7,7 @@ import type { Logger } from 'pino';
 import { removeDeadPartials, removeDeadStages } from '../backup/publish.ts';
 import { finishLeftDeletions } from '../core/client-deletion.ts';
 import type { ReadApart } from '../core/raw-sql.ts';
-import { DatabaseError } from '../errors.ts';
+import { DatabaseError, InvariantError } from '../errors.ts';
 import { inspectFile } from '../legacy/inspection.ts';
 import { KNOWN, OWN_SCHEMA, ownColumns, statusOf } from '../migrations/journal.ts';
 import { Migrator } from '../migrations/migrator.ts';
@@ -19,6 +19,7 @@ import { placed, prepareDatabaseFile } from '../pool/database-file.ts';
 import { SqliteEngine } from '../pool/sqlite-engine.ts';
 import { rememberOpen } from '../runtime/open-files.ts';
 import { scriptUrl } from '../runtime/scripts.ts';
+import { reasonOf } from '../runtime/thrown.ts';
 import { workOffBacklog } from '../search/index-backlog.ts';
 import { keepIndex } from '../search/search-index.ts';
 import { assertOpen, type CallOptions, type Engine } from '../sql/engine.ts';
@@ -48,7 +49,7 @@ export async function openCatalog(given: OpenOptions): Promise<Catalog> {
     await catalog.bringUpToDate(given.signal);
   } catch (error) {
     await catalog.close();
-    throw error;
+    throw typed(error, given.signal);
   }
   const { engine, settings } = catalog;
   const log = catalog.logger('search');
@@ -77,7 +78,16 @@ async function finishDeletions(catalog: Catalog): Promise<void> {
 export async function openUnmigrated(given: OpenOptions): Promise<Catalog> {
   const { options, signal } = readOptions(given);
   signal?.throwIfAborted();
-  return openFile(options);
+  return openFile(options).catch((error: unknown) => {
+    throw typed(error, signal);
+  });
+}
+
+/** What opening throws is an error of this library, or the reason of the caller's signal. */
+function typed(error: unknown, signal: AbortSignal | undefined): unknown {
+  if (error instanceof DatabaseError || error instanceof InvariantError) return error;
+  if (signal?.aborted && error === signal.reason) return error;
+  return new DatabaseError('CATALOG_IO', `the catalogue cannot be opened: ${reasonOf(error)}`, { cause: error });
 }
 
 /** @throws {ValidationError} for an option or a signal that is not accepted */
