@@ -409,9 +409,9 @@ t.test(
     const names = await namesIn(folder);
     await chmod(path, 0o444);
     await chmod(folder, 0o555);
-    // Modes mean nothing to root; a preload would write where it may not.
+    // Modes mean nothing to root; a preload and coverage would write where they may not.
     const as = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
-    const bare = ['-u', 'NODE_OPTIONS', process.execPath, ENTRY];
+    const bare = ['-u', 'NODE_OPTIONS', '-u', 'NODE_V8_COVERAGE', process.execPath, ENTRY];
     const found = await shown((args) => execute('env', [...bare, ...args], as));
     for (const [place, args] of commands.entries()) t.same(found[place], expected[place], args.join(' '));
     await chmod(folder, 0o755);

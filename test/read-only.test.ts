@@ -35,8 +35,8 @@ async function closedCatalogue(t: Test): Promise<string> {
 
 /** Has a process that may write nothing read a catalogue. */
 async function readAsNobody(database: string, options: SpawnOptions = NOBODY): Promise<unknown> {
-  // Without the preload that would write where it may not.
-  const args = ['-u', 'NODE_OPTIONS', process.execPath, READER, database];
+  // Without the preload and the coverage, which would write where they may not.
+  const args = ['-u', 'NODE_OPTIONS', '-u', 'NODE_V8_COVERAGE', process.execPath, READER, database];
   const { code, stdout, stderr } = await execute('env', args, options);
   t.same([code, stderr], [0, '']);
   return JSON.parse(stdout);

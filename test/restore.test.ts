@@ -413,7 +413,7 @@ t.test('a swap takes the lock or fails, and leaves every row in the file itself'
   t.equal(await look(db), OLD);
 });
 
-t.test('a restore asks for the room that the new content takes in the log as well', async (t) => {
+t.test('a restore asks for the room that the new content needs in the log as well', async (t) => {
   const { folder, database, path, host, parts, backups } = await restoring(t);
   const bytes = statSync(path).size;
   const before = pathsIn(database);

@@ -149,8 +149,13 @@ async function readBytes({ path, manifest, stage }: ReadOrder): Promise<Pick<Fin
     }
     const start = Buffer.from(await readFirst(file, START));
     const compressed = manifest?.compressed ?? isZstd(start);
-    const through = compressed ? [createZstdDecompress(), new Bounded(start)] : [new Bounded(start, bytes)];
+    const unpacking = compressed ? createZstdDecompress() : undefined;
+    const through = unpacking === undefined ? [new Bounded(start, bytes)] : [unpacking, new Bounded(start)];
     const { read: sha256 } = await stream(file, bytes, stage, through);
+    // Node.js may pass over what follows a stream.
+    if (unpacking !== undefined && unpacking.bytesWritten !== bytes) {
+      throw new Unsound(`it is longer than the ${unpacking.bytesWritten} bytes of its stream`);
+    }
     if (manifest !== null && sha256 !== manifest.sha256) throw new Unsound('its checksum is not that of the manifest');
     return { bytes, sha256 };
   } finally {

@@ -71,6 +71,20 @@ function untouchable({ own, databaseId, problems }: BackupEntry): string[] | und
 }
 
 /**
+ * When each backup was made, in milliseconds since 1970; newest first. A number shows that one which is dated in the future was
+ * made before another: it counts as made with that one, since the clock was ahead.
+ */
+function instantsOf(entries: readonly BackupEntry[], at: number): (number | null)[] {
+  let after: number | null = null;
+  return entries.map(({ createdAt }) => {
+    const told = createdAt === null ? null : Date.parse(createdAt);
+    const instant = told !== null && told > at ? (after ?? told) : told;
+    if (instant !== null && instant <= at) after = instant;
+    return instant;
+  });
+}
+
+/**
  * What a policy says of a folder's backups.
  * @param entries newest first
  * @param newestVerified the path of the newest backup of this database that verifies; null when none does
@@ -83,8 +97,9 @@ export function planBackupPrune(
   at: number,
 ): BackupPrune {
   const sound = entries.filter((entry) => untouchable(entry) === undefined);
-  const items = sound.map(({ createdAt, path }, place) => ({
-    instant: createdAt === null ? null : Date.parse(createdAt),
+  const instants = instantsOf(sound, at);
+  const items = sound.map(({ path }, place) => ({
+    instant: instants[place] ?? null,
     rank: -place,
     pinned: path === newestVerified,
   }));
