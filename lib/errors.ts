@@ -3,6 +3,7 @@
  * succeed when it is made again, `hint` what a person can do about it. Errors cross threads as plain data (`toWireError`)
  * and come back as the class they were (`reviveError`). No error carries a key or the values bound to a statement.
  */
+import { hintOfCause } from './error-hints.ts';
 
 interface CodeFacts {
   readonly retryable: boolean;
@@ -70,7 +71,8 @@ export class DatabaseError extends Error {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.retryable = options.retryable ?? ERROR_CODES[code].retryable;
-    this.hint = options.hint ?? ERROR_CODES[code].hint;
+    const surroundings = code === 'CATALOG_IO' ? hintOfCause(options.cause) : undefined;
+    this.hint = options.hint ?? surroundings ?? ERROR_CODES[code].hint;
   }
 
   /** What `JSON.stringify` shows: code, message, retryable, hint and the error's own fields; no stack and no cause. */

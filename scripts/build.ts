@@ -26,6 +26,7 @@ const ENTRIES = [
   'lib/backup/restore/swap-thread',
   'lib/maintenance/integrity-process',
   'lib/legacy/inspect-file',
+  'lib/catalog/trial-process',
 ];
 
 /** Refuses an old Node.js, so it stays a file of its own that is run before any other is. */

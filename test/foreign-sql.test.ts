@@ -1,12 +1,17 @@
 /** Files and backups in which somebody else's SQL waits to be run: views, triggers, computed columns. */
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { copyFileSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import t from 'tap';
-import { DatabaseManager } from '../lib/index.ts';
+import { assertTriggersEnd } from '../lib/catalog/foreign-triggers.ts';
+import { openUnmigrated } from '../lib/catalog/open.ts';
+import { settingsOf } from '../lib/catalog/settings.ts';
+import { migrateApart } from '../lib/catalog/trial.ts';
+import { DatabaseError, DatabaseManager } from '../lib/index.ts';
 import { OWN_SCHEMA } from '../lib/migrations/journal.ts';
 import { MIGRATIONS } from '../lib/migrations/migration-list.ts';
+import { resolveOptions } from '../lib/options/reader.ts';
 import { assertOwnNames, assertStoredColumns, SCHEMA_OBJECTS, type SchemaObject } from '../lib/schema/own-objects.ts';
 import { objectsAfter } from '../lib/schema/schema-objects.ts';
 
@@ -142,4 +147,197 @@ t.test('what users, own procedures and newer releases add to a catalogue keeps i
   t.same((await db.health()).issues, []);
   t.equal(await db.files.count(), 1);
   await db.close();
+});
+
+const trigger = (when: string, table: string, body: string, name = 'evil') =>
+  `CREATE TRIGGER ${name} ${when} ON ${table} BEGIN ${body}; END`;
+
+const SPIN = `INSERT INTO sink ${ENDLESS}`;
+
+t.test('no call reports a change that a trigger has left out', async (t) => {
+  for (const table of ['clients', 'files', 'file_versions']) {
+    for (const when of ['INSERT', 'UPDATE', 'DELETE']) {
+      const path = await makeCatalogue(join(t.testdir(), 'a.db'));
+      tamper(path, trigger(`BEFORE ${when}`, table, 'SELECT RAISE(IGNORE)'));
+      const db = await DatabaseManager.open({ database: path, poolSize: 1 });
+      const client = await db.clients.getByName('alpha');
+      const clientId = client?.id ?? '';
+      const [file] = (await db.files.list()).files;
+      const fileId = file?.id ?? '';
+      const saved = async (fileName: string, pathName: string) => {
+        const { file: told } = await db.files.save({ clientId, fileName, pathName, fileSize: 1 });
+        const stored = await db.files.get(told.id);
+        const versions = await db.versions.list(told.id);
+        return stored?.pathName === pathName && versions.some((version) => version.pathName === pathName);
+      };
+      const calls: Readonly<Record<string, () => Promise<boolean>>> = {
+        'a new file': () => saved('b.txt', '/b'),
+        'a further version': () => saved('a.txt', '/a2'),
+        'a batch': async () => {
+          const { saved: count } = await db.files.saveMany([
+            { clientId, fileName: 'a.txt', pathName: '/a3', fileSize: 1 },
+          ]);
+          return count === 0 || (await db.files.get(fileId))?.pathName === '/a3';
+        },
+        verifying: async () => (await db.files.verify(fileId)).verified,
+        'a new name': async () => (await db.clients.rename(clientId, 'beta')).name === 'beta',
+        'a key': async () => (await db.clients.save({ id: clientId, name: 'beta', aesKey: new Uint8Array(32) })).hasKey,
+        'a new client': async () =>
+          (await db.clients.getByName((await db.clients.save({ name: 'gamma' })).name)) !== null,
+        'a file that goes': async () =>
+          (await db.files.delete(fileId)).deleted === 1 && (await db.files.get(fileId)) === null,
+        'a client that goes': async () => {
+          await db.clients.delete(clientId);
+          return (await db.clients.get(clientId)) === null;
+        },
+      };
+      for (const [name, call] of Object.entries(calls)) {
+        const outcome = await call().catch((error: unknown) => error);
+        const isTyped =
+          outcome instanceof DatabaseError && ['CATALOG_CONFLICT', 'CATALOG_NOT_FOUND'].includes(outcome.code);
+        t.ok(outcome === true || isTyped, `${name}, ${when} of ${table} left out: ${outcome}`);
+      }
+      await db.close();
+    }
+  }
+});
+
+t.test('triggers of others are a warning of health, unless a newer release may have made them', async (t) => {
+  const path = await makeCatalogue(join(t.testdir(), 'a.db'));
+  const issuesOf = async () => {
+    const db = await DatabaseManager.open({ database: path });
+    await db.query('SELECT 1'); // its reader is open then: a busy machine takes longer for that than health waits
+    const { issues } = await db.health();
+    await db.close();
+    return issues.filter(({ code }) => code === 'HEALTH_FOREIGN_TRIGGER');
+  };
+  t.same(await issuesOf(), []);
+  const audit = (table: string, name: string) => trigger('AFTER INSERT', table, 'INSERT INTO log VALUES (1)', name);
+  tamper(path, 'CREATE TABLE log (x)', 'CREATE TABLE other (x)', audit('other', 'harmless'), audit('files', 'Mine'));
+  t.match(await issuesOf(), [{ severity: 'warn', message: /catalogue: mine on files$/, hint: /drop those/ }]);
+  tamper(path, audit('catalog_migrations', 'later'));
+  t.match(await issuesOf(), [{ message: /: mine on files, later on catalog_migrations$/ }]);
+  tamper(
+    path,
+    `INSERT INTO catalog_migrations SELECT 99, 'later', checksum, applied_at, applied_by, '9.0.0', 1, '0'
+      FROM catalog_migrations WHERE version = 0`,
+  );
+  t.same(await issuesOf(), []);
+});
+
+/** Enough for a process that has something to do, and little to wait for one that never ends. */
+const SHORT = { writesMs: 2_000, migrationMs: 8_000, migrationMsPerMb: 0 };
+
+const settingsFor = (database: string) => settingsOf(resolveOptions({ database }), database);
+
+/** The content of a database, table by table. */
+function dump(path: string): unknown {
+  const raw = new Database(path, { readonly: true });
+  try {
+    const tables = raw
+      .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY 1")
+      .pluck()
+      .all() as string[];
+    return tables.map((table) => [table, raw.prepare(`SELECT * FROM "${table}"`).raw().all()]);
+  } finally {
+    raw.close();
+  }
+}
+
+t.test('a copy in which something never ends is given up, and any other is left as it is', async (t) => {
+  const folder = t.testdir();
+  const source = await makeCatalogue(join(folder, 'source.db'));
+  tamper(source, 'CREATE TABLE sink (x)');
+  const doubling = `UPDATE clients SET LastSeen = LastSeen || 'x' WHERE ID = NEW.ID;
+    UPDATE clients SET LastSeen = LastSeen || 'y' WHERE ID = NEW.ID`;
+  const cases: Readonly<Record<string, readonly [endless: boolean, ...statements: string[]]>> = {
+    'after a file is inserted': [true, trigger('AFTER INSERT', 'files', SPIN)],
+    'before a version is inserted': [true, trigger('BEFORE INSERT', 'file_versions', SPIN)],
+    'before a file is changed': [true, trigger('BEFORE UPDATE', 'files', SPIN)],
+    'after the history is written': [true, trigger('AFTER INSERT', 'maintenance_history', SPIN)],
+    'triggers that fire themselves twice': [false, trigger('AFTER UPDATE', 'clients', doubling)],
+    'a trigger with a name of ours': [
+      true,
+      'DROP TRIGGER catalog_version_inserted',
+      trigger('AFTER INSERT', 'file_versions', SPIN, 'catalog_version_inserted'),
+    ],
+    nothing: [false],
+    'a log of the user': [false, trigger('AFTER INSERT', 'files', 'INSERT INTO sink VALUES (NEW.FileName)')],
+    'a rule of the user': [false, trigger('BEFORE INSERT', 'clients', "SELECT RAISE(ABORT, 'no more clients')")],
+    'triggers that leave everything out': [false, trigger('BEFORE INSERT', 'clients', 'SELECT RAISE(IGNORE)')],
+    'a trigger that fires itself': [
+      false,
+      trigger('AFTER UPDATE', 'clients', 'UPDATE clients SET LastSeen = LastSeen WHERE ID = NEW.ID'),
+    ],
+  };
+  for (const [place, [name, [isEndless, ...statements]]] of Object.entries(cases).entries()) {
+    const path = join(folder, `${place}.db`);
+    copyFileSync(source, path);
+    tamper(path, ...statements);
+    const before = dump(path);
+    const tried = migrateApart(settingsFor(path), path, isEndless ? SHORT : undefined);
+    const invalid = { code: 'CATALOG_BACKUP_INVALID', message: /a save did not end within 2000 ms/, hint: /trigger/ };
+    if (isEndless) await t.rejects(tried, invalid, name);
+    else await t.resolves(tried, name);
+    t.strictSame(dump(path), before, name);
+  }
+  const view = join(folder, 'view.db');
+  copyFileSync(source, view);
+  tamper(view, 'DROP TABLE quota_reservations', `CREATE VIEW quota_reservations AS ${ENDLESS}`);
+  const taken = { code: 'CATALOG_BACKUP_INVALID', message: /quota_reservations is a view/ };
+  await t.rejects(migrateApart(settingsFor(view), view), taken);
+});
+
+t.test('a schema is not brought up to date where a trigger of others never ends', async (t) => {
+  const folder = t.testdir();
+  const path = await makeCatalogue(join(folder, 'a.db'));
+  const db = await DatabaseManager.openMigrations({ database: path });
+  await db.down({ to: 8 });
+  await db.close();
+  tamper(
+    path,
+    'CREATE TABLE sink (x)',
+    trigger('AFTER UPDATE', 'files', SPIN),
+    trigger('AFTER INSERT', 'files', SPIN, 'b'),
+  );
+  const catalog = await openUnmigrated({ database: path });
+  t.teardown(() => catalog.close());
+  const tried = (copy: string) => migrateApart(catalog.settings, copy, SHORT);
+  const before = dump(path);
+  await t.rejects(assertTriggersEnd(catalog, tried, undefined), {
+    code: 'CATALOG_CONFLICT',
+    message: /evil on files, b on files/,
+    hint: /DROP TRIGGER/,
+  });
+  t.strictSame(dump(path), before);
+  t.same(
+    readdirSync(join(folder, 'backups')).filter((name) => /trial|partial/.test(name)),
+    [],
+  );
+});
+
+t.test('a restore and a repair that would never end are refused, and change nothing', async (t) => {
+  const folder = t.testdir();
+  const source = await makeCatalogue(join(folder, 'source.db'));
+  tamper(source, 'CREATE TABLE sink (x)');
+  const open = async (name: string) => {
+    copyFileSync(source, join(folder, name));
+    const db = await DatabaseManager.open({ database: join(folder, name), backupDir: join(folder, `${name}-backups`) });
+    t.teardown(() => db.close());
+    return db;
+  };
+  const [restored, repaired] = [await open('restored.db'), await open('repaired.db')];
+  await restored.execute(trigger('AFTER INSERT', 'files', SPIN));
+  const { path } = await restored.backups.create();
+  await restored.execute('DROP TRIGGER evil');
+  await repaired.execute(trigger('AFTER UPDATE', 'files', SPIN));
+  const before = dump(join(folder, 'restored.db'));
+  await Promise.all([
+    t.rejects(restored.backups.restore(path), { code: 'CATALOG_BACKUP_INVALID', message: /never|did not end/ }),
+    t.rejects(repaired.maintenance.repair({ dryRun: true }), { code: 'CATALOG_CONFLICT', message: /evil on files/ }),
+  ]);
+  t.strictSame(dump(join(folder, 'restored.db')), before);
+  t.equal(await restored.files.count(), 1, 'and it goes on');
+  const { id } = await restored.clients.save({ name: 'beta' });
+  t.ok((await restored.files.save({ clientId: id, fileName: 'b', pathName: '/b', fileSize: 1 })).created);
 });

@@ -845,6 +845,7 @@ function arbitraryFacts(): fc.Arbitrary<Case['facts']> {
         fc.record({ hasToday: fc.boolean(), before: fc.option(fc.record({ bytes: count, measuredAt: recently })) }),
       ),
     ),
+    foreignTriggers: answer(fc.constantFrom([], ['mine on files'], Array(7).fill('x on y'))),
     search: answer(fc.option(fc.record({ waiting: count, problem: fc.constantFrom(null, 'words') }))),
     files: answer(
       fc.record({

@@ -1,7 +1,8 @@
 /** What surrounds a catalogue: the names and the file system of its file, and how Node.js was started. */
-import { link, readdir, stat, symlink, unlink, writeFile } from 'node:fs/promises';
+import { copyFile, link, readdir, rm, stat, symlink, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
 import t, { type Test } from 'tap';
 import { DatabaseManager } from '../lib/index.ts';
 import { type Mount, mountOf, mountsIn, secondName, sharedFileSystem } from '../lib/pool/file-place.ts';
@@ -214,4 +215,91 @@ t.test('a TZ that names no zone is no reason to refuse a catalogue, and a warnin
     t.match(await db.migrations.verify(), { adoptions: [{ timeZone: names ? 'Europe/Berlin' : 'UTC' }] });
     await db.close();
   }
+});
+
+/** What a process prints that opens a catalogue with such options, started with such flags. */
+async function openedWith(flags: readonly string[], options: object, cwd: string) {
+  const args = ['--no-warnings', ...flags, fixture('opener'), JSON.stringify(options)];
+  const { stdout, stderr } = await runToEnd(process.execPath, args, { cwd });
+  return stdout === '' ? { stderr } : JSON.parse(stdout);
+}
+
+t.test('a name that leaves no room for that of the log is refused, and no file is made', async (t) => {
+  const folder = t.testdir();
+  for (const name of ['x'.repeat(248), 'x'.repeat(255), 'x'.repeat(256), 'ä'.repeat(124)]) {
+    const received = `a name of ${Buffer.byteLength(name)} bytes`;
+    for (const options of [{}, { readOnly: true }]) {
+      const refusal = { code: 'CATALOG_VALIDATION', field: 'database', received, accepted: /247 bytes/ };
+      await t.rejects(DatabaseManager.open({ database: join(folder, name), ...options }), refusal);
+    }
+  }
+  t.same(await readdir(folder), []);
+  await makeCatalogue(join(folder, 'x'.repeat(247)));
+  const deep = join(folder, ...Array.from({ length: 2_100 }, () => 'd'), 'x.db');
+  await t.rejects(makeCatalogue(deep), { code: 'CATALOG_IO', hint: /shorter name/ });
+});
+
+t.test('a path that is no text of Unicode is refused, whichever option it is in', async (t) => {
+  const folder = t.testdir();
+  for (const option of ['database', 'backupDir', 'storageDir'] as const) {
+    for (const path of [join(folder, 'a\ud800.db'), join(folder, 'a\0.db')]) {
+      const options = { database: join(folder, 'a.db'), [option]: path };
+      await t.rejects(DatabaseManager.open(options), { code: 'CATALOG_VALIDATION', field: option });
+    }
+  }
+  t.same(await readdir(folder), []);
+});
+
+t.test('however Node.js was started, opening fails with a typed error whose hint names the flag', async (t) => {
+  const folder = t.testdir();
+  await makeCatalogue(join(folder, 'there.db'));
+  const model = ['--permission', '--allow-fs-read=*'];
+  const cases: readonly (readonly [flags: readonly string[], options: object, hint: RegExp])[] = [
+    [['--no-addons'], { database: 'a.db' }, /--no-addons/],
+    [model, { database: 'b.db' }, /--allow-fs-write/],
+    [[...model, '--allow-fs-write=*'], { database: 'c.db' }, /--allow-worker/],
+    [[...model, '--allow-fs-write=*', '--allow-worker'], { database: 'd.db' }, /--allow-addons/],
+  ];
+  for (const [flags, options, hint] of cases) {
+    t.match(await openedWith(flags, options, folder), { code: 'CATALOG_IO', hint }, flags.join(' '));
+  }
+  const all = [...model, '--allow-fs-write=*', '--allow-worker', '--allow-addons', '--allow-child-process'];
+  t.match(await openedWith(all, { database: 'there.db' }, folder), { opened: true });
+  makeLegacyFile(join(folder, 'legacy.db'), { version: 3, ...someRows() });
+  const fsync = { code: 'CATALOG_IO', hint: /no fsync.*without --permission/ };
+  t.match(await openedWith(all, { database: 'legacy.db' }, folder), fsync, 'its adoption needs a copy on the disk');
+  const childless = { code: 'CATALOG_IO', hint: /--allow-child-process/ };
+  t.match(await openedWith(all.slice(0, -1), { database: 'legacy.db' }, folder), childless);
+});
+
+t.test('a bundle without the files that threads start with says so', async (t) => {
+  const folder = t.testdir();
+  const library = fileURLToPath(new URL('../lib/index.ts', import.meta.url));
+  const source = `import { DatabaseManager } from ${JSON.stringify(library)};
+    DatabaseManager.open({ database: 'a.db' }).catch(({ code, hint }) => console.log(JSON.stringify({ code, hint })));`;
+  await writeFile(join(folder, 'app.mjs'), source);
+  const bundle = { bundle: true, format: 'esm', platform: 'node', packages: 'external', logLevel: 'silent' } as const;
+  // Beside the dependencies, which it does not hold.
+  const outfile = fileURLToPath(new URL('../.tap/bundled/lib/app.mjs', import.meta.url));
+  await build({ ...bundle, entryPoints: [join(folder, 'app.mjs')], outfile });
+  t.teardown(() => rm(outfile));
+  const { stdout, stderr } = await runScript(outfile, [], { cwd: folder });
+  t.match(JSON.parse(stdout || JSON.stringify({ stderr })), { code: 'CATALOG_IO', hint: /Bundlers.*external/ });
+});
+
+t.test('a Node.js that was removed while it runs is told by name', async (t) => {
+  const folder = t.testdir();
+  const program = join(folder, 'node');
+  await copyFile(process.execPath, program);
+  makeLegacyFile(join(folder, 'legacy.db'), { version: 3, ...someRows() });
+  const script = `import { unlinkSync } from 'node:fs';
+    import { DatabaseManager } from ${JSON.stringify(new URL('../lib/index.ts', import.meta.url).href)};
+    unlinkSync(process.execPath);
+    await DatabaseManager.open({ database: 'legacy.db' }).catch(({ code, hint }) => console.log(JSON.stringify({ code, hint })));`;
+  await writeFile(join(folder, 'app.mjs'), script);
+  const { stdout, stderr } = await runToEnd(program, ['--no-warnings', 'app.mjs'], { cwd: folder });
+  t.match(JSON.parse(stdout || JSON.stringify({ stderr })), {
+    code: 'CATALOG_IO',
+    hint: new RegExp(`see whether ${program}`),
+  });
 });

@@ -14,6 +14,7 @@ import { standingOf } from '../migrations/journal.ts';
 import { schemaState } from '../migrations/schema-state.ts';
 import { LIBRARY_VERSION } from '../runtime/version.ts';
 import { dayOf, now } from '../values/dates.ts';
+import { assertTriggersEnd, foreignTriggersOf } from './foreign-triggers.ts';
 import type { MaintenanceHost } from './maintenance.ts';
 import type { ModuleContext } from './modules.ts';
 import { type Catalog, migrateCopy } from './open.ts';
@@ -55,6 +56,7 @@ export function healthHost(catalog: Catalog, integrity: Integrity): HealthHost {
     thresholds,
     integrity,
     logger: catalog.logger('health'),
+    foreignTriggers: (call) => foreignTriggersOf(engine, call),
     standing: async (call) => standingOf(await engine.run(schemaState, null, call)),
     recordSizes: async (sizes) => {
       const measuredAt = now();
@@ -93,6 +95,7 @@ export function maintenanceHost(catalog: Catalog, integrity: Integrity): Mainten
     backupDir,
     context: () => ({ timeZone: oldZoneOf(settings).legacyTimeZone, defaultQuotaBytes, legacy: false }),
     assumesZone: () => oldZoneOf(settings).assumesZone,
+    assertTriggersEnd: (signal) => assertTriggersEnd(catalog, (copy) => migrateCopy(settings, copy), signal),
     integrity,
     logger: catalog.logger('maintenance'),
   };

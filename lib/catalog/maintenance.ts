@@ -81,6 +81,7 @@ export interface Maintenance {
    * of the search index, stale reservations. Rows that cannot stay are kept in `quarantined_files`. A second run finds
    * nothing.
    * @returns the number of rows of each kind that were repaired, or with `dryRun` would be
+   * @throws {ConflictError} when a trigger of somebody else's never ends, which is tried on a copy
    */
   repair(options?: RepairOptions): Promise<RepairCounts>;
 }
@@ -97,6 +98,8 @@ export interface MaintenanceHost {
   readonly context: () => WorkContext;
   /** Whether nobody has named the zone in which old dates are read: dates that are read in it are worth a warning. */
   readonly assumesZone: () => boolean;
+  /** Tries on a copy that changes come to an end, where others have triggers. */
+  readonly assertTriggersEnd: (signal: AbortSignal | undefined) => Promise<void>;
   readonly integrity: Integrity;
   readonly logger: Logger;
 }
@@ -235,6 +238,7 @@ export function maintenanceOf(host: MaintenanceHost): Maintenance {
       const checked = checkObject(given, 'options', REPAIR_KEYS);
       const signal = checkSignal(checked['signal']);
       const dryRun = !isAbsent(checked['dryRun']) && checkBoolean(checked['dryRun'], 'dryRun');
+      await host.assertTriggersEnd(signal);
       if (!dryRun) await finishLeftDeletions(engine, { signal });
       const expected = await countRepairs(host, signal);
       if (dryRun || isWhole(expected)) return expected;

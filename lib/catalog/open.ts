@@ -7,7 +7,7 @@ import type { Logger } from 'pino';
 import { removeDeadPartials, removeDeadStages } from '../backup/publish.ts';
 import { finishLeftDeletions } from '../core/client-deletion.ts';
 import type { ReadApart } from '../core/raw-sql.ts';
-import { DatabaseError } from '../errors.ts';
+import { DatabaseError, InvariantError } from '../errors.ts';
 import { inspectFile } from '../legacy/inspection.ts';
 import { KNOWN, OWN_SCHEMA, ownColumns, statusOf } from '../migrations/journal.ts';
 import { Migrator } from '../migrations/migrator.ts';
@@ -19,11 +19,14 @@ import { placed, prepareDatabaseFile } from '../pool/database-file.ts';
 import { SqliteEngine } from '../pool/sqlite-engine.ts';
 import { rememberOpen } from '../runtime/open-files.ts';
 import { scriptUrl } from '../runtime/scripts.ts';
+import { reasonOf } from '../runtime/thrown.ts';
 import { workOffBacklog } from '../search/index-backlog.ts';
 import { keepIndex } from '../search/search-index.ts';
 import { assertOpen, type CallOptions, type Engine } from '../sql/engine.ts';
 import { checkSignal } from '../validation.ts';
+import { assertTriggersEnd } from './foreign-triggers.ts';
 import { type CatalogSettings, copySettings, rulesOf, settingsOf } from './settings.ts';
+import { migrateApart } from './trial.ts';
 
 /** The options of a catalogue, and the signal of the call that opens it. */
 export type OpenOptions = CatalogOptions & CallOptions;
@@ -46,7 +49,7 @@ export async function openCatalog(given: OpenOptions): Promise<Catalog> {
     await catalog.bringUpToDate(given.signal);
   } catch (error) {
     await catalog.close();
-    throw error;
+    throw typed(error, given.signal);
   }
   const { engine, settings } = catalog;
   const log = catalog.logger('search');
@@ -75,7 +78,16 @@ async function finishDeletions(catalog: Catalog): Promise<void> {
 export async function openUnmigrated(given: OpenOptions): Promise<Catalog> {
   const { options, signal } = readOptions(given);
   signal?.throwIfAborted();
-  return openFile(options);
+  return openFile(options).catch((error: unknown) => {
+    throw typed(error, signal);
+  });
+}
+
+/** What opening throws is an error of this library, or the reason of the caller's signal. */
+function typed(error: unknown, signal: AbortSignal | undefined): unknown {
+  if (error instanceof DatabaseError || error instanceof InvariantError) return error;
+  if (signal?.aborted && error === signal.reason) return error;
+  return new DatabaseError('CATALOG_IO', `the catalogue cannot be opened: ${reasonOf(error)}`, { cause: error });
 }
 
 /** @throws {ValidationError} for an option or a signal that is not accepted */
@@ -198,7 +210,10 @@ export class Catalog {
     if (pending.length > 0 && (migrate === 'off' || readOnly)) {
       throw new DatabaseError('CATALOG_MIGRATION_PENDING', `the schema lacks ${named(pending)}`);
     }
-    if (pending.length > 0) await this.migrator.up({ onProgress: onMigrationProgress, signal });
+    if (pending.length > 0) {
+      await assertTriggersEnd(this, (copy) => migrateCopy(this.settings, copy), signal);
+      await this.migrator.up({ onProgress: onMigrationProgress, signal });
+    }
     this.#isUpToDate = true;
   }
 
@@ -248,10 +263,25 @@ function migratorOf(engine: Engine, settings: CatalogSettings): Migrator {
 }
 
 /**
- * Migrates a file that nobody else has open, such as a stage of a restore. No copy of it is made first: its owner has one.
+ * Migrates a file that nobody else has open, such as a stage of a restore, and tries the first writes on it: in a process,
+ * since nobody knows what is in it. No copy of it is made first: its owner has one.
+ * @throws {DatabaseError} CATALOG_BACKUP_INVALID when something in the file never ends; what migrating throws
  * @internal
  */
-export async function migrateCopy(settings: CatalogSettings, copy: string): Promise<void> {
+export const migrateCopy = (settings: CatalogSettings, copy: string): Promise<void> => migrateApart(settings, copy);
+
+/**
+ * Opens a file that nobody else has open, to change it.
+ * @internal
+ */
+export const openCopy = (settings: CatalogSettings, copy: string): Promise<Engine> =>
+  openEngine(copySettings(settings, copy));
+
+/**
+ * Migrates such a file in this process.
+ * @internal
+ */
+export async function migrateHere(settings: CatalogSettings, copy: string): Promise<void> {
   const own = { ...copySettings(settings, copy), migrationBackup: false };
   const engine = await openEngine(own);
   try {

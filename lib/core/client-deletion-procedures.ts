@@ -9,6 +9,7 @@ import { all, one, procedure, rows, run, type Steps } from '../sql/procedure.ts'
 import { join, type Sql, sql } from '../sql/template.ts';
 import { now } from '../values/dates.ts';
 import { idBytes } from '../values/ids.ts';
+import { changeRow } from './change-row.ts';
 import { type Deletion, unnamedPaths } from './freed-paths.ts';
 
 /** Files up to which a client is deleted in one transaction: half a second, which other writers wait. */
@@ -72,7 +73,7 @@ function* removeClient(client: Buffer): Steps<void> {
   yield* run(sql`DELETE FROM client_activity WHERE ClientID = ${client}`);
   yield* run(sql`DELETE FROM daily_totals WHERE ClientID = ${client}`);
   yield* run(sql`DELETE FROM client_deletions WHERE ClientID = ${client}`);
-  yield* run(sql`DELETE FROM clients WHERE ID = ${client}`);
+  yield* changeRow(sql`DELETE FROM clients WHERE ID = ${client}`);
 }
 
 function* deleteWhole(client: Buffer, dialect: Dialect): Steps<Deletion> {

@@ -8,6 +8,7 @@ import { placesOf, type Row, selected } from '../sql/tuple.ts';
 import { dateOut, now } from '../values/dates.ts';
 import { idBytes, newId } from '../values/ids.ts';
 import type { PageRequest } from '../values/pages.ts';
+import { changeRow } from './change-row.ts';
 import { assertNotDeleting } from './client-deletion-procedures.ts';
 import { countQuota } from './quota-rows.ts';
 
@@ -82,9 +83,10 @@ function* insertClient(id: string, client: ClientToSave, dialect: Dialect): Step
 }
 
 function* updateClient(id: string, { name, publicKey, aesKey }: ClientToSave): Steps<void> {
-  yield* run(sql`UPDATE clients SET Name = ${name}, LastSeen = ${now()} WHERE ID = ${idBytes(id)}`);
-  if (publicKey !== undefined) yield* run(sql`UPDATE clients SET PublicKey = ${publicKey} WHERE ID = ${idBytes(id)}`);
-  if (aesKey !== undefined) yield* run(sql`UPDATE clients SET AESKey = ${aesKey} WHERE ID = ${idBytes(id)}`);
+  yield* changeRow(sql`UPDATE clients SET Name = ${name}, LastSeen = ${now()} WHERE ID = ${idBytes(id)}`);
+  if (publicKey !== undefined)
+    yield* changeRow(sql`UPDATE clients SET PublicKey = ${publicKey} WHERE ID = ${idBytes(id)}`);
+  if (aesKey !== undefined) yield* changeRow(sql`UPDATE clients SET AESKey = ${aesKey} WHERE ID = ${idBytes(id)}`);
 }
 
 export const saveClient = procedure(
@@ -175,7 +177,7 @@ export const renameClient = procedure(
     yield* requireClient(id, dialect);
     yield* assertNotDeleting(id);
     yield* assertNameFree(name, id, dialect);
-    yield* run(sql`UPDATE clients SET Name = ${name} WHERE ID = ${idBytes(id)}`);
+    yield* changeRow(sql`UPDATE clients SET Name = ${name} WHERE ID = ${idBytes(id)}`);
     return yield* requireClient(id, dialect);
   },
   { decode: toClient },

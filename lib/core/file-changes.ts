@@ -6,6 +6,7 @@ import { all, one, procedure, row, run, type Steps } from '../sql/procedure.ts';
 import { sql } from '../sql/template.ts';
 import { dayOf, now } from '../values/dates.ts';
 import { idBytes } from '../values/ids.ts';
+import { changeRow } from './change-row.ts';
 import { FILE, type FileRow, fileColumns, toFile } from './file-rows.ts';
 import { type Deletion, unnamedPaths } from './freed-paths.ts';
 
@@ -34,7 +35,7 @@ export const verifyFile = procedure(
       throw new DatabaseError('CATALOG_CHECKSUM_MISMATCH', `file ${id} has the CRC ${stored}, not ${crc}`);
     }
     const file = idBytes(id);
-    yield* run(sql`UPDATE files SET Verified = 1, CRC = coalesce(${crc}, CRC) WHERE ID = ${file}`);
+    yield* changeRow(sql`UPDATE files SET Verified = 1, CRC = coalesce(${crc}, CRC) WHERE ID = ${file}`);
     yield* run(sql`UPDATE file_versions SET Verified = 1, CRC = coalesce(${crc}, CRC)
       WHERE FileID = ${file} AND VersionNumber = (SELECT CurrentVersion FROM files WHERE ID = ${file})`);
     return yield* requireFile(id, dialect);
@@ -49,7 +50,7 @@ export const deleteFile = procedure('files.delete', 'write', function* (id: stri
   const versions = yield* all<{ path: string; bytes: number }>(sql`SELECT PathName AS "path",
     ${dialect.countedBytes('FileSize')} AS "bytes" FROM file_versions WHERE FileID = ${file}`);
   yield* run(sql`DELETE FROM file_versions WHERE FileID = ${file}`);
-  yield* run(sql`DELETE FROM files WHERE ID = ${file}`);
+  yield* changeRow(sql`DELETE FROM files WHERE ID = ${file}`);
   const paths = yield* unnamedPaths([...versions.map(({ path }) => path), pathName]);
   return { deleted: 1, bytes: versions.reduce((sum, { bytes }) => sum + bytes, 0), paths };
 });

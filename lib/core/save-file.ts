@@ -19,6 +19,7 @@ import { dateOut } from '../values/dates.ts';
 import { CONTENT_FACTS, FILE_FACTS, inFiles, inFileVersions, NUMBER, VERSION_FACTS } from '../values/file-facts.ts';
 import type { FileToSave } from '../values/file-input.ts';
 import { idBytes, newId } from '../values/ids.ts';
+import { changeRow } from './change-row.ts';
 import { type CatalogFile, FILE, type FileRow, fileColumns, fileRowOf, toFile } from './file-rows.ts';
 import { type QuotaState, SaveLedger } from './save-ledger.ts';
 import { earlierResult, quotaOut, type RowOutcome, recordUnchanged } from './save-operations.ts';
@@ -155,13 +156,13 @@ function* storeVersion(
       AND VersionNumber = ${current})`,
     operationQuota: file.operationId === null ? null : quotaOut(quota),
   };
-  if (stored === undefined) yield* run(insertFile(values));
+  if (stored === undefined) yield* changeRow(insertFile(values));
   else {
-    yield* run(updateFile(values));
+    yield* changeRow(updateFile(values));
     // By its number: to look for what is active would take longer with each version.
     yield* run(sql`UPDATE file_versions SET IsActive = 0 WHERE FileID = ${bytes} AND VersionNumber = ${current}`);
   }
-  yield* run(insertVersion(values));
+  yield* changeRow(insertVersion(values));
   return fileRowOf({ ...file, id, category, version });
 }
 

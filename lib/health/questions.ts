@@ -37,6 +37,8 @@ export interface Source {
   readonly thresholds: Thresholds;
   /** Asks how far the schema is from this release. */
   readonly standing: (call: CallOptions) => Promise<SchemaStanding>;
+  /** Asks for the triggers that others have put on tables of the catalogue, in words. */
+  readonly foreignTriggers: (call: CallOptions) => Promise<readonly string[]>;
 }
 
 /** A catalogue, the time of the look in milliseconds since the epoch, and the options of calls to the engine. */
@@ -70,6 +72,7 @@ export const QUESTIONS = {
   writer: async ({ engine, readOnly, call }) => (readOnly ? null : engine.run(probeWriter, null, call)),
   history: ({ engine, call }) => engine.run(maintenanceState, null, call),
   standing: ({ standing, call }) => standing(call),
+  foreignTriggers: ({ foreignTriggers, call }) => foreignTriggers(call),
   quotas: ({ engine, call }) => engine.run(warnedClients, null, call),
   transfers: ({ engine, at, call }) => engine.run(transfersSince, transfersFrom(at), call),
   sizes: ({ engine, at, call }) => engine.run(sizesBefore, dayAt(at), call),

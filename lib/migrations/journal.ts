@@ -26,6 +26,9 @@ export const OWN_SCHEMA: OwnSchema = {
 export const ownColumns = (): Readonly<Record<string, readonly string[]>> =>
   Object.fromEntries([...objectsAfter(MIGRATIONS).tables].map(([table, columns]) => [table, [...columns]]));
 
+/** The triggers of this release. */
+export const ownTriggers = (): readonly string[] => [...objectsAfter(MIGRATIONS).triggers];
+
 /** A version that waits to be applied. */
 export interface PendingMigration {
   readonly version: number;

@@ -6,6 +6,7 @@ import {
   assertStoredColumns,
   type ComputedColumn,
   computedColumns,
+  foreignTriggers,
   type OwnTables,
   schemaObjects,
 } from '../schema/own-objects.ts';
@@ -48,3 +49,17 @@ export const lookAtFile = procedure('migrations.look', 'read', function* (own: O
   const views = objects.filter(({ kind }) => kind === 'view').map(({ name }) => name);
   assertOurs({ ...state, tables: [...state.tables, ...views] }, own.checksums);
 });
+
+/** Triggers on tables of ours that this release did not make; none where newer migrations may have made them. */
+export const triggersOfOthers = procedure(
+  'migrations.triggersOfOthers',
+  'read',
+  function* (
+    { checksums, tables, triggers }: OwnSchema & { readonly triggers: readonly string[] },
+    dialect,
+  ): Steps<string[]> {
+    const { journal } = yield* readState(dialect);
+    if (journal.some(({ version }) => checksums[version] === undefined)) return [];
+    return foreignTriggers(yield* schemaObjects(), tables, new Set(triggers));
+  },
+);

@@ -51,7 +51,9 @@ const isWhole = (value: unknown, min: number, max: number) =>
 const orNothing = (accepts: OptionRow['accepts']) => (value: unknown) => value === undefined || accepts(value);
 const isUrl = (value: unknown) => (typeof value === 'string' || value instanceof URL) && URL.canParse(String(value));
 
-const path = { accepts: isText, accepted: 'a path', parse: asText };
+const isPath = (value: unknown) => isText(value) && !value.includes('\0') && value.isWellFormed();
+
+const path = { accepts: isPath, accepted: 'a path', parse: asText };
 const flagValue = {
   accepts: (value: unknown) => typeof value === 'boolean',
   accepted: 'true or false',
@@ -219,7 +221,7 @@ export const OPTIONS: readonly OptionRow[] = [
     defaultText: '`backups` beside the database',
     description: 'the folder of backups',
     accepted: 'a path',
-    accepts: orNothing(isText),
+    accepts: orNothing(isPath),
     parse: asText,
   },
   {

@@ -5,6 +5,7 @@
  */
 import { access, constants, readlink, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { hintOfCause } from '../error-hints.ts';
 import { DatabaseError, ValidationError } from '../errors.ts';
 
 import { sizeOf } from '../runtime/files.ts';
@@ -43,12 +44,24 @@ export async function prepareDatabaseFile(
   return { path, created };
 }
 
+const MAX_NAME = 255; // bytes, on nearly every file system
+const LONGEST_SUFFIX = '-journal'.length;
+
+/** Refused before the file is made: its log could not be. */
+function refuseLongName(path: string): void {
+  const bytes = Buffer.byteLength(basename(path));
+  if (bytes + LONGEST_SUFFIX <= MAX_NAME) return;
+  const accepted = `a name of ${MAX_NAME - LONGEST_SUFFIX} bytes at most, since the log beside it has a longer one`;
+  throw new ValidationError({ field: 'database', received: `a name of ${bytes} bytes`, accepted });
+}
+
 function refuseSpecialNames(database: string): void {
+  refuseLongName(database);
   const isSpecial = database === '' || database.startsWith(':') || database.startsWith('file:');
   // The driver trims names, and would open another file than the one prepared here.
   const isTrimmed = database === database.trim();
-  if (!isSpecial && isTrimmed && !database.includes('\0')) return;
-  const accepted = 'the path of a file (not a URI, not in memory), without NUL or spaces around it';
+  if (!isSpecial && isTrimmed && !database.includes('\0') && database.isWellFormed()) return;
+  const accepted = 'the path of a file (not a URI, not in memory), without NUL, lone surrogates or spaces around it';
   throw new ValidationError({ field: 'database', received: JSON.stringify(database), accepted });
 }
 
@@ -108,7 +121,7 @@ async function createPrivate(path: string): Promise<boolean> {
   } catch (error) {
     throw new DatabaseError('CATALOG_IO', `${path} cannot be created`, {
       cause: error,
-      hint: 'Check that the folder exists and may be written.',
+      hint: hintOfCause(error) ?? 'Check that the folder exists and may be written.',
     });
   }
 }

@@ -2,7 +2,7 @@
  * The owner's side of a connection's thread: one request at a time, and a plain answer to what a thread held when it
  * died. An idle thread does not keep the process alive; one that works does.
  */
-import { DatabaseError, reviveError, ValidationError, type WireError } from '../errors.ts';
+import { DatabaseError, InvariantError, reviveError, ValidationError, type WireError } from '../errors.ts';
 import { invariant } from '../runtime/invariant.ts';
 import { startThread } from '../runtime/thread.ts';
 import { closedError, type StatementFigures } from '../sql/engine.ts';
@@ -84,7 +84,7 @@ export class ThreadHandle {
     if (opened === undefined) throw openingLost(handle.#crash, settings);
     if (opened.error !== null) {
       handle.#worker.postMessage({ kind: 'close' } satisfies Request);
-      throw reviveError(opened.error);
+      throw openingFailed(reviveError(opened.error));
     }
     handle.#usable = true;
     handle.#worker.on('message', (response: Response) => handle.#answer(response));
@@ -216,6 +216,12 @@ const givenUp = () =>
     'CATALOG_INDETERMINATE',
     'the database was closed while a statement was under way that did not end',
   );
+
+/** Errors of the surroundings, such as addons that are not allowed, are none of the library's own. */
+function openingFailed(error: Error): Error {
+  if (error instanceof DatabaseError || error instanceof InvariantError) return error;
+  return new DatabaseError('CATALOG_IO', `no connection could be opened: ${error.message}`, { cause: error });
+}
 
 function openingLost(cause: unknown, { threadArgv = [] }: ConnectionSettings): DatabaseError {
   const message = 'the thread of a connection ended before it had opened the database';

@@ -125,3 +125,15 @@ export function assertStoredColumns(
   const found = computed.find(({ table, column }) => plain.has(table) && (columns[table]?.includes(column) ?? true));
   if (found !== undefined) throw foreign(`the column ${found.column} of ${found.table} is computed, not stored`);
 }
+
+/** Triggers on tables of ours that this release did not make: `name on table`. */
+export function foreignTriggers(
+  objects: readonly SchemaObject[],
+  own: OwnTables,
+  ownTriggers: ReadonlySet<string>,
+): string[] {
+  const tables = new Set([...own.plain, ...Object.keys(own.virtual)]);
+  return objects
+    .filter(({ kind, name, table }) => kind === 'trigger' && tables.has(table) && !ownTriggers.has(name))
+    .map(({ name, table }) => `${name} on ${table}`);
+}

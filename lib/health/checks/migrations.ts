@@ -1,7 +1,19 @@
 /** Whether the schema is the one of this release. */
 import { check } from '../check.ts';
-import { failure, warning } from '../issue.ts';
+import type { Answer } from '../deadline.ts';
+import { failure, type Issue, warning } from '../issue.ts';
 import { found, judged, pass } from '../verdict.ts';
+
+const MOST_NAMED = 5; // triggers
+
+function triggerIssues(answer: Answer<readonly string[]>): Issue<'HEALTH_FOREIGN_TRIGGER'>[] {
+  if (!('value' in answer) || answer.value.length === 0) return [];
+  const more = answer.value.length - MOST_NAMED;
+  const names = `${answer.value.slice(0, MOST_NAMED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+  const message = `triggers that this release did not make are on tables of the catalogue: ${names}`;
+  const hint = 'They run with every change. All is well if they are yours and end; drop those that you do not know.';
+  return [warning('HEALTH_FOREIGN_TRIGGER', message, hint)];
+}
 
 export const migrations = check({
   name: 'migrations',
@@ -9,10 +21,10 @@ export const migrations = check({
   type: 'datastore',
   unit: 'migrations',
   about: 'migrations that are pending',
-  ask: ['standing'],
-  codes: {},
-  judge: ({ facts }) =>
-    judged(facts.standing, ({ pending, problem, isReadable }) => {
+  ask: ['standing', 'foreignTriggers'],
+  codes: { HEALTH_FOREIGN_TRIGGER: 'triggers that this release did not make are on tables of the catalogue' },
+  judge: ({ facts }) => {
+    const verdict = judged(facts.standing, ({ pending, problem, isReadable }) => {
       if (!isReadable) {
         const hint = 'Another program took them away: restore the newest verified backup.';
         return found(pending, failure('CATALOG_CORRUPT', "the catalogue's own tables are not there", hint));
@@ -20,5 +32,7 @@ export const migrations = check({
       if (problem === undefined) return pass(pending);
       const { code, message, hint } = problem;
       return found(pending, warning(code, message, hint));
-    }),
+    });
+    return { ...verdict, issues: [...verdict.issues, ...triggerIssues(facts.foreignTriggers)] };
+  },
 });

@@ -1,0 +1,87 @@
+/**
+ * Tries on a copy what a catalogue is about to do, in a process that can be given up: triggers that somebody has put on its
+ * tables run with every change, and one that does not end would hold a thread of the server for ever.
+ */
+import { stat } from 'node:fs/promises';
+import { DatabaseError, reviveError, type WireError } from '../errors.ts';
+import { callProcess } from '../runtime/process-call.ts';
+import { scriptUrl } from '../runtime/scripts.ts';
+import type { CatalogSettings } from './settings.ts';
+
+/** The settings of a catalogue that are data. */
+type CopySettings = Omit<CatalogSettings, 'logger' | 'onMigrationProgress'>;
+
+/** What the process is told. */
+export interface TrialOrder {
+  /** A file that nobody else has open. It is brought to this release's schema; nothing else of it is changed. */
+  readonly path: string;
+  readonly settings: CopySettings;
+}
+
+/** What the process tells meanwhile: that it has migrated, or a line for the log. */
+export type TrialNote =
+  | { readonly migrated: true }
+  | { readonly level: 'info' | 'warn' | 'error'; readonly facts: object; readonly message: string };
+
+/** What the process answers: why it cannot be used, or null. */
+export type TrialAnswer = WireError | null;
+
+/** Milliseconds that each part may take. */
+export interface TrialDeadlines {
+  /** Writes of a few rows take a few milliseconds; the rest is for a busy machine. */
+  readonly writesMs: number;
+  readonly migrationMs: number;
+  /** For each megabyte of the file: an adoption was measured at 300 on the machine of reference. */
+  readonly migrationMsPerMb: number;
+}
+
+const DEADLINES: TrialDeadlines = { writesMs: 30_000, migrationMs: 60_000, migrationMsPerMb: 2_000 };
+const BYTES_PER_MB = 1024 * 1024;
+const SCRIPT = scriptUrl('catalog/trial-process');
+
+const HINT = 'Choose another backup, or remove the trigger from a copy of this one, made with the sqlite3 shell.';
+
+const invalid = (path: string, problem: string, cause?: unknown) =>
+  new DatabaseError('CATALOG_BACKUP_INVALID', `${path}: ${problem}`, { hint: HINT, cause });
+
+const endless = (path: string, what: string, ms: number) =>
+  invalid(path, `${what} did not end within ${Math.round(ms)} ms: a trigger or view in it keeps SQLite busy`);
+
+/** A file that cannot be used for its schema is a backup that cannot. */
+function explained(error: unknown, path: string): unknown {
+  if (!(error instanceof DatabaseError) || error.code !== 'CATALOG_FOREIGN_DATABASE') return error;
+  return invalid(path, error.message, error);
+}
+
+/**
+ * Brings a file that nobody has open to this release's schema, and tries the first writes on it.
+ * @throws {DatabaseError} CATALOG_BACKUP_INVALID when something in it does not end, or is not the table that it should be;
+ *   what migrating throws
+ */
+export async function migrateApart(
+  settings: CatalogSettings,
+  path: string,
+  deadlines: TrialDeadlines = DEADLINES,
+): Promise<void> {
+  const { size } = await stat(path);
+  const migrationMs = deadlines.migrationMs + (size / BYTES_PER_MB) * deadlines.migrationMsPerMb;
+  const stop = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const onNote = (note: TrialNote) => {
+    if ('level' in note) settings.logger[note.level](note.facts, note.message);
+    else timer = setTimeout(() => stop.abort(endless(path, 'a save', deadlines.writesMs)), deadlines.writesMs);
+  };
+  const { logger: _, onMigrationProgress: __, procedureModules, ...data } = settings;
+  const order: TrialOrder = { path, settings: { ...data, procedureModules: procedureModules.map(String) } };
+  try {
+    const answer = await callProcess(SCRIPT, order, {
+      deadlineMs: migrationMs + deadlines.writesMs,
+      late: () => endless(path, 'migrating it', migrationMs),
+      signal: stop.signal,
+      onNote: (note) => onNote(note as TrialNote),
+    });
+    if (answer !== null) throw explained(reviveError(answer as WireError), path);
+  } finally {
+    clearTimeout(timer);
+  }
+}
