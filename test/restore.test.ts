@@ -6,6 +6,7 @@ import {
   closeSync,
   copyFileSync,
   existsSync,
+  linkSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -30,7 +31,7 @@ import { SwapFailure, swapContent } from '../lib/backup/restore/swap.ts';
 import { backupHost } from '../lib/catalog/hosts.ts';
 import { openUnmigrated } from '../lib/catalog/open.ts';
 import { restoreFile } from '../lib/catalog/restore-file.ts';
-import { type CatalogOptions, type DatabaseError, DatabaseManager } from '../lib/index.ts';
+import { type CatalogOptions, DatabaseError, DatabaseManager } from '../lib/index.ts';
 import { lastMaintenance, recordMaintenance } from '../lib/maintenance/history.ts';
 import { beginEpochs, FILES, look, turnEpoch, useCatalogue, WHOLE } from './fixtures/catalogue-users.ts';
 import { type FileEvent, recordFiles } from './fixtures/file-record.ts';
@@ -865,6 +866,18 @@ t.test('a replacement that fails its check is taken back, unless others use it o
   await t.rejects(restoreFile({ database, from: path }, failing(none)), failure);
   t.notOk(existsSync(database), 'what was gone is gone again');
 
+  // What could be kept as a backup works: it is no damaged file, whatever is wrong with what came in its place.
+  writeFileSync(database, bytes);
+  const corrupt = async () => {
+    throw new DatabaseError('CATALOG_CORRUPT', 'the restored catalogue does not verify');
+  };
+  await t.rejects(restoreFile({ database, from: path }, corrupt), { code: 'CATALOG_CORRUPT' });
+  t.ok(
+    [...pathsIn(database)].every((name) => name.startsWith('b/')),
+    'the state before is back',
+  );
+  t.notOk(files().some((name) => name.includes('damaged')));
+
   // A file that nobody can read is nobody's.
   const unreadable = () => {
     const descriptor = openSync(database, 'r+');
@@ -930,9 +943,13 @@ t.test('a replacement that gets no name leaves the old files theirs', async (t) 
     if (call === 'link') throw unlinked;
   });
   t.teardown(stop);
+  // A restore that was killed has given it a second name.
+  const second = `${database}.damaged-20250101T000000000Z`;
+  linkSync(database, second);
   const { damaged } = await DatabaseManager.restore({ database, from: path });
   stop();
   t.equal(damaged.length, 3, 'without hard links the backup gets its name all the same');
+  t.notOk(existsSync(second), 'what is kept has one name');
   const again = await openCatalogue(t, database);
   t.equal(await look(again), OLD);
 });

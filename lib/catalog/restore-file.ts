@@ -9,7 +9,7 @@ import { checkSource, refuseTakenName } from '../backup/paths.ts';
 import { type Standing, standingOf } from '../backup/restore/aside.ts';
 import { assertHealthy, type Expected, onceFree } from '../backup/restore/content.ts';
 import { Changed, replaceDatabase, tidyPlace } from '../backup/restore/replace.ts';
-import { type RestoreOptions, type RestoreResult, restoreLive } from '../backup/restore/restore.ts';
+import { type RestoreOptions, type RestoreResult, restoreLive, restoreParts } from '../backup/restore/restore.ts';
 import { ConflictError, DatabaseError } from '../errors.ts';
 import { type MaintenanceRecord, recordMaintenance } from '../maintenance/history.ts';
 import { resolveOptions } from '../options/reader.ts';
@@ -60,22 +60,28 @@ function refused(error: unknown): unknown {
   });
 }
 
+/** A restore of one catalogue. */
+interface Wanted {
+  readonly options: ResolvedOptions;
+  readonly from: string;
+  readonly how: RestoreOptions;
+  readonly health: typeof assertHealthy;
+}
+
 /** Restores into a file that can be opened; undefined where it cannot, or is too damaged to be kept as a backup. */
-async function intoLiveFile(
-  options: ResolvedOptions,
-  from: string,
-  how: RestoreOptions,
-): Promise<RestoreResult | undefined> {
+async function intoLiveFile({ options, from, how, health }: Wanted): Promise<RestoreResult | undefined> {
   const { database } = options;
   let isKept = false;
   const onProgress: RestoreOptions['onProgress'] = (progress) => {
     isKept ||= progress.step === 'swap';
     how.onProgress?.(progress);
   };
+  const watched = { ...how, onProgress };
   try {
     const catalog = await openFile({ ...options, create: false });
     try {
-      return await restoreLive(backupHost(catalog), from, { ...how, onProgress });
+      const host = backupHost(catalog);
+      return await restoreLive(host, from, watched, { ...restoreParts(host, from, watched), health });
     } finally {
       await catalog.close();
     }
@@ -116,13 +122,7 @@ async function confirm(
 }
 
 /** Puts a backup in the place of a database that is damaged or gone; takes it back when the result does not work. */
-async function inPlaceOf(
-  options: ResolvedOptions,
-  from: string,
-  how: RestoreOptions,
-  found: Standing,
-  health: typeof assertHealthy,
-): Promise<RestoreResult> {
+async function inPlaceOf({ options, from, how, health }: Wanted, found: Standing): Promise<RestoreResult> {
   const [start, startedAt] = [performance.now(), now()];
   const { database } = options;
   const settings = settingsOf(options, database);
@@ -164,20 +164,12 @@ const busyFiles = (database: string, kept: readonly string[], cause: unknown) =>
   });
 };
 
-/** A restore of one catalogue. */
-interface Wanted {
-  readonly options: ResolvedOptions;
-  readonly from: string;
-  readonly how: RestoreOptions;
-  readonly health: typeof assertHealthy;
-}
-
 /** Restores into a file that works, or else in its place: whichever it is at that moment. @throws {Changed} */
-async function restoreOnce({ options, from, how, health }: Wanted): Promise<RestoreResult> {
-  const { database } = options;
+async function restoreOnce(wanted: Wanted): Promise<RestoreResult> {
+  const { database } = wanted.options;
   await tidyPlace(database);
   const { file } = await standingOf(database);
-  const restored = await intoLiveFile(options, from, how);
+  const restored = await intoLiveFile(wanted);
   if (restored !== undefined) return restored;
   if (await isOpenHere(database).catch(() => false)) {
     throw new ConflictError(`${database} is open in this process, and damaged`, {
@@ -186,12 +178,12 @@ async function restoreOnce({ options, from, how, health }: Wanted): Promise<Rest
   }
   const found = await standingOf(database);
   if (found.file !== file) throw new Changed([]);
-  return inPlaceOf(options, from, how, found, health);
+  return inPlaceOf(wanted, found);
 }
 
 /**
  * Restores a catalogue, whatever state it is in.
- * @param health looks at what was put in place; tests have it fail
+ * @param health looks at what was put in place, whichever way; tests have it fail
  * @throws as `DatabaseManager.restore` says
  * @internal
  */
