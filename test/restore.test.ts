@@ -721,22 +721,44 @@ const atStep = (wanted: string, happen: () => void) => {
 
 t.test('a catalogue that somebody makes while the lost one is restored is no damaged one', async (t) => {
   const { folder, database, path, healthy, bytes } = await lost(t);
+  const tmp = join(folder, 'other.db');
+  const other = appear(t, healthy, tmp);
+  const log = readFileSync(`${tmp}-wal`);
+  other.close();
   const asides = () => readdirSync(folder).filter((name) => /damaged|failed/.test(name));
+  const record: string[] = [];
+  const removed = () =>
+    record.filter((line) => line.startsWith(`rm ${database}-`) || line.startsWith(`link ${database} `));
   for (const [what, step, damage] of [
     ['gone', 'check', () => rmSync(database)],
     ['damaged', 'swap', () => writeFileSync(database, bytes.subarray(0, 40_960))],
+    ['damaged, with a log', 'link', () => writeFileSync(database, bytes.subarray(0, 40_960))],
   ] as const) {
     damage();
+    if (step === 'link') writeFileSync(`${database}-wal`, log);
     const raw = { current: undefined as Database.Database | undefined };
     const onProgress = atStep(step, () => {
       raw.current = appear(t, healthy, database);
     });
+    record.length = 0;
+    const stop = recordFiles((event) => {
+      record.push(event.join(' '));
+      // The old log gets its second name: the new one gets it instead.
+      if (event[0] === 'link' && event[1] === `${database}-wal`) onProgress({ step: 'link' });
+    });
+    t.teardown(stop);
     const result = await DatabaseManager.restore({ database, from: path, onProgress });
+    stop();
     t.match(result, { damaged: [], safetyCopy: /before-restore/ }, `${what}: it is restored as what works`);
     t.ok(pathsIn(result.safetyCopy ?? '').has('acknowledged'), 'and what was saved in it is kept');
     const name = raw.current?.prepare('SELECT Name FROM clients').pluck().get();
     t.equal(name, 'epoch-a', 'its users see what was restored');
     t.same(asides(), []);
+    t.same(
+      removed().filter((line) => step !== 'link' || line.startsWith('rm')),
+      [],
+      'its log was never taken away',
+    );
     raw.current?.close();
   }
 

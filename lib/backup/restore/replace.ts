@@ -58,9 +58,10 @@ export async function tidyPlace(database: string): Promise<void> {
   await dropSecondNames(database, DAMAGED);
 }
 
-/** Whether the files are still in the state they were found in; asked of their second names, which nobody replaces. */
-const isUnchanged = async ({ name }: Aside, found: Standing): Promise<boolean> =>
-  (await standingOf(name)).state === found.state;
+/** Asks whether the files are as they were found, by their second names, which nobody replaces. @throws {Changed} */
+async function assertUnchanged({ name }: Aside, found: Standing): Promise<void> {
+  if ((await standingOf(name)).state !== found.state) throw new Changed([]);
+}
 
 /** Gives a stage the name of a database: over the damaged file that was found, or where there is none. */
 async function takeName(stage: string, database: string, found: Standing): Promise<void> {
@@ -79,8 +80,10 @@ async function exchange(stage: string, database: string, found: Standing): Promi
   const aside = await keepAside(database, DAMAGED);
   let hasName = false;
   try {
+    // Asked twice: a log that somebody uses must not be taken away, nor a file that somebody writes be replaced.
+    await assertUnchanged(aside, found);
     await dropLogs(database, aside);
-    if (!(await isUnchanged(aside, found))) throw new Changed([]);
+    await assertUnchanged(aside, found);
     await takeName(stage, database, found);
     hasName = true;
     const late = await moveLogsAside(database, DAMAGED);
