@@ -28,7 +28,6 @@ const ROOMS: Readonly<Record<string, RoomRule>> = {
       'search',
       'foreign-rows',
       'core',
-      'catalog',
       'client-deletion',
     ],
   },
