@@ -1,6 +1,7 @@
 /**
- * Case folding for search, the one rule for stored names, for terms and for whoever wants to predict a result. Lower,
- * upper and again lower case joins what differs by case in any script (ß, ẞ and ss), NFKC what differs by form (full width, ligatures).
+ * Case folding for search, the one rule for stored names, for terms and for whoever wants to predict a result. Lower, upper
+ * and lower case again joins what differs by case in any script (ß, ẞ and ss), NFKC what differs by form (full width,
+ * ligatures).
  */
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: the range is ASCII, control characters included
