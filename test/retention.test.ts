@@ -162,11 +162,11 @@ t.test('it goes on from batch to batch: many files, many versions of one, many f
   const plans = [];
   for (const scope of scopes) plans.push(await db.versions.planPrune(policy, scope));
   t.same(
-    plans.map(({ versions, paths, kept }) => [versions, new Set(paths).size, kept.length]),
+    plans.map(({ versions, paths, kept }) => [versions, paths.length, new Set(paths).size, kept.length]),
     [
-      [650, 650, 1_300],
-      [650 + 2_598, 650 + 2_598, 1_302],
-      [1_300 + 2_598, 1_300 + 2_598, 2_602],
+      [650, 650, 650, 1_300],
+      [650 + 2_598, 650 + 2_598, 650 + 2_598, 1_302],
+      [1_300 + 2_598, 1_300 + 2_598, 1_300 + 2_598, 2_602],
     ],
   );
   const reports: PruneProgress[] = [];

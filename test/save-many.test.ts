@@ -3,10 +3,11 @@ import { deepStrictEqual } from 'node:assert/strict';
 import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
+import { saveBatch } from '../lib/core/save-file.ts';
 import { saveEach } from '../lib/core/save-many.ts';
 import { DatabaseError } from '../lib/errors.ts';
 import type { CatalogOptions, DatabaseManager, FileInput, QuotaWarning } from '../lib/index.ts';
-import type { FileToSave } from '../lib/values/file-input.ts';
+import { checkFile, type FileToSave } from '../lib/values/file-input.ts';
 import { holds } from './fixtures/property.ts';
 import { openNew } from './fixtures/template.ts';
 
@@ -106,6 +107,18 @@ t.test('a stream leaves what saving its rows one by one leaves: rows, refusals, 
     }),
     { numRuns: 100, sample: 20 },
   );
+});
+
+t.test('a batch tells how many versions and bytes it stored', async (t) => {
+  t.testdir();
+  const catalogue = await openCatalogue(t, { defaultQuotaBytes: null });
+  await reset(catalogue);
+  const [client = ''] = CLIENTS;
+  const batch = [fileOf(client, 'a', 10), fileOf(client, 'b', 20), fileOf(client, 'b', 20), fileOf(NOBODY, 'c', 40)];
+  const checked = batch.map((file) => checkFile(file, { ifChanged: true }));
+  const { failed, ...counts } = await catalogue.db.run(saveBatch, checked);
+  t.same(counts, { versions: 2, bytes: 30, unchanged: 1, warnings: [] });
+  t.match(failed, [{ place: 3, error: { code: 'CATALOG_NOT_FOUND' } }]);
 });
 
 t.test('a row on which a statement fails costs only itself; the rest of its batch is stored in order', async (t) => {
