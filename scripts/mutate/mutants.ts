@@ -48,11 +48,10 @@ function runnable(source: string): string | undefined {
 const oneLine = (text: string): string => text.replaceAll(/\s+/g, ' ').trim();
 
 /** The mutant of an edit, or undefined where it cannot be parsed or changes types and comments alone. */
-export function mutantOf(file: string, source: string, edit: Edit): Mutant | undefined {
+export function mutantOf(file: string, source: string, edit: Edit, original = runnable(source)): Mutant | undefined {
   const mutated = applyEdit(source, edit);
-  const [before, after] = [runnable(source), runnable(mutated)];
-  const squeeze = (text: string | undefined) => oneLine(text ?? '');
-  if (after === undefined || squeeze(before) === squeeze(after)) return undefined;
+  const changed = runnable(mutated);
+  if (changed === undefined || oneLine(original ?? '') === oneLine(changed)) return undefined;
   const start = source.lastIndexOf('\n', edit.start - 1) + 1;
   const lineEnd = source.indexOf('\n', edit.end);
   const end = lineEnd === -1 ? source.length : lineEnd;
@@ -75,8 +74,9 @@ const isEquivalent = (mutant: Mutant, equivalents: readonly Equivalent[]): boole
 export function mutantsOf(root: string, files: readonly string[], equivalents: readonly Equivalent[]): Mutant[] {
   return files.flatMap((file) => {
     const source = readFileSync(join(root, file), 'utf8');
+    const original = runnable(source);
     return editsOf(source)
-      .map((edit) => mutantOf(file, source, edit))
+      .map((edit) => mutantOf(file, source, edit, original))
       .filter((mutant) => mutant !== undefined && !isEquivalent(mutant, equivalents)) as Mutant[];
   });
 }
