@@ -5,7 +5,7 @@
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import equivalents from './mutate/equivalent.json' with { type: 'json' };
-import { type Mutant, mutantsOf, sampleOf } from './mutate/mutants.ts';
+import { isEquivalent, type Mutant, mutantsOf, sampleOf } from './mutate/mutants.ts';
 import { ROOM_NAMES, type Room, roomOf } from './mutate/rooms.ts';
 import { measure, tryAll, type Verdict } from './mutate/trial.ts';
 import { Workspace } from './mutate/workspace.ts';
@@ -78,10 +78,13 @@ async function main(): Promise<void> {
     process.exitCode = 2;
     return;
   }
-  const all = mutantsOf(root, room.files, equivalents);
+  const all = mutantsOf(root, room.files);
+  // Left out after the draw, so that a list that grows leaves the sample of a seed as it was.
   const drawn = sampleOf(all, sample, seed);
-  const mutants = drawn.filter((mutant) => values.only.some((text) => nameOf(mutant).includes(text)));
+  const different = drawn.filter((mutant) => !isEquivalent(mutant, equivalents));
+  const mutants = different.filter((mutant) => values.only.some((text) => nameOf(mutant).includes(text)));
   say(`${name}: ${all.length} mutants in ${room.files.length} files; sample ${sample}, seed ${seed}`);
+  say(`${drawn.length - different.length} of the sample are equivalent: left out`);
   if (values.list) process.stdout.write(mutants.map((mutant) => `${nameOf(mutant)}\n`).join(''));
   else await tryRoom(room, mutants);
 }
