@@ -3,7 +3,7 @@
  * of sql/engine.ts; knows procedures by name only and nothing of what they do.
  */
 import { DatabaseError } from '../errors.ts';
-import { isClosed, wouldLeaveLog } from '../runtime/immutable-file.ts';
+import { isClosed, wouldLeaveLog } from '../runtime/closed-file.ts';
 import { CallLog, type CallLogFigures } from '../sql/call-log.ts';
 import {
   type CallOptions,
