@@ -3,7 +3,7 @@
  * its own (connection-process.ts is the owner's end of the latter).
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { takeUris } from '../runtime/immutable-file.ts';
+import { takeUris } from '../runtime/sqlite-uris.ts';
 import { type ConnectionSettings, type Request, STATEMENT_COUNTS, type ThreadData } from './protocol.ts';
 
 /** The end of the channel that the connection holds. */

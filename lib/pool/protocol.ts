@@ -55,8 +55,8 @@ export interface ConnectionSettings {
   readonly threadArgv?: readonly string[] | undefined;
   /** Further ones, loaded when a procedure is called that none of those exports. */
   readonly lateProcedureModules?: readonly string[] | undefined;
-  /** The procedure that looks at the file first and throws when it must not be touched; none looks if left out. */
-  readonly look?: Call | undefined;
+  /** The procedure that inspects the file first and throws if it must not be touched; without it nothing is checked. */
+  readonly preflight?: Call | undefined;
   /** The writing procedure that ends every transaction which wrote, run with null; none if left out. */
   readonly beforeCommit?: string | undefined;
 }

@@ -7,7 +7,7 @@ import { invariant } from '../runtime/invariant.ts';
 import { startThread } from '../runtime/thread.ts';
 import { closedError, type StatementFigures } from '../sql/engine.ts';
 import { type ConnectionWorker, startProcess } from './connection-process.ts';
-import { leaveWithout } from './leaving.ts';
+import { exitWithout } from './process-exit.ts';
 import {
   type ConnectionSettings,
   FOUND,
@@ -202,7 +202,7 @@ export class ThreadHandle {
     const waiting = this.#waiting;
     this.#waiting = undefined;
     if (waiting !== undefined) {
-      leaveWithout(this.#exited);
+      exitWithout(this.#exited);
       this.#worker.unref();
       waiting.reject(this.#writes ? givenUp() : reason);
     }
