@@ -141,6 +141,9 @@ t.test('what users, own procedures and newer releases add to a catalogue keeps i
     'ALTER TABLE files ADD COLUMN NameLength INTEGER AS (length(FileName))',
     "CREATE VIRTUAL TABLE words USING fts5(text, content='notes', content_rowid='id')",
     'CREATE INDEX by_colour ON files(Colour)',
+    // Of a program with an extension that this one does not load.
+    `INSERT INTO sqlite_schema (type, name, tbl_name, rootpage, sql)
+      VALUES ('table', 'places', 'places', 0, 'CREATE VIRTUAL TABLE places USING spatial(shape)')`,
   );
   const db = await DatabaseManager.open({ database: path });
   t.match(await db.migrations.verify(), { ok: true });
