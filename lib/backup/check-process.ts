@@ -88,10 +88,11 @@ function factsOf(database: DatabaseSync): Omit<Findings, 'sha256' | 'bytes'> {
   const rows = (table: string) => (types.has(table) ? Number(single(database, `SELECT count(*) FROM ${table}`)) : 0);
   const versions = types.has('catalog_migrations') ? 'SELECT max(version) FROM catalog_migrations' : 'SELECT NULL';
   const identity = types.has('catalog_identity') ? 'SELECT DatabaseID FROM catalog_identity' : 'SELECT NULL';
+  const databaseId = single(database, identity);
   return {
     counts: { clients: rows(TABLES.clients), files: rows(TABLES.files), versions: rows(TABLES.versions) },
     schemaVersion: single(database, versions) as number | null,
-    databaseId: single(database, identity) as string | null,
+    databaseId: typeof databaseId === 'string' ? databaseId : null,
     sequence: recordedSequence((query) => single(database, query)),
   };
 }
@@ -257,7 +258,9 @@ const OF_THE_CONTENT: ReadonlySet<number | undefined> = new Set([SQLITE.ERROR, S
 function problemOf(error: unknown): string | undefined {
   if (error instanceof Unsound) return error.message;
   if (!(error instanceof Error)) return undefined;
-  if (OF_THE_CONTENT.has(resultCodeOf(error))) return `it cannot be read as a database: ${error.message}`;
+  // An integer that no number of JavaScript holds is stored where a count or a version should be.
+  if (OF_THE_CONTENT.has(resultCodeOf(error)) || codeOf(error) === 'ERR_OUT_OF_RANGE')
+    return `it cannot be read as a database: ${error.message}`;
   return /^(?:Z_|ZSTD_)/.test(codeOf(error)) ? `it cannot be decompressed: ${error.message}` : undefined;
 }
 

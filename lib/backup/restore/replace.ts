@@ -54,8 +54,9 @@ const isTaken = (error: unknown) => error instanceof DatabaseError && error.code
 
 /** Removes what a restore left beside a database that was killed while it put a backup in its place. */
 export async function tidyPlace(database: string): Promise<void> {
-  await removeDeadStages(database);
-  await dropSecondNames(database, DAMAGED);
+  const isUnderWay = await removeDeadStages(database);
+  // A second name that a restore has just given is soon the only one.
+  if (!isUnderWay) await dropSecondNames(database, DAMAGED);
 }
 
 /** Asks whether the files are as they were found, by their second names, which nobody replaces. @throws {Changed} */
