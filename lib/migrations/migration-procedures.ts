@@ -31,7 +31,8 @@ export interface MigrationToRecord {
 
 const JOURNAL = 'catalog_migrations';
 
-const CREATE_JOURNAL = `CREATE TABLE IF NOT EXISTS ${JOURNAL} (
+/** The table of the journal. */
+export const CREATE_JOURNAL = `CREATE TABLE IF NOT EXISTS ${JOURNAL} (
   version INTEGER PRIMARY KEY,
   name TEXT NOT NULL,
   checksum TEXT NOT NULL,
