@@ -71,8 +71,7 @@ const asideOf = (name: string, suffixes: readonly string[]): Aside => ({
 /** Gives the files of a database second names; where there are no hard links, their only ones. */
 export async function keepAside(database: string, what: string): Promise<Aside> {
   const name = await freeName(database, what);
-  // The file first: by it a later restore knows what a killed one has left.
-  const suffixes = await present(database, ['', ...LOGS]);
+  const suffixes = await present(database, [...LOGS, '']);
   for (const suffix of suffixes) {
     await link(`${database}${suffix}`, `${name}${suffix}`).catch((error: unknown) => {
       if (!hasNoLinks(error)) throw error;
