@@ -72,12 +72,16 @@ function isLeft({ clientId, owner, touchedAt }: PendingDeletion): boolean {
   return !(Math.abs(Date.now() - Date.parse(touchedAt)) <= LEFT_AFTER_MS);
 }
 
+/** The deletions that nobody works on. */
+export const leftDeletions = async (executor: Executor, options: CallOptions = {}): Promise<PendingDeletion[]> =>
+  (await executor.run(listDeletions, null, options)).filter(isLeft);
+
 /**
  * Finishes the deletions that nobody works on; returns how many.
  * @throws what the first one meets that cannot be finished; the others are finished then
  */
 export async function finishLeftDeletions(executor: Executor, options: CallOptions = {}): Promise<number> {
-  const left = (await executor.run(listDeletions, null, options)).filter(isLeft);
+  const left = await leftDeletions(executor, options);
   const failures: unknown[] = [];
   for (const { clientId } of left) {
     await removeMarked(executor, clientId, options).catch((error: unknown) => failures.push(error));
