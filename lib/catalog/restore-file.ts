@@ -12,6 +12,7 @@ import { Changed, replaceDatabase, tidyPlace } from '../backup/restore/replace.t
 import { type RestoreOptions, type RestoreResult, restoreLive, restoreParts } from '../backup/restore/restore.ts';
 import { ConflictError, DatabaseError } from '../errors.ts';
 import { type MaintenanceRecord, recordMaintenance } from '../maintenance/history.ts';
+import { RELEASE_SCHEMA } from '../migrations/journal.ts';
 import { resolveOptions } from '../options/reader.ts';
 import { OPTIONS } from '../options/table.ts';
 import type { CatalogOptions, ResolvedOptions } from '../options/types.ts';
@@ -126,7 +127,7 @@ async function inPlaceOf({ options, from, how, health }: Wanted, found: Standing
   const [start, startedAt] = [performance.now(), now()];
   const { database } = options;
   const settings = settingsOf(options, database);
-  const host = { database, migrateCopy: (copy: string) => migrateCopy(settings, copy) };
+  const host = { database, migrateCopy: (copy: string) => migrateCopy(settings, copy), release: RELEASE_SCHEMA };
   const { manifest, expected, damaged, undo } = await replaceDatabase(host, from, found, how);
   const elapsed = () => Math.round(performance.now() - start);
   try {

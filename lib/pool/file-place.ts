@@ -103,10 +103,14 @@ export async function sharedFileSystem(
   return SHARED_BY_NUMBER.get(type >>> 0) ?? SHARED_BY_NAME.get(found?.type ?? '');
 }
 
-/** How many of a file's names a restore has given it that was killed while it put the file aside. */
-async function namesSetAside(path: string, inode: bigint): Promise<number> {
-  const [folder, start] = [dirname(path), `${basename(path)}.damaged-`];
-  const names = (await readdir(folder).catch(() => [])).filter((name) => name.startsWith(start));
+// `x.db.damaged-TIME` is a file that is put aside, `x.db.MACHINE-PROCESS.partial` one that is put in its place.
+const OF_A_RESTORE = /^\.(?:damaged-.+|[0-9a-f]{8}-\d+\.partial)$/;
+
+/** How many of a file's names a restore has given it that was killed while it put the file aside, or in place. */
+async function namesOfRestores(path: string, inode: bigint): Promise<number> {
+  const [folder, start] = [dirname(path), basename(path)];
+  const isOne = (name: string) => name.startsWith(start) && OF_A_RESTORE.test(name.slice(start.length));
+  const names = (await readdir(folder).catch(() => [])).filter(isOne);
   const found = await Promise.all(
     names.map((name) => stat(join(folder, name), { bigint: true }).catch(() => undefined)),
   );
@@ -143,7 +147,7 @@ export async function secondName(path: string, mounts: ReadMounts = readMounts):
   const real = await realPlace(path);
   if ((await mounts()).some(({ point }) => point === real)) return mounted(real);
   const names = Number(stats.nlink);
-  return names > 1 && names - (await namesSetAside(real, stats.ino)) > 1 ? linked(real, names) : undefined;
+  return names > 1 && names - (await namesOfRestores(real, stats.ino)) > 1 ? linked(real, names) : undefined;
 }
 
 /**
