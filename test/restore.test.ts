@@ -33,12 +33,12 @@ import { type RestoreParts, restoreLive, restoreParts } from '../lib/backup/rest
 import { SwapFailure, swapContent } from '../lib/backup/restore/swap.ts';
 import { backupHost } from '../lib/catalog/hosts.ts';
 import { openUnmigrated } from '../lib/catalog/open.ts';
-import { type RestoreFileOptions, type RestoreFileParts, restoreFile } from '../lib/catalog/restore-file.ts';
 import { type CatalogOptions, DatabaseError, DatabaseManager } from '../lib/index.ts';
 import { lastMaintenance, recordMaintenance } from '../lib/maintenance/history.ts';
 import { beginEpochs, FILES, look, lookInto, turnEpoch, useCatalogue, WHOLE } from './fixtures/catalogue-users.ts';
 import { type FileEvent, recordFiles } from './fixtures/file-record.ts';
 import { makeLegacyFile } from './fixtures/legacy-file.ts';
+import { migration, restore } from './fixtures/restore.ts';
 import { openNew } from './fixtures/template.ts';
 import { byTier, sampleOf } from './fixtures/tier.ts';
 
@@ -79,20 +79,13 @@ async function copyEpochs(folder: string) {
   return { folder, database, path: join(folder, 'backups', name), healthy, bytes: readFileSync(database) };
 }
 
-// Migrating tries the first saves as well, in a process of its own: in the long tier, and wherever a test is about that.
-const skipMigration = async () => undefined;
-
 /** The parts of a restore; the backups of most tests need no migration. */
 const partsOf = (host: BackupHost, path: string): RestoreParts => ({
   ...restoreParts(host, path, {}),
-  ...byTier({ migrate: skipMigration }, {}),
+  ...migration,
 });
 
 const lost = (t: Test) => copyEpochs(t.testdir());
-
-/** As `DatabaseManager.restore`, for a backup that needs no migration. */
-const restore = (options: RestoreFileOptions, parts: RestoreFileParts = {}) =>
-  restoreFile(options, { ...byTier({ migrate: skipMigration }, {}), ...parts });
 
 /** A catalogue in epoch b, and a backup of it in epoch a. */
 async function twoEpochs(t: Test, options: CatalogOptions = {}) {
