@@ -552,9 +552,6 @@ t.test('backups are ordered by a number that only grows, whatever the clock says
   const { safetyCopy } = await restore({ database, from: first.path });
   const [safety] = await db.backups.list();
   t.match(safety, { path: safetyCopy, sequence: 4 }, 'what a restore keeps has a number as well');
-  await make(db);
-  t.equal(numbers.at(-1), 5, 'a restore lowers nothing');
-
   // Somebody has moved the backups to another machine, all but one.
   const away = join(folder, 'away.db');
   for (const suffix of ['', MANIFEST]) copyFileSync(`${safetyCopy}${suffix}`, `${away}${suffix}`);
@@ -563,7 +560,7 @@ t.test('backups are ordered by a number that only grows, whatever the clock says
   });
   rmSync(backups, { recursive: true });
   await make(db);
-  t.equal(numbers.at(-1), 6, 'the database knows it without the folder');
+  t.equal(numbers.at(-1), 5, 'a restore lowers nothing: the database knows it without the folder');
   await db.close();
   for (const suffix of ['', '-wal', '-shm']) rmSync(`${database}${suffix}`, { force: true });
   await restore({ database, from: away });

@@ -1,6 +1,7 @@
 /** The schema's way up and down, plans, rehearsals, the gate against losses, and the rules for new migrations. */
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { Writable } from 'node:stream';
 import Database from 'better-sqlite3';
 import { pino } from 'pino';
@@ -27,6 +28,9 @@ import { sampleOf } from './fixtures/tier.ts';
 const LONG = { timeout: 300_000 };
 
 t.setTimeout(4 * LONG.timeout);
+
+// In memory, where the system has that.
+const OTHER_DISK = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 
 function legacyIn(t: Test, version = 3): string {
   const folder = join(t.testdir(), 'data');
@@ -231,22 +235,53 @@ t.test('the copy made first holds what stands in the log, is private and whole',
   copy.close();
 });
 
-t.test('nothing is begun that the disk has no room for', async (t) => {
-  const path = legacyIn(t);
-  const { engine, settings } = await openUnmigrated({ database: path });
-  t.teardown(() => engine.close());
-  const logger = pino({ level: 'silent' });
-  const openCopy = () => Promise.reject(new Error('not needed'));
-  const migrator = new Migrator({
-    engine,
-    database: path,
-    rules: rulesOf(settings),
-    logger,
-    openCopy,
-    free: async () => 4_096,
-  });
+t.test(
+  'nothing is begun that the disk has no room for: the log, and the copy where it is on the same disk',
+  async (t) => {
+    const path = legacyIn(t);
+    const { engine, settings } = await openUnmigrated({ database: path });
+    t.teardown(() => engine.close());
+    const logger = pino({ level: 'silent' });
+    const openCopy = () => Promise.reject(new Error('not needed'));
+    const room = { here: 4_096 };
+    const free = async (folder: string) => (folder === dirname(path) ? room.here : Number.MAX_SAFE_INTEGER);
+    const rules = rulesOf(settings);
+    const host = { engine, database: path, rules, logger, openCopy, free };
+    const migrator = new Migrator(host);
+    const before = digestOf(path, columnsOf(path));
+    await t.rejects(migrator.up(), { code: 'CATALOG_FULL', hint: /Free some disk space/ });
+    const { growthBytes, backupBytes } = await migrator.plan();
+    room.here = growthBytes + backupBytes - 1;
+    const needs = new RegExp(`the migration needs ${growthBytes + backupBytes} bytes`);
+    await t.rejects(migrator.up(), { code: 'CATALOG_FULL', message: needs });
+    const elsewhere = mkdtempSync(join(OTHER_DISK, 'catalogue-backups-'));
+    t.teardown(() => rmSync(elsewhere, { recursive: true }));
+    if (statSync(elsewhere).dev !== statSync(path).dev) {
+      room.here = growthBytes - 1;
+      const apart = new Migrator({ ...host, rules: { ...rules, backupDir: join(elsewhere, 'none', 'yet') } });
+      const less = new RegExp(`the migration needs ${growthBytes} bytes`);
+      await t.rejects(apart.up(), { code: 'CATALOG_FULL', message: less }, 'a copy on another disk takes nothing here');
+    }
+    t.strictSame(digestOf(path, columnsOf(path)), before);
+    room.here = growthBytes + backupBytes;
+    t.match(await migrator.up(), { to: LATEST_VERSION }, 'and that is enough');
+  },
+);
+
+t.test('a migration that leaves a row naming one that does not exist fails, and changes nothing', async (t) => {
+  const path = join(t.testdir(), 'defensive.db');
+  await (await filled(path)).close();
+  const raw = new Database(path);
+  raw.exec(`CREATE TRIGGER careless AFTER DELETE ON catalog_migrations BEGIN
+    INSERT INTO client_activity (ClientID, ActivityType, Timestamp) VALUES (x'99', 'upload', '2025'); END`);
+  raw.close();
   const before = digestOf(path, columnsOf(path));
-  await t.rejects(migrator.up(), { code: 'CATALOG_FULL', hint: /Free some disk space/ });
+  await using migrations = await DatabaseManager.openMigrations({ database: path });
+  await t.rejects(migrations.down({ to: LATEST_VERSION - 1 }), {
+    code: 'CATALOG_MIGRATION_FAILED',
+    message: 'the migrated schema does not verify: client_activity → clients: 1 rows name one that does not exist',
+  });
+  t.match(await migrations.status(), { current: LATEST_VERSION });
   t.strictSame(digestOf(path, columnsOf(path)), before);
 });
 

@@ -296,10 +296,12 @@ t.test('a restore leaves alone what came after it, however it fails, and says wh
       };
     },
   };
+  let swaps = 0;
   const ends: Record<string, (before: () => Promise<void>) => Partial<RestoreParts>> = {
     'before its look': (before) => ({
       health: async (connection, expected) => parts.health(connection, expected),
       swap: async (source, whileLocked) => {
+        swaps += 1;
         await parts.swap(source, whileLocked);
         await before();
       },
@@ -340,6 +342,7 @@ t.test('a restore leaves alone what came after it, however it fails, and says wh
     const safety = made.find((name) => error.hint.includes(name)) ?? '';
     t.match(await db.backups.verify(safety), { ok: true, manifest: { reason: 'before restore' } }, 'the hint names it');
   }
+  t.equal(swaps, byTier(1, 2), 'a look that finds another content does not stop the writers again');
   t.same(await sound(db), OK);
 });
 
