@@ -568,11 +568,11 @@ t.test('backups are ordered by a number that only grows, whatever the clock says
   const reader = await openCatalogue(t, database, { readOnly: true });
   await make(again);
   t.equal(numbers.at(-1), 41, 'and so does one that was restored');
-  await make(reader);
-  t.equal(numbers.at(-1), 42, 'one that may not be written looks into the folder');
+  for (let time = 0; time < 2; time += 1) await make(reader);
+  t.same(numbers.slice(-2), [42, 43], 'one that may not be written looks into the folder');
   const beside = await openCatalogue(t, database);
   const four = await Promise.all([again, beside, again, beside].map((from) => make(from)));
-  t.same(four.map(({ sequence }) => sequence).toSorted(), [43, 44, 45, 46], 'no two have the same');
+  t.same(four.map(({ sequence }) => sequence).toSorted(), [44, 45, 46, 47], 'no two have the same');
   await again.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('backup-catalog backups', 9e999)");
   t.equal((await make(again)).sequence, Number.MAX_SAFE_INTEGER, 'and nonsense keeps none from being made');
 });
