@@ -1,0 +1,60 @@
+/** Which files a room has, and which tests are to notice a fault in them. */
+import { globSync } from 'node:fs';
+import { basename } from 'node:path';
+
+export interface Room {
+  readonly files: readonly string[];
+  /** Names of test files. */
+  readonly tests: readonly string[];
+}
+
+interface RoomRule {
+  readonly files: string;
+  /** Left out: what no test of behaviour has to notice. */
+  readonly except?: RegExp;
+  readonly tests: readonly string[];
+}
+
+const ROOMS: Readonly<Record<string, RoomRule>> = {
+  core: {
+    files: 'lib/core/*.ts',
+    tests: [
+      'retention-policy',
+      'save-many',
+      'quota-history',
+      'quota',
+      'analytics',
+      'retention',
+      'search',
+      'foreign-rows',
+      'core',
+      'client-deletion',
+    ],
+  },
+  quota: { files: 'lib/quota/*.ts', tests: ['quota', 'quota-history', 'quota-processes', 'foreign-rows', 'core'] },
+  backup: { files: 'lib/backup/**/*.ts', tests: ['backup', 'restore', 'health', 'cli-backup'] },
+  migrations: {
+    files: 'lib/migrations/*.ts',
+    // The text of released migrations: a recorded hash and docs/schema.sql notice each change of a letter.
+    except: /-schema\.ts$|counting-triggers\.ts$/,
+    tests: ['migrations', 'migration-safety', 'adoption', 'client-deletion'],
+  },
+};
+
+export const ROOM_NAMES: readonly string[] = Object.keys(ROOMS);
+
+/** The room of that name, its files sorted; undefined for none. */
+export function roomOf(name: string, root: string): Room | undefined {
+  const rule = ROOMS[name];
+  if (rule === undefined) return undefined;
+  const files = globSync(rule.files, { cwd: root }).map((file) => file.replaceAll('\\', '/'));
+  return { files: files.filter((file) => !rule.except?.test(file)).sort(), tests: rule.tests };
+}
+
+const stem = (path: string): string => basename(path, '.ts').slice(0, 5);
+
+/** The tests in the order in which they are run for a fault in a file: its namesakes first, then the fastest. */
+export function testsFor(file: string, durations: ReadonlyMap<string, number>): string[] {
+  const rank = (test: string) => (test.startsWith(stem(file)) ? 0 : 1);
+  return [...durations.keys()].sort((a, b) => rank(a) - rank(b) || (durations.get(a) ?? 0) - (durations.get(b) ?? 0));
+}
