@@ -2,7 +2,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import {
+import fs, {
   chmodSync,
   copyFileSync,
   existsSync,
@@ -12,9 +12,11 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { createServer } from 'node:net';
 import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -23,17 +25,19 @@ import { createZstdCompress, zstdCompressSync } from 'node:zlib';
 import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
-import { check } from '../lib/backup/checker.ts';
+import { check, deadlineFor } from '../lib/backup/checker.ts';
 import type { BackupEntry } from '../lib/backup/list.ts';
+import { contentMark } from '../lib/backup/marks.ts';
 import { checkBackupPolicy, planBackupPrune } from '../lib/backup/prune.ts';
 import { partialPath } from '../lib/backup/publish.ts';
+import { takeSnapshot } from '../lib/backup/snapshot.ts';
 import { type CatalogOptions, DatabaseManager, type FreeBytes, type Manifest } from '../lib/index.ts';
 import { recordFiles } from './fixtures/file-record.ts';
 import { inLanes } from './fixtures/lanes.ts';
 import { runToEnd } from './fixtures/process.ts';
 import { holds } from './fixtures/property.ts';
 import { restore } from './fixtures/restore.ts';
-import { openNew } from './fixtures/template.ts';
+import { newCatalogue, openNew } from './fixtures/template.ts';
 import { byTier, sampleOf } from './fixtures/tier.ts';
 
 t.setTimeout(900_000); // some five hundred processes, on a machine that may be busy
@@ -151,11 +155,36 @@ t.test('a backup is private, quiet to readers, known by its manifest, and listed
 
   const other = await filled(t, folder, 'other.db', { backupDir: backups });
   const foreign = await other.db.backups.create();
-  writeFileSync(join(backups, 'stray.db'), 'x');
+  for (const stray of ['c.db', 'a.db', 'b.db']) writeFileSync(join(backups, stray), 'x');
   const expected = [foreign, small, first].map((backup) => ({ ...backup, own: backup !== foreign, problems: [] }));
   const listed = await db.backups.list();
   t.same(listed.slice(0, 3), expected);
-  t.match(listed.slice(3), [{ path: join(backups, 'stray.db'), own: false, sha256: null, problems: [/no manifest/] }]);
+  const unknown = { own: false, sha256: null, problems: [/no manifest/] };
+  t.match(
+    listed.slice(3),
+    ['c.db', 'b.db', 'a.db'].map((stray) => ({ path: join(backups, stray), ...unknown })),
+  );
+  const { promises } = fs;
+  const { readdir } = promises;
+  const restored = () => {
+    Object.assign(promises, { readdir });
+    syncBuiltinESMExports();
+  };
+  t.teardown(restored);
+  const vanishing = async (...given: Parameters<typeof readdir>) => {
+    const found = await readdir(...given);
+    rmSync(join(backups, 'b.db'), { force: true });
+    return found;
+  };
+  Object.assign(promises, { readdir: vanishing });
+  syncBuiltinESMExports();
+  const later = await db.backups.list();
+  restored();
+  t.same(
+    later.map(({ path: found }) => found),
+    listed.map(({ path: found }) => found).filter((found) => !found.endsWith('/b.db')),
+    'what goes while the folder is read is no entry',
+  );
   t.not(foreign.databaseId, first.databaseId);
 
   const history = await db.query(
@@ -726,6 +755,17 @@ t.test('a stream that unpacks to more than it announces fills no disk', async (t
   t.same(names(backups), before, 'asked before anything was written');
 
   // What others have packed, with and without a size in its frame, or with a header that an old SQLite wrote.
+  const narrow = join(folder, 'narrow.db');
+  writeFileSync(narrow, plain);
+  const raw = new Database(narrow);
+  raw.exec('PRAGMA journal_mode = DELETE; PRAGMA page_size = 512; VACUUM');
+  raw.close();
+  const smallest = join(folder, 'narrow.db.zst');
+  writeFileSync(smallest, await streamed(readFileSync(narrow)));
+  const stage = join(folder, 'stage.db');
+  writeFileSync(stage, '');
+  const order = { kind: 'read', path: smallest, manifest: null, stage } as const;
+  t.match(await check(order), { findings: { counts: { files: 60 } } }, 'with the smallest pages that there are');
   const others = [zstdCompressSync(plain), await streamed(plain), zstdCompressSync(header(plain.length / 4096, false))];
   for (const bytes of sampleOf(others, 1)) {
     const path = join(folder, 'others.db.zst');
@@ -853,6 +893,47 @@ t.test('a manifest whose backup is about to get its name stays, whoever tidies u
   stop();
   t.equal(tidied, 1);
   t.match(await db.backups.verify(path), { ok: true, problems: [] });
+});
+
+t.test('the time that a check may take, and what a stage keeps', async (t) => {
+  const folder = t.testdir();
+  const [plain, packed] = [join(folder, 'a.db'), join(folder, 'a.db.zst')];
+  for (const path of [plain, packed]) {
+    writeFileSync(path, '');
+    truncateSync(path, 100 * 1024 * 1024);
+  }
+  t.equal(await deadlineFor({ path: plain }), 80_000);
+  t.equal(await deadlineFor({ path: packed }), 460_000, 'a compressed one may be twenty times as large');
+
+  const stage = join(folder, 'stage.db');
+  await newCatalogue(stage);
+  const raw = new Database(stage);
+  raw.exec('CREATE TABLE bulk (b); INSERT INTO bulk VALUES (zeroblob(100000)); DROP TABLE bulk');
+  const pageSize = Number(raw.pragma('page_size', { simple: true }));
+  raw.pragma('wal_checkpoint(TRUNCATE)');
+  raw.close();
+  const { size } = statSync(stage);
+  for (const wanted of [pageSize, null]) {
+    const order = { kind: 'finish', path: stage, pageSize: wanted, stageMark: null } as const;
+    t.match(await check(order), { findings: { bytes: size } }, 'pages that fit are not written anew');
+  }
+
+  const view = new Database(':memory:');
+  view.exec('CREATE VIEW catalog_migrations AS SELECT 7 AS version');
+  const mark = contentMark((query) => view.prepare(query).pluck().get() ?? null);
+  t.same(mark, { token: null, schemaVersion: null }, 'a view is not asked');
+  view.close();
+});
+
+t.test('why no copy could be made', async (t) => {
+  const folder = t.testdir();
+  const target = join(folder, 'copies', 'a.db');
+  const text = join(folder, 'text.db');
+  writeFileSync(text, 'Dear diary, '.repeat(1_000));
+  const none = { code: 'CATALOG_IO', message: `no copy could be made at ${target}`, hint: /while nobody writes it/ };
+  await t.rejects(takeSnapshot(join(folder, 'none.db'), target), none);
+  await t.rejects(takeSnapshot(text, target), { code: 'CATALOG_CORRUPT', message: /the copy does not verify/ });
+  t.same(names(join(folder, 'copies')), []);
 });
 
 t.test('a catalogue that is damaged gets no backup', async (t) => {

@@ -9,6 +9,7 @@ import t, { type Test } from 'tap';
 import { openUnmigrated } from '../lib/catalog/open.ts';
 import { rulesOf } from '../lib/catalog/settings.ts';
 import { DatabaseManager, findDangerousOperations } from '../lib/index.ts';
+import { estimate } from '../lib/migrations/estimate.ts';
 import { LATEST_VERSION, MIGRATIONS } from '../lib/migrations/migration-list.ts';
 import { Migrator } from '../lib/migrations/migrator.ts';
 import { assertNoneAdded } from '../lib/migrations/schema-validation.ts';
@@ -267,6 +268,85 @@ t.test(
     t.match(await migrator.up(), { to: LATEST_VERSION }, 'and that is enough');
   },
 );
+
+t.test('an estimate adds up rows, megabytes and the speed of the machine', async (t) => {
+  const step = (version: number, cost?: Migration['cost']): Migration => ({
+    version,
+    name: `step ${version}`,
+    up: [],
+    down: [],
+    safeVersion: 5,
+    loses: version === 8 ? 'dates' : null,
+    ...(cost === undefined ? {} : { cost }),
+  });
+  const steps = [
+    step(7, { table: 'files', upMicroseconds: 20, downMicroseconds: 5, bytes: 30 }),
+    step(8, { table: 'clients', upMicroseconds: 1_000, downMicroseconds: 3_000, bytes: 7 }),
+    step(9),
+  ];
+  const measured = {
+    rows: { files: 10_000, clients: 3 },
+    databaseBytes: 10 * 1024 * 1024,
+    probeMs: 50,
+    backup: true,
+    validation: true,
+  };
+  t.strictSame(estimate(steps, 'up', measured), {
+    migrations: [
+      { version: 7, name: 'step 7', rows: 10_000, estimatedMs: 400, loses: null },
+      { version: 8, name: 'step 8', rows: 3, estimatedMs: 6, loses: null },
+      { version: 9, name: 'step 9', rows: 0, estimatedMs: 0, loses: null },
+    ],
+    estimatedMs: 400 + 6 + 10 * 2 * (16 + 5),
+    growthBytes: 2 * 10 * 1024 * 1024 + 10_000 * 30 + 3 * 7,
+  });
+  t.match(estimate(steps.toReversed(), 'down', { ...measured, backup: false }), {
+    migrations: [{ loses: null }, { estimatedMs: 18, loses: 'dates' }, { estimatedMs: 100, loses: null }],
+    estimatedMs: 18 + 100 + 10 * 2 * 5,
+  });
+  t.match(estimate([step(9)], 'up', { ...measured, validation: false }), { estimatedMs: 10 * 2 * 16, growthBytes: 0 });
+});
+
+t.test('a migration whose statement fails says so, with the cause', async (t) => {
+  const path = join(t.testdir(), 'defensive.db');
+  await (await filled(path)).close();
+  const raw = new Database(path);
+  raw.exec(`CREATE TRIGGER refusing BEFORE DELETE ON catalog_migrations BEGIN SELECT RAISE(ABORT, 'not today'); END`);
+  raw.close();
+  await using migrations = await DatabaseManager.openMigrations({ database: path });
+  await t.rejects(migrations.down({ to: LATEST_VERSION - 1 }), {
+    code: 'CATALOG_MIGRATION_FAILED',
+    message: /not today/,
+  });
+  t.match(await migrations.status(), { current: LATEST_VERSION });
+});
+
+t.test('dates that were read in a zone which nobody named are a warning', async (t) => {
+  for (const [assumesZone, expected] of [
+    [true, [/the system names no time zone/]],
+    [false, []],
+  ] as const) {
+    const path = join(t.testdir(), `${assumesZone}.db`);
+    makeLegacyFile(path, { version: 3, ...someRows() });
+    const { engine, settings } = await openUnmigrated({
+      database: path,
+      legacyTimeZone: 'UTC',
+      migrationBackup: false,
+    });
+    t.teardown(() => engine.close());
+    const told: string[] = [];
+    const write = (line: string, _: unknown, done: () => void) => {
+      told.push(JSON.parse(line).msg);
+      done();
+    };
+    const logger = pino({ level: 'info' }, new Writable({ write, decodeStrings: false }));
+    const openCopy = () => Promise.reject(new Error('not needed'));
+    const rules = { ...rulesOf(settings), assumesZone };
+    await new Migrator({ engine, database: path, rules, logger, openCopy }).up();
+    t.match(told, expected);
+    t.equal(told.length, expected.length, 'a short migration writes no line into the log');
+  }
+});
 
 t.test('a migration that leaves a row naming one that does not exist fails, and changes nothing', async (t) => {
   const path = join(t.testdir(), 'defensive.db');

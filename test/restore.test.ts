@@ -598,6 +598,28 @@ t.test('what must not be restored is refused before anything happens', async (t)
   t.equal(await look(db), OLD, 'a sound file without a manifest is taken when that is asked for');
 });
 
+t.test(
+  'a stage that does not verify once it is migrated is refused, and a log beside a backup is no part of it',
+  async (t) => {
+    const { folder, database, path, host, parts } = await restoring(t);
+    const before = pathsIn(database);
+    const migrate = async (stage: string) => writeFileSync(stage, readFileSync(stage).fill(0xaa, 8_192, 40_960));
+    const error = { code: 'CATALOG_BACKUP_INVALID', message: /does not verify once it is migrated/ };
+    await t.rejects(restoreLive(host, path, {}, { ...parts, migrate }), error);
+    t.same(pathsIn(database), before);
+
+    const copy = join(folder, 'copy.db');
+    copyFileSync(path, copy);
+    const raw = new Database(copy);
+    raw.pragma('journal_mode = WAL');
+    raw.exec("UPDATE files SET PathName = 'of a log'");
+    copyFileSync(`${copy}-wal`, `${path}-wal`);
+    raw.close();
+    await restoreLive(host, path, {}, parts);
+    t.same(lookInto(database), { seen: OLD, problems: OK });
+  },
+);
+
 t.test('a backup of an older schema, or with other pages, is brought up to date on the way', async (t) => {
   const { folder, database, db, path } = await twoEpochs(t);
   const legacy = join(folder, 'python.db');
@@ -987,6 +1009,16 @@ t.test('a replacement that gets no name leaves the old files theirs', async (t) 
     t.same(readdirSync(folder).toSorted(), files, what);
     t.equal(readFileSync(database).length, 40_960);
   }
+  let isPlaced = false;
+  const unsynced = recordFiles(([call, from, to]) => {
+    if (call === 'sync' && from === folder && isPlaced) throw full;
+    isPlaced = call === 'rename' && to === database && String(from).endsWith('.partial');
+  });
+  t.teardown(unsynced);
+  await t.rejects(restore({ database, from: path }), { code: 'CATALOG_IO' });
+  unsynced();
+  t.same(readdirSync(folder).toSorted(), files, 'what may not be on the disk is taken back');
+  t.equal(readFileSync(database).length, 40_960);
   const stop = recordFiles(([call]) => {
     if (call === 'link') throw unlinked;
   });

@@ -57,7 +57,8 @@ const DEADLINE_MS = 60_000;
 const DEADLINE_MS_PER_MB = 200; // a full check of a sound file took 13 ms a megabyte
 const COMPRESSION = 20; // times that a compressed file may grow, for the deadline
 
-async function deadlineFor({ path }: CheckOrder): Promise<number> {
+/** Milliseconds that a check may take, by the size of its file. */
+export async function deadlineFor({ path }: Pick<CheckOrder, 'path'>): Promise<number> {
   const { size } = await stat(path);
   const factor = path.endsWith('.zst') ? COMPRESSION : 1;
   return Math.ceil(DEADLINE_MS + ((size * factor) / MIB) * DEADLINE_MS_PER_MB);
@@ -93,6 +94,5 @@ function late(path: string, timeout: number): DatabaseError {
 }
 
 function failure(cause: Error, path: string): DatabaseError {
-  if (cause instanceof DatabaseError) return cause;
   return new DatabaseError(saysFull(cause) ? 'CATALOG_FULL' : 'CATALOG_IO', unchecked(path), { cause });
 }
