@@ -6,7 +6,7 @@ import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import t from 'tap';
 import { LateRegistry } from '../lib/pool/late-registry.ts';
-import { lookFirst } from '../lib/pool/look.ts';
+import { runPreflight } from '../lib/pool/preflight.ts';
 import { sqliteDialect } from '../lib/pool/sqlite-dialect.ts';
 import { perDialect } from '../lib/sql/dialect.ts';
 import { all, createRegistry, driveAsync, driveSync, one, procedure, run, type Steps } from '../lib/sql/procedure.ts';
@@ -67,7 +67,7 @@ t.test('a fragment is built once for each dialect', async (t) => {
   t.same([fragment(sqliteDialect).dialect, fragment(other).dialect], [sqliteDialect, other]);
 });
 
-t.test('a look takes a procedure that is known, asks for objects and changes nothing', async (t) => {
+t.test('a preflight takes a known procedure, asks for objects and changes nothing', async (t) => {
   const path = join(t.testdir(), 'catalogue.db');
   const made = new Database(path);
   made.exec('CREATE TABLE notes (id, text)');
@@ -77,7 +77,8 @@ t.test('a look takes a procedure that is known, asks for objects and changes not
     yield* all(sql`SELECT ${id}`);
   });
   const registry = createRegistry([p, { looking }]);
-  const look = (name: string, input: unknown) => () => lookFirst(path, [name, input], registry, { busyTimeoutMs: 100 });
+  const look = (name: string, input: unknown) => () =>
+    runPreflight(path, [name, input], registry, { busyTimeoutMs: 100 });
   t.doesNotThrow(look(looking.name, 1));
   t.throws(look('look.unknown', null), { name: 'TypeError', message: 'the procedure look.unknown is not registered' });
   t.throws(look(p.addNote.name, { id: 1, text: 'unwanted' }), { name: 'TypeError', message: /changes nothing/ });
@@ -85,28 +86,31 @@ t.test('a look takes a procedure that is known, asks for objects and changes not
   t.throws(look(p.readNote.name, 1), { name: 'TypeError', message: /rows as objects/ });
 });
 
-t.test('a look takes a file only as it can be left: closed, or with a log and its shared memory', async (t) => {
-  const path = join(t.testdir(), 'catalogue.db');
-  const looking = procedure('look.count', 'read', function* (_: null) {
-    const found = yield* one<{ notes: number }>(sql`SELECT count(*) AS "notes" FROM notes`);
-    throw new RangeError(`${found?.notes} notes`);
-  });
-  const look = () => lookFirst(path, [looking.name, null], createRegistry([{ looking }]), { busyTimeoutMs: 100 });
-  const unclosed = { code: 'CATALOG_FOREIGN_DATABASE', message: /was not closed by its owner/ };
-  const writer = new Database(path);
-  writer.exec('CREATE TABLE notes (id)');
-  await writeFile(`${path}-journal`, 'the start of a transaction');
-  t.throws(look, unclosed);
-  await rm(`${path}-journal`);
-  writer.pragma('journal_mode = WAL');
-  writer.exec('INSERT INTO notes VALUES (1)');
-  t.throws(look, { name: 'RangeError', message: '1 notes' }, 'the log is read');
-  writer.close();
-  t.throws(look, { name: 'RangeError', message: '1 notes' });
-  t.same(await readdir(t.testdirName), ['catalogue.db'], 'and nothing is left beside it');
-  await writeFile(`${path}-wal`, 'a log without its shared memory');
-  t.throws(look, unclosed);
-});
+t.test(
+  'a preflight reads a file only if it can leave it as it is: closed, or with a log and its shared memory',
+  async (t) => {
+    const path = join(t.testdir(), 'catalogue.db');
+    const looking = procedure('look.count', 'read', function* (_: null) {
+      const found = yield* one<{ notes: number }>(sql`SELECT count(*) AS "notes" FROM notes`);
+      throw new RangeError(`${found?.notes} notes`);
+    });
+    const look = () => runPreflight(path, [looking.name, null], createRegistry([{ looking }]), { busyTimeoutMs: 100 });
+    const unclosed = { code: 'CATALOG_FOREIGN_DATABASE', message: /was not closed by its owner/ };
+    const writer = new Database(path);
+    writer.exec('CREATE TABLE notes (id)');
+    await writeFile(`${path}-journal`, 'the start of a transaction');
+    t.throws(look, unclosed);
+    await rm(`${path}-journal`);
+    writer.pragma('journal_mode = WAL');
+    writer.exec('INSERT INTO notes VALUES (1)');
+    t.throws(look, { name: 'RangeError', message: '1 notes' }, 'the log is read');
+    writer.close();
+    t.throws(look, { name: 'RangeError', message: '1 notes' });
+    t.same(await readdir(t.testdirName), ['catalogue.db'], 'and nothing is left beside it');
+    await writeFile(`${path}-wal`, 'a log without its shared memory');
+    t.throws(look, unclosed);
+  },
+);
 
 t.test('an engine loads procedures that are seldom called at the first call of one', async (t) => {
   const procedureModules = [new URL('./fixtures/procedures.ts', import.meta.url).href];

@@ -5,7 +5,6 @@
  */
 import type { Logger } from 'pino';
 import { removeDeadPartials, removeDeadStages } from '../backup/publish.ts';
-import { finishLeftDeletions } from '../core/client-deletion.ts';
 import type { ReadApart } from '../core/raw-sql.ts';
 import { DatabaseError, InvariantError } from '../errors.ts';
 import { inspectFile } from '../legacy/inspection.ts';
@@ -14,17 +13,17 @@ import { Migrator } from '../migrations/migrator.ts';
 import { lookAtFile, schemaState } from '../migrations/schema-state.ts';
 import { resolveOptions } from '../options/reader.ts';
 import type { CatalogOptions, ResolvedOptions } from '../options/types.ts';
-import { ApartReaders } from '../pool/apart.ts';
 import { placed, prepareDatabaseFile } from '../pool/database-file.ts';
+import { ProcessPool } from '../pool/process-pool.ts';
 import { SqliteEngine } from '../pool/sqlite-engine.ts';
 import { rememberOpen } from '../runtime/open-files.ts';
 import { scriptUrl } from '../runtime/scripts.ts';
 import { reasonOf } from '../runtime/thrown.ts';
-import { workOffBacklog } from '../search/index-backlog.ts';
 import { keepIndex } from '../search/search-index.ts';
 import { assertOpen, type CallOptions, type Engine } from '../sql/engine.ts';
 import { checkSignal } from '../validation.ts';
 import { assertTriggersEnd } from './foreign-triggers.ts';
+import { beginLeftWork } from './left-work.ts';
 import { type CatalogSettings, copySettings, rulesOf, settingsOf } from './settings.ts';
 import { migrateApart } from './trial.ts';
 
@@ -51,24 +50,8 @@ export async function openCatalog(given: OpenOptions): Promise<Catalog> {
     await catalog.close();
     throw typed(error, given.signal);
   }
-  const { engine, settings } = catalog;
-  const log = catalog.logger('search');
-  const onError = (error: unknown) => log.warn({ err: error }, 'the search index could not be brought up to date');
-  if (!settings.readOnly) {
-    void workOffBacklog(engine, onError);
-    void finishDeletions(catalog);
-  }
+  if (!catalog.settings.readOnly) await beginLeftWork(catalog);
   return catalog;
-}
-
-/** Finishes deletions of clients that a killed process left, between the writes of others. */
-async function finishDeletions(catalog: Catalog): Promise<void> {
-  try {
-    await finishLeftDeletions(catalog.engine);
-  } catch (error) {
-    const log = catalog.logger('clients');
-    if (catalog.status === 'open') log.warn({ err: error }, 'the deletion of a client could not be finished');
-  }
 }
 
 /**
@@ -145,7 +128,7 @@ const PROCEDURES = scriptUrl('registry/procedures').href;
 
 const LATE_PROCEDURES = scriptUrl('registry/late-procedures').href;
 
-/** Codes of the first look at a file after which the process can say more. */
+/** Error codes of the preflight that leave the question open; a process then inspects the file. */
 const UNCLEAR = new Set(['CATALOG_FOREIGN_DATABASE', 'CATALOG_CORRUPT', 'CATALOG_SQL', 'CATALOG_READ_ONLY']);
 
 async function openEngine(settings: CatalogSettings): Promise<Engine> {
@@ -157,7 +140,7 @@ async function openEngine(settings: CatalogSettings): Promise<Engine> {
     beforeCommit: keepIndex.name,
   };
   try {
-    return await SqliteEngine.open({ ...engineOptions, look: [lookAtFile.name, OWN_SCHEMA] });
+    return await SqliteEngine.open({ ...engineOptions, preflight: [lookAtFile.name, OWN_SCHEMA] });
   } catch (error) {
     if (!(error instanceof DatabaseError) || !UNCLEAR.has(error.code)) throw error;
     const verdict = await inspectFile({ path: database, known: KNOWN, own: OWN_SCHEMA.tables, columns: ownColumns() });
@@ -178,7 +161,7 @@ export class Catalog {
   readonly settings: CatalogSettings;
   readonly migrator: Migrator;
   readonly #forget: () => void;
-  readonly #apart: ApartReaders;
+  readonly #processes: ProcessPool;
   #isUpToDate = false;
 
   constructor(engine: Engine, settings: CatalogSettings, forget: () => void) {
@@ -186,7 +169,7 @@ export class Catalog {
     this.settings = settings;
     this.migrator = migratorOf(engine, settings);
     this.#forget = forget;
-    this.#apart = readersApart(settings);
+    this.#processes = processReaders(settings);
   }
 
   get status(): CatalogStatus {
@@ -220,21 +203,21 @@ export class Catalog {
   /** Runs a read in a process of its own, which is ended at a deadline. */
   readonly readApart: ReadApart = async (...call) => {
     assertOpen(this.engine);
-    return this.#apart.run(...call);
+    return this.#processes.run(...call);
   };
 
-  /** Closes the engine and ends the reads that run apart. Idempotent. */
+  /** Closes the engine and ends the reads in processes. Idempotent. */
   async close(): Promise<void> {
     const start = performance.now();
     await this.engine.close();
-    await this.#apart.close(Math.max(1, this.settings.closeTimeoutMs - (performance.now() - start)));
+    await this.#processes.close(Math.max(1, this.settings.closeTimeoutMs - (performance.now() - start)));
     this.#forget();
   }
 }
 
 /** The reads of a catalogue that run in processes of their own. They are SQL, so no module of the caller's is needed. */
-function readersApart({ database, durability, busyTimeoutMs, allowRollbackJournal }: CatalogSettings): ApartReaders {
-  return new ApartReaders({
+function processReaders({ database, durability, busyTimeoutMs, allowRollbackJournal }: CatalogSettings): ProcessPool {
+  return new ProcessPool({
     database,
     durability,
     busyTimeoutMs,

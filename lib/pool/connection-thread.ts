@@ -11,17 +11,14 @@ import { runGroup } from './commit-group.ts';
 import { Connection } from './connection.ts';
 import { openPort } from './connection-port.ts';
 import { LateRegistry } from './late-registry.ts';
-import { lookFirst } from './look.ts';
 import { failed } from './outcome.ts';
+import { runPreflight } from './preflight.ts';
 import type { Opened, Outcome, Request, Response } from './protocol.ts';
 import { runBatch } from './read-batch.ts';
 import { classify } from './sqlite-errors.ts';
 import { Transaction } from './transaction.ts';
 
-const {
-  port,
-  data: { settings, phase, counts },
-} = await openPort();
+const { port, settings, phase, counts } = await openPort();
 
 const beforeCommit = new BeforeCommit(settings.beforeCommit);
 let connection: Connection | undefined;
@@ -140,8 +137,8 @@ async function loadProcedures(): Promise<Registry> {
 async function openThread(): Promise<Opened> {
   try {
     const registry = new LateRegistry(await loadProcedures(), settings.lateProcedureModules);
-    const { database, look } = settings;
-    if (look !== undefined) lookFirst(database, look, registry, settings);
+    const { database, preflight } = settings;
+    if (preflight !== undefined) runPreflight(database, preflight, registry, settings);
     connection = new Connection(settings, registry, new Int32Array(phase), new Float64Array(counts));
     return { error: null };
   } catch (error) {

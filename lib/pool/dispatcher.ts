@@ -28,8 +28,8 @@ const WORTH_SPLITTING = 4;
 /** Milliseconds after which waiting reads take a further reader all the same: what is at work may take long. */
 const PATIENCE_MS = 1;
 
-/** Milliseconds from the first answers to the start of a reader: to start a thread keeps the main thread for five. */
-const REST_AFTER_OPENING_MS = 10;
+/** Milliseconds from the first answers to the start of a reader: starting a thread holds up the main thread for five. */
+const REST_AFTER_OPENING_MS = 50;
 
 /** Milliseconds for which a stream counts as active after its last answers. */
 const ACTIVE_MS = 5;

@@ -55,24 +55,36 @@ export interface ConnectionSettings {
   readonly threadArgv?: readonly string[] | undefined;
   /** Further ones, loaded when a procedure is called that none of those exports. */
   readonly lateProcedureModules?: readonly string[] | undefined;
-  /** The procedure that looks at the file first and throws when it must not be touched; none looks if left out. */
-  readonly look?: Call | undefined;
+  /** The procedure that inspects the file first and throws if it must not be touched; without it nothing is checked. */
+  readonly preflight?: Call | undefined;
   /** The writing procedure that ends every transaction which wrote, run with null; none if left out. */
   readonly beforeCommit?: string | undefined;
 }
 
-export interface ThreadData {
-  readonly settings: ConnectionSettings;
+/** What a connection and its owner share. A process shares nothing: it has its own, and sends its counts. */
+export interface ConnectionBuffers {
   /** One Int32 that holds a {@link PHASE}, written by the thread and read when it has died. */
   readonly phase: SharedArrayBuffer;
   /** Float64s that the thread counts its statements in: {@link FOUND} and {@link PREPARED}. */
   readonly counts: SharedArrayBuffer;
 }
 
+/** What the thread of a connection starts with. Its first message says what to open: {@link ConnectionSettings}. */
+export interface ThreadData extends ConnectionBuffers {
+  /** URLs of modules that it imports while it waits for that message. */
+  readonly modules: readonly string[];
+}
+
 /** Places of the counts of statements that were found prepared, and that had to be. */
 export const FOUND = 0;
 export const PREPARED = 1;
 export const STATEMENT_COUNTS = 2;
+
+/** Buffers for a connection that is about to start. */
+export const connectionBuffers = (): ConnectionBuffers => ({
+  phase: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT),
+  counts: new SharedArrayBuffer(STATEMENT_COUNTS * Float64Array.BYTES_PER_ELEMENT),
+});
 
 /** How far the request under way has come; tells whether a dead thread can have committed. */
 export const PHASE = { begun: 0, committing: 1 } as const;

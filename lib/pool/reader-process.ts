@@ -3,12 +3,13 @@
  * inside a statement.
  */
 import { toWireError } from '../errors.ts';
-import { isClosed, takeUris, wouldLeaveLog } from '../runtime/immutable-file.ts';
+import { isClosed, wouldLeaveLog } from '../runtime/closed-file.ts';
 import { answerOrder } from '../runtime/process-answer.ts';
+import { takeUris } from '../runtime/sqlite-uris.ts';
 import { createRegistry, type Registry } from '../sql/procedure.ts';
-import type { ApartOrder } from './apart.ts';
 import { Connection } from './connection.ts';
 import { isUnplaced } from './database-file.ts';
+import type { ProcessOrder } from './process-pool.ts';
 import type { ConnectionSettings, Outcome } from './protocol.ts';
 import { runBatch } from './read-batch.ts';
 import { classify } from './sqlite-errors.ts';
@@ -23,7 +24,7 @@ function open(settings: ConnectionSettings, registry: Registry, phase: Int32Arra
   }
 }
 
-async function read({ settings, call }: ApartOrder): Promise<Outcome | undefined> {
+async function read({ settings, call }: ProcessOrder): Promise<Outcome | undefined> {
   const modules = await Promise.all(settings.procedureModules.map((url) => import(url) as Promise<object>));
   const phase = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
   const connection = open(settings, createRegistry(modules), phase);
@@ -41,7 +42,7 @@ takeUris();
 answerOrder(async (order) => {
   try {
     // As between threads: a Buffer arrives as the Uint8Array that it is.
-    return structuredClone(await read(order as ApartOrder));
+    return structuredClone(await read(order as ProcessOrder));
   } catch (error) {
     return { ok: false, error: toWireError(classify(error)) };
   }

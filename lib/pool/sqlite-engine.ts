@@ -3,7 +3,7 @@
  * of sql/engine.ts; knows procedures by name only and nothing of what they do.
  */
 import { DatabaseError } from '../errors.ts';
-import { isClosed, wouldLeaveLog } from '../runtime/immutable-file.ts';
+import { isClosed, wouldLeaveLog } from '../runtime/closed-file.ts';
 import { CallLog, type CallLogFigures } from '../sql/call-log.ts';
 import {
   type CallOptions,
@@ -74,10 +74,10 @@ export class SqliteEngine implements Engine {
     const poolOf = (size: number, settings: ConnectionSettings) =>
       new ConnectionPool(settings, { size, acquireTimeoutMs, queueLimit });
     const bounds = { limit: queueLimit, timeoutMs: acquireTimeoutMs };
-    // The file is looked at once, by whichever connection is opened first.
-    const look = options.look;
-    this.#writers = poolOf(1, { ...connectionSettings(options, readOnly), look });
-    const readers = { ...connectionSettings(options, true), ...(readOnly ? { look } : {}) };
+    // The first connection that opens checks the file, once.
+    const { preflight } = options;
+    this.#writers = poolOf(1, { ...connectionSettings(options, readOnly), preflight });
+    const readers = { ...connectionSettings(options, true), ...(readOnly ? { preflight } : {}) };
     this.#readers = poolSize === 1 ? this.#writers : poolOf(poolSize - 1, readers);
     const standIn = this.#readers === this.#writers || readOnly ? undefined : this.#writers;
     this.#writes = new Dispatcher(this.#writers, 'group', bounds, this.#log);

@@ -2,54 +2,10 @@
  * A database read as one that nobody writes: SQLite takes no lock then and makes no file beside it, so the folder need not
  * be writable. Nothing keeps others from writing the file all the same; whoever reads it so asks afterwards whether they did.
  */
-import { accessSync, constants, statSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import Database from 'better-sqlite3';
 import { DatabaseError } from '../errors.ts';
-
-// stat opens no descriptor, so it leaves the locks of this process alone.
-const statOf = (path: string) => statSync(path, { bigint: true, throwIfNoEntry: false });
-
-const isEmpty = (path: string) => (statOf(path)?.size ?? 0n) === 0n;
-
-/** Tells a file from what it is once somebody has written it; undefined while somebody does, or where it cannot be seen. */
-function stateOf(path: string): string | undefined {
-  try {
-    const stats = statOf(path);
-    if (stats === undefined || !isEmpty(`${path}-wal`) || !isEmpty(`${path}-journal`)) return undefined;
-    const { dev, ino, size, mtimeNs } = stats;
-    return [dev, ino, size, mtimeNs].join(' ');
-  } catch {
-    return undefined;
-  }
-}
-
-/** Whether everybody who wrote a database has closed it: no log holds changes that the file lacks. */
-export const isClosed = (path: string): boolean => stateOf(path) !== undefined;
-
-function mayWrite(path: string): boolean {
-  try {
-    accessSync(path, constants.W_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/**
- * Whether a reader of a closed file would leave a log beside it that it may not have removed, and that the owner of the file
- * may then not be able to write.
- */
-export const wouldLeaveLog = (path: string): boolean =>
-  isClosed(path) && statOf(`${path}-shm`) === undefined && !mayWrite(path);
-
-/**
- * Lets this process open files by URI, which says how. Only for a process of the library's own, before it opens anything:
- * the driver reads the variable once, and from then on every name of a database may be a URI.
- */
-export function takeUris(): void {
-  process.env['SQLITE_USE_URI'] = '1';
-}
+import { stateOfClosed } from './closed-file.ts';
 
 /** A closed database, as it was before it was opened. */
 export class ImmutableFile {
@@ -63,7 +19,7 @@ export class ImmutableFile {
 
   /** The file as it is now; undefined while somebody writes it. */
   static at(path: string): ImmutableFile | undefined {
-    const state = stateOf(path);
+    const state = stateOfClosed(path);
     return state === undefined ? undefined : new ImmutableFile(path, state);
   }
 
@@ -76,7 +32,7 @@ export class ImmutableFile {
 
   /** The error of what was read, which may be a mix of two states; undefined while nobody has written the file. */
   get overtaken(): DatabaseError | undefined {
-    if (stateOf(this.#path) === this.#state) return undefined;
+    if (stateOfClosed(this.#path) === this.#state) return undefined;
     return new DatabaseError(
       'CATALOG_BUSY',
       `${this.#path} was written while it was read as a file that nobody writes`,

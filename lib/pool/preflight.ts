@@ -1,7 +1,7 @@
 /**
- * Looks at a file before a connection is opened that may change it: a procedure of the owner's runs on a connection of
- * its own and throws when the file shall be left alone. Promises that a file which is refused stays as it was to the
- * byte, its log included, and that nothing is left beside it; what cannot be looked at so is refused as foreign.
+ * Checks a file before any connection that could change it is opened: a procedure of the owner runs on a separate
+ * connection and throws if the file must be left alone. A refused file keeps every byte, its log included, and no file
+ * appears beside it. A file that cannot be read without leaving a trace is refused as foreign.
  */
 
 import Database from 'better-sqlite3';
@@ -14,11 +14,11 @@ import { sqliteDialect } from './sqlite-dialect.ts';
 import { classify } from './sqlite-errors.ts';
 
 /**
- * How to look without a trace. Where a log holds changes, closing a connection that may write would move them into the
- * file; where none does, one that may only read would leave an empty log behind.
+ * How to read a file without leaving a trace. If the log holds changes, closing a connection that may write moves them
+ * into the file; if it holds none, a read-only connection leaves an empty log behind.
  */
 function accessTo(path: string): { readonly readonly: boolean } | undefined {
-  if ((sizeOfSync(`${path}-journal`) ?? 0) > 0) return undefined; // a transaction that only a writer could roll back
+  if ((sizeOfSync(`${path}-journal`) ?? 0) > 0) return undefined; // only a writer can roll this transaction back
   if ((sizeOfSync(`${path}-wal`) ?? 0) === 0) return { readonly: false };
   return sizeOfSync(`${path}-shm`) === undefined ? undefined : { readonly: true };
 }
@@ -28,16 +28,16 @@ const execute =
   ({ mode, sql }: Step): unknown => {
     const statement = database.prepare<unknown[]>(sqliteDialect.text(sql));
     if (!statement.readonly || (mode !== 'one' && mode !== 'all')) {
-      throw new TypeError('a look asks for rows as objects and changes nothing');
+      throw new TypeError('a preflight asks for rows as objects and changes nothing');
     }
     return mode === 'one' ? statement.get(sql.values) : statement.all(sql.values);
   };
 
 /**
  * Runs the named procedure.
- * @throws {DatabaseError} CATALOG_FOREIGN_DATABASE when only a thorough look can tell; what the procedure throws
+ * @throws {DatabaseError} CATALOG_FOREIGN_DATABASE when only a full inspection can tell; whatever the procedure throws
  */
-export function lookFirst(
+export function runPreflight(
   path: string,
   [name, input]: Call,
   registry: Registry,

@@ -1,6 +1,6 @@
 /**
- * Runs reading procedures in processes of their own, each with a deadline at which it is ended, whatever SQLite does. A
- * process costs a tenth of a second, so it is for statements that nobody knows.
+ * Runs reading procedures in separate processes, each killed at its deadline, whatever SQLite is doing. Starting a process
+ * costs a tenth of a second, so this is for statements whose cost nobody knows.
  */
 
 import { DatabaseError, reviveError } from '../errors.ts';
@@ -10,15 +10,15 @@ import { type CallOptions, closedError } from '../sql/engine.ts';
 import type { Procedure } from '../sql/procedure.ts';
 import type { Call, ConnectionSettings, Outcome } from './protocol.ts';
 
-/** What the process is told. */
-export interface ApartOrder {
+/** What the process receives. */
+export interface ProcessOrder {
   readonly settings: ConnectionSettings;
   readonly call: Call;
 }
 
-/** How long such a call may take. */
-export interface ApartOptions extends CallOptions {
-  /** Milliseconds from the call to its answer, the start of the process included. */
+/** The limits of such a call. */
+export interface ProcessCallOptions extends CallOptions {
+  /** Milliseconds from the call to its answer, including the start of the process. */
   readonly deadlineMs: number;
 }
 
@@ -26,12 +26,12 @@ const SCRIPT = scriptUrl('pool/reader-process');
 const MOST = 4; // processes at once; each reads the file with a cache of its own
 
 const late = (deadlineMs: number) =>
-  new DatabaseError('CATALOG_TIMEOUT', `the statement did not end within ${deadlineMs} ms; its process was ended`, {
-    hint: 'Ask for less, or give it a longer deadlineMs.',
+  new DatabaseError('CATALOG_TIMEOUT', `the statement did not finish within ${deadlineMs} ms; its process was killed`, {
+    hint: 'Ask for less, or raise deadlineMs.',
   });
 
 /** The processes of one catalogue. */
-export class ApartReaders {
+export class ProcessPool {
   readonly #settings: ConnectionSettings;
   readonly #waiting = new Set<() => void>();
   readonly #underWay = new Set<Promise<unknown>>();
@@ -45,24 +45,24 @@ export class ApartReaders {
 
   /**
    * Runs a reading procedure.
-   * @throws {DatabaseError} CATALOG_TIMEOUT past the deadline, CATALOG_CLOSED, CATALOG_IO when no process can be started;
-   *   what the procedure throws; the reason of the signal
+   * @throws {DatabaseError} CATALOG_TIMEOUT past the deadline, CATALOG_CLOSED, CATALOG_IO when no process can start;
+   *   whatever the procedure throws; the reason of the signal
    */
-  run<Input, Output>(wanted: Procedure<Input, Output>, input: Input, options: ApartOptions): Promise<Output> {
+  run<Input, Output>(wanted: Procedure<Input, Output>, input: Input, options: ProcessCallOptions): Promise<Output> {
     const answer = this.#run([wanted.name, input], options).then((wire) => wanted.decode(wire));
     const settled = answer.catch(() => undefined).finally(() => this.#underWay.delete(settled));
     this.#underWay.add(settled);
     return answer;
   }
 
-  async #run(call: Call, { deadlineMs, signal }: ApartOptions): Promise<unknown> {
+  async #run(call: Call, { deadlineMs, signal }: ProcessCallOptions): Promise<unknown> {
     const start = performance.now();
     const stop = AbortSignal.any([this.#closing.signal, ...(signal === undefined ? [] : [signal])]);
     stop.throwIfAborted();
     await this.#turn(deadlineMs, stop);
     try {
       const left = Math.max(1, deadlineMs - (performance.now() - start));
-      const order: ApartOrder = { settings: this.#settings, call };
+      const order: ProcessOrder = { settings: this.#settings, call };
       const rules = { deadlineMs: left, signal: stop, late: () => late(deadlineMs) };
       const outcome = (await callProcess(SCRIPT, order, rules)) as Outcome;
       if (!outcome.ok) throw reviveError(outcome.error);
@@ -72,14 +72,14 @@ export class ApartReaders {
     }
   }
 
-  /** Takes one of the places, or waits for one that is given back. */
+  /** Takes a slot, or waits for one. */
   async #turn(deadlineMs: number, stop: AbortSignal): Promise<void> {
     if (this.#free > 0) {
       this.#free -= 1;
       return;
     }
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    // Whoever gives up leaves at once: a place that is handed to it would be lost.
+    // A caller that gives up leaves the queue at once: a slot passed to it would be lost.
     const leave = (reason: unknown) => {
       this.#waiting.delete(resolve);
       reject(reason);
@@ -106,7 +106,7 @@ export class ApartReaders {
     next();
   }
 
-  /** Waits for what was accepted, at most so many milliseconds, and ends what is left. */
+  /** Waits for the accepted calls, at most `timeoutMs`, and kills the rest. */
   async close(timeoutMs: number): Promise<void> {
     const timer = setTimeout(() => this.#closing.abort(closedError()), timeoutMs);
     await Promise.all(this.#underWay);
