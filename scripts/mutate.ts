@@ -5,9 +5,9 @@
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import equivalents from './mutate/equivalent.json' with { type: 'json' };
-import { type Mutant, mutantsOf, sampleOf } from './mutate/mutants.ts';
+import { isEquivalent, type Mutant, mutantsOf, sampleOf } from './mutate/mutants.ts';
 import { ROOM_NAMES, type Room, roomOf } from './mutate/rooms.ts';
-import { measure, tryAll, type Verdict } from './mutate/trial.ts';
+import { tryAll, type Verdict } from './mutate/trial.ts';
 import { Workspace } from './mutate/workspace.ts';
 
 const WORKERS = 2;
@@ -43,11 +43,8 @@ async function tryRoom({ tests }: Room, mutants: readonly Mutant[]): Promise<voi
     process.exit(130);
   });
   try {
-    const [space] = spaces as [Workspace];
-    const durations = await measure(space, tests);
-    say(`${mutants.length} mutants; without any, the tests take ${seconds(durations.values())} s`);
     let done = 0;
-    const verdicts = await tryAll(spaces, mutants, durations, ({ mutant, fate, test = '' }) => {
+    const verdicts = await tryAll(spaces, mutants, tests, ({ mutant, fate, test = '' }) => {
       done += 1;
       say(`${done}/${mutants.length} ${fate} ${test} ${mutant.file}:${mutant.line} ${mutant.operator}`);
     });
@@ -56,9 +53,6 @@ async function tryRoom({ tests }: Room, mutants: readonly Mutant[]): Promise<voi
     removeAll();
   }
 }
-
-const seconds = (durations: Iterable<number>): number =>
-  Math.round([...durations].reduce((sum, one) => sum + one, 0) / 1_000);
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
@@ -78,10 +72,13 @@ async function main(): Promise<void> {
     process.exitCode = 2;
     return;
   }
-  const all = mutantsOf(root, room.files, equivalents);
+  const all = mutantsOf(root, room.files);
+  // Left out after the draw, so that a list that grows leaves the sample of a seed as it was.
   const drawn = sampleOf(all, sample, seed);
-  const mutants = drawn.filter((mutant) => values.only.some((text) => nameOf(mutant).includes(text)));
+  const different = drawn.filter((mutant) => !isEquivalent(mutant, equivalents));
+  const mutants = different.filter((mutant) => values.only.some((text) => nameOf(mutant).includes(text)));
   say(`${name}: ${all.length} mutants in ${room.files.length} files; sample ${sample}, seed ${seed}`);
+  say(`${drawn.length - different.length} of the sample are equivalent: left out`);
   if (values.list) process.stdout.write(mutants.map((mutant) => `${nameOf(mutant)}\n`).join(''));
   else await tryRoom(room, mutants);
 }

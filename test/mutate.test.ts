@@ -2,7 +2,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the sources that are mutated hold templates.
 import t from 'tap';
 import equivalents from '../scripts/mutate/equivalent.json' with { type: 'json' };
-import { editsOf, mutantOf, mutantsOf, sampleOf } from '../scripts/mutate/mutants.ts';
+import { editsOf, isEquivalent, mutantOf, mutantsOf, sampleOf } from '../scripts/mutate/mutants.ts';
 import { ROOM_NAMES, roomOf, testsFor } from '../scripts/mutate/rooms.ts';
 
 // Before Node.js 26 it warns of the call that strips types.
@@ -107,30 +107,14 @@ t.test('a seed draws the same mutants again; the namesakes of a file are its fir
   t.same(sampleOf(items, 7, 3), sampleOf(items, 7, 3));
   t.not(String(sampleOf(items, 7, 3)), String(sampleOf(items, 7, 4)));
   t.same(sampleOf(items, 99, 3), items);
-  const durations = new Map([
-    ['quota', 5],
-    ['retention', 9],
-    ['search', 1],
-  ]);
-  t.same(testsFor('lib/core/retention.ts', durations), ['retention', 'search', 'quota']);
+  t.same(testsFor('lib/core/retention.ts', ['quota', 'retention', 'search']), ['retention', 'quota', 'search']);
   t.equal(roomOf('attic', '.'), undefined);
   for (const name of ROOM_NAMES) t.ok((roomOf(name, '.')?.files.length ?? 0) > 5, `${name} has files`);
 });
 
-t.test('each mutation that is listed as equivalent is one that the tool would make, and is left out', async (t) => {
-  const files = [...new Set(equivalents.map(({ file }) => file))];
-  const keyOf = ({ file, before, after }: { file: string; before: string; after: string }) =>
-    [file, before, after].join('\n');
-  const made = new Set(mutantsOf('.', files, []).map(keyOf));
-  t.same(
-    equivalents.filter((entry) => !made.has(keyOf(entry))),
-    [],
-    'none is out of date',
-  );
-  const tried = new Set(mutantsOf('.', files, equivalents).map(keyOf));
-  t.same(
-    equivalents.filter((entry) => tried.has(keyOf(entry))),
-    [],
-  );
-  t.ok(tried.size > 0);
+t.test('each mutation that is listed as equivalent is one that the tool makes', async (t) => {
+  const mutants = mutantsOf('.', [...new Set(equivalents.map(({ file }) => file))]);
+  const unknown = equivalents.filter((entry) => !mutants.some((mutant) => isEquivalent(mutant, [entry])));
+  t.same(unknown, [], 'none is out of date');
+  t.ok(mutants.some((mutant) => !isEquivalent(mutant, equivalents)));
 });

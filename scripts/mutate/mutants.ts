@@ -1,4 +1,4 @@
-/** The mutants of a room: every change that leaves another program, less those that are listed as equivalent. */
+/** The mutants of a room: every change that leaves another program. */
 import { readFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
 import { join } from 'node:path';
@@ -65,19 +65,20 @@ export function mutantOf(file: string, source: string, edit: Edit, original = ru
   };
 }
 
-const isEquivalent = (mutant: Mutant, equivalents: readonly Equivalent[]): boolean =>
+/** Whether a mutant is listed as equivalent. */
+export const isEquivalent = (mutant: Mutant, equivalents: readonly Equivalent[]): boolean =>
   equivalents.some(
     ({ file, before, after }) => file === mutant.file && before === mutant.before && after === mutant.after,
   );
 
-/** Every mutant of some files that has a chance to be noticed. */
-export function mutantsOf(root: string, files: readonly string[], equivalents: readonly Equivalent[]): Mutant[] {
+/** Every mutant of some files. */
+export function mutantsOf(root: string, files: readonly string[]): Mutant[] {
   return files.flatMap((file) => {
     const source = readFileSync(join(root, file), 'utf8');
     const original = runnable(source);
     return editsOf(source)
       .map((edit) => mutantOf(file, source, edit, original))
-      .filter((mutant) => mutant !== undefined && !isEquivalent(mutant, equivalents)) as Mutant[];
+      .filter((mutant) => mutant !== undefined);
   });
 }
 
