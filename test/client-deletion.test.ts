@@ -181,8 +181,13 @@ t.test('a signal stops between two slices; the next call goes on', async (t) => 
 t.test('migrations.down() finishes deletions first', async (t) => {
   const { db, large } = await openLarge(t);
   await leaveHalfDeleted(db, large, 2, 'ffffffff-1-1');
-  const { counts } = await db.migrations.down({ to: 20 });
+  const told: number[] = [];
+  const onProgress = ({ step, done }: { readonly step: string; readonly done: number }) => {
+    if (step === 'deletions.finish') told.push(done);
+  };
+  const { counts } = await db.migrations.down({ to: 20, onProgress });
   t.match(counts, { deletedFiles: MANY - 1_000 });
+  t.equal(Math.max(...told), MANY - 1_000, 'and says how far it is');
   await db.migrations.up();
   t.equal(await db.clients.get(large), null);
   t.equal(await db.files.count(), 1);
