@@ -29,6 +29,7 @@ const ROOMS: Readonly<Record<string, RoomRule>> = {
       'foreign-rows',
       'analytics',
       'search',
+      'catalog',
     ],
   },
   quota: { files: 'lib/quota/*.ts', tests: ['quota', 'quota-history', 'quota-processes', 'foreign-rows', 'core'] },
