@@ -2,10 +2,14 @@
 import { copyFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import t, { type Test } from 'tap';
+import { deleteClient, finishLeftDeletions } from '../lib/core/client-deletion.ts';
 import { beginDeletion, deleteClientSlice } from '../lib/core/client-deletion-procedures.ts';
-import { type CatalogOptions, DatabaseManager, type FileInput } from '../lib/index.ts';
+import { type CatalogOptions, DatabaseError, DatabaseManager, type FileInput } from '../lib/index.ts';
+import { THIS_PROCESS } from '../lib/runtime/process-identity.ts';
+import type { Executor } from '../lib/sql/engine.ts';
 
 const MANY = 5_001; // one file more than goes in one transaction
+const MOST_RETRIES = 5; // of one slice
 
 const fileOf = (clientId: string, n: number): FileInput => ({
   clientId,
@@ -177,8 +181,13 @@ t.test('a signal stops between two slices; the next call goes on', async (t) => 
 t.test('migrations.down() finishes deletions first', async (t) => {
   const { db, large } = await openLarge(t);
   await leaveHalfDeleted(db, large, 2, 'ffffffff-1-1');
-  const { counts } = await db.migrations.down({ to: 20 });
+  const told: number[] = [];
+  const onProgress = ({ step, done }: { readonly step: string; readonly done: number }) => {
+    if (step === 'deletions.finish') told.push(done);
+  };
+  const { counts } = await db.migrations.down({ to: 20, onProgress });
   t.match(counts, { deletedFiles: MANY - 1_000 });
+  t.equal(Math.max(...told), MANY - 1_000, 'and says how far it is');
   await db.migrations.up();
   t.equal(await db.clients.get(large), null);
   t.equal(await db.files.count(), 1);
@@ -281,4 +290,48 @@ t.test('a deletion that cannot be finished keeps no other one from it', async (t
   await t.rejects(db.maintenance.repair(), { code: 'CATALOG_CONFLICT', message: /a trigger has left it out/ });
   t.equal(await db.clients.get(small), null);
   t.match(await db.clients.get(large), { deleting: true });
+});
+
+/** Answers the calls of a deletion as an engine would that has three slices to remove. */
+function threeSlices(slice: (n: number) => Promise<void>) {
+  let removed = 0;
+  const run = async ({ name }: { readonly name: string }) => {
+    if (name === 'clients.delete') return null;
+    if (name === 'clients.unnamedPaths') return ['store/1'];
+    if (name === 'clients.deletions')
+      return [{ clientId: 'c', owner: THIS_PROCESS, touchedAt: '2020-01-01T00:00:00.000Z' }];
+    await slice(removed + 1);
+    removed += 1;
+    return { finished: removed >= 3, deleted: 2, bytes: 5, paths: ['store/1'] };
+  };
+  return { run } as unknown as Executor;
+}
+
+t.test('a slice that meets a busy catalogue is tried again a few times; what each removed is added up', async (t) => {
+  const busy = new DatabaseError('CATALOG_BUSY', 'others write');
+  const attempts: number[] = [];
+  const meets = (failures: number, error: Error = busy) =>
+    threeSlices(async (n) => {
+      attempts.push(n);
+      if (n === 2 && attempts.length < 2 + failures) throw error;
+    });
+  const whole = { deleted: 6, bytes: 15, paths: ['store/1'] };
+  t.same(await deleteClient(meets(MOST_RETRIES), 'c', { whole: false }), whole);
+  t.same(attempts.splice(0), [1, ...Array.from({ length: MOST_RETRIES + 1 }, () => 2), 3]);
+  await t.rejects(deleteClient(meets(MOST_RETRIES + 1), 'c', { whole: false }), busy);
+  t.equal(attempts.splice(0).length, MOST_RETRIES + 2);
+  const corrupt = new DatabaseError('CATALOG_CORRUPT', 'no page');
+  await t.rejects(deleteClient(meets(1, corrupt), 'c', { whole: false }), corrupt);
+  t.same(attempts.splice(0), [1, 2], 'what no other try can mend');
+});
+
+t.test('what this process deletes is left to it, and finished once it gave up', async (t) => {
+  let isLeft = -1;
+  const executor = threeSlices(async (n) => {
+    if (n === 2) isLeft = await finishLeftDeletions(executor);
+    if (n === 3) throw new Error('a power failure');
+  });
+  await t.rejects(deleteClient(executor, 'c', { whole: false }), /power failure/);
+  t.equal(isLeft, 0, 'under way');
+  t.equal(await finishLeftDeletions(threeSlices(async () => undefined)), 1);
 });
