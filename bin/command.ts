@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { Logger } from 'pino';
 import type { DatabaseManager, OpenMigrations, RestoreOptions, RestoreResult } from '../lib/index.ts';
+import type { TypedWords } from './typed-names.ts';
 
 /** 0: done, warnings included; 1: failed or unhealthy; 2: asked wrongly; above 128: stopped by a signal. */
 export type ExitCode = number;
@@ -49,6 +50,8 @@ export interface CommandSpec<Options = unknown> {
   readonly example: string;
   /** Names of the library whose option is called otherwise, and that option: `dateFrom` is `--from`. */
   readonly flags?: Readonly<Record<string, string>>;
+  /** What to type instead of a refused value, by the library's name of it. */
+  readonly words?: TypedWords;
   /** Declares arguments and options. */
   configure?(command: Command): void;
   run(call: Call<Options>): Promise<ExitCode>;

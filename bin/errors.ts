@@ -6,7 +6,7 @@ import type { ExitCode } from './command.ts';
 import { withReadableSizes } from './format.ts';
 import { styled, tell } from './output.ts';
 import { reasonOf, systemCode } from './system-error.ts';
-import { type TypedNames, typedHint, typedText } from './typed-names.ts';
+import { flagFor, type TypedNames, type TypedWords, typedHint, typedText } from './typed-names.ts';
 
 export const FAILED: ExitCode = 1;
 const USAGE: ExitCode = 2;
@@ -39,24 +39,36 @@ export const tellWarning = (text: string): void => tell(`${styled('yellow', 'war
 const isUsage = (error: unknown) =>
   error instanceof UsageError || (error instanceof DatabaseError && error.code === 'CATALOG_VALIDATION');
 
-/** A refused value, and every hint, told by what can be typed. */
-function asTyped(error: unknown, names: TypedNames): unknown {
+/** How a command speaks of the library's options: their flags, and what to type for a value that was refused. */
+export interface Vocabulary {
+  readonly names: TypedNames;
+  readonly words: TypedWords;
+}
+
+const PLAIN: Vocabulary = { names: new Map(), words: {} };
+
+/** The same error in terms of what can be typed. */
+function asTyped(error: unknown, { names, words }: Vocabulary): unknown {
   if (!(error instanceof DatabaseError)) return error;
   const { cause } = error;
   const hint = typedHint(error.hint, names);
   if (!(error instanceof ValidationError)) return new DatabaseError(error.code, error.message, { cause, hint });
-  const field = names.get(error.field) ?? error.field;
+  const typed = words[error.field];
   return new ValidationError(
-    { field, received: error.received, accepted: typedText(error.accepted, names) },
+    {
+      field: names.get(error.field) ?? flagFor(error.field),
+      received: typed?.received ?? error.received.replace(/^number /, ''),
+      accepted: typed?.accepted ?? typedText(error.accepted, names),
+    },
     { cause, hint },
   );
 }
 
-/** Tells the error and returns the exit code. The stack is for those who log at `debug`. */
-export function report(error: unknown, logger: Logger | undefined, names: TypedNames = new Map()): ExitCode {
-  // Commander has told it already; help and version that were asked for are no errors.
+/** Prints the error and returns the exit code. The stack goes to the log, at `debug`. */
+export function report(error: unknown, logger: Logger | undefined, vocabulary = PLAIN): ExitCode {
+  // Commander has printed its own errors; for help and version it exits with 0.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE;
-  tellError(describe(asTyped(error, names)));
+  tellError(describe(asTyped(error, vocabulary)));
   logger?.debug({ err: error }, 'the command failed');
   return isUsage(error) ? USAGE : FAILED;
 }

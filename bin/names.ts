@@ -1,5 +1,7 @@
 /** Names as file systems and people tell them apart, and as they do not. */
+
 import { isUtf8 } from 'node:buffer';
+import { distance } from 'fastest-levenshtein';
 import { fold } from '../lib/index.ts';
 
 const LONGEST_CHARACTER = 4; // bytes of UTF-8
@@ -39,3 +41,10 @@ export const formsOf = (name: string): string[] => [...new Set([name, name.norma
 
 /** The same for names that differ by case, blanks or Unicode's forms alone. */
 export const likeness = (name: string): string => fold(name).replace(/\s+/gu, '');
+
+/** The known name that a mistyped one probably means: at most a third of the letters differ. */
+export const nearest = (given: string, known: readonly string[]): string | undefined =>
+  known
+    .map((name) => ({ name, far: distance(given.toLowerCase(), name.toLowerCase()) }))
+    .filter(({ name, far }) => far * 3 <= Math.max(name.length, given.length))
+    .sort((a, b) => a.far - b.far)[0]?.name;

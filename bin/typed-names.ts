@@ -10,6 +10,12 @@ const FLAGS: TypedNames = new Map(
   OPTIONS.flatMap(({ option, flag }) => (flag === null ? [] : [[option, `--${flag}`] as const])),
 );
 
+/** What to type for the value of an option, where the library's own words speak of JavaScript; by the library's name. */
+export type TypedWords = Readonly<Record<string, { readonly received?: string; readonly accepted: string }>>;
+
+/** The flag of an option that every command takes; any other name as it is. */
+export const flagFor = (field: string): string => FLAGS.get(field) ?? field;
+
 /** A text with what can be typed in the place of the library's names. Plain words such as `from` are left alone. */
 export const typedText = (text: string, names: TypedNames): string =>
   text.replace(CAMEL_CASE, (name) => names.get(name) ?? FLAGS.get(name) ?? name);

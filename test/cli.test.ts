@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import {
   chmod,
   copyFile,
+  link,
   mkdir,
   open,
   readdir,
@@ -16,7 +17,7 @@ import {
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import t from 'tap';
-import { DatabaseManager } from '../lib/index.ts';
+import { DatabaseManager, HEALTH_CHECKS } from '../lib/index.ts';
 import { cli, cliOnTerminal, cliProcess, ENTRY, execute, type Finished, NO_TERMINAL } from './cli-run.ts';
 import { makeLegacyFile } from './fixtures/legacy-file.ts';
 
@@ -40,11 +41,20 @@ t.before(async () => {
   if (code !== 0) throw new Error('the catalogue for the tests could not be made');
 });
 
-t.test('status: the schema for machines, the whole for people', async (t) => {
-  const status = await askedJson('status');
-  t.same(Object.keys(status), ['current', 'latest', 'pending', 'applied']);
-  t.equal(status.current, status.latest);
-  t.same(status.pending, []);
+t.test('status tells machines and people the same', async (t) => {
+  const { applied, ...status } = await askedJson('status');
+  const { current } = status;
+  t.equal(applied.length, current + 1);
+  t.same(status, {
+    path: database,
+    databaseBytes: (await stat(database)).size,
+    current,
+    latest: current,
+    pending: [],
+    totalClients: 1,
+    totalFiles: 4,
+    totalBytes: 24,
+  });
   const { code, stdout, stderr } = await asked('status');
   t.equal(code, 0);
   t.equal(stderr, '');
@@ -260,8 +270,11 @@ t.test('health: exit code 1 is for what is broken', async (t) => {
     'totalClients',
     'totalFiles',
     'issues',
+    'checks',
   ];
   t.same(Object.keys(report), keys);
+  t.same(Object.keys(report.checks), Object.keys(HEALTH_CHECKS));
+  t.match(report.checks.database, { status: 'pass', observedUnit: 'bytes', output: null });
   t.match(report, { databaseHealthy: true, connectionPoolOk: true, totalClients: 1, totalFiles: 4 });
   t.match(await asked('health', '--full'), { code: 0, stdout: /^Status +(pass|warn)\n/ });
 });
@@ -283,8 +296,38 @@ t.test('health: a damaged page is found by --full, a damaged head at once', asyn
   await writeFile(damaged, Buffer.alloc(8192, 'x'));
   const unopened = await ask('--json');
   t.match(unopened, { code: 1, stderr: /^error: / });
-  t.match(JSON.parse(unopened.stdout), { status: 'fail', totalFiles: null, issues: [{ code: /^CATALOG_/ }] });
+  t.match(JSON.parse(unopened.stdout), {
+    status: 'fail',
+    totalFiles: null,
+    checks: {},
+    issues: [{ code: /^CATALOG_/ }],
+  });
   t.match(await ask(), { code: 1, stdout: '', stderr: /^error: / });
+});
+
+t.test('health: a file with a second name is read and fails, with commands that can be typed', async (t) => {
+  const dir = t.testdir({ data: CONTENTS, 'it is': {} });
+  const [path, other] = [join(dir, 'it is', 'x.db'), join(dir, 'other.db')];
+  const here = ['--database', path];
+  await cli(['ingest', join(dir, 'data'), '--client', 'a', ...here]);
+  await link(path, other);
+  const { code, stdout, stderr } = await cli(['health', ...here]);
+  t.same([code, stderr], [1, '']);
+  t.match(stdout, /^Status +fail\nDatabase healthy +no\n(?:.*\n)*Files +4\n(?:.*\n)*database +fail /);
+  t.notMatch(stdout, /readOnly/);
+  const advice = stdout.split('\n').find((line) => line.startsWith('fail: ')) ?? '';
+  const [find = '', separate = ''] = [...advice.matchAll(/`([^`]*)`/g)].map(([, command]) => command);
+  const found = await execute('sh', ['-c', find.replace(/^find \S+/, `find ${dir}`)]); // not the whole disk
+  t.same(found.stdout.trim().split('\n').sort(), [path, other].sort(), find);
+  const report = await cli(['health', '--json', ...here]);
+  t.match(JSON.parse(report.stdout), {
+    ...{ status: 'fail', databaseHealthy: false, totalFiles: 4, checks: { database: { status: 'fail' } } },
+    issues: [{ code: 'HEALTH_SECOND_NAME', severity: 'fail' }],
+  });
+  const refused = await cli(['quota', 'a', '--set', '5', ...here]);
+  t.match(refused, { code: 1, stderr: /lost to the other\. Stop every program .*\/own\.db' '.*\/x\.db'`\.\n$/ });
+  t.match(await execute('sh', ['-c', separate]), { code: 0 }, separate);
+  t.match(await cli(['health', ...here]), { code: 0 });
 });
 
 t.test('a reading command leaves nothing behind', async (t) => {
@@ -294,7 +337,10 @@ t.test('a reading command leaves nothing behind', async (t) => {
   t.notOk(existsSync(`${database}-wal`));
   const dir = t.testdir();
   await mkdir(join(dir, 'folder'));
-  t.match(await cli(['status', '--database', join(dir, 'folder')]), { code: 2, stderr: /accepted: a regular file/ });
+  t.match(await cli(['status', '--database', join(dir, 'folder')]), {
+    code: 2,
+    stderr: /--database: got ".*folder"; accepted: the path of a file/,
+  });
   await rm(join(dir, 'folder'), { recursive: true });
 });
 

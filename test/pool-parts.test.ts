@@ -74,7 +74,7 @@ t.test('what is no file, or no name the driver would take as it is, is refused',
   const names = ['', ':memory:', 'file:x.db', 'file:x.db?mode=memory', 'x\0.db', 'x.db ', '\tx.db', ' ', folder];
   for (const name of names) await t.rejects(prepareDatabaseFile(name, RULES), refused, JSON.stringify(name));
   await mkdir(join(folder, 'inner'));
-  await t.rejects(prepareDatabaseFile(join(folder, 'inner'), RULES), { ...refused, accepted: 'a regular file' });
+  await t.rejects(prepareDatabaseFile(join(folder, 'inner'), RULES), { ...refused, accepted: 'the path of a file' });
   const inFile = join(folder, 'file', 'in.db');
   await t.rejects(prepareDatabaseFile(inFile, { ...RULES, create: false }), {
     code: 'CATALOG_IO',

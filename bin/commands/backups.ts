@@ -137,6 +137,14 @@ export const backups: CommandSpec<BackupsSettings> = {
   name: 'backups',
   summary: 'List the backups; verify them, prove the newest by restoring it, remove old ones by rules',
   flags: { policy: 'rules' },
+  words: {
+    policy: {
+      received: 'no rule that keeps anything',
+      accepted: `at least one of ${Object.keys(RULES)
+        .map((rule) => `--${rule}`)
+        .join(', ')} above 0, or --max-age-days`,
+    },
+  },
   example: 'backups --prune --keep-last 3 --keep-daily 7 --keep-weekly 5 --dry-run',
   configure,
   run({ options, json, withCatalog }) {

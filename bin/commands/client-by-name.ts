@@ -12,7 +12,7 @@ export async function requireClient(db: DatabaseManager, name: string): Promise<
     const found = await db.clients.getByName(form);
     if (found !== null) return found;
   }
-  throw new NotFoundError(`client ${printable(name)}`, { hint: 'See `clients`.' });
+  throw new NotFoundError(`client ${printable(name)}`, { hint: '`backup-catalog clients` lists them.' });
 }
 
 const MOST_NAMED = 3; // clients that a warning names

@@ -8,7 +8,7 @@ import {
   type HealthReport,
   healthCheck,
 } from '../../lib/index.ts';
-import type { CommandSpec } from '../command.ts';
+import type { Access, CommandSpec } from '../command.ts';
 import { FAILED } from '../errors.ts';
 import { formatBytes, formatCount, formatDuration, formatPart, withReadableSizes } from '../format.ts';
 import { printJson, printLine, styled } from '../output.ts';
@@ -51,23 +51,44 @@ function describe(short: HealthCheck, { checks, issues }: HealthReport): string 
   return [facts, '', looked, ...(told.length > 0 ? ['', ...told] : [])].join('\n');
 }
 
-/** One look, told at length and in short. */
+const SECOND_NAME = 'HEALTH_SECOND_NAME';
+
+/** An open catalogue only warns of a second name. Here it fails: no server can open the file for writing any more. */
+function withFailure(report: HealthReport): HealthReport {
+  if (!report.issues.some(({ code }) => code === SECOND_NAME)) return report;
+  const issues = report.issues.map((issue) =>
+    issue.code === SECOND_NAME ? { ...issue, severity: 'fail' as const } : issue,
+  );
+  const database = { ...report.checks.database, status: 'fail' as const };
+  issues.sort((a, b) => Number(b.severity === 'fail') - Number(a.severity === 'fail'));
+  return { ...report, status: 'fail', checks: { ...report.checks, database }, issues };
+}
+
+/** One examination: the full report, and the short one made of it. */
 async function examine(db: DatabaseManager, full: boolean) {
-  const report = await db.health({ full });
+  const report = withFailure(await db.health({ full }));
   const short = await healthCheck({ health: async () => report, clients: db.clients, files: db.files });
   return { report, short };
 }
 
-/** Monitoring gets its report also of a catalogue that cannot be opened. */
-const unopened = ({ code, message, hint }: DatabaseError): HealthCheck => ({
+/** What `--json` prints: the short report with the single checks. */
+interface PrintedHealth extends HealthCheck {
+  readonly checks: Readonly<Partial<HealthReport['checks']>>;
+}
+
+/** The report for monitoring when the catalogue cannot be opened. */
+const unopened = ({ code, message, hint }: DatabaseError): PrintedHealth => ({
   status: 'fail',
   databaseHealthy: false,
   connectionPoolOk: false,
   databaseSizeMb: null,
   totalClients: null,
   totalFiles: null,
-  issues: [{ code, severity: 'fail', message, hint }],
+  checks: {},
+  issues: [{ code, severity: 'fail', message, hint: typedHint(hint, new Map()) }],
 });
+
+const isRefused = (error: unknown) => error instanceof DatabaseError && error.code === 'CATALOG_IO';
 
 export const health: CommandSpec<HealthSettings> = {
   name: 'health',
@@ -75,13 +96,16 @@ export const health: CommandSpec<HealthSettings> = {
   example: 'health --full',
   configure: (command) => command.option('--full', 'check the whole file as well: seconds to minutes on a large one'),
   async run({ options, json, withCatalog }) {
-    try {
-      return await withCatalog(async (db) => {
+    const examineAs = (access: Access) =>
+      withCatalog(async (db) => {
         const { report, short } = await examine(db, options.full === true);
-        if (json) printJson(short);
+        if (json) printJson({ ...short, checks: report.checks } satisfies PrintedHealth);
         else printLine(describe(short, report));
         return report.status === 'fail' ? FAILED : 0;
-      }, 'record');
+      }, access);
+    try {
+      // A file that is refused to writers, because it has a second name, may still be read and reported on.
+      return await examineAs('record').catch((error) => (isRefused(error) ? examineAs('read') : Promise.reject(error)));
     } catch (error) {
       if (json && error instanceof DatabaseError) printJson(unopened(error));
       throw error;

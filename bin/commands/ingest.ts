@@ -12,7 +12,7 @@ import { showIngest } from '../ingest-progress.ts';
 import { type Interruptible, interruptible } from '../interrupt.ts';
 import { printJson, printLine, tell } from '../output.ts';
 import { lookalikes } from './client-by-name.ts';
-import { type Limit, limitBytes, parseLimit } from './limit.ts';
+import { LIMIT_HELP, type Limit, limitBytes, parseLimit } from './limit.ts';
 
 interface IngestOptions {
   readonly client: string;
@@ -110,10 +110,9 @@ export const ingest: CommandSpec<Partial<IngestOptions>> = {
       .argument('<dir>', 'the folder; its files are known by their path in it, symbolic links are not followed')
       .option('--client <name>', 'whose files they are; made if it does not exist')
       .addOption(
-        new Option(
-          '--quota <bytes>',
-          "what the client may store if it is made now: bytes, a size such as 500GiB, or 'unlimited' (default: unlimited)",
-        ).argParser(parseLimit),
+        new Option('--quota <bytes>', `what a new client may store: ${LIMIT_HELP} (default: unlimited)`).argParser(
+          parseLimit,
+        ),
       ),
   async run({ args: [dir = ''], options: { client, quota }, json, ...around }) {
     // Not by commander, which asks for it before it reports a misspelt one.

@@ -7,6 +7,12 @@ export const NO_LIMIT = 'unlimited';
 /** Bytes, or no limit. */
 export type Limit = number | typeof NO_LIMIT;
 
+/** How a size is typed, for the help. */
+export const SIZE_HELP = 'bytes, or a size such as 10MiB; 10M and 10MB mean the same, 10 x 1024 x 1024 bytes';
+
+/** How a limit is typed, for the help. */
+export const LIMIT_HELP = `${SIZE_HELP}; or '${NO_LIMIT}'`;
+
 /** Reads the value of an option. */
 export function parseLimit(text: string): Limit {
   if (text.toLowerCase() === NO_LIMIT) return NO_LIMIT;

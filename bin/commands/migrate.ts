@@ -113,8 +113,10 @@ export function changeSchema<Result>(
 /** @throws {UsageError} for a version that this release has not, or that is below the present one */
 async function checkVersion(migrations: OpenMigrations, to: number): Promise<void> {
   const { current, latest } = await migrations.status();
-  if (to > latest) throw new UsageError(`--to ${to}: the newest version of this release is ${latest}`);
-  if (to < current) throw new UsageError(`version ${to} is older than ${current}: use \`rollback --to ${to}\``);
+  if (to > latest) throw new UsageError(`--to: got ${to}, but the newest version of this release is ${latest}`);
+  if (to < current) {
+    throw new UsageError(`--to: got ${to}, but the schema is at version ${current}; \`rollback --to ${to}\` goes down`);
+  }
 }
 
 async function run(call: Call<MigrateSettings>, migrations: OpenMigrations, to: number | undefined): Promise<void> {

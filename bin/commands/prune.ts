@@ -37,6 +37,8 @@ const RULES = {
   yearly: 'of each year',
 };
 
+const RULE_FLAGS = [...Object.keys(RULES).map((rule) => `--keep-${rule}`), '--keep-within'].join(', ');
+
 function addRules(command: Command): Command {
   for (const [rule, what] of Object.entries(RULES)) {
     command.addOption(new Option(`--keep-${rule} <n>`, `keep ${what}: so many, or 'unlimited'`).argParser(parseCount));
@@ -123,6 +125,12 @@ export const prune: CommandSpec<PruneSettings> = {
   name: 'prune',
   summary: 'Remove old versions by rules like those of restic forget; prints the contents that nothing names any more',
   flags: { policy: 'rules', name: '--client' },
+  words: {
+    policy: {
+      received: 'no rule that keeps anything',
+      accepted: `at least one of ${RULE_FLAGS}, with a value above 0`,
+    },
+  },
   example: 'prune --keep-last 3 --keep-daily 7 --keep-weekly 5 --keep-monthly 12 --dry-run',
   configure: (command) =>
     addRules(command)

@@ -41,6 +41,7 @@ async function readRows(db: DatabaseManager, sql: string): Promise<SqlRow[]> {
 export const query: CommandSpec = {
   name: 'query',
   summary: 'Run a reading SQL statement; binary values are shown in hex',
+  flags: { sql: '<sql>' },
   example: "query 'SELECT Name, LastSeen FROM clients'",
   configure: (command) => command.argument('<sql>', 'one statement; it cannot change anything'),
   run: ({ args: [sql = ''], json, withCatalog }) =>

@@ -7,8 +7,8 @@ import { formatBytes, formatNumberOf, formatPart } from '../format.ts';
 import { printJson, printLine, tell } from '../output.ts';
 import { type Column, table } from '../table.ts';
 import { requireClient } from './client-by-name.ts';
-import { type Limit, limitBytes, NO_LIMIT, parseLimit } from './limit.ts';
-import { addPageOptions, type PageSettings, pageOf, tellNext } from './pages.ts';
+import { LIMIT_HELP, type Limit, limitBytes, NO_LIMIT, parseLimit } from './limit.ts';
+import { addPageOptions, PAGE_WORDS, type PageSettings, pageOf, tellNext } from './pages.ts';
 
 interface QuotaSettings extends PageSettings {
   readonly set?: Limit;
@@ -113,15 +113,12 @@ export const quota: CommandSpec<QuotaSettings> = {
   summary: 'Show what clients may store and what they do, or set it; in bytes where it is no terminal',
   flags: { name: '[client]' },
   example: 'quota laptop --set 10GiB',
+  words: PAGE_WORDS,
   configure: (command) =>
     addPageOptions(
       command
         .argument('[client]', 'the name of a client; left out, all of them')
-        .addOption(
-          new Option('--set <bytes>', "the client's new limit: bytes, a size such as 10GiB, or 'unlimited'").argParser(
-            parseLimit,
-          ),
-        )
+        .addOption(new Option('--set <bytes>', `the client's new limit: ${LIMIT_HELP}`).argParser(parseLimit))
         .option('--audit', 'count what every client uses again, from the versions')
         .option('--repair', 'with --audit: repair what has drifted'),
     ),

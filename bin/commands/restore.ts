@@ -1,8 +1,7 @@
 /** `restore`: puts a backup in the place of the catalogue, whatever state that is in, once somebody has said yes. */
 import type { RestoreStep } from '../../lib/index.ts';
 import type { CommandSpec } from '../command.ts';
-import { canAsk, confirmed } from '../confirm.ts';
-import { UsageError } from '../errors.ts';
+import { mayGoOn } from '../confirm.ts';
 import { formatCount, formatDate, formatDuration, printable } from '../format.ts';
 import { printJson, printLine, tell } from '../output.ts';
 import { fields } from '../table.ts';
@@ -32,17 +31,11 @@ export const restore: CommandSpec<RestoreSettings> = {
   configure: (command) =>
     command
       .argument('<file>', 'the backup; it is verified before anything is changed')
-      .option('--yes', 'do not ask')
+      .option('--yes', 'do not ask; needed where there is no terminal')
       .option('--allow-missing-manifest', 'take a file that has no manifest, if it is sound by itself'),
   async run({ args: [file = ''], options, json, database, restoreCatalog }) {
-    if (!options.yes) {
-      if (!canAsk()) throw new UsageError('restoring needs --yes where nobody can be asked');
-      const question = `Replace the catalogue ${printable(database)} by ${printable(file)}?`;
-      if (!(await confirmed(question))) {
-        tell('nothing was changed');
-        return 0;
-      }
-    }
+    const text = `Replace the catalogue ${printable(database)} with ${printable(file)}?`;
+    if (!(await mayGoOn(options.yes, { command: 'restore', text }))) return 0;
     const result = await restoreCatalog(file, {
       allowMissingManifest: options.allowMissingManifest === true,
       onProgress: tellStep,

@@ -99,7 +99,7 @@ async function findFile(db: DatabaseManager, name: string, settings: VersionSett
   if (found !== null) return found;
   if (settings.path === undefined) return onlyOne(db, owner, name);
   throw new NotFoundError(`a file of this client with the original path ${printable(settings.path)}`, {
-    hint: 'See `search`.',
+    hint: '`backup-catalog search` shows the paths.',
   });
 }
 
@@ -128,6 +128,7 @@ export const versions: CommandSpec<VersionSettings> = {
     if (options.path !== undefined && options.client === undefined) {
       throw new UsageError('--path goes with --client and the name of the file');
     }
+    if (name === '') throw new UsageError('<file>: got ""; accepted: the id of a file, its name, or its path');
     return withCatalog(async (db) => {
       const { id } = await findFile(db, name, options);
       const list = await db.versions.list(id);

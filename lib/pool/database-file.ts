@@ -137,7 +137,8 @@ async function assertRegularFile(path: string, { readOnly }: FileRules): Promise
       hint: readOnly ? 'Check the path: with readOnly no file is made.' : 'Check the path, or open with create: true.',
     });
   }
-  if (!isFile) throw new ValidationError({ field: 'database', received: path, accepted: 'a regular file' });
+  if (!isFile)
+    throw new ValidationError({ field: 'database', received: JSON.stringify(path), accepted: 'the path of a file' });
 }
 
 const UNPLACED = /^SQLITE_(?:CANTOPEN|READONLY|PERM)/;

@@ -119,19 +119,26 @@ export interface SecondName {
   readonly hint: string;
 }
 
+/** A path as a shell takes it. */
+const typed = (path: string) => (/^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`);
+
 const mounted = (path: string): SecondName => ({
-  message: `${path} is a mount point: a log beside it belongs to another file than outside of the mount`,
+  message: `${path} is a mount point: inside and outside of the mount, its log is another file`,
   hint:
     'Mount the folder instead of the file. Stop every program that uses it, then: ' +
-    `mkdir data && mv ${basename(path)} data/ and mount data, such as docker run -v ./data:${join(dirname(path), 'data')}.`,
+    `\`mkdir data && mv ${typed(basename(path))} data/\` and mount data: \`docker run -v ./data:${typed(join(dirname(path), 'data'))} …\`.`,
 });
 
-const linked = (path: string, names: number): SecondName => ({
-  message: `${path} has ${names} names (hard links), and each name has a log of its own`,
-  hint:
-    'Stop every program that uses it, and find the other names with find -samefile. Then give it a file of its own: ' +
-    `cp -p ${basename(path)} own.db && mv own.db ${basename(path)}.`,
-});
+/** `within` is the mount that holds the file, and so all of its names. */
+function linked(path: string, names: number, within: string): SecondName {
+  const [file, copy] = [typed(path), typed(join(dirname(path), 'own.db'))];
+  return {
+    message: `${path} has ${names} names (hard links), and each name has its own log`,
+    hint:
+      `Stop every program that uses it and find its other names: \`find ${typed(within)} -xdev -samefile ${file}\`. ` +
+      `Then make this name a separate file: \`cp -p ${file} ${copy} && mv ${copy} ${file}\`.`,
+  };
+}
 
 /**
  * Why an existing file may have a second name: it is mounted by itself, or has several hard links. Undefined where it has
@@ -141,9 +148,11 @@ export async function secondName(path: string, mounts: ReadMounts = readMounts):
   const stats = await stat(path, { bigint: true }).catch(() => undefined);
   if (stats === undefined || !stats.isFile()) return undefined;
   const real = await realPlace(path);
-  if ((await mounts()).some(({ point }) => point === real)) return mounted(real);
+  const known = await mounts();
+  if (known.some(({ point }) => point === real)) return mounted(real);
   const names = Number(stats.nlink);
-  return names > 1 && names - (await namesSetAside(real, stats.ino)) > 1 ? linked(real, names) : undefined;
+  if (names - (await namesSetAside(real, stats.ino)) <= 1) return undefined;
+  return linked(real, names, mountOf(real, known)?.point ?? '/');
 }
 
 /**
@@ -154,6 +163,6 @@ export async function refuseSecondName(path: string, mounts?: ReadMounts): Promi
   const found = await secondName(path, mounts);
   if (found === undefined) return;
   throw new DatabaseError('CATALOG_IO', `${found.message}: changes of one would be lost to the other`, {
-    hint: `${found.hint} With readOnly it can be read as it is.`,
+    hint: found.hint.replace(/\.$/, ', or open it with readOnly to read it as it is.'),
   });
 }
