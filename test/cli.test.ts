@@ -508,7 +508,7 @@ t.test('check: exit code 1 for a damaged leaf page, which opening does not meet'
   t.match(await cli(['status', '--database', path]), { code: 0, stdout: /\nFiles {5}500\n/ });
   const routine = await ask();
   t.match(routine, { code: 1, stdout: /^File +damaged\n[\s\S]*\nfail: .*/ });
-  t.match(routine.stderr, 'Stop writing, keep the file as it is and restore the newest verified backup');
+  t.match(routine.stderr, 'Stop writing, keep the file unchanged and restore the newest verified backup');
   t.match(await ask('--full'), { code: 1, stdout: /^File +damaged\n/ });
   const { code, stdout } = await ask('--json');
   t.equal(code, 1);

@@ -1,6 +1,6 @@
 /**
- * Writes that share one commit. Each call stands or falls alone: whatever one of them does, the others end as if it had
- * not been there.
+ * Writes that share one commit. Each call succeeds or fails alone: whatever one of them does, the others end as if it
+ * had not run.
  */
 import { DatabaseError } from '../errors.ts';
 import { BeforeCommit } from './before-commit.ts';
@@ -10,10 +10,10 @@ import type { Call, Outcome } from './protocol.ts';
 import { runInSavepoint } from './savepoint.ts';
 import { classify, commitFailedCleanly } from './sqlite-errors.ts';
 
-/** The numbers of the calls of a group that still need their outcome. */
+/** The indexes of the calls that still need an outcome. */
 type Numbers = readonly number[];
 
-/** Runs writes in one commit; the outcomes are true once this returns. */
+/** Runs writes in one commit; the outcomes are final when this returns. */
 export function runGroup(connection: Connection, calls: readonly Call[], beforeCommit = new BeforeCommit()): Outcome[] {
   const group = new Group(connection, calls, beforeCommit);
   group.settle(
@@ -24,10 +24,10 @@ export function runGroup(connection: Connection, calls: readonly Call[], beforeC
 }
 
 /**
- * One group on its way to its outcomes. It runs bare first, because a savepoint costs about a tenth of a save: a call that
- * fails before it has written needs no undoing. If one fails after a write, everything is rolled back and run again
- * with a savepoint for each. If SQLite itself rolled everything back (disk full, I/O, memory), the call that caused it
- * keeps its error and each other one is tried once more in a transaction of its own.
+ * One commit group. It first runs without savepoints, because a savepoint costs about a tenth of a save and a call that
+ * fails before it writes needs no undoing. If a call fails after a write, the group is rolled back and runs again with
+ * a savepoint for each call. If SQLite itself rolled everything back (disk full, I/O, memory), the call that caused it
+ * keeps its error and every other call runs once more in its own transaction.
  */
 class Group {
   readonly outcomes: Outcome[] = [];
@@ -65,7 +65,7 @@ class Group {
     }
     if (wrote) this.#beforeCommit.run(this.#connection);
     if (this.#connection.inTransaction) this.#commit(numbers);
-    // SQLite rolled back everything with the before-commit hook, which rests now: the calls run again without it.
+    // SQLite rolled everything back in the before-commit hook, which now pauses: run the calls again without it.
     else this.settle(numbers, 'guarded');
   }
 
@@ -115,6 +115,6 @@ class Group {
 }
 
 const lostConnection = () =>
-  new DatabaseError('CATALOG_IO', 'a neighbour’s commit broke the connection; nothing of this call was stored', {
+  new DatabaseError('CATALOG_IO', 'the commit of another call broke the connection; nothing of this call was stored', {
     retryable: true,
   });
