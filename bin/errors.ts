@@ -1,4 +1,4 @@
-/** How a failure is told: one sentence and what to do now, with the exit code that scripts see. */
+/** Reports failures: one sentence, a hint, and an exit code for scripts. */
 import { CommanderError } from 'commander';
 import type { Logger } from 'pino';
 import { DatabaseError, ValidationError } from '../lib/index.ts';
@@ -11,14 +11,14 @@ import { flagFor, type TypedNames, type TypedWords, typedHint, typedText } from 
 export const FAILED: ExitCode = 1;
 const USAGE: ExitCode = 2;
 
-/** Something that was asked for in a way that cannot be done. */
+/** Wrong usage of a command. */
 export class UsageError extends Error {
   override name = 'UsageError';
 }
 
 const sentence = (text: string) => (/[.!?]$/.test(text) ? text : `${text}.`);
 
-/** Codes of errors whose figures nobody compares byte by byte. */
+/** Codes of errors whose sizes are shown with units. */
 const SIZED: ReadonlySet<string> = new Set(['CATALOG_FULL', 'CATALOG_QUOTA_EXCEEDED']);
 
 function describe(error: unknown): string {
@@ -30,16 +30,16 @@ function describe(error: unknown): string {
   return sentence(error instanceof Error ? error.message : String(error));
 }
 
-/** A line that stands out on a terminal. */
+/** Prints an error. */
 export const tellError = (text: string): void => tell(`${styled('red', 'error:', process.stderr)} ${text}`);
 
-/** A line about what is not as it should be and hinders nothing. */
+/** Prints a warning. */
 export const tellWarning = (text: string): void => tell(`${styled('yellow', 'warning:', process.stderr)} ${text}`);
 
 const isUsage = (error: unknown) =>
   error instanceof UsageError || (error instanceof DatabaseError && error.code === 'CATALOG_VALIDATION');
 
-/** How a command speaks of the library's options: their flags, and what to type for a value that was refused. */
+/** The command line's words for the library's options: their flags, and what to type instead of a refused value. */
 export interface Vocabulary {
   readonly names: TypedNames;
   readonly words: TypedWords;

@@ -1,6 +1,6 @@
 /**
- * The command line: parses, calls the command, tells failures. `run` never throws and leaves the process alive, so that
- * it can be called more than once.
+ * The command line: parses arguments, runs the command, reports failures. `run` never throws and leaves the process
+ * alive, so that it can be called repeatedly.
  */
 import { createRequire } from 'node:module';
 import { Command } from 'commander';
@@ -16,7 +16,7 @@ import type { TypedNames } from './typed-names.ts';
 
 const { version }: { version: string } = createRequire(import.meta.url)('backup-catalog/package.json');
 
-/** What a run leaves behind. */
+/** The outcome of a run. */
 interface Outcome {
   exitCode: ExitCode;
   /** The logger of the command, once it is known. */
@@ -44,10 +44,10 @@ function addCommand(program: Command, spec: CommandSpec, outcome: Outcome): void
   });
 }
 
-/** Adds `help [command]`. Commander's own prints the usage for a command it does not know, and says nothing of it. */
+/** Adds `help [command]`. Commander's version prints the usage for an unknown command without an error. */
 function addHelp(program: Command): void {
   const command = program.helpCommand(false).command('help').description('Show the help of a command');
-  command.argument('[command]', 'the name of the command; left out, all of them').action((name?: string) => {
+  command.argument('[command]', 'the name of a command (default: all commands)').action((name?: string) => {
     const named = name === undefined ? program : program.commands.find((other) => other.name() === name);
     if (named === undefined) throw unknownCommand(name ?? '', program);
     named.help();
@@ -61,10 +61,10 @@ function unknownCommand(name: string, program: Command): UsageError {
   return new UsageError(`unknown command '${printable(name)}'. ${advice}`);
 }
 
-/** The whole program; `outcome` is filled in when one of its commands has run. */
+/** The whole program; its commands fill in `outcome`. */
 export function buildProgram(outcome: Outcome): Command {
   const program = new Command('backup-catalog')
-    .description('The catalogue of a backup server: what was backed up, when, and in which versions.')
+    .description('The catalogue of a backup server: which files were backed up, when, and in which versions.')
     .version(version)
     .usage('<command> [options]')
     .configureHelp({ showGlobalOptions: true })

@@ -50,7 +50,7 @@ t.test('a legacy file is planned, rehearsed, migrated, taken back and examined',
 
   t.match(await run('rollback', '--to', '4', '--plan'), {
     code: 0,
-    stdout: /every version of a file but the current one/,
+    stdout: /every version of a file except the current one/,
   });
   const older = {
     code: 2,

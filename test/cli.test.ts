@@ -181,7 +181,7 @@ t.test('search: literal, across case and script, a page at a time', async (t) =>
     people.stdout,
     /^SIZE {2}MODIFIED +CLIENT {2}ID +PATH\n {1}5 B {2}\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}laptop {2}/,
   );
-  t.equal(people.stderr, `2 files found\nthere are more: add --cursor ${first.nextCursor}\n`);
+  t.equal(people.stderr, `2 files found\nthere are more rows: add --cursor ${first.nextCursor}\n`);
   t.match(await asked('search', 'nothing of this name'), { code: 0, stdout: '', stderr: '0 files found\n' });
   t.match(await cli(['search', '--database', database, '--', '-dash']), { code: 0, stderr: '0 files found\n' });
 });
@@ -203,7 +203,7 @@ t.test('versions: by id, by name, by path, and never by guess', async (t) => {
     stderr: /several files are called a\.txt: (a\.txt, sub\/a\.txt|sub\/a\.txt, a\.txt)\. Say/,
   });
   const misses: [string[], RegExp][] = [
-    [['a.txt'], /several files are called a\.txt: .*a\.txt of laptop.* Say which one with --client and --path\./],
+    [['a.txt'], /several files are called a\.txt: .*a\.txt of laptop.* Choose one with --client and --path\./],
     [['photo'], /a file called photo does not exist/],
     [['nowhere/photo.jpg', '--client', 'laptop'], /a file called nowhere\/photo\.jpg of this client does not exist/],
     [['photo.jpg', '--client', 'nobody'], /client nobody does not exist/],
@@ -254,7 +254,7 @@ t.test('query: rows of a reading statement, binary values in hex', async (t) => 
   t.match(await asked('query', 'DELETE FROM files'), {
     code: 1,
     stdout: '',
-    stderr: 'error: `query` only reads, and this would write. Nothing was changed.\n',
+    stderr: 'error: `query` only reads, but this statement writes. Nothing was changed.\n',
   });
   t.match(await asked('query', 'SELEC 1'), { code: 1, stdout: '', stderr: /syntax error .*Correct the statement/ });
   t.match(await askedJson('query', 'SELECT count(*) AS n FROM files'), [{ n: 4 }]);
@@ -359,7 +359,7 @@ t.test('an empty file is told, and stays empty', async (t) => {
     ],
     ...[['versions', '0'.repeat(32)], ['check'], ['migrate', '--plan']],
   ];
-  const stderr = `error: ${empty} is an empty file. \`ingest\` or \`migrate\` makes a catalogue of it.\n`;
+  const stderr = `error: ${empty} is an empty file. \`ingest\` or \`migrate\` turns it into a catalogue.\n`;
   const results = await Promise.all(commands.map((args) => cli([...args, '--database', empty])));
   for (const [place, result] of results.entries()) {
     t.same(result, { code: 1, stdout: '', stderr }, `${commands[place]?.join(' ')}`);
@@ -485,7 +485,7 @@ t.test('a backup is known as one by every name', async (t) => {
   const path = join(folder, 'backup.db');
   t.match(await asked('backup', '--output', path), { code: 0 });
   await symlink(path, join(folder, 'link.db'));
-  const refusal = { code: 1, stdout: '', stderr: /link\.db is a backup, which this would make worthless/ };
+  const refusal = { code: 1, stdout: '', stderr: /link\.db is a backup, and writing to it would invalidate it/ };
   t.match(await cli(['quota', 'laptop', '--set', '1G', '--database', join(folder, 'link.db')]), refusal);
   t.match(await cli(['status', '--database', join(folder, 'link.db')]), { code: 0, stdout: /\nFiles {5}4\n/ });
 });

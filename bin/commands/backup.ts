@@ -37,14 +37,14 @@ function refuseEnding(path: string | undefined, compress: boolean): void {
 
 export const backup: CommandSpec<BackupSettings> = {
   name: 'backup',
-  summary: 'Make a verified backup of the catalogue, also while it is in use; prints its path',
+  summary: 'Make a verified backup of the catalogue, even while it is in use; prints its path',
   example: 'backup --compress',
   flags: { path: '--output' },
   configure: (command) =>
     command
-      .option('--output <file>', 'where to (default: a file of its own in the folder of backups)')
-      .option('--compress', 'store it compressed by zstd')
-      .option('--reason <text>', 'kept in its manifest (default: manual)'),
+      .option('--output <file>', 'the file to write (default: a new file in the folder of backups)')
+      .option('--compress', 'compress it with zstd')
+      .option('--reason <text>', 'a reason for the manifest (default: manual)'),
   run({ options: { output: path, compress, reason }, json, logger, withCatalog }) {
     refuseEnding(path, compress === true);
     return withCatalog(async (db) => {

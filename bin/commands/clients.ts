@@ -1,4 +1,4 @@
-/** `clients`: who is backed up. */
+/** `clients`: lists the clients. */
 import type { CommandSpec } from '../command.ts';
 import { formatDate } from '../format.ts';
 import { printJson, printLine, tell } from '../output.ts';

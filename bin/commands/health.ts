@@ -1,4 +1,4 @@
-/** `health`: whether the catalogue is well; the exit code says it to monitoring. */
+/** `health`: reports whether the catalogue is healthy; monitoring can use the exit code. */
 import {
   DatabaseError,
   type DatabaseManager,
@@ -23,11 +23,11 @@ const COLOURS = { warn: 'yellow', fail: 'red' } as const;
 
 const yesOrNo = (value: boolean) => (value ? 'yes' : 'no');
 
-/** An issue in words, with what to do about it here. */
+/** The message of an issue, with its hint for the command line. */
 export const adviceOn = ({ message, hint }: HealthIssue): string =>
   `${withReadableSizes(message)}. ${typedHint(hint, new Map())}`;
 
-/** A figure as people read it. */
+/** A figure for people. */
 function observed({ observedValue: value, observedUnit: unit }: HealthCheckResult): string {
   if (typeof value !== 'number') return value ?? '-';
   if (unit === 'bytes') return formatBytes(value);
@@ -92,9 +92,10 @@ const isRefused = (error: unknown) => error instanceof DatabaseError && error.co
 
 export const health: CommandSpec<HealthSettings> = {
   name: 'health',
-  summary: 'Check whether the catalogue is well; exit code 1 when it is not',
+  summary: 'Check whether the catalogue is healthy; exit code 1 if it is not',
   example: 'health --full',
-  configure: (command) => command.option('--full', 'check the whole file as well: seconds to minutes on a large one'),
+  configure: (command) =>
+    command.option('--full', 'also check the whole file, which takes seconds to minutes if it is large'),
   async run({ options, json, withCatalog }) {
     const examineAs = (access: Access) =>
       withCatalog(async (db) => {
@@ -104,7 +105,7 @@ export const health: CommandSpec<HealthSettings> = {
         return report.status === 'fail' ? FAILED : 0;
       }, access);
     try {
-      // A file that is refused to writers, because it has a second name, may still be read and reported on.
+      // A file with a second name cannot be opened for writing, but it can be read and reported on.
       return await examineAs('record').catch((error) => (isRefused(error) ? examineAs('read') : Promise.reject(error)));
     } catch (error) {
       if (json && error instanceof DatabaseError) printJson(unopened(error));

@@ -1,4 +1,4 @@
-/** What commands that list pages have in common. */
+/** The shared options of commands that list pages. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { tell } from '../output.ts';
 
@@ -21,13 +21,13 @@ function parseRows(text: string): number {
 /** Declares `--limit` and `--cursor`. */
 export const addPageOptions = (command: Command): Command =>
   command
-    .addOption(new Option('--limit <rows>', 'rows at most, 1 to 1000 (default: 100)').argParser(parseRows))
-    .addOption(new Option('--cursor <cursor>', 'start where the page before ended, with the cursor it printed'));
+    .addOption(new Option('--limit <rows>', 'maximum number of rows, 1 to 1000 (default: 100)').argParser(parseRows))
+    .addOption(new Option('--cursor <cursor>', 'continue after the previous page, with the cursor that it printed'));
 
-/** The page that was asked for. */
+/** The requested page. */
 export const pageOf = ({ limit, cursor }: PageSettings) => ({ limit, cursor });
 
-/** Tells how to see the rest. */
+/** Says how to see the rest. */
 export function tellNext(nextCursor: string | null): void {
-  if (nextCursor !== null) tell(`there are more: add --cursor ${nextCursor}`);
+  if (nextCursor !== null) tell(`there are more rows: add --cursor ${nextCursor}`);
 }

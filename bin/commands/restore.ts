@@ -1,4 +1,4 @@
-/** `restore`: puts a backup in the place of the catalogue, whatever state that is in, once somebody has said yes. */
+/** `restore`: replaces the catalogue, whatever its state, with a backup, after confirmation. */
 import type { RestoreStep } from '../../lib/index.ts';
 import type { CommandSpec } from '../command.ts';
 import { mayGoOn } from '../confirm.ts';
@@ -15,24 +15,24 @@ const STEPS: Readonly<Record<RestoreStep, string>> = {
   read: 'reading and verifying the backup',
   migrate: 'bringing it up to date',
   check: 'checking the result',
-  safety: 'keeping the present state as a backup',
+  safety: 'backing up the present state',
   swap: 'putting it in place',
   health: 'checking the restored catalogue',
 };
 
-/** Tells which part of a restore begins. */
+/** Prints the step of a restore that begins. */
 const tellStep = ({ step }: { readonly step: RestoreStep }): void => tell(`${STEPS[step]} …`);
 
 export const restore: CommandSpec<RestoreSettings> = {
   name: 'restore',
-  summary: 'Restore a backup: in place of a catalogue that is in use, damaged or gone; what was there is kept',
+  summary: 'Replace a catalogue that is in use, damaged or lost with a backup; the old state is kept',
   flags: { from: '<file>' },
   example: 'restore backups/defensive-20251120T101500123Z.db',
   configure: (command) =>
     command
-      .argument('<file>', 'the backup; it is verified before anything is changed')
+      .argument('<file>', 'the backup, which is verified before anything changes')
       .option('--yes', 'do not ask; needed where there is no terminal')
-      .option('--allow-missing-manifest', 'take a file that has no manifest, if it is sound by itself'),
+      .option('--allow-missing-manifest', 'accept a sound file without a manifest'),
   async run({ args: [file = ''], options, json, database, restoreCatalog }) {
     const text = `Replace the catalogue ${printable(database)} with ${printable(file)}?`;
     if (!(await mayGoOn(options.yes, { command: 'restore', text }))) return 0;
@@ -52,7 +52,7 @@ export const restore: CommandSpec<RestoreSettings> = {
         ['Clients', formatCount(counts.clients)],
         ['Files', formatCount(counts.files)],
         ['Versions', formatCount(counts.versions)],
-        ...(safetyCopy === null ? [] : [['Before is in', safetyCopy] as const]),
+        ...(safetyCopy === null ? [] : [['Old state in', safetyCopy] as const]),
         ...damaged.map((path) => ['Damaged, kept as', path] as const),
         ['Took', formatDuration(durationMs)],
       ]),

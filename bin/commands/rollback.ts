@@ -20,7 +20,7 @@ function tellLosses({ migrations }: MigrationPlan): void {
 }
 
 const question = (database: string, { from, to }: MigrationPlan) =>
-  `Every server must be stopped. Take the schema of ${printable(database)} from version ${from} back to ${to}?`;
+  `All servers must be stopped. Roll back the schema of ${printable(database)} from version ${from} to ${to}?`;
 
 /** @throws {UsageError} for a version above the present one */
 async function checkVersion(migrations: OpenMigrations, to: number): Promise<void> {
@@ -55,7 +55,7 @@ export const rollback: CommandSpec<RollbackSettings> = {
   example: 'rollback --to 5 --plan',
   configure: (command) =>
     command
-      .option('--to <version>', 'the version to end at')
+      .option('--to <version>', 'the target version')
       .option('--plan', 'only show what would happen, and what the older schema cannot hold')
       .option('--yes', 'do not ask; needed where there is no terminal'),
   async run(call) {

@@ -1,4 +1,4 @@
-/** `search`: files by a part of their name or path, and by what is known of them. */
+/** `search`: finds files by part of their name or path, and by their properties. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { CatalogFile, DatabaseManager, SearchFilter } from '../../lib/index.ts';
 import type { CommandSpec } from '../command.ts';
@@ -39,15 +39,15 @@ const addFilters = (command: Command): Command =>
     .option('--type <extension>', 'only names with this extension, such as pdf')
     .option('--mime <type>', 'only files of this MIME type, such as image/png')
     .option('--category <name>', 'only files of this category')
-    .option('--from <date>', 'modified then or later; a day is meant in UTC')
-    .option('--to <date>', 'modified then or earlier; the day itself is included')
+    .option('--from <date>', 'modified at this time or later; days are in UTC')
+    .option('--to <date>', 'modified at this time or earlier; a day is included')
     .addOption(new Option('--min-size <bytes>', `at least this large: ${SIZE_HELP}`).argParser(parseSize))
     .addOption(new Option('--max-size <bytes>', 'at most this large, written like --min-size').argParser(parseSize))
-    .option('--verified', 'only files that were verified')
+    .option('--verified', 'only verified files')
     .addOption(new Option('--sort <by>', 'default: relevance').choices(['name', 'size', 'date', 'relevance']))
     .addOption(new Option('--order <direction>', 'default: asc').choices(['asc', 'desc']));
 
-/** @throws {UsageError} for a range that nothing can be in: its ends are probably swapped */
+/** @throws {UsageError} for an empty range, whose ends are probably swapped */
 function refuseEmptyRange({ from, to, minSize = 0, maxSize = Number.POSITIVE_INFINITY }: SearchSettings): void {
   if (minSize > maxSize) throw new UsageError('--min-size is larger than --max-size: no file has such a size');
   const [first, last] = [from, to].map((date) => DAY.exec(date ?? '')?.[0]);
@@ -58,12 +58,12 @@ function refuseEmptyRange({ from, to, minSize = 0, maxSize = Number.POSITIVE_INF
 
 const DAY = /^\d{4}-\d\d-\d\d/;
 
-/** Refuses a category that nothing has: a mistyped one would look like an empty result. @throws {UsageError} */
+/** Refuses an unknown category: a mistyped one would look like an empty result. @throws {UsageError} */
 async function requireCategory(db: DatabaseManager, name: string): Promise<void> {
   const known = (await db.categories.list()).map((category) => category.name);
   if (name === '' || known.includes(name)) return;
   const { files } = await db.files.search({ category: name, limit: 1 });
-  if (files.length > 0) return; // files keep the name of a category that was removed
+  if (files.length > 0) return; // files keep the name of a removed category
   const meant = nearest(name, known);
   const advice = meant === undefined ? '' : ` Did you mean ${meant}?`;
   throw new UsageError(
@@ -73,7 +73,7 @@ async function requireCategory(db: DatabaseManager, name: string): Promise<void>
 
 const DATE_WORDS = { accepted: 'a date such as 2025-03-01, or a time such as 2025-03-01T12:00:00Z' };
 
-/** The library's filter for what was typed. */
+/** The library's filter for the typed options. */
 async function filterOf(
   db: DatabaseManager,
   term: string | undefined,
@@ -94,7 +94,7 @@ async function filterOf(
   };
 }
 
-/** Where a file is: its path, and its own name beside it where the server keeps it under another. */
+/** The path of a file, with its own name if the server stores it under another. */
 const placeOf = ({ pathName, fileName, originalPath }: CatalogFile) =>
   pathName.endsWith(fileName) ? pathName : `${originalPath ?? fileName} (${pathName})`;
 
@@ -114,7 +114,7 @@ const COLUMNS = [
 
 export const search: CommandSpec<SearchSettings> = {
   name: 'search',
-  summary: 'Find files by a part of their name or path, in any case and any script',
+  summary: 'Find files by part of their name or path, in any case and script',
   flags: { name: '--client', dateFrom: '--from', dateTo: '--to', fileType: '--type', mimeType: '--mime' },
   words: { ...PAGE_WORDS, dateFrom: DATE_WORDS, dateTo: DATE_WORDS },
   example: 'search invoice --client laptop --type pdf --from 2025-01-01',

@@ -1,4 +1,4 @@
-/** `status`: which database this is, its schema, and how much it holds. */
+/** `status`: shows the database, its schema, and how much it holds. */
 import { stat } from 'node:fs/promises';
 import type { CommandSpec } from '../command.ts';
 import { formatBytes, formatCount } from '../format.ts';
@@ -12,7 +12,7 @@ export const status: CommandSpec = {
   async run({ json, database, withCatalog, withMigrations }) {
     const schema = await withMigrations((migrations) => migrations.status());
     const { size } = await stat(database);
-    // This release cannot ask an older schema, and reading must not migrate it.
+    // This release cannot query an older schema, and reading must not migrate it.
     const [clients, files, bytes] =
       schema.pending.length > 0
         ? [null, null, null]
