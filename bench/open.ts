@@ -88,6 +88,11 @@ async function figuresOf({ kind, module, path, nodeOwn, ...times }: Measured): P
       isMeasured ? { most: MOST_ANSWER_MS } : null,
     ),
     line(
+      'import to first answer',
+      'ms',
+      opens.map(({ importMs, answerMs }) => importMs + answerMs),
+    ),
+    line(
       `memory at rest, ${CONNECTIONS} connections, above Node's own`,
       'MB',
       rests.map(({ rss }) => rss - nodeOwn),

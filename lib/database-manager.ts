@@ -1,55 +1,47 @@
 /** `DatabaseManager`: an open catalogue and its modules. */
-import { EventEmitter } from 'node:events';
-import type { Logger } from 'pino';
-import { ActivityRetention } from './analytics/activity-retention.ts';
 import type { Analytics } from './analytics/analytics.ts';
-import { Backups } from './backup/backups.ts';
+import type { Backups } from './backup/backups.ts';
 import type { RestoreResult } from './backup/restore/restore.ts';
-import { CatalogExecutor } from './catalog/executor.ts';
-import { backupHost, healthHost, integrityHost, maintenanceHost, metricsHost, moduleContext } from './catalog/hosts.ts';
-import { type Maintenance, maintenanceOf } from './catalog/maintenance.ts';
-import { type CatalogModules, type ModuleContext, modulesOf } from './catalog/modules.ts';
-import { Catalog, type CatalogStatus, type OpenOptions, openCatalog, openUnmigrated } from './catalog/open.ts';
-import { type RestoreFileOptions, restoreFile } from './catalog/restore-file.ts';
+import type { AssembledCatalog, CatalogEvents, Transaction, TransactionOptions } from './catalog/assembled-catalog.ts';
+import type { Maintenance } from './catalog/maintenance.ts';
+import type { CatalogModules } from './catalog/modules.ts';
+import type { CatalogStatus, OpenOptions } from './catalog/open.ts';
+import type { RestoreFileOptions } from './catalog/restore-file.ts';
 import type { Categories } from './core/categories.ts';
 import type { Clients } from './core/clients.ts';
 import type { Files } from './core/files.ts';
 import type { RawSql } from './core/raw-sql.ts';
-import type { QuotaWarning, Stored } from './core/save-file.ts';
 import type { Versions } from './core/versions.ts';
 import { ValidationError } from './errors.ts';
-import { Health } from './health/health.ts';
 import type { HealthOptions, HealthReport } from './health/report.ts';
-import { Integrity } from './maintenance/integrity.ts';
-import type { Metrics } from './metrics/metrics.ts';
-import { SaveCounter } from './metrics/save-counter.ts';
 import type { Migrator } from './migrations/migrator.ts';
+import { startSpareThread } from './pool/spare-thread.ts';
 import type { Quotas } from './quota/quotas.ts';
+import { scriptUrl } from './runtime/scripts.ts';
 import type { Search } from './search/search.ts';
-import type { CallOptions, EngineStats } from './sql/engine.ts';
-import { checkObject, checkSignal, optional, refuse } from './validation.ts';
-import { MAX_TIMER_MS } from './values/intervals.ts';
-
-/** The events of a catalogue and what listeners receive. */
-export interface CatalogEvents {
-  /** A client's use crossed its warning threshold; emitted once, after the save that crossed it. */
-  'quota-warning': [warning: QuotaWarning];
-}
-
-/** What the callback of a transaction receives: every module, inside the transaction. */
-export type Transaction = CatalogModules;
+import type { EngineStats } from './sql/engine.ts';
 
 /** The migrations of a file that is not open as a catalogue. */
 export type OpenMigrations = Migrator & AsyncDisposable & { close(): Promise<void> };
 
-/** Options of a transaction. */
-export interface TransactionOptions extends CallOptions {
-  /** Milliseconds after which it is rolled back, whatever the callback is doing. Default 30,000. */
-  readonly timeoutMs?: number | undefined;
-}
+/** What `open` calls the constructor with, and nobody else can. */
+const OPENED = Symbol('opened');
 
-const EVENTS: readonly string[] = ['quota-warning'] satisfies (keyof CatalogEvents)[];
-const TRANSACTION_KEYS = new Set(['timeoutMs', 'signal']);
+/** Loads the library. It is no static import, because a thread can start meanwhile: that takes as long. */
+const library = () => import('./catalog/opening.ts');
+
+/** Loads the library, and starts the first thread meanwhile, which `open` then takes. */
+async function openWith<Opened>(
+  options: OpenOptions,
+  open: (loaded: Awaited<ReturnType<typeof library>>) => Promise<Opened>,
+): Promise<Opened> {
+  const spare = startSpareThread(options?.threadArgv, [scriptUrl('registry/procedures').href]);
+  try {
+    return await open(await library());
+  } finally {
+    spare.discard();
+  }
+}
 
 /** An open catalogue. */
 export class DatabaseManager implements CatalogModules, AsyncDisposable {
@@ -81,24 +73,13 @@ export class DatabaseManager implements CatalogModules, AsyncDisposable {
   /** Runs a procedure of the caller, from a module listed in `procedureModules`. See {@link CatalogModules.run}. */
   readonly run: CatalogModules['run'];
 
-  readonly #catalog: Catalog;
-  readonly #context: ModuleContext;
-  readonly #health: Health;
-  readonly #activity: ActivityRetention;
-  readonly #logger: Logger;
-  readonly #openedAt = Date.now() / 1_000;
-  readonly #saves = new SaveCounter();
-  readonly #events = new EventEmitter<CatalogEvents>();
-  #metrics: Promise<Metrics> | undefined;
+  readonly #opened: AssembledCatalog;
 
   /** Not for callers: use {@link DatabaseManager.open}. */
-  private constructor(catalog: Catalog) {
-    if (!(catalog instanceof Catalog)) throw constructed();
-    const { engine, settings, migrator } = catalog;
-    this.#catalog = catalog;
-    this.#logger = catalog.logger('database');
-    this.#context = moduleContext(catalog, (stored) => this.#saved(stored));
-    const modules = modulesOf(new CatalogExecutor(engine), this.#context);
+  private constructor(by: typeof OPENED, opened: AssembledCatalog) {
+    if (by !== OPENED) throw constructed();
+    const { modules } = opened;
+    this.#opened = opened;
     this.clients = modules.clients;
     this.files = modules.files;
     this.versions = modules.versions;
@@ -109,15 +90,9 @@ export class DatabaseManager implements CatalogModules, AsyncDisposable {
     this.execute = modules.execute;
     this.executeMany = modules.executeMany;
     this.run = modules.run;
-    this.migrations = migrator;
-    this.backups = new Backups(backupHost(catalog));
-    const integrity = new Integrity(integrityHost(catalog));
-    this.maintenance = maintenanceOf(maintenanceHost(catalog, integrity));
-    this.#health = new Health(healthHost(catalog, integrity));
-    const log = catalog.logger('analytics');
-    this.#activity = new ActivityRetention(engine, settings.activityRetentionDays, (error) => {
-      log.warn({ err: error }, 'could not remove old activity');
-    });
+    this.migrations = opened.migrations;
+    this.backups = opened.backups;
+    this.maintenance = opened.maintenance;
   }
 
   /**
@@ -131,7 +106,7 @@ export class DatabaseManager implements CatalogModules, AsyncDisposable {
    * ```
    */
   static async open(options: OpenOptions = {}): Promise<DatabaseManager> {
-    return new DatabaseManager(await openCatalog(options));
+    return new DatabaseManager(OPENED, await openWith(options, (loaded) => loaded.openAssembled(options)));
   }
 
   /**
@@ -140,7 +115,7 @@ export class DatabaseManager implements CatalogModules, AsyncDisposable {
    * @throws as {@link open}
    */
   static async openMigrations(options: OpenOptions = {}): Promise<OpenMigrations> {
-    const catalog = await openUnmigrated(options);
+    const catalog = await openWith(options, (loaded) => loaded.openUnmigrated(options));
     const close = () => catalog.close();
     return Object.assign(catalog.migrator, { close, [Symbol.asyncDispose]: close });
   }
@@ -153,8 +128,8 @@ export class DatabaseManager implements CatalogModules, AsyncDisposable {
    *   CATALOG_FOREIGN_DATABASE if the file belongs to another program, CATALOG_CONFLICT if a damaged one is open in
    *   this process, CATALOG_FULL, CATALOG_BUSY, CATALOG_IO; nothing is changed then
    */
-  static restore(options: RestoreFileOptions): Promise<RestoreResult> {
-    return restoreFile(options);
+  static async restore(options: RestoreFileOptions): Promise<RestoreResult> {
+    return (await library()).restoreFile(options);
   }
 
   /**
@@ -162,7 +137,7 @@ export class DatabaseManager implements CatalogModules, AsyncDisposable {
    * then `closed`. `opening` ends before `open` resolves, so a caller that awaited `open` never sees it.
    */
   get status(): CatalogStatus {
-    return this.#catalog.status;
+    return this.#opened.status;
   }
 
   /**
@@ -182,25 +157,7 @@ export class DatabaseManager implements CatalogModules, AsyncDisposable {
     callback: (tx: Transaction) => Promise<Result>,
     options: TransactionOptions = {},
   ): Promise<Result> {
-    if (typeof callback !== 'function') return refuse('callback', callback, 'an async function of tx');
-    const { timeoutMs, signal } = checkObject(options, 'options', TRANSACTION_KEYS);
-    const deadlineMs = optional(timeoutMs, (value) => checkTimeout(value)) ?? undefined;
-    const saved: Stored[] = [];
-    const context = {
-      ...this.#context,
-      inTransaction: true,
-      readApart: undefined,
-      onSaved: (stored: Stored) => void saved.push(stored),
-    };
-    const use = { deadlineMs, signal: checkSignal(signal) };
-    const result = await this.#catalog.engine.transaction(
-      'write',
-      async (tx) => callback(modulesOf(new CatalogExecutor(tx), context)),
-      use,
-    );
-    // Listeners receive committed changes only.
-    for (const stored of saved) this.#saved(stored);
-    return result;
+    return this.#opened.transaction(callback, options);
   }
 
   /**
@@ -208,7 +165,7 @@ export class DatabaseManager implements CatalogModules, AsyncDisposable {
    * first checks the whole file, for up to `thresholds.checkMs`.
    */
   async health(options: HealthOptions = {}): Promise<HealthReport> {
-    return this.#health.examine(options);
+    return this.#opened.health(options);
   }
 
   /**
@@ -216,13 +173,12 @@ export class DatabaseManager implements CatalogModules, AsyncDisposable {
    * of the state of the catalogue, answers within a second, and omits what it cannot find out.
    */
   async metrics(): Promise<string> {
-    this.#metrics ??= this.#loadMetrics();
-    return (await this.#metrics).text();
+    return this.#opened.metrics();
   }
 
   /** Figures of connections, queues, commits and transactions since the catalogue was opened. */
   stats(): EngineStats {
-    return this.#catalog.engine.stats();
+    return this.#opened.stats();
   }
 
   /**
@@ -230,10 +186,7 @@ export class DatabaseManager implements CatalogModules, AsyncDisposable {
    * @throws {ValidationError} for an unknown event
    */
   on<Name extends keyof CatalogEvents>(event: Name, listener: (...values: CatalogEvents[Name]) => void): () => void {
-    if (!EVENTS.includes(event)) refuse('event', event, EVENTS.join(', '));
-    if (typeof listener !== 'function') refuse('listener', listener, 'a function');
-    this.#events.on(event, listener as never);
-    return () => this.#events.off(event, listener as never);
+    return this.#opened.on(event, listener);
   }
 
   /**
@@ -241,35 +194,11 @@ export class DatabaseManager implements CatalogModules, AsyncDisposable {
    * @throws {ConflictError} inside a transaction, where it would wait for itself
    */
   async close(): Promise<void> {
-    await this.#catalog.close();
+    await this.#opened.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
-  }
-
-  /** Loads prom-client at first use: loading takes longer than opening a catalogue may. */
-  async #loadMetrics(): Promise<Metrics> {
-    const { Metrics } = await import('./metrics/metrics.ts');
-    return new Metrics(metricsHost(this.#catalog, this.#openedAt, () => this.#saves.figures()));
-  }
-
-  #saved(stored: Stored): void {
-    const { versions, warnings } = stored;
-    this.#saves.saved(stored);
-    this.#activity.saved(versions);
-    for (const warning of warnings) {
-      for (const listener of this.#events.listeners('quota-warning')) void this.#tell(listener, warning);
-    }
-  }
-
-  // The save is stored: a throwing listener must neither make it look failed nor keep the event from other listeners.
-  async #tell(listener: (...values: CatalogEvents['quota-warning']) => unknown, warning: QuotaWarning) {
-    try {
-      await listener(warning);
-    } catch (error) {
-      this.#logger.error({ err: error, event: 'quota-warning' }, 'a listener threw');
-    }
   }
 }
 
@@ -283,8 +212,3 @@ const constructed = () =>
     },
     { hint: 'Use await DatabaseManager.open({ database }): a constructor cannot wait for the file to open.' },
   );
-
-function checkTimeout(value: unknown): number {
-  const isGood = typeof value === 'number' && value >= 1 && value <= MAX_TIMER_MS;
-  return isGood ? value : refuse('timeoutMs', value, `milliseconds, 1 to ${MAX_TIMER_MS}`);
-}

@@ -32,6 +32,7 @@ export type { DrillResult } from './backup/restore/drill.ts';
 export type { RestoreOptions, RestoreResult, RestoreStep } from './backup/restore/restore.ts';
 export type { SnapshotProgress } from './backup/snapshot.ts';
 export type { BackupVerdict } from './backup/verify.ts';
+export type { CatalogEvents, Transaction, TransactionOptions } from './catalog/assembled-catalog.ts';
 export type { Maintenance, RepairCounts, RepairOptions } from './catalog/maintenance.ts';
 export type { CatalogModules } from './catalog/modules.ts';
 export type { CatalogStatus, OpenOptions } from './catalog/open.ts';
@@ -60,13 +61,7 @@ export type { QuotaState } from './core/save-ledger.ts';
 export type { SaveManyResult, SaveProgress } from './core/save-many.ts';
 export type { FileVersion } from './core/version-rows.ts';
 export type { Versions } from './core/versions.ts';
-export {
-  type CatalogEvents,
-  DatabaseManager,
-  type OpenMigrations,
-  type Transaction,
-  type TransactionOptions,
-} from './database-manager.ts';
+export { DatabaseManager, type OpenMigrations } from './database-manager.ts';
 export * from './errors.ts';
 export { type HealthCheck, healthCheck } from './health/health-check.ts';
 export { type HealthJson, type HealthJsonCheck, toHealthJson } from './health/health-json.ts';

@@ -11,8 +11,8 @@ import { build, type Plugin } from 'esbuild';
 
 const PROJECT = resolve(import.meta.dirname, '..');
 
-/** What the package exports, its command, and the modules that threads and processes start with. */
-const ENTRIES = [
+/** What the package exports, its command, and what connections load. They share modules: an error has one class. */
+const CATALOGUE = [
   'bin/backup-catalog',
   'lib/index',
   'lib/procedure-kit',
@@ -20,6 +20,10 @@ const ENTRIES = [
   'lib/registry/late-procedures',
   'lib/pool/connection-thread',
   'lib/pool/reader-process',
+];
+
+/** What the other threads and processes start with. Each is alone in its thread, and would split the files of the others. */
+const HELPERS = [
   'lib/backup/check-process',
   'lib/backup/snapshot-thread',
   'lib/backup/restore/exclusive-thread',
@@ -54,10 +58,10 @@ function declare(outDir: string): void {
   execFileSync(process.execPath, [compiler, ...args], { stdio: 'inherit' });
 }
 
-async function bundle(outDir: string): Promise<void> {
+async function bundle(entries: readonly string[], outDir: string): Promise<void> {
   const { metafile } = await build({
     absWorkingDir: PROJECT,
-    entryPoints: Object.fromEntries([FIRST, ...ENTRIES].map((entry) => [entry, `${entry}.ts`])),
+    entryPoints: Object.fromEntries(entries.map((entry) => [entry, `${entry}.ts`])),
     outdir: outDir,
     bundle: true,
     splitting: true,
@@ -71,9 +75,6 @@ async function bundle(outDir: string): Promise<void> {
     metafile: true,
     logLevel: 'warning',
   });
-  // A bundler keeps the order of modules within a file only.
-  const index = join(outDir, 'lib/index.js');
-  writeFileSync(index, `import './runtime/node-version.js';\n${readFileSync(index, 'utf8')}`);
   for (const [file, { inputs }] of Object.entries(metafile.outputs)) {
     const folder = dirname(resolve(PROJECT, file));
     if (PLACED in inputs && folder !== join(outDir, dirname(PLACED))) {
@@ -82,7 +83,15 @@ async function bundle(outDir: string): Promise<void> {
   }
 }
 
+/** A bundler keeps the order of modules within a file only. */
+function checkNodeFirst(outDir: string): void {
+  const index = join(outDir, 'lib/index.js');
+  writeFileSync(index, `import './runtime/node-version.js';\n${readFileSync(index, 'utf8')}`);
+}
+
 const outDir = resolve(process.argv[2] ?? join(PROJECT, 'dist'));
 rmSync(outDir, { recursive: true, force: true });
 declare(outDir);
-await bundle(outDir);
+await bundle([FIRST, ...CATALOGUE], outDir);
+await bundle(HELPERS, outDir);
+checkNodeFirst(outDir);

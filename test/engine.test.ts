@@ -255,8 +255,10 @@ t.test('a file in another journal mode is switched when it is opened, once nobod
 });
 
 t.test('a reader that cannot be opened fails the reads, and only them', async (t) => {
-  const noReader = `data:text/javascript,import { workerData } from 'node:worker_threads';
-    if (workerData.settings.readOnly) throw new RangeError('no reader today')`;
+  const writers = JSON.stringify(join(t.testdir(), 'writer'));
+  const noReader = `data:text/javascript,import { existsSync, writeFileSync } from 'node:fs';
+    if (existsSync(${writers})) throw new RangeError('no reader today');
+    writeFileSync(${writers}, 'the first connection')`;
   const { procedureModules } = engineOptions('');
   const engine = await withTables(t, { procedureModules: [...procedureModules, noReader] });
   const reads = Array.from({ length: 300 }, () => engine.run(p.slowSum, 10));

@@ -101,6 +101,24 @@ t.test('import and require both work, and give what the sources give', async (t)
   t.same(await runHere('requires.cjs', required + use), expected, 'require');
 });
 
+t.test('importing it loads few files, and neither the SQLite driver nor a library of one command', async (t) => {
+  writeFileSync(
+    join(project, 'loads.js'),
+    `import { registerHooks } from 'node:module';
+     const urls = [];
+     registerHooks({ load: (url, context, next) => { urls.push(url); return next(url, context); } });
+     await import('backup-catalog');
+     console.log(JSON.stringify(urls));`,
+  );
+  const { stdout } = await runToEnd(process.execPath, ['loads.js'], { cwd: project, env: { NODE_OPTIONS: '' } });
+  const urls: string[] = JSON.parse(stdout);
+  const packages = new Set(urls.map((url) => /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(url)?.[1]));
+  packages.delete(undefined); // those of Node.js
+  t.same([...packages].sort(), ['backup-catalog', 'fastest-levenshtein', 'sql-template-tag']);
+  const own = urls.filter((url) => url.includes('/backup-catalog/dist/'));
+  t.ok(own.length <= 18, `${own.length} files of its own: each costs a lookup and a compilation`);
+});
+
 t.test('its threads and processes start: backups, their checks, restoring, looking at files of others', async (t) => {
   const text = `
     import { writeFileSync } from 'node:fs';

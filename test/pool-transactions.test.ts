@@ -114,6 +114,18 @@ t.test('a call that cannot be undone alone takes its transaction with it; the ot
   t.equal(connection.broken, false);
 });
 
+t.test('calls that follow each other run as one; one that fails sends each on its own way', async (t) => {
+  const { connection } = await disturbed(t);
+  const together = (...texts: string[]) => texts.map((text): Call => [p.appendTogether.name, text]);
+  t.same(short(runGroup(connection, together('a', 'refused', 'b'))), [3, 'CATALOG_NOT_FOUND', 3]);
+  t.same(short(runGroup(connection, [...together('c'), append('d'), ...together('e', 'f')])), [1, 4, 2, 2]);
+  t.same(short(runGroup(connection, [...together('g', 'fails', 'h'), append('i')])), [1, 'CATALOG_CONFLICT', 1, 9]);
+  t.same(short(runGroup(connection, [...together('j', 'k'), failing])), [1, 1, 'CATALOG_CONFLICT']);
+  t.same(stored(connection), ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k'], 'in their order, each once');
+  connection.commits = [driverError('SQLITE_FULL')];
+  t.same(short(runGroup(connection, together('l', 'm'))), [1, 1], 'a commit that failed is made again, call by call');
+});
+
 t.test('a connection that cannot roll back is broken', async (t) => {
   const { connection } = await disturbed(t);
   connection.beginImmediate();

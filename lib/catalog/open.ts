@@ -5,7 +5,6 @@
  */
 import type { Logger } from 'pino';
 import { removeDeadPartials, removeDeadStages } from '../backup/publish.ts';
-import { finishLeftDeletions } from '../core/client-deletion.ts';
 import type { ReadApart } from '../core/raw-sql.ts';
 import { DatabaseError, InvariantError } from '../errors.ts';
 import { inspectFile } from '../legacy/inspection.ts';
@@ -20,11 +19,11 @@ import { SqliteEngine } from '../pool/sqlite-engine.ts';
 import { rememberOpen } from '../runtime/open-files.ts';
 import { scriptUrl } from '../runtime/scripts.ts';
 import { reasonOf } from '../runtime/thrown.ts';
-import { workOffBacklog } from '../search/index-backlog.ts';
 import { keepIndex } from '../search/search-index.ts';
 import { assertOpen, type CallOptions, type Engine } from '../sql/engine.ts';
 import { checkSignal } from '../validation.ts';
 import { assertTriggersEnd } from './foreign-triggers.ts';
+import { beginLeftWork } from './left-work.ts';
 import { type CatalogSettings, copySettings, rulesOf, settingsOf } from './settings.ts';
 import { migrateApart } from './trial.ts';
 
@@ -39,7 +38,7 @@ export type CatalogStatus = 'opening' | 'open' | 'closing' | 'closed';
 
 /**
  * Opens a catalogue and migrates it.
- * @throws {ValidationError} for an option that is unknown or not accepted
+ * @throws {ValidationError} for an unknown option or an unacceptable value
  * @throws {DatabaseError} why the file cannot be used; the reason of the signal. The file is then as it was
  * @internal
  */
@@ -51,24 +50,8 @@ export async function openCatalog(given: OpenOptions): Promise<Catalog> {
     await catalog.close();
     throw typed(error, given.signal);
   }
-  const { engine, settings } = catalog;
-  const log = catalog.logger('search');
-  const onError = (error: unknown) => log.warn({ err: error }, 'the search index could not be brought up to date');
-  if (!settings.readOnly) {
-    void workOffBacklog(engine, onError);
-    void finishDeletions(catalog);
-  }
+  if (!catalog.settings.readOnly) await beginLeftWork(catalog);
   return catalog;
-}
-
-/** Finishes deletions of clients that a killed process left, between the writes of others. */
-async function finishDeletions(catalog: Catalog): Promise<void> {
-  try {
-    await finishLeftDeletions(catalog.engine);
-  } catch (error) {
-    const log = catalog.logger('clients');
-    if (catalog.status === 'open') log.warn({ err: error }, 'the deletion of a client could not be finished');
-  }
 }
 
 /**

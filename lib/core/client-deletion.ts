@@ -73,9 +73,13 @@ function isLeft({ clientId, owner, touchedAt }: PendingDeletion): boolean {
   return owner === THIS_PROCESS || hasEnded(owner) || Date.now() - Date.parse(touchedAt) > LEFT_AFTER_MS;
 }
 
+/** The deletions that nobody works on. */
+export const leftDeletions = async (executor: Executor, options: CallOptions = {}): Promise<PendingDeletion[]> =>
+  (await executor.run(listDeletions, null, options)).filter(isLeft);
+
 /** Finishes the abandoned deletions; returns how many. */
 export async function finishLeftDeletions(executor: Executor, options: CallOptions = {}): Promise<number> {
-  const left = (await executor.run(listDeletions, null, options)).filter(isLeft);
+  const left = await leftDeletions(executor, options);
   for (const { clientId } of left) await removeMarked(executor, clientId, options);
   return left.length;
 }

@@ -13,7 +13,7 @@ import {
 import { takeInRows } from '../legacy/unversioned-rows.ts';
 import type { Dialect } from '../sql/dialect.ts';
 import { insertInto, update } from '../sql/named-values.ts';
-import { one, procedure, rows, run, type Steps } from '../sql/procedure.ts';
+import { one, procedure, rows, run, type Settled, type Steps } from '../sql/procedure.ts';
 import { sql } from '../sql/template.ts';
 import { dateOut } from '../values/dates.ts';
 import { CONTENT_FACTS, FILE_FACTS, inFiles, inFileVersions, NUMBER, VERSION_FACTS } from '../values/file-facts.ts';
@@ -187,6 +187,27 @@ function* saveRow(file: FileToSave, ledger: SaveLedger, dialect: Dialect): Steps
   return { file: row, created: stored === undefined, changed: true, quota, crossed };
 }
 
+/** What refuses one file and leaves the others alone: these are thrown before anything of it is written. */
+const isRefusal = (error: unknown): error is Error =>
+  error instanceof NotFoundError || error instanceof QuotaExceededError || error instanceof ConflictError;
+
+/** Saves files in their order; one that is refused costs only itself. @throws any other failure, which costs them all */
+function* saveRows(files: readonly FileToSave[], dialect: Dialect): Steps<Settled<RowOutcome>[]> {
+  const ledger = new SaveLedger(dialect);
+  const settled: Settled<RowOutcome>[] = [];
+  for (const file of files) {
+    const { writes } = ledger;
+    try {
+      settled.push({ value: yield* saveRow(file, ledger, dialect) });
+    } catch (error) {
+      if (!isRefusal(error) || ledger.writes !== writes) throw error; // what was written for it must be undone
+      settled.push({ refused: error });
+    }
+  }
+  yield* ledger.record();
+  return settled;
+}
+
 export const saveFile = procedure(
   'files.save',
   'write',
@@ -196,7 +217,7 @@ export const saveFile = procedure(
     yield* ledger.record();
     return outcome;
   },
-  { decode: toOutcome },
+  { together: saveRows, decode: toOutcome },
 );
 
 /** The result of a batch of files. */
@@ -209,31 +230,22 @@ interface BatchWire extends Stored {
   readonly failed: readonly (readonly [place: number, error: WireError])[];
 }
 
-/** Errors that refuse one file without affecting its batch: they are thrown before the first write. */
-const isRefusal = (error: unknown) =>
-  error instanceof NotFoundError || error instanceof QuotaExceededError || error instanceof ConflictError;
-
 /** Saves a batch in order; a refused file affects only itself, any other failure the whole batch. */
 export const saveBatch = procedure(
   'files.saveBatch',
   'write',
   function* (files: readonly FileToSave[], dialect): Steps<BatchWire> {
-    const ledger = new SaveLedger(dialect);
     const warnings: QuotaWarning[] = [];
     const failed: [number, WireError][] = [];
     let [versions, bytes] = [0, 0];
-    for (const [place, file] of files.entries()) {
-      try {
-        const outcome = yield* saveRow(file, ledger, dialect);
-        versions += outcome.changed ? 1 : 0;
-        bytes += bytesOf(outcome);
-        warnings.push(...warningOf(outcome));
-      } catch (error) {
-        if (!isRefusal(error)) throw error;
-        failed.push([place, toWireError(error)]);
+    for (const [place, outcome] of (yield* saveRows(files, dialect)).entries()) {
+      if ('refused' in outcome) failed.push([place, toWireError(outcome.refused)]);
+      else {
+        versions += outcome.value.changed ? 1 : 0;
+        bytes += bytesOf(outcome.value);
+        warnings.push(...warningOf(outcome.value));
       }
     }
-    yield* ledger.record();
     return { versions, bytes, unchanged: files.length - versions - failed.length, failed, warnings };
   },
   {

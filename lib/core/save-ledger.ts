@@ -75,9 +75,15 @@ export class SaveLedger {
   readonly #userCategories = new Map<string | null, string | null>([[null, null]]);
   readonly #transfers = new Map<string, Transfers>();
   readonly #unwarned = new Set<string>();
+  #writes = 0;
 
   constructor(dialect: Dialect) {
     this.#dialect = dialect;
+  }
+
+  /** How often something was written for a client before its file was: a missing quota, versions of an old server's rows. */
+  get writes(): number {
+    return this.#writes;
   }
 
   /** The custom category of the file's extension, or null. @throws {NotFoundError} for an unknown client */
@@ -97,12 +103,14 @@ export class SaveLedger {
     const { hasQuota, deleting, ...state } = found;
     if (deleting) throw beingDeleted(clientId);
     if (hasQuota) return state;
+    this.#writes += 1;
     yield* insertMissingQuota(clientId, this.at, this.#dialect);
     return yield* this.#readState(clientId, extension);
   }
 
   /** Reads a client's use again after somebody else changed it. */
   *readAgain(file: FileToSave): Steps<void> {
+    this.#writes += 1;
     const before = this.#state(file.clientId);
     this.#clients.delete(file.clientId);
     yield* this.userCategory(file);

@@ -7,7 +7,9 @@
 import { writeSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { toWireError } from '../errors.ts';
-import { ImmutableFile, takeUris, wouldLeaveLog } from '../runtime/immutable-file.ts';
+import { wouldLeaveLog } from '../runtime/closed-file.ts';
+import { ImmutableFile } from '../runtime/immutable-file.ts';
+import { takeUris } from '../runtime/sqlite-uris.ts';
 import { codeOf } from '../runtime/thrown.ts';
 import { quoted } from '../sql/quoted.ts';
 import type { IntegrityFindings, IntegrityLine, IntegrityOrder } from './integrity.ts';

@@ -3,12 +3,16 @@
  * had not run.
  */
 import { DatabaseError } from '../errors.ts';
+import type { Settled } from '../sql/procedure.ts';
 import { BeforeCommit } from './before-commit.ts';
 import type { Connection } from './connection.ts';
 import { attempt, failed, indeterminate } from './outcome.ts';
 import type { Call, Outcome } from './protocol.ts';
 import { runInSavepoint } from './savepoint.ts';
 import { classify, commitFailedCleanly } from './sqlite-errors.ts';
+
+/** `guarded`: each call in a savepoint. */
+type Mode = 'bare' | 'guarded';
 
 /** The indexes of the calls that still need an outcome. */
 type Numbers = readonly number[];
@@ -24,10 +28,10 @@ export function runGroup(connection: Connection, calls: readonly Call[], beforeC
 }
 
 /**
- * One commit group. It first runs without savepoints, because a savepoint costs about a tenth of a save and a call that
- * fails before it writes needs no undoing. If a call fails after a write, the group is rolled back and runs again with
- * a savepoint for each call. If SQLite itself rolled everything back (disk full, I/O, memory), the call that caused it
- * keeps its error and every other call runs once more in its own transaction.
+ * One group on its way to its outcomes. It runs bare first, because a savepoint costs about a tenth of a save, and calls
+ * that can run as one do: a call that fails before it has written needs no undoing. If one fails after a write, everything is rolled back and run again
+ * with a savepoint for each. If SQLite itself rolled everything back (disk full, I/O, memory), the call that caused it
+ * keeps its error and each other one is tried once more in a transaction of its own.
  */
 class Group {
   readonly outcomes: Outcome[] = [];
@@ -41,7 +45,7 @@ class Group {
     this.#beforeCommit = beforeCommit;
   }
 
-  settle(numbers: Numbers, mode: 'bare' | 'guarded'): void {
+  settle(numbers: Numbers, mode: Mode): void {
     try {
       this.#connection.beginImmediate();
     } catch (error) {
@@ -49,18 +53,9 @@ class Group {
       return;
     }
     let wrote = false;
-    for (const number of numbers) {
-      const outcome = mode === 'bare' ? this.#runBare(number) : this.#runGuarded(number);
-      this.outcomes[number] = outcome;
-      if (!this.#connection.inTransaction) {
-        this.#settleEach(numbers.filter((other) => other !== number));
-        return;
-      }
-      if (mode === 'bare' && !outcome.ok && this.#connection.wrote) {
-        this.#connection.rollback();
-        this.settle(numbers, 'guarded');
-        return;
-      }
+    for (const run of mode === 'bare' ? this.#runs(numbers) : numbers.map((number) => [number])) {
+      const failed = this.#perform(run, mode);
+      if (this.#startsOver(numbers, { run, failed, mode })) return;
       wrote ||= this.#connection.wrote;
     }
     if (wrote) this.#beforeCommit.run(this.#connection);
@@ -69,12 +64,60 @@ class Group {
     else this.settle(numbers, 'guarded');
   }
 
-  #runBare(number: number): Outcome {
-    return attempt(() => this.#connection.run(this.#call(number), 'write'));
+  /** Settles the group again where a run has undone the others, or was not undone by itself; whether it did. */
+  #startsOver(numbers: Numbers, { run, failed, mode }: { run: Numbers; failed: boolean; mode: Mode }): boolean {
+    if (!this.#connection.inTransaction) {
+      const culprit = run.length === 1 ? run[0] : undefined; // of several that ran as one, nobody knows which
+      this.#settleEach(numbers.filter((number) => number !== culprit));
+      return true;
+    }
+    const isUndone = mode === 'guarded' || (run.length === 1 && !this.#connection.wrote);
+    if (!failed || isUndone) return false;
+    this.#connection.rollback();
+    this.settle(numbers, 'guarded');
+    return true;
   }
 
-  #runGuarded(number: number): Outcome {
-    return attempt(() => runInSavepoint(this.#connection, this.#call(number)));
+  /** The numbers in their order, those together whose calls can run as one. */
+  #runs(numbers: Numbers): number[][] {
+    const runs: number[][] = [];
+    let last: string | undefined;
+    for (const number of numbers) {
+      const [name] = this.#call(number);
+      if (name === last) runs.at(-1)?.push(number);
+      else runs.push([number]);
+      last = this.#connection.runsTogether(name) ? name : undefined;
+    }
+    return runs;
+  }
+
+  /** Performs a run of calls and notes their outcomes; returns whether it failed as a whole. */
+  #perform(run: Numbers, mode: Mode): boolean {
+    if (run.length > 1) return this.#performTogether(run);
+    const [number = 0] = run;
+    const call = this.#call(number);
+    const outcome = attempt(() =>
+      mode === 'bare' ? this.#connection.run(call, 'write') : runInSavepoint(this.#connection, call),
+    );
+    this.outcomes[number] = outcome;
+    return !outcome.ok;
+  }
+
+  #performTogether(run: Numbers): boolean {
+    const calls = run.map((number) => this.#call(number));
+    const [[name] = ['', null]] = calls;
+    const outcome = attempt(() =>
+      this.#connection.runTogether(
+        name,
+        calls.map(([, input]) => input),
+      ),
+    );
+    if (!outcome.ok) return true; // each is settled by itself
+    for (const [place, settled] of (outcome.value as readonly Settled<unknown>[]).entries()) {
+      const number = run[place] as number;
+      this.outcomes[number] = 'refused' in settled ? failed(settled.refused) : { ok: true, value: settled.value };
+    }
+    return false;
   }
 
   #commit(numbers: Numbers): void {

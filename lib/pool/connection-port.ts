@@ -2,9 +2,15 @@
  * The connection's end of the channel to its owner, in a thread or in a separate process (connection-process.ts is the
  * owner's end for a process).
  */
-import { parentPort, workerData } from 'node:worker_threads';
-import { takeUris } from '../runtime/immutable-file.ts';
-import { type ConnectionSettings, type Request, STATEMENT_COUNTS, type ThreadData } from './protocol.ts';
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { takeUris } from '../runtime/sqlite-uris.ts';
+import {
+  type ConnectionBuffers,
+  type ConnectionSettings,
+  connectionBuffers,
+  type Request,
+  type ThreadData,
+} from './protocol.ts';
 
 /** The connection's end of the channel. */
 export interface ConnectionPort {
@@ -23,19 +29,34 @@ export interface ProcessMessage {
 /** The argument that marks a connection process: other processes with a channel may import this module too. */
 export const AS_PROCESS = 'connection';
 
-const shared = (length: number) => new SharedArrayBuffer(length);
+/** What a thread or process has when it knows what to open. */
+interface OpenPort extends ConnectionBuffers {
+  readonly port: ConnectionPort;
+  readonly settings: ConnectionSettings;
+}
+
+const firstMessage = (sender: MessagePort | NodeJS.Process) =>
+  new Promise<ConnectionSettings>((resolve) => sender.once('message', resolve as never));
+
+async function portOfThread(port: MessagePort): Promise<OpenPort> {
+  const { modules, phase, counts } = workerData as ThreadData;
+  for (const url of modules) import(url).catch(() => undefined); // whoever needs it meets the reason
+  const settings = await firstMessage(port);
+  port.ref(); // a port that nobody listens to would let the thread end
+  return { port, settings, phase, counts };
+}
 
 /** The port of this thread or process, and its owner's first message. */
-export async function openPort(): Promise<{ readonly port: ConnectionPort; readonly data: ThreadData }> {
-  if (parentPort !== null) return { port: parentPort, data: workerData as ThreadData };
+export async function openPort(): Promise<OpenPort> {
+  if (parentPort !== null) return portOfThread(parentPort);
   if (process.argv[2] !== AS_PROCESS)
     throw new TypeError('connection-thread.ts runs as a worker thread only, or as the process of a connection');
   takeUris();
   // The terminal sends them to every process; the owner decides when this one ends.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);
   process.once('disconnect', () => process.exit()); // the owner has died
-  const settings = await new Promise<ConnectionSettings>((resolve) => process.once('message', resolve as never));
-  const counts = shared(STATEMENT_COUNTS * Float64Array.BYTES_PER_ELEMENT);
+  const settings = await firstMessage(process);
+  const { phase, counts } = connectionBuffers();
   const figures = new Float64Array(counts);
   const port: ConnectionPort = {
     postMessage(message) {
@@ -46,5 +67,5 @@ export async function openPort(): Promise<{ readonly port: ConnectionPort; reado
     on: (event, listener) => process.on(event, listener),
     close: () => process.disconnect(),
   };
-  return { port, data: { settings, phase: shared(Int32Array.BYTES_PER_ELEMENT), counts } };
+  return { port, settings, phase, counts };
 }

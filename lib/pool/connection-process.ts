@@ -9,7 +9,7 @@ import { DatabaseError } from '../errors.ts';
 import { ownEnvironment } from '../runtime/environment.ts';
 import { scriptUrl } from '../runtime/scripts.ts';
 import { AS_PROCESS, type ProcessMessage } from './connection-port.ts';
-import type { ThreadData } from './protocol.ts';
+import { type ConnectionBuffers, connectionBuffers } from './protocol.ts';
 
 /** The part of a thread or process that the owner of a connection uses. */
 export interface ConnectionWorker extends EventEmitter {
@@ -26,7 +26,7 @@ class ConnectionProcess extends EventEmitter implements ConnectionWorker {
   readonly #child: ChildProcess;
   readonly #ended: Promise<void>;
 
-  constructor({ settings, counts }: ThreadData) {
+  constructor(counts: SharedArrayBuffer) {
     super();
     const figures = new Float64Array(counts);
     this.#child = started();
@@ -42,7 +42,6 @@ class ConnectionProcess extends EventEmitter implements ConnectionWorker {
     });
     this.#child.once('exit', resolve);
     void promise.then(() => this.emit('exit'));
-    this.postMessage(settings);
   }
 
   postMessage(message: unknown): void {
@@ -83,5 +82,13 @@ function started(): ChildProcess {
   }
 }
 
+/** A thread or process of a connection that waits for its settings, and what it shares with its owner. */
+export interface StartedConnection extends ConnectionBuffers {
+  readonly worker: ConnectionWorker;
+}
+
 /** Starts the process of a connection. @throws {DatabaseError} CATALOG_IO */
-export const startProcess = (data: ThreadData): ConnectionWorker => new ConnectionProcess(data);
+export function startProcess(): StartedConnection {
+  const buffers = connectionBuffers();
+  return { ...buffers, worker: new ConnectionProcess(buffers.counts) };
+}

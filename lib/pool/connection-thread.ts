@@ -18,10 +18,7 @@ import { runBatch } from './read-batch.ts';
 import { classify } from './sqlite-errors.ts';
 import { Transaction } from './transaction.ts';
 
-const {
-  port,
-  data: { settings, phase, counts },
-} = await openPort();
+const { port, settings, phase, counts } = await openPort();
 
 const beforeCommit = new BeforeCommit(settings.beforeCommit);
 let connection: Connection | undefined;

@@ -2,21 +2,25 @@
  * One SQLite connection with every setting that this library relies on. It lives on its own thread, and everything here
  * is synchronous. Transactions over several calls are in transaction.ts.
  */
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
 import { DatabaseError, ValidationError } from '../errors.ts';
 import { ImmutableFile } from '../runtime/immutable-file.ts';
-import { invariant } from '../runtime/invariant.ts';
-import { driveSync, type Intent, type Registry, type RunResult, type Step } from '../sql/procedure.ts';
+import {
+  driveSync,
+  type Intent,
+  type Registry,
+  type RunResult,
+  type Settled,
+  type Step,
+  type Steps,
+} from '../sql/procedure.ts';
 import { removeEmptyLog } from './empty-log.ts';
+import { keepsLog, openDatabase } from './open-database.ts';
 import { type Call, type ConnectionSettings, PHASE } from './protocol.ts';
 import { sqliteDialect } from './sqlite-dialect.ts';
 import { classify, classifyStatement, sqliteCode } from './sqlite-errors.ts';
-import { assertSqliteVersion } from './sqlite-version.ts';
 import { StatementCache } from './statement-cache.ts';
 
-const CACHE_PAGES = 10_000; // 40 MB: more did not help at a million files
-const JOURNAL_SIZE_LIMIT = 64 * 1024 * 1024; // bytes that a WAL shrinks to after a checkpoint
-const CHECKPOINT_FRAMES = 4_000; // 1,000 adds 65-94 us to a save; with 10,000 the worst commit takes 97 ms instead of 56
 const LOCK_POLL_MS = 1; // SQLite's own handler sleeps up to 100 ms and is unfair
 const RIVAL_PAUSE_MS = 2; // lets another process write between two groups
 const RIVAL_MEMORY_MS = 2_000; // how long to remember another writer
@@ -25,62 +29,6 @@ const NO_CHANGE: RunResult = { changes: 0, lastInsertRowid: 0 };
 
 const sleeper = new Int32Array(new SharedArrayBuffer(4));
 const sleep = (ms: number) => void Atomics.wait(sleeper, 0, 0, ms);
-
-function applyJournalMode(database: Database.Database, { allowRollbackJournal, readOnly }: ConnectionSettings): void {
-  const mode = readOnly
-    ? database.pragma('journal_mode', { simple: true })
-    : database.pragma('journal_mode = WAL', { simple: true });
-  if (mode === 'wal' || readOnly || allowRollbackJournal) return;
-  throw new DatabaseError('CATALOG_IO', `the file system refuses write-ahead logging (journal mode stays ${mode})`, {
-    hint: 'Move the database to a local disk, or set allowRollbackJournal and accept slower, blocking writes.',
-  });
-}
-
-function applySettings(database: Database.Database, settings: ConnectionSettings): void {
-  applyJournalMode(database, settings);
-  const pragmas = {
-    // The build's default in WAL mode is NORMAL, which loses acknowledged commits when power fails.
-    synchronous: settings.durability === 'full' ? 'FULL' : 'NORMAL',
-    foreign_keys: 'ON',
-    // Without it REPLACE skips delete triggers.
-    recursive_triggers: 'ON',
-    cache_size: CACHE_PAGES,
-    temp_store: 'MEMORY',
-    journal_size_limit: JOURNAL_SIZE_LIMIT,
-    trusted_schema: 'OFF',
-    cell_size_check: 'ON',
-    secure_delete: 'ON',
-    ...(settings.readOnly ? {} : { wal_autocheckpoint: CHECKPOINT_FRAMES }),
-  };
-  for (const [name, value] of Object.entries(pragmas)) database.pragma(`${name} = ${value}`);
-}
-
-const keepsLog = (database: Database.Database) => database.pragma('journal_mode', { simple: true }) === 'wal';
-
-/** @throws {DatabaseError} CATALOG_IO for a missing folder, which the driver reports before SQLite does */
-function openFile(path: string, options: Database.Options): Database.Database {
-  try {
-    return new Database(path, options);
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error;
-    throw new DatabaseError('CATALOG_IO', error.message, { cause: error });
-  }
-}
-
-function openDatabase(settings: ConnectionSettings, immutable: ImmutableFile | undefined): Database.Database {
-  const { database: path, readOnly: readonly, busyTimeoutMs: timeout } = settings;
-  const database = immutable?.open(timeout) ?? openFile(path, { readonly, fileMustExist: true, timeout });
-  try {
-    assertSqliteVersion(String(database.prepare('SELECT sqlite_version()').pluck().get()));
-    applySettings(database, settings);
-    const hasLog = keepsLog(database) || settings.readOnly || settings.allowRollbackJournal;
-    invariant(hasLog, 'a writing connection keeps a write-ahead log', 'it has another journal mode');
-  } catch (error) {
-    database.close();
-    throw error;
-  }
-  return database;
-}
 
 const notRegistered = (name: string) =>
   new DatabaseError('CATALOG_SQL', `the procedure ${name} is not registered`, {
@@ -154,8 +102,26 @@ export class Connection {
     if (found === undefined) throw notRegistered(name);
     if (intent === 'read' && found.intent === 'write') throw readsOnly(`the procedure ${name}`);
     this.#intent = found.intent === 'read' ? 'read' : intent; // a read inside a writing transaction is still a read
+    return this.#drive(found.steps(input as never, sqliteDialect));
+  }
+
+  /** Whether calls of a procedure that follow each other can run as one. */
+  runsTogether(name: string): boolean {
+    return this.#registry.get(name)?.together !== undefined;
+  }
+
+  /** Runs calls of one such procedure as one, inside a transaction under way. @throws as {@link run} */
+  runTogether(name: string, inputs: readonly unknown[]): readonly Settled<unknown>[] {
+    this.wrote = false;
+    const together = this.#registry.get(name)?.together;
+    if (together === undefined) throw notRegistered(name);
+    this.#intent = 'write';
+    return this.#drive(together(inputs as never, sqliteDialect));
+  }
+
+  #drive<Result>(steps: Steps<Result>): Result {
     this.#rolledBackBy = undefined;
-    const result = driveSync(found.steps(input as never, sqliteDialect), this.#execute);
+    const result = driveSync(steps, this.#execute);
     if (this.#rolledBackBy !== undefined) throw this.#rolledBackBy;
     return result;
   }

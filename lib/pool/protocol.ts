@@ -61,18 +61,30 @@ export interface ConnectionSettings {
   readonly beforeCommit?: string | undefined;
 }
 
-export interface ThreadData {
-  readonly settings: ConnectionSettings;
+/** What a connection and its owner share. A process shares nothing: it has its own, and sends its counts. */
+export interface ConnectionBuffers {
   /** One Int32 that holds a {@link PHASE}, written by the thread and read after its death. */
   readonly phase: SharedArrayBuffer;
   /** Float64s in which the thread counts its statements: {@link FOUND} and {@link PREPARED}. */
   readonly counts: SharedArrayBuffer;
 }
 
+/** What the thread of a connection starts with. Its first message says what to open: {@link ConnectionSettings}. */
+export interface ThreadData extends ConnectionBuffers {
+  /** URLs of modules that it imports while it waits for that message. */
+  readonly modules: readonly string[];
+}
+
 /** Indexes of the counts of statements found in the cache, and of statements prepared. */
 export const FOUND = 0;
 export const PREPARED = 1;
 export const STATEMENT_COUNTS = 2;
+
+/** Buffers for a connection that is about to start. */
+export const connectionBuffers = (): ConnectionBuffers => ({
+  phase: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT),
+  counts: new SharedArrayBuffer(STATEMENT_COUNTS * Float64Array.BYTES_PER_ELEMENT),
+});
 
 /** The phase of the running request; tells whether a dead thread may have committed. */
 export const PHASE = { begun: 0, committing: 1 } as const;

@@ -3,8 +3,9 @@
  * inside a statement.
  */
 import { toWireError } from '../errors.ts';
-import { isClosed, takeUris, wouldLeaveLog } from '../runtime/immutable-file.ts';
+import { isClosed, wouldLeaveLog } from '../runtime/closed-file.ts';
 import { answerOrder } from '../runtime/process-answer.ts';
+import { takeUris } from '../runtime/sqlite-uris.ts';
 import { createRegistry, type Registry } from '../sql/procedure.ts';
 import { Connection } from './connection.ts';
 import { isUnplaced } from './database-file.ts';

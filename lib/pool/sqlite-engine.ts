@@ -3,7 +3,7 @@
  * of sql/engine.ts and knows procedures by name only.
  */
 import { DatabaseError } from '../errors.ts';
-import { isClosed, wouldLeaveLog } from '../runtime/immutable-file.ts';
+import { isClosed, wouldLeaveLog } from '../runtime/closed-file.ts';
 import { CallLog, type CallLogFigures } from '../sql/call-log.ts';
 import {
   type CallOptions,
@@ -177,7 +177,7 @@ export class SqliteEngine implements Engine {
     return this.#log.figures();
   }
 
-  /** @throws {ConflictError} if called inside a transaction, which it would wait for */
+  /** @throws {ConflictError} if called inside a transaction, where it would wait for itself */
   async close(): Promise<void> {
     // Even if another caller is already closing: that waits for this caller's transaction too.
     if (this.#state !== 'closed') this.#transactions.assertOutside('close');

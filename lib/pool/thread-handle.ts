@@ -4,7 +4,6 @@
  */
 import { DatabaseError, InvariantError, reviveError, ValidationError, type WireError } from '../errors.ts';
 import { invariant } from '../runtime/invariant.ts';
-import { startThread } from '../runtime/thread.ts';
 import { closedError, type StatementFigures } from '../sql/engine.ts';
 import { type ConnectionWorker, startProcess } from './connection-process.ts';
 import { exitWithout } from './process-exit.ts';
@@ -16,9 +15,8 @@ import {
   PREPARED,
   type Request,
   type Response,
-  STATEMENT_COUNTS,
-  type ThreadData,
 } from './protocol.ts';
+import { takeThread } from './spare-thread.ts';
 
 interface Waiting {
   /** Calls to be answered. */
@@ -51,16 +49,11 @@ export class ThreadHandle {
   #sentAt = 0;
 
   private constructor(settings: ConnectionSettings, events: ThreadEvents) {
-    const phase = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
+    const { worker, phase, counts } = settings.immutable ? startProcess() : takeThread(settings.threadArgv);
+    this.#worker = worker;
     this.#phase = new Int32Array(phase);
-    this.#events = events;
-    const counts = new SharedArrayBuffer(STATEMENT_COUNTS * Float64Array.BYTES_PER_ELEMENT);
     this.#counts = new Float64Array(counts);
-    const data: ThreadData = { settings, phase, counts };
-    const { threadArgv } = settings;
-    this.#worker = settings.immutable
-      ? startProcess(data)
-      : startThread('pool/connection-thread', { name: 'catalog-connection', data, threadArgv });
+    this.#events = events;
     this.#worker.on('error', (error: unknown) => {
       this.#crash = error;
     });
@@ -80,6 +73,7 @@ export class ThreadHandle {
   static async open(settings: ConnectionSettings, events: ThreadEvents): Promise<ThreadHandle> {
     const handle = new ThreadHandle(settings, events);
     const message = new Promise<Opened>((resolve) => handle.#worker.once('message', resolve));
+    handle.#tell(settings);
     const opened = await Promise.race([message, handle.#exited]);
     if (opened === undefined) throw openingLost(handle.#crash, settings);
     if (opened.error !== null) {
@@ -90,6 +84,16 @@ export class ThreadHandle {
     handle.#worker.on('message', (response: Response) => handle.#answer(response));
     handle.#worker.unref();
     return handle;
+  }
+
+  /** Tells the connection what to open. @throws what cannot be sent, which is in the options */
+  #tell(settings: ConnectionSettings): void {
+    try {
+      this.#worker.postMessage(settings);
+    } catch (error) {
+      void this.#worker.terminate();
+      throw error;
+    }
   }
 
   /** Statements it has executed, also after its end. */

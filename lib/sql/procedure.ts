@@ -52,11 +52,21 @@ export interface Procedure<in Input, out Output> {
   /** Reads few rows, so the writer may answer it while no reader is open. */
   readonly brief: boolean;
   readonly steps: (input: Input, dialect: Dialect) => Steps<unknown>;
+  /** Runs several calls as one, where that is cheaper. See {@link ProcedureOptions.together}. */
+  readonly together: ((inputs: readonly Input[], dialect: Dialect) => Steps<readonly Settled<unknown>[]>) | undefined;
   readonly decode: (wire: unknown) => Output;
 }
 
+/** What became of one of several calls that ran as one. One that is refused has changed nothing that it must not. */
+export type Settled<Wire> = { readonly value: Wire } | { readonly refused: Error };
+
 /** How a procedure's result reaches the caller, and whether the procedure shares a batch. */
-export interface ProcedureOptions<Wire, Output> {
+export interface ProcedureOptions<Input, Wire, Output> {
+  /**
+   * Runs calls that follow each other in a commit group as one, in their order and with the results they would have one
+   * by one. When it throws, what all of them changed is undone, and each runs by itself.
+   */
+  readonly together?: (inputs: readonly Input[], dialect: Dialect) => Steps<readonly Settled<Wire>[]>;
   /** Turns the data that crossed the thread (tuples, flags) into the caller's result, on the caller's side. */
   readonly decode?: (wire: Wire) => Output;
   readonly alone?: boolean;
@@ -71,10 +81,18 @@ export function procedure<Input, Wire, Output = Wire>(
   name: string,
   intent: Intent,
   steps: (input: Input, dialect: Dialect) => Steps<Wire>,
-  { decode, alone = false, brief = false }: ProcedureOptions<Wire, Output> = {},
+  { decode, together, alone = false, brief = false }: ProcedureOptions<Input, Wire, Output> = {},
 ): Procedure<Input, Output> {
   const identity = (wire: unknown) => wire as Output;
-  const declared = { name, intent, alone, brief, steps, decode: (decode ?? identity) as (wire: unknown) => Output };
+  const declared = {
+    name,
+    intent,
+    alone,
+    brief,
+    steps,
+    together,
+    decode: (decode ?? identity) as (wire: unknown) => Output,
+  };
   return Object.freeze(Object.assign(declared, { [PROCEDURE]: true }));
 }
 

@@ -1,0 +1,58 @@
+/**
+ * What processes left unfinished when they were closed or killed: files to index, and clients marked for deletion. Opening
+ * asks whether there is any, then finishes it between the writes of the caller.
+ */
+import type { Logger } from 'pino';
+import { finishLeftDeletions, leftDeletions } from '../core/client-deletion.ts';
+import { DatabaseError } from '../errors.ts';
+import { catchUpIndex, hasBacklog } from '../search/search-index.ts';
+import type { Engine } from '../sql/engine.ts';
+
+interface LeftWork {
+  readonly module: string;
+  readonly failed: string;
+  isLeft(engine: Engine): Promise<boolean>;
+  finish(engine: Engine): Promise<unknown>;
+}
+
+const INDEXING: LeftWork = {
+  module: 'search',
+  failed: 'the search index could not be brought up to date',
+  isLeft: (engine) => engine.run(hasBacklog, null),
+  // Each portion is a short write of its own, so that opening does not wait for a million files. Searches stay exact.
+  async finish(engine) {
+    for (let isLeft = true; isLeft; ) isLeft = await engine.run(catchUpIndex, null);
+  },
+};
+
+const DELETIONS: LeftWork = {
+  module: 'clients',
+  failed: 'the deletion of a client could not be finished',
+  isLeft: async (engine) => (await leftDeletions(engine)).length > 0,
+  finish: finishLeftDeletions,
+};
+
+interface OpenedCatalog {
+  readonly engine: Engine;
+  logger(module: string): Logger;
+}
+
+async function begin(catalog: OpenedCatalog, { module, failed, isLeft, finish }: LeftWork): Promise<void> {
+  const log = (err: unknown) => {
+    const isClosed = err instanceof DatabaseError && err.code === 'CATALOG_CLOSED'; // the next opening finishes it
+    if (!isClosed) catalog.logger(module).warn({ err }, failed);
+  };
+  try {
+    if (await isLeft(catalog.engine)) void finish(catalog.engine).catch(log);
+  } catch (error) {
+    log(error);
+  }
+}
+
+/**
+ * Begins what is left. Resolves when it is known whether anything is: asked beside the first calls, these questions would
+ * open a second connection. Never throws; failures are logged.
+ */
+export async function beginLeftWork(catalog: OpenedCatalog): Promise<void> {
+  for (const work of [INDEXING, DELETIONS]) await begin(catalog, work);
+}

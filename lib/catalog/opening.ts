@@ -1,0 +1,10 @@
+/** What `DatabaseManager` loads when it is first used: all of the library. */
+import { AssembledCatalog } from './assembled-catalog.ts';
+import { type OpenOptions, openCatalog } from './open.ts';
+
+export { openUnmigrated } from './open.ts';
+export { restoreFile } from './restore-file.ts';
+
+/** Opens a catalogue and assembles its modules. @throws as `DatabaseManager.open` */
+export const openAssembled = async (options: OpenOptions): Promise<AssembledCatalog> =>
+  new AssembledCatalog(await openCatalog(options));
