@@ -58,7 +58,7 @@ const CATEGORY_KEYS = new Set(['name', 'description', 'color', 'defaultPath', 'e
 
 const checkName = (value: unknown) => checkText(value, 'name', { max: MAX_NAME });
 
-/** undefined keeps what is stored, null clears it. */
+/** undefined keeps the stored value, null clears it. */
 const kept = <Value>(value: unknown, check: (given: unknown) => Value): Value | null | undefined =>
   value === undefined ? undefined : optional(value, check);
 
