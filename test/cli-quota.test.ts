@@ -121,7 +121,7 @@ t.test('prune: what is asked wrongly changes nothing', async (t) => {
   t.match(await asked('prune'), {
     code: 2,
     stdout: '',
-    stderr: /rules: got an empty policy; accepted: at least one of --keep-last, --keep-h/,
+    stderr: /rules: got no rule that keeps anything; accepted: at least one of --keep-last, --keep-h/,
   });
   t.match(await asked('prune', '--keep-daily', '-1'), { code: 2, stderr: /whole number/ });
   for (const span of ['3 days', '30', '86400000']) {

@@ -377,7 +377,7 @@ t.test('file modes and migrations', async (t) => {
   const short = await healthCheck(db);
   t.match(short, { status: 'warn', totalFiles: null, issues: [{ code: 'CATALOG_MIGRATION_PENDING' }] });
   behindItsBack(database, (raw) => raw.exec('ALTER TABLE files RENAME TO elsewhere'));
-  t.match(await healthOf(db), { status: 'fail', issues: [{ code: 'CATALOG_CORRUPT', message: /own tables/ }] });
+  t.match(await healthOf(db), { status: 'fail', issues: [{ code: 'CATALOG_CORRUPT', message: /tables are missing/ }] });
   behindItsBack(database, (raw) => raw.exec('ALTER TABLE elsewhere RENAME TO files'));
   await db.migrations.up();
   t.match((await healthOf(db)).checks, { migrations: { status: 'pass' }, quotas: { status: 'pass' } });
@@ -742,7 +742,7 @@ t.test('a full disk', async (t) => {
 
 t.test('a signal ends the examination with what is known by then', async (t) => {
   const { db } = await filled(t);
-  const given = { code: 'CATALOG_TIMEOUT', message: /given up/ } as const;
+  const given = { code: 'CATALOG_TIMEOUT', message: /was stopped before it finished/ } as const;
   for (const full of [false, true]) {
     const report = await healthOf(db, { full, signal: AbortSignal.abort() });
     t.match(report, { status: 'warn', issues: [given] });
