@@ -96,6 +96,7 @@ const hasVersion = ({ highest }: StoredFile) => highest > 0;
 function* findStored(file: FileToSave, ledger: SaveLedger, dialect: Dialect): Steps<StoredFile | undefined> {
   const found = yield* rowsOfFile(file, dialect);
   if (found.every(hasVersion)) return found.at(0);
+  yield* ledger.letTriggersCount();
   yield* takeInRows(file, ledger.at);
   yield* ledger.readAgain(file);
   const now = yield* rowsOfFile(file, dialect);
@@ -183,7 +184,9 @@ function* saveRow(file: FileToSave, ledger: SaveLedger, dialect: Dialect): Steps
   const category = file.category ?? userCategory ?? file.derivedCategory;
   const crossed = ledger.stored(file);
   const quota = ledger.quota(file.clientId);
+  yield* ledger.willStore(stored?.row);
   const row = yield* storeVersion(file, stored, category, ledger.at, quota);
+  ledger.counted(row, stored?.row);
   return { file: row, created: stored === undefined, changed: true, quota, crossed };
 }
 
@@ -191,16 +194,23 @@ function* saveRow(file: FileToSave, ledger: SaveLedger, dialect: Dialect): Steps
 const isRefusal = (error: unknown): error is Error =>
   error instanceof NotFoundError || error instanceof QuotaExceededError || error instanceof ConflictError;
 
-/** Saves files in their order; one that is refused costs only itself. @throws any other failure, which costs them all */
-function* saveRows(files: readonly FileToSave[], dialect: Dialect): Steps<Settled<RowOutcome>[]> {
-  const ledger = new SaveLedger(dialect);
+/**
+ * Saves files in their order; one that is refused costs only itself. @throws any other failure, which costs them all; with
+ * `strict` also the refusal of a file for which something was written before: a missing quota, an old server's rows
+ */
+function* saveRows(
+  files: readonly FileToSave[],
+  dialect: Dialect,
+  { strict }: { readonly strict: boolean },
+): Steps<Settled<RowOutcome>[]> {
+  const ledger = new SaveLedger(dialect, { counts: true });
   const settled: Settled<RowOutcome>[] = [];
   for (const file of files) {
     const { writes } = ledger;
     try {
       settled.push({ value: yield* saveRow(file, ledger, dialect) });
     } catch (error) {
-      if (!isRefusal(error) || ledger.writes !== writes) throw error; // what was written for it must be undone
+      if (!isRefusal(error) || (strict && ledger.writes !== writes)) throw error;
       settled.push({ refused: error });
     }
   }
@@ -217,7 +227,7 @@ export const saveFile = procedure(
     yield* ledger.record();
     return outcome;
   },
-  { together: saveRows, decode: toOutcome },
+  { together: (files, dialect) => saveRows(files, dialect, { strict: true }), decode: toOutcome },
 );
 
 /** The result of a batch of files. */
@@ -238,7 +248,7 @@ export const saveBatch = procedure(
     const warnings: QuotaWarning[] = [];
     const failed: [number, WireError][] = [];
     let [versions, bytes] = [0, 0];
-    for (const [place, outcome] of (yield* saveRows(files, dialect)).entries()) {
+    for (const [place, outcome] of (yield* saveRows(files, dialect, { strict: false })).entries()) {
       if ('refused' in outcome) failed.push([place, toWireError(outcome.refused)]);
       else {
         versions += outcome.value.changed ? 1 : 0;

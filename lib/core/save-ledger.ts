@@ -11,7 +11,9 @@ import type { FileToSave } from '../values/file-input.ts';
 import { idBytes } from '../values/ids.ts';
 import { UNLIMITED_BYTES } from '../values/quota-limit.ts';
 import { beingDeleted } from './client-deletion-procedures.ts';
+import { FILE, type FileRow } from './file-rows.ts';
 import { assertFits, insertMissingQuota, type Room } from './quota-rows.ts';
+import { type CountedFile, SaveTotals } from './save-totals.ts';
 
 /** A client's quota after a save. */
 export interface QuotaState {
@@ -50,6 +52,17 @@ const quotaOf = (client: ClientState): QuotaState => ({
   warning: reachesWarning(client),
 });
 
+const FLAGS: ReadonlySet<unknown> = new Set([0, 1, null, true, false]);
+
+/** What of a row counts; undefined where the row holds what no save would write, which only the triggers can count. */
+function countedOf(row: FileRow): CountedFile | undefined {
+  const [fileSize, category, extension] = [row[FILE.fileSize], row[FILE.category], row[FILE.extension]];
+  const isSize = Number.isSafeInteger(fileSize) && (fileSize as number) >= 0;
+  const areTexts = [category, extension].every((value) => value === null || typeof value === 'string');
+  if (!isSize || !areTexts || !FLAGS.has(row[FILE.verified])) return undefined;
+  return { fileSize: fileSize as number, category, extension, verified: Boolean(row[FILE.verified]) };
+}
+
 type FoundState = ClientState & {
   readonly userCategory: string | null;
   readonly hasQuota: number;
@@ -77,8 +90,30 @@ export class SaveLedger {
   readonly #unwarned = new Set<string>();
   #writes = 0;
 
-  constructor(dialect: Dialect) {
+  readonly #totals: SaveTotals | undefined;
+
+  /** `counts`: it counts the saves by itself, which costs less than the triggers where there are several. */
+  constructor(dialect: Dialect, { counts = false } = {}) {
     this.#dialect = dialect;
+    this.#totals = counts ? new SaveTotals() : undefined;
+  }
+
+  /** Before a version of a file is stored: who counts it is settled. */
+  *willStore(before: FileRow | undefined): Steps<void> {
+    if (before === undefined || countedOf(before) !== undefined) yield* this.#totals?.begin() ?? [];
+    else yield* this.letTriggersCount();
+  }
+
+  /** Counts the version that was stored, unless the triggers have. */
+  counted(row: FileRow, before: FileRow | undefined): void {
+    const [now, then] = [countedOf(row), before === undefined ? undefined : countedOf(before)];
+    const isByTriggers = now === undefined || (before !== undefined && then === undefined);
+    if (!isByTriggers) this.#totals?.saved(row[FILE.clientId], now, then);
+  }
+
+  /** Writes what was counted so far; from here on the triggers count, until the next version is about to be stored. */
+  *letTriggersCount(): Steps<void> {
+    yield* this.#totals?.end(this.at) ?? [];
   }
 
   /** How often something was written for a client before its file was: a missing quota, versions of an old server's rows. */
@@ -147,6 +182,7 @@ export class SaveLedger {
 
   /** Records the transfers: when each client was last seen, its activity, and the day's statistics. */
   *record(): Steps<void> {
+    yield* this.letTriggersCount();
     for (const [clientId, { files, bytes }] of this.#transfers) {
       yield* run(sql`UPDATE clients SET LastSeen = ${this.at} WHERE ID = ${idBytes(clientId)}`);
       yield* run(sql`INSERT INTO client_activity (ClientID, ActivityType, Timestamp, FileCount, BytesTransferred)

@@ -10,6 +10,7 @@ import { quotaSchema } from './quota-schema.ts';
 import { reservationSchema } from './reservation-schema.ts';
 import { searchSchema } from './search-schema.ts';
 import { runningTotals } from './statistics-schema.ts';
+import { writerSchema } from './writer-schema.ts';
 
 const STEPS: readonly MigrationStep[] = [
   ...baseSchema,
@@ -23,6 +24,7 @@ const STEPS: readonly MigrationStep[] = [
   ...operationQuotaSchema,
   ...exactnessSchema,
   ...deletionSchema,
+  ...writerSchema,
 ];
 
 export const MIGRATIONS: readonly Migration[] = STEPS.map((step, version) => ({ ...step, version }));
