@@ -902,7 +902,7 @@ t.test('a damaged file that is written all the time is left alone', async (t) =>
   };
   const error = {
     code: 'CATALOG_CONFLICT',
-    hint: /^Stop what writes them, and restore again; what is there was left alone/,
+    hint: /^Stop the programs that write them, and restore again; the present files were left unchanged/,
   };
   await t.rejects(restore({ database, from: path, onProgress }), error);
   t.ok(times > 1, 'it was tried again');
@@ -1030,7 +1030,7 @@ t.test('a replacement that fails its check is taken back, unless others use it o
     raw.current.prepare('SELECT count(*) FROM files').get();
     t.teardown(() => raw.current?.close());
   };
-  const inUse = { code: 'CATALOG_CONFLICT', message: /others use it already/, cause: failure };
+  const inUse = { code: 'CATALOG_CONFLICT', message: /other processes already use it/, cause: failure };
   await t.rejects(restore({ database, from: path }, { health: failing(use) }), inUse);
   raw.current?.exec("UPDATE files SET PathName = 'acknowledged' WHERE rowid = 1");
   t.ok(pathsIn(database).has('acknowledged'), 'what others have open stays');
