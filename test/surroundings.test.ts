@@ -22,8 +22,8 @@ async function makeCatalogue(database: string): Promise<string> {
 
 const refused = {
   code: 'CATALOG_IO',
-  message: /hard links\), and each name has a log of its own/,
-  hint: /cp -p x\.db own\.db && mv own\.db x\.db.*readOnly/,
+  message: /hard links\), and each name has its own log/,
+  hint: /`find \S+ -xdev -samefile \S+x\.db`.*`cp -p (\S+x\.db) (\S+own\.db) && mv \2 \1`, or open it with readOnly/,
 };
 
 t.test('a file with two names is written under neither, so that no acknowledged save is lost', async (t) => {
@@ -187,7 +187,7 @@ t.test('a database that is mounted by itself is read and not written; a folder m
   const mount = {
     code: 'CATALOG_IO',
     message: /app\/my x\.db is a mount point/,
-    hint: /mkdir data && mv my x\.db data\/ and mount data.*With readOnly/,
+    hint: /`mkdir data && mv 'my x\.db' data\/` and mount data.*, or open it with readOnly/,
   };
   const expected = [
     mount,

@@ -74,7 +74,8 @@ const DEADLINE_MS = 60_000;
 const DEADLINE_MS_PER_MB = 200; // a full check of a sound file took 13 ms a megabyte
 const COMPRESSION = 20; // times that a compressed file may grow, for the deadline
 
-async function deadlineFor({ path }: CheckOrder): Promise<number> {
+/** Milliseconds that a check may take, by the size of its file. */
+export async function deadlineFor({ path }: Pick<CheckOrder, 'path'>): Promise<number> {
   const { size } = await stat(path).catch((error: Error) => {
     throw failure(error, path);
   });

@@ -1,6 +1,6 @@
 /**
- * What one transaction of saves knows and has done: the room of each client it saves for, kept current as it stores, and
- * the transfers, recorded once for each client at its end however many files it saved.
+ * The state of one transaction of saves: the room of each client, updated with each save, and the transfers, recorded
+ * once per client at the end.
  */
 import { NotFoundError } from '../errors.ts';
 import type { Dialect } from '../sql/dialect.ts';
@@ -79,9 +79,9 @@ const selectState = (clientId: string, extension: string | null, at: string, dia
     q.ClientID IS NOT NULL AS "hasQuota", EXISTS (SELECT 1 FROM client_deletions d WHERE d.ClientID = c.ID) AS "deleting"
     FROM clients c LEFT JOIN client_quotas q ON q.ClientID = c.ID WHERE c.ID = ${dialect.unplanned(idBytes(clientId))}`);
 
-/** Of one transaction: nobody else writes while it lives. */
+/** Lives for one transaction, during which nobody else writes. */
 export class SaveLedger {
-  /** The instant everything in the transaction happens at. */
+  /** The time of the transaction. */
   readonly at = now();
   readonly #dialect: Dialect;
   readonly #clients = new Map<string, ClientState>();
@@ -121,7 +121,7 @@ export class SaveLedger {
     return this.#writes;
   }
 
-  /** The category the user gave the file's extension, or null. @throws {NotFoundError} for an unknown client */
+  /** The custom category of the file's extension, or null. @throws {NotFoundError} for an unknown client */
   *userCategory({ clientId, extension, category }: FileToSave): Steps<string | null> {
     const wanted = category === null ? extension : null;
     const known = this.#userCategories.get(wanted);
@@ -143,17 +143,17 @@ export class SaveLedger {
     return yield* this.#readState(clientId, extension);
   }
 
-  /** Reads a client's use again, which others than the saves of this transaction have changed. */
+  /** Reads a client's use again after somebody else changed it. */
   *readAgain(file: FileToSave): Steps<void> {
     this.#writes += 1;
     const before = this.#state(file.clientId);
     this.#clients.delete(file.clientId);
     yield* this.userCategory(file);
-    // That the threshold is crossed is told by the save that follows, also where use has reached it already.
+    // The next save reports crossing the threshold, even if the use has reached it already.
     if (!reachesWarning(before)) this.#unwarned.add(file.clientId);
   }
 
-  /** The client's quota as it is now; {@link userCategory} has made the client known. */
+  /** The client's present quota; call {@link userCategory} first. */
   quota(clientId: string): QuotaState {
     return quotaOf(this.#state(clientId));
   }
@@ -164,7 +164,7 @@ export class SaveLedger {
     if (client.quotaBytes < UNLIMITED_BYTES) assertFits(client, fileSize);
   }
 
-  /** Counts a file that was stored; whether it was the one that reached the warning threshold. */
+  /** Counts a stored file; returns whether it reached the warning threshold. */
   stored(file: FileToSave): boolean {
     const before = this.#state(file.clientId);
     const after = { ...before, usedBytes: before.usedBytes + file.fileSize };
