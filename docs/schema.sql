@@ -1,4 +1,4 @@
--- The schema of version 24. Written by `npm run schema:dump`; compared by the tests.
+-- The schema of version 25. Written by `npm run schema:dump`; compared by the tests.
 
 CREATE TABLE adopted_rows (
   ID INTEGER PRIMARY KEY AUTOINCREMENT,
