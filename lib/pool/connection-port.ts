@@ -13,7 +13,7 @@ import {
 } from './protocol.ts';
 
 /** The connection's end of the channel. */
-export interface ConnectionPort {
+interface ConnectionPort {
   postMessage(message: unknown): void;
   on(event: string, listener: (request: Request) => void): unknown;
   /** Lets the thread or process end. */
