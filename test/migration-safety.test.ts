@@ -8,10 +8,12 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import Database from 'better-sqlite3';
 import t, { type Test } from 'tap';
+import { openUnmigrated } from '../lib/catalog/open.ts';
 import { DatabaseManager } from '../lib/index.ts';
 import { inspectFile } from '../lib/legacy/inspection.ts';
-import { KNOWN, OWN_SCHEMA, ownColumns } from '../lib/migrations/journal.ts';
+import { KNOWN, OWN_SCHEMA, ownColumns, ownTriggers } from '../lib/migrations/journal.ts';
 import { LATEST_VERSION } from '../lib/migrations/migration-list.ts';
+import { triggersOfOthers } from '../lib/migrations/schema-state.ts';
 import { LIBRARY_VERSION } from '../lib/runtime/version.ts';
 import { brokenRules, lostFacts } from './adoption-facts.ts';
 import { inLanes, numbersBelow } from './fixtures/lanes.ts';
@@ -338,6 +340,21 @@ t.test('a newer file is opened if its journal allows this release, and only then
     mark(next, safeVersion);
     await t.rejects(DatabaseManager.open({ database: path }), { code: 'CATALOG_SCHEMA_NEWER' }, `${safeVersion}`);
   }
+});
+
+t.test('triggers are not others’ where a newer release may have made them', async (t) => {
+  const path = join(t.testdir(), 'defensive.db');
+  await newCatalogue(path);
+  const database = new Database(path);
+  database.exec('CREATE TRIGGER later AFTER INSERT ON files BEGIN SELECT 1; END');
+  const { engine } = await openUnmigrated({ database: path });
+  t.teardown(() => engine.close());
+  const asked = () => engine.run(triggersOfOthers, { ...OWN_SCHEMA, triggers: ownTriggers() });
+  t.strictSame(await asked(), ['later on files']);
+  database.exec(`INSERT INTO catalog_migrations SELECT version + 1, 'later', checksum, applied_at, applied_by, '9.0.0', 1, '0'
+    FROM catalog_migrations ORDER BY version DESC LIMIT 1`);
+  database.close();
+  t.strictSame(await asked(), []);
 });
 
 t.test('a missing file is not made unless it may be', async (t) => {

@@ -1,6 +1,7 @@
 /** The schema's way up and down, plans, rehearsals, the gate against losses, and the rules for new migrations. */
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { Writable } from 'node:stream';
 import Database from 'better-sqlite3';
 import { pino } from 'pino';
@@ -8,6 +9,7 @@ import t, { type Test } from 'tap';
 import { openUnmigrated } from '../lib/catalog/open.ts';
 import { rulesOf } from '../lib/catalog/settings.ts';
 import { DatabaseManager, findDangerousOperations } from '../lib/index.ts';
+import { estimate } from '../lib/migrations/estimate.ts';
 import { LATEST_VERSION, MIGRATIONS } from '../lib/migrations/migration-list.ts';
 import { Migrator } from '../lib/migrations/migrator.ts';
 import { assertNoneAdded } from '../lib/migrations/schema-validation.ts';
@@ -27,6 +29,9 @@ import { sampleOf } from './fixtures/tier.ts';
 const LONG = { timeout: 300_000 };
 
 t.setTimeout(4 * LONG.timeout);
+
+// In memory, where the system has that.
+const OTHER_DISK = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 
 function legacyIn(t: Test, version = 3): string {
   const folder = join(t.testdir(), 'data');
@@ -231,22 +236,132 @@ t.test('the copy made first holds what stands in the log, is private and whole',
   copy.close();
 });
 
-t.test('nothing is begun that the disk has no room for', async (t) => {
-  const path = legacyIn(t);
-  const { engine, settings } = await openUnmigrated({ database: path });
-  t.teardown(() => engine.close());
-  const logger = pino({ level: 'silent' });
-  const openCopy = () => Promise.reject(new Error('not needed'));
-  const migrator = new Migrator({
-    engine,
-    database: path,
-    rules: rulesOf(settings),
-    logger,
-    openCopy,
-    free: async () => 4_096,
+t.test(
+  'nothing is begun that the disk has no room for: the log, and the copy where it is on the same disk',
+  async (t) => {
+    const path = legacyIn(t);
+    const { engine, settings } = await openUnmigrated({ database: path });
+    t.teardown(() => engine.close());
+    const logger = pino({ level: 'silent' });
+    const openCopy = () => Promise.reject(new Error('not needed'));
+    const room = { here: 4_096 };
+    const free = async (folder: string) => (folder === dirname(path) ? room.here : Number.MAX_SAFE_INTEGER);
+    const rules = rulesOf(settings);
+    const host = { engine, database: path, rules, logger, openCopy, free };
+    const migrator = new Migrator(host);
+    const before = digestOf(path, columnsOf(path));
+    await t.rejects(migrator.up(), { code: 'CATALOG_FULL', hint: /Free some disk space/ });
+    const { growthBytes, backupBytes } = await migrator.plan();
+    room.here = growthBytes + backupBytes - 1;
+    const needs = new RegExp(`the migration needs ${growthBytes + backupBytes} bytes`);
+    await t.rejects(migrator.up(), { code: 'CATALOG_FULL', message: needs });
+    const elsewhere = mkdtempSync(join(OTHER_DISK, 'catalogue-backups-'));
+    t.teardown(() => rmSync(elsewhere, { recursive: true }));
+    if (statSync(elsewhere).dev !== statSync(path).dev) {
+      room.here = growthBytes - 1;
+      const apart = new Migrator({ ...host, rules: { ...rules, backupDir: join(elsewhere, 'none', 'yet') } });
+      const less = new RegExp(`the migration needs ${growthBytes} bytes`);
+      await t.rejects(apart.up(), { code: 'CATALOG_FULL', message: less }, 'a copy on another disk takes nothing here');
+    }
+    t.strictSame(digestOf(path, columnsOf(path)), before);
+    room.here = growthBytes + backupBytes;
+    t.match(await migrator.up(), { to: LATEST_VERSION }, 'and that is enough');
+  },
+);
+
+t.test('an estimate adds up rows, megabytes and the speed of the machine', async (t) => {
+  const step = (version: number, cost?: Migration['cost']): Migration => ({
+    version,
+    name: `step ${version}`,
+    up: [],
+    down: [],
+    safeVersion: 5,
+    loses: version === 8 ? 'dates' : null,
+    ...(cost === undefined ? {} : { cost }),
   });
+  const steps = [
+    step(7, { table: 'files', upMicroseconds: 20, downMicroseconds: 5, bytes: 30 }),
+    step(8, { table: 'clients', upMicroseconds: 1_000, downMicroseconds: 3_000, bytes: 7 }),
+    step(9),
+  ];
+  const measured = {
+    rows: { files: 10_000, clients: 3 },
+    databaseBytes: 10 * 1024 * 1024,
+    probeMs: 50,
+    backup: true,
+    validation: true,
+  };
+  t.strictSame(estimate(steps, 'up', measured), {
+    migrations: [
+      { version: 7, name: 'step 7', rows: 10_000, estimatedMs: 400, loses: null },
+      { version: 8, name: 'step 8', rows: 3, estimatedMs: 6, loses: null },
+      { version: 9, name: 'step 9', rows: 0, estimatedMs: 0, loses: null },
+    ],
+    estimatedMs: 400 + 6 + 10 * 2 * (16 + 5),
+    growthBytes: 2 * 10 * 1024 * 1024 + 10_000 * 30 + 3 * 7,
+  });
+  t.match(estimate(steps.toReversed(), 'down', { ...measured, backup: false }), {
+    migrations: [{ loses: null }, { estimatedMs: 18, loses: 'dates' }, { estimatedMs: 100, loses: null }],
+    estimatedMs: 18 + 100 + 10 * 2 * 5,
+  });
+  t.match(estimate([step(9)], 'up', { ...measured, validation: false }), { estimatedMs: 10 * 2 * 16, growthBytes: 0 });
+});
+
+t.test('a migration whose statement fails says so, with the cause', async (t) => {
+  const path = join(t.testdir(), 'defensive.db');
+  await (await filled(path)).close();
+  const raw = new Database(path);
+  raw.exec(`CREATE TRIGGER refusing BEFORE DELETE ON catalog_migrations BEGIN SELECT RAISE(ABORT, 'not today'); END`);
+  raw.close();
+  await using migrations = await DatabaseManager.openMigrations({ database: path });
+  await t.rejects(migrations.down({ to: LATEST_VERSION - 1 }), {
+    code: 'CATALOG_MIGRATION_FAILED',
+    message: /not today/,
+  });
+  t.match(await migrations.status(), { current: LATEST_VERSION });
+});
+
+t.test('dates that were read in a zone which nobody named are a warning', async (t) => {
+  for (const [assumesZone, expected] of [
+    [true, [/the system names no time zone/]],
+    [false, []],
+  ] as const) {
+    const path = join(t.testdir(), `${assumesZone}.db`);
+    makeLegacyFile(path, { version: 3, ...someRows() });
+    const { engine, settings } = await openUnmigrated({
+      database: path,
+      legacyTimeZone: 'UTC',
+      migrationBackup: false,
+    });
+    t.teardown(() => engine.close());
+    const told: string[] = [];
+    const write = (line: string, _: unknown, done: () => void) => {
+      told.push(JSON.parse(line).msg);
+      done();
+    };
+    const logger = pino({ level: 'info' }, new Writable({ write, decodeStrings: false }));
+    const openCopy = () => Promise.reject(new Error('not needed'));
+    const rules = { ...rulesOf(settings), assumesZone };
+    await new Migrator({ engine, database: path, rules, logger, openCopy }).up();
+    t.match(told, expected);
+    t.equal(told.length, expected.length, 'a short migration writes no line into the log');
+  }
+});
+
+t.test('a migration that leaves a row naming one that does not exist fails, and changes nothing', async (t) => {
+  const path = join(t.testdir(), 'defensive.db');
+  await (await filled(path)).close();
+  const raw = new Database(path);
+  raw.exec(`CREATE TRIGGER careless AFTER DELETE ON catalog_migrations BEGIN
+    INSERT INTO client_activity (ClientID, ActivityType, Timestamp) VALUES (x'99', 'upload', '2025'); END`);
+  raw.close();
   const before = digestOf(path, columnsOf(path));
-  await t.rejects(migrator.up(), { code: 'CATALOG_FULL', hint: /Free some disk space/ });
+  await using migrations = await DatabaseManager.openMigrations({ database: path });
+  await t.rejects(migrations.down({ to: LATEST_VERSION - 1 }), {
+    code: 'CATALOG_MIGRATION_FAILED',
+    message: 'the migrated schema does not verify: client_activity → clients: 1 rows name one that does not exist',
+  });
+  t.match(await migrations.status(), { current: LATEST_VERSION });
   t.strictSame(digestOf(path, columnsOf(path)), before);
 });
 

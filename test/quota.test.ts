@@ -162,6 +162,64 @@ t.test('reservations of nothing, without a limit, of too much, and of nobody', a
   t.same(await figuresOf(db, id), [0, 1], 'what was refused changed nothing');
 });
 
+t.test('what can be set is set to the last byte, and quotas are listed by client, page by page', async (t) => {
+  const db = await openFresh(t);
+  // The order of ids is not that of insertion.
+  const ids = ['3', '1', '2'].map((digit) => digit.repeat(32));
+  for (const id of ids) await db.clients.save({ id, name: `client ${id[0]}` });
+  const [id = ''] = ids;
+  for (const quotaBytes of [2 ** 53 - 2, -0, 0]) {
+    const { quotaBytes: set } = await db.quotas.set(id, { quotaBytes });
+    t.ok(Object.is(set, quotaBytes + 0), `${quotaBytes} bytes`);
+  }
+  for (const quotaBytes of [2 ** 53 - 1, -1, 0.5, '5', undefined]) {
+    const refused = { code: 'CATALOG_VALIDATION', field: 'quotaBytes' };
+    await t.rejects(db.quotas.set(id, { quotaBytes: quotaBytes as number }), refused);
+  }
+  for (const warningThreshold of [0, 1, 0.5]) await db.quotas.set(id, { quotaBytes: 7, warningThreshold });
+  for (const warningThreshold of [-0.1, 1.1]) {
+    const refused = { code: 'CATALOG_VALIDATION', field: 'warningThreshold' };
+    await t.rejects(db.quotas.set(id, { quotaBytes: 7, warningThreshold }), refused);
+  }
+  const quotas = [...ids].sort().map((clientId) => {
+    const own =
+      clientId === id ? { quotaBytes: 7, warningThreshold: 0.5 } : { quotaBytes: 1_000, warningThreshold: 0.8 };
+    return { clientId, usedBytes: 0, reservedBytes: 0, ...own };
+  });
+  const first = await db.quotas.list({ limit: 2 });
+  t.same(first.quotas, quotas.slice(0, 2));
+  t.same(await db.quotas.list({ limit: 2, cursor: first.nextCursor }), { quotas: quotas.slice(2), nextCursor: null });
+  t.same(
+    await db.quotas.list({ limit: 3 }),
+    { quotas, nextCursor: null },
+    'a page that ends with the last has no next',
+  );
+  t.same(await Array.fromAsync(db.quotas.listAll()), quotas);
+
+  for (const ttlMs of [1, 31 * 86_400_000]) await (await db.quotas.reserve('1'.repeat(32), 1, { ttlMs })).release();
+  const tooLong = db.quotas.reserve('1'.repeat(32), 1, { ttlMs: 31 * 86_400_000 + 1 });
+  await t.rejects(tooLong, { code: 'CATALOG_VALIDATION', field: 'ttlMs' });
+});
+
+t.test('a reservation removes expired ones, the oldest first and not too many at once, and no others', async (t) => {
+  const db = await openFresh(t);
+  const { id } = await db.clients.save({ name: 'alpha' });
+  const { id: other } = await db.clients.save({ name: 'beta' });
+  const held = await db.quotas.reserve(other, 5);
+  await db.execute(
+    `WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 149)
+     INSERT INTO quota_reservations (ID, ClientID, Bytes, ExpiresAt)
+     SELECT randomblob(16), ?, 1, printf('2000-01-01T00:00:00.%03dZ', 149 - i) FROM n`,
+    [Buffer.from(other, 'hex')],
+  );
+  const mine = await db.quotas.reserve(id, 1);
+  const left = "SELECT count(*) AS n, min(ExpiresAt) AS oldest FROM quota_reservations WHERE ExpiresAt < '2001'";
+  t.same(await db.query(left), [{ n: 50, oldest: '2000-01-01T00:00:00.100Z' }]);
+  await mine.release();
+  t.same(await figuresOf(db, other), [0, 5], 'a release gives back its own room alone');
+  t.match(await db.quotas.reservation(held.id), { id: held.id, bytes: 5 });
+});
+
 t.test('a reservation made in a transaction stands or falls with it', async (t) => {
   const db = await openFresh(t);
   const { id } = await db.clients.save({ name: 'alpha' });

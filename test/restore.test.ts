@@ -5,9 +5,10 @@ import {
   appendFileSync,
   closeSync,
   copyFileSync,
+  cpSync,
   existsSync,
   linkSync,
-  mkdirSync,
+  mkdtempSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -15,27 +16,32 @@ import {
   statSync,
   symlinkSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setImmediate } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import Database from 'better-sqlite3';
 import t, { type Test } from 'tap';
+import type { BackupHost } from '../lib/backup/backups.ts';
 import { check } from '../lib/backup/checker.ts';
+import { readManifest } from '../lib/backup/manifest.ts';
 import type { ContentMark } from '../lib/backup/marks.ts';
 import { type RestoreParts, restoreLive, restoreParts } from '../lib/backup/restore/restore.ts';
 import { SwapFailure, swapContent } from '../lib/backup/restore/swap.ts';
 import { backupHost } from '../lib/catalog/hosts.ts';
 import { openUnmigrated } from '../lib/catalog/open.ts';
-import { restoreFile } from '../lib/catalog/restore-file.ts';
 import { type CatalogOptions, DatabaseError, DatabaseManager } from '../lib/index.ts';
 import { lastMaintenance, recordMaintenance } from '../lib/maintenance/history.ts';
-import { beginEpochs, FILES, look, turnEpoch, useCatalogue, WHOLE } from './fixtures/catalogue-users.ts';
+import { MACHINE } from '../lib/runtime/process-identity.ts';
+import { beginEpochs, FILES, look, lookInto, turnEpoch, useCatalogue, WHOLE } from './fixtures/catalogue-users.ts';
 import { type FileEvent, recordFiles } from './fixtures/file-record.ts';
 import { makeLegacyFile } from './fixtures/legacy-file.ts';
+import { migration, restore } from './fixtures/restore.ts';
 import { openNew } from './fixtures/template.ts';
 import { byTier, sampleOf } from './fixtures/tier.ts';
 
@@ -50,15 +56,45 @@ async function openCatalogue(t: Test, database: string, options: CatalogOptions 
   return db;
 }
 
-/** A catalogue in epoch b, and a backup of it in epoch a. */
-async function twoEpochs(t: Test, options: CatalogOptions = {}) {
-  const folder = t.testdir();
-  const database = join(folder, 'catalogue.db');
-  const db = await openCatalogue(t, database, options);
-  const clientId = await beginEpochs(db);
+/** Makes `catalogue.db` in epoch b, a backup of it in epoch a, and `healthy.db`, another catalogue in epoch b. */
+async function makeEpochs() {
+  const folder = mkdtempSync(join(tmpdir(), 'catalogue-epochs-'));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  const db = await openNew({ database: join(folder, 'catalogue.db'), defaultQuotaBytes: null, poolSize: 3 });
+  await beginEpochs(db);
   const { path } = await db.backups.create({ reason: 'epoch a' });
   await turnEpoch(db);
-  return { folder, database, db, path, clientId };
+  const healthy = join(folder, 'healthy.db');
+  await db.backups.create({ path: healthy });
+  rmSync(`${healthy}.manifest.json`);
+  await db.close();
+  return { folder, name: basename(path) };
+}
+
+let epochs: ReturnType<typeof makeEpochs> | undefined;
+
+/** Puts them into a folder, where nobody has them open. */
+async function copyEpochs(folder: string) {
+  epochs ??= makeEpochs();
+  const { folder: template, name } = await epochs;
+  cpSync(template, folder, { recursive: true });
+  const [database, healthy] = [join(folder, 'catalogue.db'), join(folder, 'healthy.db')];
+  return { folder, database, path: join(folder, 'backups', name), healthy, bytes: readFileSync(database) };
+}
+
+/** The parts of a restore; the backups of most tests need no migration. */
+const partsOf = (host: BackupHost, path: string): RestoreParts => ({
+  ...restoreParts(host, path, {}),
+  ...migration,
+});
+
+const lost = (t: Test) => copyEpochs(t.testdir());
+
+/** A catalogue in epoch b, and a backup of it in epoch a. */
+async function twoEpochs(t: Test, options: CatalogOptions = {}) {
+  const { folder, database, path, healthy } = await lost(t);
+  rmSync(healthy);
+  return { folder, database, path, db: await openCatalogue(t, database, options) };
 }
 
 const sound = async (db: DatabaseManager) => [
@@ -94,12 +130,15 @@ async function linesOf(child: ChildProcess, onLine: (line: string) => void): Pro
   return lines;
 }
 
+// In each of two processes.
+const [READERS, WRITERS] = [byTier(2, 4), byTier(1, 2)];
+
 t.test(
   'a restore under readers and writers of two processes: no mix is seen, no acknowledged save is lost',
   async (t) => {
-    const { database, db, path } = await twoEpochs(t, { poolSize: 5 });
+    const { database, db, path } = await twoEpochs(t, { poolSize: READERS + 1 });
     const said: string[] = [];
-    const child = peer('use', database);
+    const child = peer('use', database, `${READERS} ${WRITERS}`);
     const { promise: warm, resolve: isWarm } = Promise.withResolvers<void>();
     const { promise: after, resolve: isAfter } = Promise.withResolvers<void>();
     let restored = false;
@@ -112,8 +151,8 @@ t.test(
     });
     const stop = new AbortController();
     const own = useCatalogue(db, {
-      readers: 4,
-      writers: 2,
+      readers: READERS,
+      writers: WRITERS,
       name: 'own',
       signal: stop.signal,
       say: (line) => said.push(line),
@@ -158,20 +197,14 @@ t.test(
 );
 
 t.test('a restore goes back whichever part fails, before or after it has done its work', async (t) => {
-  const { folder, database, db, path } = await twoEpochs(t);
-  await db.close();
-  const file = await openUnmigrated({ database, defaultQuotaBytes: null, poolSize: 3 });
-  t.teardown(() => file.close());
-  const host = backupHost(file);
-  const backups = join(folder, 'backups');
+  const { database, path, host, parts, backups } = await restoring(t);
   const before = readdirSync(backups).toSorted();
   const content = () => pathsIn(database);
   const expected = content();
-  const parts = restoreParts(host, path, {});
   const names = Object.keys(parts) as (keyof RestoreParts)[];
   t.same(names.toSorted(), ['finish', 'health', 'migrate', 'safety', 'stage', 'swap']);
   const whens = names.flatMap((name) => (['before', 'after'] as const).map((when) => ({ name, when })));
-  for (const { name, when } of sampleOf(whens, 4)) {
+  for (const { name, when } of sampleOf(whens, 3)) {
     const failure = new Error(`injected ${when} ${name}`);
     let times = 0;
     const failing = async (...given: unknown[]) => {
@@ -209,19 +242,16 @@ t.test('a restore goes back whichever part fails, before or after it has done it
   const aside = readdirSync(backups).filter((name) => /failed-restore.*\.db$/.test(name) && !made.includes(name));
   t.equal(aside.length, 1);
   t.ok(pathsIn(join(backups, aside[0] ?? '')).has(between), 'what another process saved meanwhile is kept');
-  await file.close();
-  const again = await openCatalogue(t, database);
-  t.same(await sound(again), OK);
-  t.equal(await look(again), NEW);
+  t.same(lookInto(database), { seen: NEW, problems: OK });
 });
 
 /** A catalogue in epoch b that is open as a host of restores, and its parts. */
 async function restoring(t: Test) {
-  const { folder, database, db, path } = await twoEpochs(t);
+  const { folder, database, path } = await lost(t);
   const file = await openUnmigrated({ database, defaultQuotaBytes: null, poolSize: 3 });
   t.teardown(() => file.close());
   const host = backupHost(file);
-  return { folder, database, db, path, host, parts: restoreParts(host, path, {}), backups: join(folder, 'backups') };
+  return { folder, database, path, host, parts: partsOf(host, path), backups: join(folder, 'backups') };
 }
 
 const namesOf = (backups: string, what: RegExp) =>
@@ -230,7 +260,8 @@ const namesOf = (backups: string, what: RegExp) =>
     .map((name) => join(backups, name));
 
 t.test('a restore leaves alone what came after it, however it fails, and says where the state before is', async (t) => {
-  const { database, db, path, host, parts, backups } = await restoring(t);
+  const { database, path, host, parts, backups } = await restoring(t);
+  const db = await openCatalogue(t, database);
   const { latest } = await db.migrations.status();
   const clientId = String((await db.clients.list()).clients[0]?.id);
   const later = await db.backups.create({ reason: 'the later one' });
@@ -238,7 +269,7 @@ t.test('a restore leaves alone what came after it, however it fails, and says wh
   const failure = new Error('injected');
   const other = {
     'another restore, and saves after it': async () => {
-      await db.backups.restore(later.path);
+      await restore({ database, from: later.path });
       saved.push(`after/${saved.length}`);
       const pathName = saved.at(-1) ?? '';
       await db.files.save({ clientId, fileName: pathName, pathName, fileSize: 1 });
@@ -262,10 +293,12 @@ t.test('a restore leaves alone what came after it, however it fails, and says wh
       };
     },
   };
+  let swaps = 0;
   const ends: Record<string, (before: () => Promise<void>) => Partial<RestoreParts>> = {
     'before its look': (before) => ({
       health: async (connection, expected) => parts.health(connection, expected),
       swap: async (source, whileLocked) => {
+        swaps += 1;
         await parts.swap(source, whileLocked);
         await before();
       },
@@ -288,7 +321,7 @@ t.test('a restore leaves alone what came after it, however it fails, and says wh
     ['the way back to an older schema', 'before its own failure'],
     ['the way back to the oldest schema', 'before its look'],
   ] as const;
-  for (const [what, when] of pairs) {
+  for (const [what, when] of sampleOf(pairs, 3)) {
     const known = namesOf(backups, /./);
     let assert = async () => {};
     const injected = ends[when]?.(async () => {
@@ -306,6 +339,7 @@ t.test('a restore leaves alone what came after it, however it fails, and says wh
     const safety = made.find((name) => error.hint.includes(name)) ?? '';
     t.match(await db.backups.verify(safety), { ok: true, manifest: { reason: 'before restore' } }, 'the hint names it');
   }
+  t.equal(swaps, 2, 'a look that finds another content does not stop the writers again');
   t.same(await sound(db), OK);
 });
 
@@ -353,7 +387,7 @@ t.test('a swap of which nothing is known is undone where it happened, and forgot
 });
 
 t.test('the look after a swap waits for a writer, and sees another identity', async (t) => {
-  const { database, db, path, host, parts } = await restoring(t);
+  const { database, path, host, parts } = await restoring(t);
   const expected = pathsIn(database);
   const raw = new Database(database);
   t.teardown(() => raw.close());
@@ -386,7 +420,7 @@ t.test('the look after a swap waits for a writer, and sees another identity', as
   });
   await restoreLive({ ...host, engine }, path, {}, { ...parts, swap: locked });
   t.same(asked, ['asked', 'asked', 'asked'], 'a write lock that is taken is no failure');
-  t.equal(await look(db), OLD);
+  t.equal(lookInto(database).seen, OLD);
 });
 
 t.test('a swap takes the lock or fails, and leaves every row in the file itself', async (t) => {
@@ -400,6 +434,13 @@ t.test('a swap takes the lock or fails, and leaves every row in the file itself'
   const found: ContentMark[] = [];
   const swapped = swapContent(stage, database, async (mark) => void found.push(mark), 1);
   await t.rejects(swapped, { swapped: false, cause: { code: 'CATALOG_BUSY' } }, 'a file that is locked is no success');
+  const notBegun = { swapped: false, message: 'the content was not exchanged' };
+  const unheard = (() => stage) as never; // no thread can be told of a function
+  await t.rejects(
+    swapContent(unheard, database, async () => {}),
+    notBegun,
+    'nor is one without a thread',
+  );
   raw.exec('ROLLBACK');
   t.same(pathsIn(database), before);
   await swapContent(stage, database, async (mark) => void found.push(mark), 60_000);
@@ -429,14 +470,14 @@ t.test('a restore asks for the room that the new content needs in the log as wel
 });
 
 t.test('what a check found wrong before a restore is no matter of health after it', async (t) => {
-  const { db, path } = await restoring(t);
+  const { database, db } = await twoEpochs(t);
   const startedAt = new Date(Date.now() - 1_000).toISOString();
   const bad = { startedAt, durationMs: 1, ok: false, detail: 'page 7 is never used' } as const;
   await db.run(recordMaintenance, { ...bad, kind: 'check' });
   await db.run(recordMaintenance, { ...bad, kind: 'foreign-keys', detail: '3' });
   const { path: later } = await db.backups.create();
   t.match(await db.health(), { status: 'fail', integrityCheck: false, foreignKeyCheck: false });
-  await db.backups.restore(later);
+  await restore({ database, from: later });
   t.match(
     await db.health(),
     { integrityCheck: true, foreignKeyCheck: null },
@@ -444,11 +485,11 @@ t.test('what a check found wrong before a restore is no matter of health after i
   );
   await db.run(recordMaintenance, { ...bad, kind: 'check', startedAt: new Date(Date.now() + 1_000).toISOString() });
   t.match(await db.health(), { status: 'fail', integrityCheck: false }, 'what was found since counts');
-  t.ok(existsSync(path));
 });
 
 t.test('two processes restore side by side, round after round: nothing acknowledged is undone', async (t) => {
-  const { database, db, path, backups } = await restoring(t);
+  const { folder, database, db, path } = await twoEpochs(t);
+  const backups = join(folder, 'backups');
   const { path: other } = await db.backups.create({ reason: 'epoch b' });
   const { latest } = await db.migrations.status();
   const clientId = String((await db.clients.list()).clients[0]?.id);
@@ -473,9 +514,9 @@ t.test('two processes restore side by side, round after round: nothing acknowled
     child.stdin?.write(`${work}\n`);
     return String((await answers.next()).value);
   };
-  for (let round = 0; round < 6; round += 1) {
+  for (let round = 0; round < byTier(1, 6); round += 1) {
     const [mine, their] = await Promise.all([
-      db.backups.restore(path).then(() => 'done', codeOf),
+      restore({ database, from: path }).then(() => 'done', codeOf),
       theirs(`restore ${other}`),
     ]);
     const seen = (await look(db)).slice(0, 7);
@@ -487,9 +528,9 @@ t.test('two processes restore side by side, round after round: nothing acknowled
     );
     for (const outcome of [mine, their]) counts[outcome === 'done' ? 'done' : 'superseded'] += 1;
   }
-  for (let round = 0; round < 3; round += 1) {
+  for (let round = 0; round < byTier(1, 3); round += 1) {
     const [mine, their] = await Promise.all([
-      db.backups.restore(path).then(() => 'done', codeOf),
+      restore({ database, from: path }).then(() => 'done', codeOf),
       theirs(`down ${latest - 1}`),
     ]);
     const { current } = await db.migrations.status();
@@ -562,8 +603,30 @@ t.test('what must not be restored is refused before anything happens', async (t)
   t.equal(await look(db), OLD, 'a sound file without a manifest is taken when that is asked for');
 });
 
+t.test(
+  'a stage that does not verify once it is migrated is refused, and a log beside a backup is no part of it',
+  async (t) => {
+    const { folder, database, path, host, parts } = await restoring(t);
+    const before = pathsIn(database);
+    const migrate = async (stage: string) => writeFileSync(stage, readFileSync(stage).fill(0xaa, 8_192, 40_960));
+    const error = { code: 'CATALOG_BACKUP_INVALID', message: /does not verify once it is migrated/ };
+    await t.rejects(restoreLive(host, path, {}, { ...parts, migrate }), error);
+    t.same(pathsIn(database), before);
+
+    const copy = join(folder, 'copy.db');
+    copyFileSync(path, copy);
+    const raw = new Database(copy);
+    raw.pragma('journal_mode = WAL');
+    raw.exec("UPDATE files SET PathName = 'of a log'");
+    copyFileSync(`${copy}-wal`, `${path}-wal`);
+    raw.close();
+    await restoreLive(host, path, {}, parts);
+    t.same(lookInto(database), { seen: OLD, problems: OK });
+  },
+);
+
 t.test('a backup of an older schema, or with other pages, is brought up to date on the way', async (t) => {
-  const { folder, db, path } = await twoEpochs(t);
+  const { folder, database, db, path } = await twoEpochs(t);
   const legacy = join(folder, 'python.db');
   makeLegacyFile(legacy, { version: 5, clients: [], files: [] });
   const wide = join(folder, 'wide.db');
@@ -573,7 +636,7 @@ t.test('a backup of an older schema, or with other pages, is brought up to date 
   raw.pragma('page_size = 8192');
   raw.exec('VACUUM');
   raw.close();
-  await db.backups.restore(wide, { allowMissingManifest: true });
+  await restore({ database, from: wide, allowMissingManifest: true });
   t.equal(await look(db), OLD);
   t.equal((await db.files.search({ term: '17.tx' })).total, 1, 'the search index fits its files');
   t.same(await db.query('PRAGMA page_size'), [{ page_size: 4096 }]);
@@ -584,8 +647,36 @@ t.test('a backup of an older schema, or with other pages, is brought up to date 
   t.same(await sound(db), OK);
 });
 
+t.test('what a backup was proven with is proven the same way once it is restored', async (t) => {
+  const { database, db, path } = await twoEpochs(t);
+  // SQLite knows no CHECK of a file that it opens only to read.
+  await db.execute('CREATE TABLE rules (x INTEGER CHECK (x > 0))');
+  const raw = new Database(database);
+  raw.pragma('ignore_check_constraints = ON');
+  raw.exec("INSERT INTO rules VALUES (-1); UPDATE catalog_identity SET DatabaseID = x'00ff'");
+  raw.close();
+  const broken = await db.backups.create();
+  t.same(await db.backups.verify(broken.path), {
+    ok: true,
+    problems: [],
+    manifest: (await readManifest(broken.path)).manifest,
+  });
+  await db.backups.restore(path);
+  t.match(await db.backups.restore(broken.path), { databaseId: null });
+  t.same(await db.query('SELECT x FROM rules'), [{ x: -1 }]);
+  await db.close();
+  rmSync(database);
+  t.match(await DatabaseManager.restore({ database, from: broken.path }), { databaseId: null, damaged: [] });
+
+  const newer = await openCatalogue(t, database);
+  await newer.execute(`INSERT INTO catalog_migrations SELECT 9223372036854775807, name, checksum, applied_at, applied_by, '5',
+    duration_ms, library_version FROM catalog_migrations WHERE version = 0`);
+  const unread = { code: 'CATALOG_CORRUPT', message: /cannot be read as a database/ };
+  await t.rejects(newer.backups.create(), unread, 'a number beyond all safe ones is no failure of the disk');
+});
+
 t.test('a file that no backup made is read with its logs, and not while it is written', async (t) => {
-  const { folder, db, path } = await twoEpochs(t);
+  const { folder, database, db, path } = await twoEpochs(t);
   const used = join(folder, 'used.db');
   const left = join(folder, 'left.db');
   copyFileSync(path, used);
@@ -599,7 +690,7 @@ t.test('a file that no backup made is read with its logs, and not while it is wr
   raw.exec('ROLLBACK');
   raw.close();
   t.ok(readFileSync(left).includes('half'), 'what was not committed is in the file that a killed server left');
-  await db.backups.restore(left, { allowMissingManifest: true });
+  await restore({ database, from: left, allowMissingManifest: true });
   t.equal(await look(db), OLD, 'and is taken back by its journal');
   t.same(await sound(db), OK);
 
@@ -638,7 +729,10 @@ t.test('a catalogue that is gone, or damaged, is restored; what was there is kep
   await db.close();
 
   rmSync(database);
-  t.match(await DatabaseManager.restore({ database, from: path }), { damaged: [], safetyCopy: null });
+  const steps: string[] = [];
+  const told = ({ step }: { step: string }) => void steps.push(step);
+  t.match(await restore({ database, from: path, onProgress: told }), { damaged: [], safetyCopy: null });
+  t.same(steps, ['read', 'migrate', 'check', 'swap']);
   t.equal(statSync(database).mode & 0o777, 0o600);
 
   const ways: [string, (bytes: Buffer) => Buffer][] = [
@@ -651,16 +745,13 @@ t.test('a catalogue that is gone, or damaged, is restored; what was there is kep
     const bytes = damage(readFileSync(database));
     writeFileSync(database, bytes);
     writeFileSync(`${database}-wal`, 'half a log');
-    const { damaged, safetyCopy } = await DatabaseManager.restore({ database, from: path });
+    const { damaged, safetyCopy } = await restore({ database, from: path });
     t.equal(safetyCopy, null, way);
     const [kept = '', log = ''] = damaged;
     t.match(kept, /catalogue\.db\.damaged-\d{8}T\d{9}Z$/);
     t.same(readFileSync(kept), bytes, 'the damaged file is kept to the byte');
     if (log !== '') t.equal(log, `${kept}-wal`, 'and its log is found beside it');
-    const again = await openCatalogue(t, database);
-    t.equal(await look(again), OLD);
-    t.same(await sound(again), OK);
-    await again.close();
+    t.same(lookInto(database), { seen: OLD, problems: OK });
   }
 
   truncateSync(database, 40_960);
@@ -668,7 +759,7 @@ t.test('a catalogue that is gone, or damaged, is restored; what was there is kep
   const before = readdirSync(folder).toSorted();
   writeFileSync(join(folder, 'no-backup.db'), 'text');
   const bad = { database, from: join(folder, 'no-backup.db'), allowMissingManifest: true };
-  await t.rejects(DatabaseManager.restore(bad), { code: 'CATALOG_BACKUP_INVALID' });
+  await t.rejects(restore(bad), { code: 'CATALOG_BACKUP_INVALID' });
   t.same(readFileSync(database), bytes);
   t.same(readdirSync(folder).toSorted(), [...before, 'no-backup.db'].toSorted(), 'nothing was changed');
 
@@ -679,7 +770,7 @@ t.test('a catalogue that is gone, or damaged, is restored; what was there is kep
     const stage = readdirSync(folder).find((name) => name.endsWith('.partial'));
     if (step === 'swap') rmSync(join(folder, String(stage)));
   };
-  await t.rejects(DatabaseManager.restore({ database, from: path, onProgress }), { code: 'CATALOG_IO' });
+  await t.rejects(restore({ database, from: path, onProgress }), { code: 'CATALOG_IO' });
   t.same(readdirSync(folder).toSorted(), files, 'what could not be replaced has its names, the log as well');
   t.same(readFileSync(database), bytes);
 
@@ -687,18 +778,8 @@ t.test('a catalogue that is gone, or damaged, is restored; what was there is kep
   other.exec('CREATE TABLE notes (text)');
   other.close();
   const error = { code: 'CATALOG_FOREIGN_DATABASE', hint: /move it away/ };
-  await t.rejects(DatabaseManager.restore({ database: join(folder, 'notes.db'), from: path }), error);
+  await t.rejects(restore({ database: join(folder, 'notes.db'), from: path }), error);
 });
-
-/** A backup in epoch a, and whole catalogues in both epochs, which nobody has open. */
-async function lost(t: Test) {
-  const { folder, database, db, path } = await twoEpochs(t);
-  const healthy = join(folder, 'healthy.db');
-  await db.backups.create({ path: healthy });
-  rmSync(`${healthy}.manifest.json`);
-  await db.close();
-  return { folder, database, path, healthy, bytes: readFileSync(database) };
-}
 
 /** Somebody's catalogue that is there all at once, open and with acknowledged saves in its log. */
 function appear(t: Test, healthy: string, database: string): Database.Database {
@@ -718,6 +799,41 @@ const atStep = (wanted: string, happen: () => void) => {
     isDone ||= step === wanted;
   };
 };
+
+t.test('what a killed restore has put aside is kept together by the next one', async (t) => {
+  const { folder, database, db, path } = await twoEpochs(t);
+  await db.close();
+  const aside = `${database}.damaged-20250101T000000000Z`;
+  /** Killed when the old log was gone and the backup had no name yet. */
+  const leaveHalfReplaced = () => {
+    for (const name of readdirSync(folder).filter((one) => one.startsWith('catalogue.db'))) rmSync(join(folder, name));
+    writeFileSync(database, 'not a database at all');
+    utimesSync(database, 1_750_000_000, 1_750_000_000);
+    linkSync(database, aside);
+    writeFileSync(`${database}-wal`, 'its log');
+    linkSync(`${database}-wal`, `${aside}-wal`);
+    rmSync(`${database}-wal`);
+  };
+  const asides = () => readdirSync(folder).filter((name) => name.includes('damaged'));
+
+  leaveHalfReplaced();
+  const { damaged } = await DatabaseManager.restore({ database, from: path });
+  const [kept = '', log = ''] = damaged;
+  t.same([readFileSync(kept, 'utf8'), readFileSync(log, 'utf8')], ['not a database at all', 'its log']);
+  t.equal(log, `${kept}-wal`);
+  t.same(asides().length, 2, 'under these names alone');
+
+  leaveHalfReplaced();
+  writeFileSync(database, 'another file, in place'); // maybe within one tick of the clock that files have
+  t.same((await DatabaseManager.restore({ database, from: path })).damaged.length, 1);
+  t.equal(readFileSync(`${aside}-wal`, 'utf8'), 'its log', 'no old log is put beside what was written since');
+
+  leaveHalfReplaced();
+  const stage = `${database}.${MACHINE}-${process.ppid}.partial`;
+  writeFileSync(stage, '');
+  await DatabaseManager.restore({ database, from: path });
+  t.ok(existsSync(aside), 'what a restore under way has put aside is left to it');
+});
 
 t.test('a catalogue that somebody makes while the lost one is restored is no damaged one', async (t) => {
   const { folder, database, path, healthy, bytes } = await lost(t);
@@ -747,7 +863,7 @@ t.test('a catalogue that somebody makes while the lost one is restored is no dam
       if (event[0] === 'link' && event[1] === `${database}-wal`) onProgress({ step: 'link' });
     });
     t.teardown(stop);
-    const result = await DatabaseManager.restore({ database, from: path, onProgress });
+    const result = await restore({ database, from: path, onProgress });
     stop();
     t.match(result, { damaged: [], safetyCopy: /before-restore/ }, `${what}: it is restored as what works`);
     t.ok(pathsIn(result.safetyCopy ?? '').has('acknowledged'), 'and what was saved in it is kept');
@@ -768,7 +884,7 @@ t.test('a catalogue that somebody makes while the lost one is restored is no dam
     if (call === 'link' && to === database) copyFileSync(healthy, database);
   });
   t.teardown(stop);
-  const late = await DatabaseManager.restore({ database, from: path });
+  const late = await restore({ database, from: path });
   stop();
   t.match(late, { damaged: [], safetyCopy: /before-restore/ }, 'nothing is replaced');
 });
@@ -788,7 +904,7 @@ t.test('a damaged file that is written all the time is left alone', async (t) =>
     code: 'CATALOG_CONFLICT',
     hint: /^Stop the programs that write them, and restore again; the present files were left unchanged/,
   };
-  await t.rejects(DatabaseManager.restore({ database, from: path, onProgress }), error);
+  await t.rejects(restore({ database, from: path, onProgress }), error);
   t.ok(times > 1, 'it was tried again');
   t.equal(statSync(database).size, 40_960 + times);
   t.same(readdirSync(folder).toSorted(), files);
@@ -800,7 +916,7 @@ t.test('a damaged file that is written all the time is left alone', async (t) =>
   });
   t.teardown(stop);
   writeFileSync(`${database}-journal`, 'x');
-  await t.rejects(DatabaseManager.restore({ database, from: path }), { code: 'CATALOG_CONFLICT' });
+  await t.rejects(restore({ database, from: path }), { code: 'CATALOG_CONFLICT' });
   stop();
   t.ok(readFileSync(database).length > before.length);
   t.same(readdirSync(folder).toSorted(), files, 'it has its names, the log as well');
@@ -822,15 +938,12 @@ t.test('an old log is never beside the restored file, on the disk as well; it st
     damage();
     writeFileSync(`${database}-wal`, log);
     record.length = 0;
-    const { damaged } = await DatabaseManager.restore({ database, from: path });
+    const { damaged } = await restore({ database, from: path });
     const kept = /^.*\.damaged-\d{8}T\d{9}Z/.exec(damaged[0] ?? '')?.[0] ?? '';
     t.match(kept, /catalogue\.db\.damaged-/);
     t.same(damaged, what === 'gone' ? [`${kept}-wal`] : [kept, `${kept}-wal`], what);
     t.same(readFileSync(`${kept}-wal`), log);
-    const again = await openCatalogue(t, database);
-    t.equal(await look(again), OLD, 'no old row comes back');
-    t.same(await sound(again), OK);
-    await again.close();
+    t.same(lookInto(database), { seen: OLD, problems: OK }, 'no old row comes back');
     const isOurs = (event: FileEvent) => !event.some((part) => part.includes('backups'));
     const stage = record.flatMap(([, from = '']) => (from.endsWith('.partial') ? [from] : []))[0];
     const named = (text: string) =>
@@ -855,13 +968,11 @@ t.test('an old log is never beside the restored file, on the disk as well; it st
     if (call === 'rename' && to === database) writeFileSync(`${database}-wal`, log);
   });
   t.teardown(started);
-  const { damaged } = await DatabaseManager.restore({ database, from: path });
+  const { damaged } = await restore({ database, from: path });
   started();
   t.equal(damaged.length, 2);
   t.same(readFileSync(damaged[1] ?? ''), log, 'a log that comes late is moved away as well');
-  const again = await openCatalogue(t, database);
-  t.equal(await look(again), OLD);
-  await again.close();
+  t.equal(lookInto(database).seen, OLD);
   stop();
 });
 
@@ -877,7 +988,7 @@ t.test('a replacement that fails its check is taken back, unless others use it o
   writeFileSync(database, damaged);
   const files = () => readdirSync(folder).toSorted();
   const before = files();
-  await t.rejects(restoreFile({ database, from: path }, failing(none)), failure);
+  await t.rejects(restore({ database, from: path }, { health: failing(none) }), failure);
   t.same(readFileSync(database), damaged, 'the damaged file has its name again');
   const [aside = '', ...others] = files().filter((name) => !before.includes(name));
   t.match(aside, /^catalogue\.db\.failed-restore-\d{8}T\d{9}Z$/);
@@ -885,20 +996,22 @@ t.test('a replacement that fails its check is taken back, unless others use it o
   t.equal(pathsIn(join(folder, aside)).size, FILES);
 
   rmSync(database);
-  await t.rejects(restoreFile({ database, from: path }, failing(none)), failure);
+  await t.rejects(restore({ database, from: path }, { health: failing(none) }), failure);
   t.notOk(existsSync(database), 'what was gone is gone again');
 
   // What could be kept as a backup works: it is no damaged file, whatever is wrong with what came in its place.
   writeFileSync(database, bytes);
+  const asides = () => files().filter((name) => /damaged|failed/.test(name));
+  const untouched = asides();
   const corrupt = async () => {
     throw new DatabaseError('CATALOG_CORRUPT', 'the restored catalogue does not verify');
   };
-  await t.rejects(restoreFile({ database, from: path }, corrupt), { code: 'CATALOG_CORRUPT' });
+  await t.rejects(restore({ database, from: path }, { health: corrupt }), { code: 'CATALOG_CORRUPT' });
   t.ok(
     [...pathsIn(database)].every((name) => name.startsWith('b/')),
     'the state before is back',
   );
-  t.notOk(files().some((name) => name.includes('damaged')));
+  t.same(asides(), untouched, 'and it was never set aside');
 
   // A file that nobody can read is nobody's.
   const unreadable = () => {
@@ -907,7 +1020,7 @@ t.test('a replacement that fails its check is taken back, unless others use it o
     closeSync(descriptor);
   };
   writeFileSync(database, damaged);
-  await t.rejects(restoreFile({ database, from: path }, failing(unreadable)), failure);
+  await t.rejects(restore({ database, from: path }, { health: failing(unreadable) }), failure);
   t.same(readFileSync(database), damaged);
 
   const kept = files();
@@ -918,7 +1031,7 @@ t.test('a replacement that fails its check is taken back, unless others use it o
     t.teardown(() => raw.current?.close());
   };
   const inUse = { code: 'CATALOG_CONFLICT', message: /other processes already use it/, cause: failure };
-  await t.rejects(restoreFile({ database, from: path }, failing(use)), inUse);
+  await t.rejects(restore({ database, from: path }, { health: failing(use) }), inUse);
   raw.current?.exec("UPDATE files SET PathName = 'acknowledged' WHERE rowid = 1");
   t.ok(pathsIn(database).has('acknowledged'), 'what others have open stays');
   t.same(
@@ -927,10 +1040,18 @@ t.test('a replacement that fails its check is taken back, unless others use it o
   );
 
   const restored = join(folder, 'again.db');
-  const again = async () => {
-    await DatabaseManager.restore({ database: restored, from: path });
+  const second = { current: undefined as Promise<unknown> | undefined, isDone: false };
+  const again = () => {
+    second.current ??= restore({ database: restored, from: path }).then(() => {
+      second.isDone = true;
+    });
+    // The look has the write lock; it is repeated until the second restore had it in between.
+    if (!second.isDone) throw new DatabaseError('CATALOG_BUSY', 'not yet');
   };
-  await t.rejects(restoreFile({ database: restored, from: path }, failing(again)), { code: 'CATALOG_CONFLICT' });
+  await t.rejects(restore({ database: restored, from: path }, { health: failing(again) }), {
+    code: 'CATALOG_CONFLICT',
+  });
+  await second.current;
   t.equal(pathsIn(restored).size, FILES, 'the other restore stays');
 });
 
@@ -956,11 +1077,24 @@ t.test('a replacement that gets no name leaves the old files theirs', async (t) 
       if (error !== undefined) throw error;
     });
     t.teardown(stop);
-    await t.rejects(DatabaseManager.restore({ database, from: path }), { code: 'CATALOG_IO' }, what);
+    await t.rejects(restore({ database, from: path }), { code: 'CATALOG_IO' }, what);
     stop();
     t.same(readdirSync(folder).toSorted(), files, what);
     t.equal(readFileSync(database).length, 40_960);
   }
+  let isPlaced = false;
+  const calls: string[] = [];
+  const unsynced = recordFiles(([call, from, to]) => {
+    calls.push(`${call} ${from}`);
+    if (call === 'sync' && from === folder && isPlaced) throw full;
+    isPlaced = call === 'rename' && to === database && String(from).endsWith('.partial');
+  });
+  t.teardown(unsynced);
+  await t.rejects(restore({ database, from: path }), { code: 'CATALOG_IO' });
+  unsynced();
+  t.same(readdirSync(folder).toSorted(), files, 'what may not be on the disk is taken back');
+  t.equal(calls.filter((line) => !line.includes('.partial')).at(-1), `sync ${folder}`, 'and that is on the disk');
+  t.equal(readFileSync(database).length, 40_960);
   const stop = recordFiles(([call]) => {
     if (call === 'link') throw unlinked;
   });
@@ -968,17 +1102,16 @@ t.test('a replacement that gets no name leaves the old files theirs', async (t) 
   // A restore that was killed has given it a second name.
   const second = `${database}.damaged-20250101T000000000Z`;
   linkSync(database, second);
-  const { damaged } = await DatabaseManager.restore({ database, from: path });
+  const { damaged } = await restore({ database, from: path });
   stop();
   t.equal(damaged.length, 3, 'without hard links the backup gets its name all the same');
   t.notOk(existsSync(second), 'what is kept has one name');
-  const again = await openCatalogue(t, database);
-  t.equal(await look(again), OLD);
+  t.equal(lookInto(database).seen, OLD);
 });
 
 t.test('a restore of a lost catalogue beside servers that start: what they acknowledge is kept', async (t) => {
   const { folder, database, path } = await lost(t);
-  for (let round = 0; round < 4; round += 1) {
+  for (let round = 0; round < byTier(1, 4); round += 1) {
     for (const name of readdirSync(folder)) if (name.startsWith('catalogue.db')) rmSync(join(folder, name));
     const saved: string[] = [];
     const server = async () => {
@@ -997,7 +1130,7 @@ t.test('a restore of a lost catalogue beside servers that start: what they ackno
         await db.close();
       }
     };
-    const [result] = await Promise.all([DatabaseManager.restore({ database, from: path }), server()]);
+    const [result] = await Promise.all([restore({ database, from: path }), server()]);
     const kept = [database, ...(result.safetyCopy === null ? [] : [result.safetyCopy])].map(pathsIn);
     t.same(
       saved.filter((name) => !kept.some((paths) => paths.has(name))),
@@ -1016,13 +1149,7 @@ t.test('a restore that is killed leaves the old state or the new one, and the ne
   })) {
     for (const step of byTier(steps.slice(-2, -1), steps)) {
       const place = join(folder, `${work}-${step}`);
-      mkdirSync(place);
-      const database = join(place, 'catalogue.db');
-      const db = await openCatalogue(t, database);
-      await beginEpochs(db);
-      const { path } = await db.backups.create();
-      await turnEpoch(db);
-      await db.close();
+      const { database, path } = await copyEpochs(place);
       if (work === 'replace') rmSync(database);
       const child = peer(work, database, path);
       await linesOf(child, (line) => void (line === step && child.kill('SIGKILL')));

@@ -76,6 +76,26 @@ t.test(
   },
 );
 
+t.test('a version that is active by its flag or by its number alone stays', async (t) => {
+  const db = await openFresh(t);
+  const { id: clientId } = await db.clients.save({ name: 'laptop' });
+  const id = await saveDaily(db, clientId, 'file', ['/1', '/2', '/3', '/4']);
+  // As an old server leaves it: the file says one number, the versions have their flag at another.
+  await db.execute('UPDATE file_versions SET IsActive = (VersionNumber = 1)');
+  await db.execute('UPDATE files SET CurrentVersion = 2');
+  const plan = await db.versions.planPrune({ keepLast: 1 });
+  t.same(
+    plan.kept.map(({ versionNumber, reasons }) => [versionNumber, reasons]),
+    [
+      [1, ['active']],
+      [2, ['active']],
+      [4, ['last']],
+    ],
+  );
+  t.same(await db.versions.prune({ keepLast: 1 }), { versions: 1, bytes: 3, paths: ['/3'] });
+  t.same(await numbersOf(db, id), [1, 2, 4]);
+});
+
 t.test('version numbers are not given again, also when the newest versions went', async (t) => {
   const db = await openFresh(t);
   const { id } = await db.clients.save({ name: 'alpha' });
@@ -142,11 +162,11 @@ t.test('it goes on from batch to batch: many files, many versions of one, many f
   const plans = [];
   for (const scope of scopes) plans.push(await db.versions.planPrune(policy, scope));
   t.same(
-    plans.map(({ versions, paths, kept }) => [versions, new Set(paths).size, kept.length]),
+    plans.map(({ versions, paths, kept }) => [versions, paths.length, new Set(paths).size, kept.length]),
     [
-      [650, 650, 1_300],
-      [650 + 2_598, 650 + 2_598, 1_302],
-      [1_300 + 2_598, 1_300 + 2_598, 2_602],
+      [650, 650, 650, 1_300],
+      [650 + 2_598, 650 + 2_598, 650 + 2_598, 1_302],
+      [1_300 + 2_598, 1_300 + 2_598, 1_300 + 2_598, 2_602],
     ],
   );
   const reports: PruneProgress[] = [];

@@ -1,7 +1,9 @@
 /** A stream of files is saved in batches; what is stored, refused and counted is what saving one by one would. */
 import { deepStrictEqual } from 'node:assert/strict';
+import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
+import { saveBatch } from '../lib/core/save-file.ts';
 import { saveEach } from '../lib/core/save-many.ts';
 import { DatabaseError } from '../lib/errors.ts';
 import type {
@@ -12,6 +14,7 @@ import type {
   SaveManyResult,
   SaveResult,
 } from '../lib/index.ts';
+import { checkFile, type FileToSave } from '../lib/values/file-input.ts';
 import { holds } from './fixtures/property.ts';
 import { openNew } from './fixtures/template.ts';
 
@@ -175,6 +178,18 @@ t.test(
   },
 );
 
+t.test('a batch tells how many versions and bytes it stored', async (t) => {
+  t.testdir();
+  const catalogue = await openCatalogue(t, { defaultQuotaBytes: null });
+  await reset(catalogue);
+  const [client = ''] = CLIENTS;
+  const batch = [fileOf(client, 'a', 10), fileOf(client, 'b', 20), fileOf(client, 'b', 20), fileOf(NOBODY, 'c', 40)];
+  const checked = batch.map((file) => checkFile(file, { ifChanged: true }));
+  const { failed, ...counts } = await catalogue.db.run(saveBatch, checked);
+  t.same(counts, { versions: 2, bytes: 30, unchanged: 1, warnings: [] });
+  t.match(failed, [{ place: 3, error: { code: 'CATALOG_NOT_FOUND' } }]);
+});
+
 t.test('a row on which a statement fails costs only itself; the rest of its batch is stored in order', async (t) => {
   t.testdir();
   const catalogue = await openCatalogue(t, { defaultQuotaBytes: null });
@@ -251,3 +266,35 @@ t.test(
     await t.rejects(owed, { message: 'enough' });
   },
 );
+
+t.test('what concerns every row of a batch is told of each, and no row is tried again by itself', async (t) => {
+  const files = ['a', 'b', 'c'] as unknown as FileToSave[];
+  const stored = { versions: 1, unchanged: 0, bytes: 0, warnings: [] };
+  const attempt = async (error: DatabaseError) => {
+    const single: unknown[] = [];
+    const result = await saveEach({
+      rows: files,
+      signal: undefined,
+      onProgress: undefined,
+      check: (file) => file,
+      saveBatch: async (batch) => {
+        // The first row is a batch of its own, and the others wait for its end.
+        await setImmediate();
+        if (batch.length === 1) return { ...stored, failed: [] };
+        throw error;
+      },
+      saveOne: async (file) => {
+        single.push(file);
+        return { ...stored, result: undefined as never };
+      },
+    });
+    return { single, ...result };
+  };
+  const indeterminate = new DatabaseError('CATALOG_INDETERMINATE', 'no answer came');
+  for (const error of [indeterminate, new DatabaseError('CATALOG_BUSY', 'others write', { retryable: true })]) {
+    const failed = [1, 2].map((index) => ({ index, error }));
+    t.same(await attempt(error), { single: [], saved: 1, unchanged: 0, failed }, error.code);
+  }
+  const oneToBlame = new DatabaseError('CATALOG_SQL', 'one of them is to blame');
+  t.same(await attempt(oneToBlame), { single: ['b', 'c'], saved: 3, unchanged: 0, failed: [] });
+});

@@ -2,10 +2,47 @@
  * Search as it is promised, written as plainly as it can be: every file is looked at, and nothing is remembered. What
  * random catalogues are compared with.
  */
-import { type CatalogFile, fold, type SearchFilter } from '../lib/index.ts';
+import type { CatalogFile, SearchFilter } from '../lib/index.ts';
 
 /** A file as it is stored, with what a search may look at beyond what comes out. */
 export type ModelFile = CatalogFile & { readonly clientName: string | null };
+
+/** What a character and the marks above it become; each pair is applied once, in this order. Others stay as they are. */
+const PAIRS: readonly (readonly [from: string, to: string])[] = [
+  ...[...'ABCDEFGHIJKLMNOPQRSTUVWXYZ'].map(
+    (letter, place) => [letter, 'abcdefghijklmnopqrstuvwxyz'[place] ?? ''] as const,
+  ),
+  ['Ä', 'ä'],
+  ['ß', 'ss'],
+  ['ẞ', 'ss'],
+  ['ﬁ', 'fi'],
+  ['İ', 'i\u0307'],
+  ['ı', 'i'],
+  ['Σ', 'σ'],
+  ['ς', 'σ'],
+  ['\u212a', 'k'],
+  ['𝒜', 'a'],
+  ['𐐀', '𐐨'],
+  ['\uff41', 'a'],
+  ['a\u0308', 'ä'],
+  ['e\u0301', 'é'],
+  ['i\u0307', 'i'],
+  ...[...'aȧbḃcċdḋeėfḟgġhḣmṁnṅoȯpṗrṙsṡtṫwẇxẋyẏzż'.matchAll(/(.)(.)/gu)].map(
+    ([, letter, dotted]) => [`${letter}\u0307`, dotted ?? ''] as const,
+  ),
+];
+
+// Beyond ASCII only what the table knows may come up, so that no test passes because the model knows too little.
+const KNOWN = new Set(`${PAIRS.flat().join('')}äé\u0308\u0301日語本😀\ufffd\ufffe\uffff`);
+
+/** A text without the differences that search passes over. */
+function fold(text: string): string {
+  const unknown = [...text].find((character) => character > '\u007f' && !KNOWN.has(character));
+  if (unknown !== undefined) throw new Error(`the table of pairs does not know ${unknown}`);
+  return text.replaceAll(/.[\u0301\u0307\u0308]*/gsu, (cluster) =>
+    PAIRS.reduce((folded, [from, to]) => folded.replace(from, to), cluster),
+  );
+}
 
 const extensionOf = (name: string) => /^.+\.([^./\\\s]+)$/su.exec(name)?.[1];
 

@@ -354,7 +354,12 @@ t.test('a page of each sort and direction, files without a value last', async (t
 });
 
 t.test('any text is a term, and means itself', async (t) => {
-  const { db, ids } = await withFiles(t, ['100%_\\"quoted"*.txt', "it's (NEAR) ^x: a AND b", 'ordinary', 'näme']);
+  const { db, ids } = await withFiles(t, [
+    '100%_\\"quoted"*.txt',
+    "it's (NEAR) ^x: a AND b",
+    'ordinary',
+    'näme STRAẞE',
+  ]);
   await indexAll(db);
   const found = async (term: string) => (await db.files.search({ term })).files.map(({ id }) => ids.indexOf(id));
   for (const term of ['%', '_', '\\', '"', '*', '%_\\"', '"quoted"', '_\\"QUOTED"*.T'])
@@ -364,6 +369,8 @@ t.test('any text is a term, and means itself', async (t) => {
   for (const term of ['NEAR(', 'Name:x', 'ordinary*', 'o%y', 'or_inary', '""', '\u0001', 'y\u0001', '\ufffd', '😀'])
     t.same(await found(term), [], term);
   t.same(await found('NA\u0308M'), [3], 'the same letters in another form');
+  for (const term of ['Straße', 'strasse', 'STRAẞE', 'sse'])
+    t.same(await found(term), [3], 'one letter, four spellings');
   t.same(await found('ordinary'.repeat(1_250)), [], '10,000 characters');
   t.equal((await db.files.search({ term: '' })).total, 4, 'an empty term finds every file');
   t.equal((await db.files.search({ term: null })).total, 4);

@@ -6,6 +6,7 @@ import { build } from 'esbuild';
 import t, { type Test } from 'tap';
 import { DatabaseManager } from '../lib/index.ts';
 import { type Mount, mountOf, mountsIn, secondName, sharedFileSystem } from '../lib/pool/file-place.ts';
+import { MACHINE } from '../lib/runtime/process-identity.ts';
 import { makeLegacyFile } from './fixtures/legacy-file.ts';
 import { someRows } from './fixtures/legacy-rows.ts';
 import { runScript, runToEnd } from './fixtures/process.ts';
@@ -70,6 +71,12 @@ t.test('a name under which a killed restore has put the file aside is none that 
   const database = await makeCatalogue(join(folder, 'x.db'));
   await link(database, join(folder, 'x.db.damaged-20250101T000000000Z'));
   await makeCatalogue(database);
+  // Killed between the name of the database and the end of the one it had before.
+  await link(database, join(folder, `x.db.${MACHINE}-999999999.partial`));
+  await makeCatalogue(database);
+  await link(database, join(folder, 'x.db.partial'));
+  await t.rejects(makeCatalogue(database), { ...refused, message: /3 names/ });
+  await unlink(join(folder, 'x.db.partial'));
   await link(database, join(folder, 'other.db'));
   await t.rejects(makeCatalogue(database), { ...refused, message: /3 names/ });
 });

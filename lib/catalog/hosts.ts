@@ -10,7 +10,7 @@ import { AuditRecorder } from '../maintenance/audits.ts';
 import type { Integrity, IntegrityHost } from '../maintenance/integrity.ts';
 import type { SaveCounts } from '../metrics/metric-facts.ts';
 import type { MetricsHost } from '../metrics/metrics.ts';
-import { standingOf } from '../migrations/journal.ts';
+import { RELEASE_SCHEMA, standingOf } from '../migrations/journal.ts';
 import { schemaState } from '../migrations/schema-state.ts';
 import { LIBRARY_VERSION } from '../runtime/version.ts';
 import { dayOf, now } from '../values/dates.ts';
@@ -82,6 +82,7 @@ export function backupHost(catalog: Catalog): BackupHost {
     readOnly,
     logger: catalog.logger('backups'),
     migrateCopy: (copy) => migrateCopy(settings, copy),
+    release: RELEASE_SCHEMA,
   };
 }
 

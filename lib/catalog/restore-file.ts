@@ -12,6 +12,7 @@ import { Changed, replaceDatabase, tidyPlace } from '../backup/restore/replace.t
 import { type RestoreOptions, type RestoreResult, restoreLive, restoreParts } from '../backup/restore/restore.ts';
 import { ConflictError, DatabaseError } from '../errors.ts';
 import { type MaintenanceRecord, recordMaintenance } from '../maintenance/history.ts';
+import { RELEASE_SCHEMA } from '../migrations/journal.ts';
 import { resolveOptions } from '../options/reader.ts';
 import { OPTIONS } from '../options/table.ts';
 import type { CatalogOptions, ResolvedOptions } from '../options/types.ts';
@@ -60,16 +61,23 @@ function refused(error: unknown): unknown {
   });
 }
 
+/** Parts of a restore that tests put others in the place of. @internal */
+export interface RestoreFileParts {
+  /** Looks at what was put in place, whichever way. */
+  readonly health?: typeof assertHealthy;
+  readonly migrate?: typeof migrateCopy;
+}
+
 /** A restore of one catalogue. */
 interface Wanted {
   readonly options: ResolvedOptions;
   readonly from: string;
   readonly how: RestoreOptions;
-  readonly health: typeof assertHealthy;
+  readonly parts: Required<RestoreFileParts>;
 }
 
 /** Restores into a file that can be opened; undefined if it cannot, or if it is too damaged to back up. */
-async function intoLiveFile({ options, from, how, health }: Wanted): Promise<RestoreResult | undefined> {
+async function intoLiveFile({ options, from, how, parts }: Wanted): Promise<RestoreResult | undefined> {
   const { database } = options;
   let isKept = false;
   const onProgress: RestoreOptions['onProgress'] = (progress) => {
@@ -81,7 +89,8 @@ async function intoLiveFile({ options, from, how, health }: Wanted): Promise<Res
     const catalog = await openFile({ ...options, create: false });
     try {
       const host = backupHost(catalog);
-      return await restoreLive(host, from, watched, { ...restoreParts(host, from, watched), health });
+      const migrate = (stage: string) => parts.migrate(catalog.settings, stage);
+      return await restoreLive(host, from, watched, { ...restoreParts(host, from, watched), ...parts, migrate });
     } finally {
       await catalog.close();
     }
@@ -122,16 +131,16 @@ async function confirm(
 }
 
 /** Replaces a damaged or missing database with a backup; undoes that if the result does not work. */
-async function inPlaceOf({ options, from, how, health }: Wanted, found: Standing): Promise<RestoreResult> {
+async function inPlaceOf({ options, from, how, parts }: Wanted, found: Standing): Promise<RestoreResult> {
   const [start, startedAt] = [performance.now(), now()];
   const { database } = options;
   const settings = settingsOf(options, database);
-  const host = { database, migrateCopy: (copy: string) => migrateCopy(settings, copy) };
+  const host = { database, migrateCopy: (copy: string) => parts.migrate(settings, copy), release: RELEASE_SCHEMA };
   const { manifest, expected, damaged, undo } = await replaceDatabase(host, from, found, how);
   const elapsed = () => Math.round(performance.now() - start);
   try {
     const record = { kind: 'restore', startedAt, durationMs: elapsed(), ok: true, detail: from } as const;
-    await confirm(options, expected, record, health);
+    await confirm(options, expected, record, parts.health);
   } catch (error) {
     const isUndone = await undo().catch((second: unknown) => {
       throw new DatabaseError('CATALOG_INDETERMINATE', `${database} was restored, but neither checked nor undone`, {
@@ -183,11 +192,13 @@ async function restoreOnce(wanted: Wanted): Promise<RestoreResult> {
 
 /**
  * Restores a catalogue, whatever its state.
- * @param health checks the restored catalogue; tests make it fail
  * @throws as `DatabaseManager.restore` says
  * @internal
  */
-export async function restoreFile(given: RestoreFileOptions, health = assertHealthy): Promise<RestoreResult> {
+export async function restoreFile(
+  given: RestoreFileOptions,
+  { health = assertHealthy, migrate = migrateCopy }: RestoreFileParts = {},
+): Promise<RestoreResult> {
   checkObject(given, 'options', KEYS);
   const { from: backup, allowMissingManifest, onProgress, signal, ...rest } = given;
   const how = checkRestoreOptions({ allowMissingManifest, onProgress, signal });
@@ -198,7 +209,7 @@ export async function restoreFile(given: RestoreFileOptions, health = assertHeal
   const { backupDir } = settingsOf(options, database);
   const from = await checkSource(backup, 'from', backupDir);
   if (from === database) refuse('from', backup, 'another file than the catalogue to restore');
-  const wanted = { options: { ...options, database, backupDir }, from, how, health };
+  const wanted = { options: { ...options, database, backupDir }, from, how, parts: { health, migrate } };
   const kept: string[] = [];
   for (let round = 1; ; round += 1) {
     try {

@@ -3,6 +3,12 @@ import { DatabaseError } from '../errors.ts';
 import { run, type Steps } from '../sql/procedure.ts';
 import type { Sql } from '../sql/template.ts';
 
+/** The error of a change that a trigger suppressed, in whole or in part. */
+export const leftOut = (): DatabaseError =>
+  new DatabaseError('CATALOG_CONFLICT', 'the change was not made: a trigger suppressed it', {
+    hint: 'Check the triggers on the tables of the catalogue (`health`, CLI: `doctor`), and drop the one that suppresses changes.',
+  });
+
 /**
  * Changes one row. A foreign trigger can suppress the change silently (RAISE(IGNORE)), and the call would then report a
  * change that did not happen.
@@ -10,8 +16,5 @@ import type { Sql } from '../sql/template.ts';
  */
 export function* changeRow(sql: Sql): Steps<void> {
   const { changes } = yield* run(sql);
-  if (changes > 0) return;
-  throw new DatabaseError('CATALOG_CONFLICT', 'the change was not made: a trigger suppressed it', {
-    hint: 'Check the triggers on the tables of the catalogue (`health`, CLI: `doctor`), and drop the one that suppresses changes.',
-  });
+  if (changes === 0) throw leftOut();
 }

@@ -9,7 +9,7 @@ import { all, one, procedure, rows, run, type Steps } from '../sql/procedure.ts'
 import { join, type Sql, sql } from '../sql/template.ts';
 import { now } from '../values/dates.ts';
 import { idBytes } from '../values/ids.ts';
-import { changeRow } from './change-row.ts';
+import { changeRow, leftOut } from './change-row.ts';
 import { type Deletion, unnamedPaths } from './freed-paths.ts';
 
 /** Most files of a client that is deleted in one transaction: other writers wait half a second. */
@@ -50,8 +50,7 @@ export interface DeletedSlice {
 
 /** @throws {ConflictError} for a client that is being deleted */
 export function* assertNotDeleting(id: string): Steps<void> {
-  const found = yield* one(sql`SELECT 1 AS "deleting" FROM client_deletions WHERE ClientID = ${idBytes(id)}`);
-  if (found !== undefined) throw beingDeleted(id);
+  if (yield* isMarked(idBytes(id))) throw beingDeleted(id);
 }
 
 /** The error of a change to a client that is being deleted. */
@@ -66,6 +65,14 @@ function* hasManyFiles(client: Buffer, dialect: Dialect): Steps<boolean> {
   return (found?.files ?? 0) > FEW_FILES;
 }
 
+function* isKnown(client: Buffer): Steps<boolean> {
+  return (yield* one(sql`SELECT 1 AS "known" FROM clients WHERE ID = ${client}`)) !== undefined;
+}
+
+function* isMarked(client: Buffer): Steps<boolean> {
+  return (yield* one(sql`SELECT 1 AS "marked" FROM client_deletions WHERE ClientID = ${client}`)) !== undefined;
+}
+
 /**
  * Removes everything of a client except files, after its last file, because the triggers of files update these rows.
  */
@@ -75,7 +82,8 @@ function* removeClient(client: Buffer): Steps<void> {
   yield* run(sql`DELETE FROM client_activity WHERE ClientID = ${client}`);
   yield* run(sql`DELETE FROM daily_totals WHERE ClientID = ${client}`);
   yield* run(sql`DELETE FROM client_deletions WHERE ClientID = ${client}`);
-  yield* changeRow(sql`DELETE FROM clients WHERE ID = ${client}`);
+  // Another program may have deleted the row alone.
+  if (yield* isKnown(client)) yield* changeRow(sql`DELETE FROM clients WHERE ID = ${client}`);
 }
 
 function* deleteWhole(client: Buffer, dialect: Dialect): Steps<Deletion> {
@@ -98,10 +106,12 @@ function* deleteWhole(client: Buffer, dialect: Dialect): Steps<Deletion> {
 // Its keys and reservations go at once: a marked client does nothing any more.
 function* mark(client: Buffer, owner: string): Steps<void> {
   const at = now();
-  yield* run(sql`INSERT INTO client_deletions (ClientID, StartedAt, TouchedAt, Owner)
+  yield* changeRow(sql`INSERT INTO client_deletions (ClientID, StartedAt, TouchedAt, Owner)
     VALUES (${client}, ${at}, ${at}, ${owner})
     ON CONFLICT (ClientID) DO UPDATE SET TouchedAt = excluded.TouchedAt, Owner = excluded.Owner`);
-  yield* run(sql`UPDATE clients SET PublicKey = NULL, AESKey = NULL WHERE ID = ${client}`);
+  if (yield* isKnown(client)) {
+    yield* changeRow(sql`UPDATE clients SET PublicKey = NULL, AESKey = NULL WHERE ID = ${client}`);
+  }
   yield* run(sql`DELETE FROM quota_reservations WHERE ClientID = ${client}`);
 }
 
@@ -111,8 +121,7 @@ export const beginDeletion = procedure(
   'write',
   function* ({ id, owner, whole }: DeletionToBegin, dialect): Steps<Deletion | null> {
     const client = idBytes(id);
-    const known = yield* one(sql`SELECT 1 AS "known" FROM clients WHERE ID = ${client}`);
-    if (known === undefined) throw new NotFoundError(`client ${id}`);
+    if (!(yield* isKnown(client)) && !(yield* isMarked(client))) throw new NotFoundError(`client ${id}`);
     if (whole || !(yield* hasManyFiles(client, dialect))) return yield* deleteWhole(client, dialect);
     yield* mark(client, owner);
     return null;
@@ -144,7 +153,8 @@ function* removeVersions(condition: Sql, dialect: Dialect): Steps<DeletedSlice> 
     readonly [path: unknown, bytes: number]
   >(sql`SELECT PathName, ${dialect.countedBytes('FileSize')} FROM file_versions
     WHERE ${condition}`);
-  yield* run(sql`DELETE FROM file_versions WHERE ${condition}`);
+  const { changes } = yield* run(sql`DELETE FROM file_versions WHERE ${condition}`);
+  if (changes < found.length) throw leftOut();
   const paths = found.flatMap(([path]) => (typeof path === 'string' ? [path] : []));
   return { finished: false, deleted: 0, bytes: found.reduce((sum, [, bytes]) => sum + bytes, 0), paths };
 }
@@ -154,6 +164,8 @@ function* removeFiles(files: readonly FileToDelete[], dialect: Dialect): Steps<D
   const bare = yield* rows<readonly [path: unknown]>(sql`SELECT PathName FROM files WHERE ID IN (${ids})`);
   const removed = yield* removeVersions(sql`FileID IN (${ids})`, dialect);
   const { changes: deleted } = yield* run(sql`DELETE FROM files WHERE ID IN (${ids})`);
+  // The next slice would find the same files, and so on without an end.
+  if (deleted < files.length) throw leftOut();
   const own = bare.flatMap(([path]) => (typeof path === 'string' ? [path] : []));
   return { ...removed, deleted, paths: [...removed.paths, ...own] };
 }
@@ -171,8 +183,7 @@ const FINISHED: DeletedSlice = { finished: true, deleted: 0, bytes: 0, paths: []
 /** Removes the next slice of a marked client, and the client itself with its last slice. */
 export function* deleteSlice(id: string, dialect: Dialect): Steps<DeletedSlice> {
   const client = idBytes(id);
-  const marked = yield* one(sql`SELECT 1 AS "marked" FROM client_deletions WHERE ClientID = ${client}`);
-  if (marked === undefined) return FINISHED; // another process has finished it
+  if (!(yield* isMarked(client))) return FINISHED; // another process has finished it
   const files = yield* nextFiles(client, dialect);
   const [first] = files;
   if (first !== undefined) {
@@ -181,6 +192,7 @@ export function* deleteSlice(id: string, dialect: Dialect): Steps<DeletedSlice> 
   const { changes } = yield* run(sql`DELETE FROM client_activity WHERE ID IN
     (SELECT ID FROM client_activity WHERE ClientID = ${client} LIMIT ${dialect.unplanned(SLICE_ACTIVITY)})`);
   if (changes === SLICE_ACTIVITY) return { ...FINISHED, finished: false };
+  yield* changeRow(sql`DELETE FROM client_deletions WHERE ClientID = ${client}`);
   const { deleted, bytes, paths } = yield* deleteWhole(client, dialect); // rows that an old server left without an id
   return { finished: true, deleted, bytes, paths };
 }
@@ -197,10 +209,12 @@ export const deleteClientSlice = procedure(
   { alone: true },
 );
 
+const ID_BYTES = 16; // a row with anything else marks no client
+
 /** The clients that are being deleted, the oldest first. */
 export function* pendingDeletions(dialect: Dialect): Steps<PendingDeletion[]> {
   return yield* all<PendingDeletion>(sql`SELECT ${dialect.hex('ClientID')} AS "clientId", TouchedAt AS "touchedAt",
-    Owner AS "owner" FROM client_deletions ORDER BY StartedAt`);
+    Owner AS "owner" FROM client_deletions WHERE length(ClientID) = ${ID_BYTES} ORDER BY StartedAt`);
 }
 
 export const listDeletions = procedure(

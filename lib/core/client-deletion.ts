@@ -70,16 +70,26 @@ export async function deleteClient(
 /** Whether no process works on a deletion. */
 function isLeft({ clientId, owner, touchedAt }: PendingDeletion): boolean {
   if (owner === THIS_PROCESS && underWay.has(clientId)) return false;
-  return owner === THIS_PROCESS || hasEnded(owner) || Date.now() - Date.parse(touchedAt) > LEFT_AFTER_MS;
+  if (owner === THIS_PROCESS || hasEnded(owner)) return true;
+  // A date that is none, or lies ahead because a clock was, says nothing of a process that works.
+  return !(Math.abs(Date.now() - Date.parse(touchedAt)) <= LEFT_AFTER_MS);
 }
 
 /** The deletions that nobody works on. */
 export const leftDeletions = async (executor: Executor, options: CallOptions = {}): Promise<PendingDeletion[]> =>
   (await executor.run(listDeletions, null, options)).filter(isLeft);
 
-/** Finishes the abandoned deletions; returns how many. */
+/**
+ * Finishes the abandoned deletions; returns how many.
+ * @throws the first failure; it keeps no other deletion from being finished
+ */
 export async function finishLeftDeletions(executor: Executor, options: CallOptions = {}): Promise<number> {
   const left = await leftDeletions(executor, options);
-  for (const { clientId } of left) await removeMarked(executor, clientId, options);
+  const failures: unknown[] = [];
+  for (const { clientId } of left) {
+    await removeMarked(executor, clientId, options).catch((error: unknown) => failures.push(error));
+    options.signal?.throwIfAborted();
+  }
+  if (failures.length > 0) throw failures[0];
   return left.length;
 }

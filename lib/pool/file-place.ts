@@ -103,10 +103,14 @@ export async function sharedFileSystem(
   return SHARED_BY_NUMBER.get(type >>> 0) ?? SHARED_BY_NAME.get(found?.type ?? '');
 }
 
-/** How many of a file's names come from a restore that was killed while it set the file aside. */
-async function namesSetAside(path: string, inode: bigint): Promise<number> {
-  const [folder, start] = [dirname(path), `${basename(path)}.damaged-`];
-  const names = (await readdir(folder).catch(() => [])).filter((name) => name.startsWith(start));
+// `x.db.damaged-TIME` is a file set aside, `x.db.MACHINE-PROCESS.partial` one about to replace it.
+const OF_A_RESTORE = /^\.(?:damaged-.+|[0-9a-f]{8}-\d+\.partial)$/;
+
+/** How many of a file's names come from a restore that was killed while it set the file aside or replaced it. */
+async function namesOfRestores(path: string, inode: bigint): Promise<number> {
+  const [folder, start] = [dirname(path), basename(path)];
+  const isOne = (name: string) => name.startsWith(start) && OF_A_RESTORE.test(name.slice(start.length));
+  const names = (await readdir(folder).catch(() => [])).filter(isOne);
   const found = await Promise.all(
     names.map((name) => stat(join(folder, name), { bigint: true }).catch(() => undefined)),
   );
@@ -151,7 +155,7 @@ export async function secondName(path: string, mounts: ReadMounts = readMounts):
   const known = await mounts();
   if (known.some(({ point }) => point === real)) return mounted(real);
   const names = Number(stats.nlink);
-  if (names - (await namesSetAside(real, stats.ino)) <= 1) return undefined;
+  if (names <= 1 || names - (await namesOfRestores(real, stats.ino)) <= 1) return undefined;
   return linked(real, names, mountOf(real, known)?.point ?? '/');
 }
 

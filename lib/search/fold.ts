@@ -1,6 +1,6 @@
 /**
- * Case folding for search, the rule for stored names and for terms; callers can use it to predict results. Upper and
- * then lower case unifies case in any script (ß and ss), NFKC unifies forms (full width, ligatures).
+ * Case folding for search, the rule for stored names and for terms; callers can use it to predict results. Lower, upper
+ * and lower case again unifies case in any script (ß, ẞ and ss), NFKC unifies forms (full width, ligatures).
  */
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: the range is ASCII, control characters included
@@ -12,6 +12,6 @@ const DOTTED_I = /i\u0307/g; // what İ becomes in lower case
  */
 export function fold(text: string): string {
   if (ASCII.test(text)) return text.toLowerCase();
-  const folded = text.normalize('NFKC').toUpperCase().toLowerCase().normalize('NFKC');
+  const folded = text.normalize('NFKC').toLowerCase().toUpperCase().toLowerCase().normalize('NFKC');
   return folded.replaceAll('ς', 'σ').replace(DOTTED_I, 'i');
 }

@@ -1,0 +1,61 @@
+/** Which files a room has, and which tests are to notice a fault in them. */
+import { globSync } from 'node:fs';
+import { basename } from 'node:path';
+
+export interface Room {
+  readonly files: readonly string[];
+  /** Names of test files, those first that notice most for their time. */
+  readonly tests: readonly string[];
+}
+
+interface RoomRule {
+  readonly files: string;
+  /** Left out: what no test of behaviour has to notice. */
+  readonly except?: RegExp;
+  readonly tests: readonly string[];
+}
+
+const ROOMS: Readonly<Record<string, RoomRule>> = {
+  core: {
+    files: 'lib/core/*.ts',
+    tests: [
+      'core',
+      'quota',
+      'retention',
+      'save-many',
+      'quota-history',
+      'retention-policy',
+      'client-deletion',
+      'foreign-rows',
+      'analytics',
+      'search',
+      'catalog',
+    ],
+  },
+  quota: { files: 'lib/quota/*.ts', tests: ['quota', 'quota-history', 'quota-processes', 'foreign-rows', 'core'] },
+  backup: { files: 'lib/backup/**/*.ts', tests: ['backup', 'restore', 'health', 'cli-backup'] },
+  migrations: {
+    files: 'lib/migrations/*.ts',
+    // The text of released migrations: a recorded hash and docs/schema.sql notice each change of a letter.
+    except: /-schema\.ts$|counting-triggers\.ts$/,
+    tests: ['migrations', 'migration-safety', 'adoption', 'client-deletion'],
+  },
+};
+
+export const ROOM_NAMES: readonly string[] = Object.keys(ROOMS);
+
+/** The room of that name, its files sorted; undefined for none. */
+export function roomOf(name: string, root: string): Room | undefined {
+  const rule = ROOMS[name];
+  if (rule === undefined) return undefined;
+  const files = globSync(rule.files, { cwd: root }).map((file) => file.replaceAll('\\', '/'));
+  return { files: files.filter((file) => !rule.except?.test(file)).sort(), tests: rule.tests };
+}
+
+const stem = (path: string): string => basename(path, '.ts').slice(0, 5);
+
+/** The tests in the order in which they are run for a fault in a file: its namesakes first, then as the room has them. */
+export function testsFor(file: string, tests: readonly string[]): string[] {
+  const isNamesake = (test: string) => test.startsWith(stem(file));
+  return [...tests.filter(isNamesake), ...tests.filter((test) => !isNamesake(test))];
+}
