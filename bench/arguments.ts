@@ -1,6 +1,6 @@
 /**
- * What a run is told on the command line: which suites, and how large. Every size is a parameter, because ratios on a
- * small machine need few rows and a million files need an evening.
+ * The command line of a run: which suites, and how large. Every size is a parameter, because ratios on a small machine
+ * need few rows and a million files need an evening.
  */
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,26 +8,26 @@ import { parseArgs } from 'node:util';
 
 /** How large a run is. */
 export interface BenchSizes {
-  /** Calls a round for the library; slow contestants make fewer. */
+  /** Calls per round for the library; slow contestants make fewer. */
   readonly rows: number;
-  /** Rounds that count; one more warms up. */
+  /** Rounds that count; a warm-up round comes first. */
   readonly rounds: number;
   /** Files in the filled catalogue. */
   readonly files: number;
-  /** Callers beside each other. */
+  /** Concurrent callers. */
   readonly callers: number;
-  /** Times the rounds wanted that are run at most, while other processes disturb. */
+  /** The most rounds that run while other processes disturb them, as a multiple of `rounds`. */
   readonly attempts: number;
 }
 
-/** A run, fully told. */
+/** A complete description of a run. */
 export interface BenchArguments extends Omit<BenchSizes, 'files'> {
-  /** Null: as many as each suite's promise speaks of. */
+  /** Null: the number that each suite's target is for. */
   readonly files: number | null;
   readonly suites: readonly string[];
   readonly json: boolean;
   readonly help: boolean;
-  /** A commit whose library is measured by turns with that of this tree; null measures this tree alone. */
+  /** A commit whose library is measured in alternation with this tree's; null measures this tree alone. */
   readonly beside: string | null;
   /** Where filled catalogues are kept from one run to the next; null keeps none. */
   readonly cache: string | null;
@@ -37,20 +37,20 @@ const DEFAULTS = { rows: 10_000, rounds: 5, files: null, callers: 64 } as const;
 const ATTEMPTS = 3;
 const QUICK = { rows: 2_000, rounds: 3, files: 5_000, callers: 64 } as const;
 
-// A million files take minutes to make: they are made once, and found again by every suite and every later run.
+// A million files take minutes to make: every suite and every later run uses the same ones.
 const CACHE = join(tmpdir(), 'backup-catalog-bench');
 
 export const USAGE = `npm run bench -- [suite …] [options]
 
-  --rows N      calls a round (${DEFAULTS.rows})
-  --rounds N    rounds that count, after one that warms up (${DEFAULTS.rounds})
-  --files N     files in the filled catalogue (as many as each suite's promise speaks of)
-  --callers N   callers beside each other (${DEFAULTS.callers})
-  --beside C    build commit C in a temporary folder, and measure it and this tree by turns
-  --cache DIR   where filled catalogues are kept for the next run (${CACHE})
-  --no-cache    make them anew, and keep none
-  --quick       small sizes, to see that everything runs
-  --json        the figures as JSON on stdout
+  --rows N      calls per round (${DEFAULTS.rows})
+  --rounds N    rounds that count, after a warm-up round (${DEFAULTS.rounds})
+  --files N     files in the filled catalogue (the number that each suite's target is for)
+  --callers N   concurrent callers (${DEFAULTS.callers})
+  --beside C    build commit C in a temporary folder, and measure it and this tree in alternating rounds
+  --cache DIR   where to keep filled catalogues for the next run (${CACHE})
+  --no-cache    make filled catalogues again, and keep none
+  --quick       small sizes, to check that everything runs
+  --json        print the figures as JSON on stdout
 `;
 
 function wholeNumber<Otherwise>(text: string | undefined, name: string, otherwise: Otherwise): number | Otherwise {
@@ -60,7 +60,7 @@ function wholeNumber<Otherwise>(text: string | undefined, name: string, otherwis
   throw new RangeError(`--${name} takes a whole number above 0, not ${text}`);
 }
 
-/** @throws {TypeError} for an unknown option @throws {RangeError} for a size that is none */
+/** @throws {TypeError} for an unknown option @throws {RangeError} for an invalid size */
 export function readArguments(args: readonly string[]): BenchArguments {
   const size = { type: 'string' } as const;
   const flag = { type: 'boolean', default: false } as const;

@@ -1,6 +1,6 @@
 /**
  * Backups of a catalogue that is in use: how long each part takes, how long a save waits meanwhile, and whether the event
- * loop notices. Savers and readers go on through all of it.
+ * loop is delayed. Savers and readers continue all the time.
  */
 import { rm } from 'node:fs/promises';
 import type { FileInput } from '../lib/values/file-input.ts';
@@ -18,7 +18,7 @@ export async function backup(sizes: BenchSizes, workplace: Workplace): Promise<F
   const catalogue = await workplace.filled(sizes.files);
   const path = await workplace.copy(catalogue);
   const backupDir = `${path}-backups`;
-  // A restore keeps writers waiting until the state before it is copied and proven: at a million files longer than 30 s.
+  // A restore makes writers wait until the previous state is copied and verified: over 30 s at a million files.
   const db = await workplace.open(path, { backupDir, acquireTimeoutMs: 600_000 });
   let next = catalogue.files;
 

@@ -1,6 +1,6 @@
 /**
- * One round of one suite with one library, in this process alone: told as JSON what to run, tells the figures as JSON. A
- * suite that the library cannot run is an answer as well.
+ * One round of one suite with one library, in this process alone: it reads what to run as JSON and prints the figures as
+ * JSON. If the library cannot run the suite, it answers with the reason.
  */
 import type { BenchSizes } from './arguments.ts';
 import { Workplace } from './catalogue.ts';
@@ -18,7 +18,7 @@ export interface RoundOrder {
   readonly cache: string;
 }
 
-/** What came of it. */
+/** The result. */
 export type RoundAnswer = { readonly figures: readonly Figure[] } | { readonly error: string };
 
 async function answer({ suite, library, sizes, ...place }: RoundOrder): Promise<RoundAnswer> {

@@ -1,6 +1,6 @@
 /**
- * This tree beside a commit: both are built, and measured by turns, each round in a process of its own that runs the
- * benchmarks of this tree against one of the two packages through what it exports.
+ * This tree beside a commit: both are built and measured in alternation. Each round is a separate process that runs the
+ * benchmarks of this tree against the exports of one of the two packages.
  */
 import type { BenchArguments, BenchSizes } from './arguments.ts';
 import type { RoundAnswer, RoundOrder } from './beside-round.ts';
@@ -23,20 +23,20 @@ class CannotRun extends Error {
   }
 }
 
-/** What rounds of one suite say of the figures' names and units. */
+/** The names and units of the figures of one suite. */
 interface Heading {
   readonly suite: string;
   readonly name: string;
   readonly unit: string;
 }
 
-/** Where rounds work. */
+/** Where rounds run. */
 interface Surroundings {
   readonly folder: string;
   readonly cache: string;
 }
 
-/** Rounds of a suite with one library; what its figures are called is kept in `headings`. */
+/** Rounds of a suite with one library; `headings` keeps the names of its figures. */
 function roundsOf(library: BuiltPackage, order: Omit<RoundOrder, 'library'>, headings: Map<string, Heading>) {
   const given = JSON.stringify({ ...order, library: library.url.href } satisfies RoundOrder);
   return async (): Promise<RoundFigures> => {
@@ -48,14 +48,14 @@ function roundsOf(library: BuiltPackage, order: Omit<RoundOrder, 'library'>, hea
   };
 }
 
-/** One suite of both, by turns. @throws {CannotRun} when one of them cannot run it */
+/** One suite of both, in alternation. @throws {CannotRun} when one of them cannot run it */
 async function compareSuite(
   suite: string,
   sizes: BenchSizes,
   [now, beside]: readonly [BuiltPackage, BuiltPackage],
   surroundings: Surroundings,
 ): Promise<Comparison[]> {
-  // Each process runs one round that counts; whether others disturbed is judged here, over both.
+  // Each process runs one round that counts; this process judges, for both, whether others disturbed it.
   const order = { suite, sizes: { ...sizes, rounds: 1, attempts: 1 }, ...surroundings };
   const headings = new Map<string, Heading>();
   const { figures } = await takeTurns(
@@ -67,14 +67,14 @@ async function compareSuite(
   );
 }
 
-/** Both packages, and what they say about each other. */
+/** Both packages and their comparison. */
 export interface BesideReport {
   readonly names: readonly [now: string, beside: string];
   readonly comparisons: readonly Comparison[];
 }
 
 /**
- * Measures the suites asked for; those that the commit cannot run are left out, and a note says why.
+ * Measures the requested suites; it leaves out those that the commit cannot run, and a note says why.
  * @throws {TypeError} for a commit that does not exist
  */
 export async function measureBeside(given: BenchArguments, commit: string, folder: string): Promise<BesideReport> {

@@ -1,6 +1,6 @@
 /**
- * The catalogues a run measures on: made through the measured library itself, so that schema, indexes, triggers and search
- * index are its own, then copied for each contestant while nothing has them open.
+ * The catalogues a run measures on: the measured library makes them, so that schema, indexes, triggers and search index
+ * are its own; each contestant gets a copy, made while nothing has them open.
  */
 import { createHash } from 'node:crypto';
 import { copyFile, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
@@ -24,7 +24,7 @@ export interface StoredCatalogue {
 export interface Loading {
   readonly files: number;
   readonly seconds: number;
-  /** When: a later release may load faster. */
+  /** The date: a later release may load faster. */
   readonly at: string;
   /** Processors that other processes used meanwhile. */
   readonly others: number;
@@ -37,7 +37,7 @@ const OPTIONS = { defaultQuotaBytes: null } as const;
 /** Where a run works. */
 export interface Place {
   readonly library: Library;
-  /** The folder of the run, which whoever made it removes. */
+  /** The folder of the run; its creator removes it. */
   readonly folder: string;
   /** Where filled catalogues are kept; null keeps them in the folder of the run. */
   readonly cache: string | null;
@@ -67,7 +67,7 @@ export class Workplace implements AsyncDisposable {
     return this.library.DatabaseManager.open({ ...OPTIONS, database, ...options });
   }
 
-  /** A catalogue with clients and no files; made once, then found again. */
+  /** A catalogue with clients and no files; made once, then used again. */
   async empty(): Promise<StoredCatalogue> {
     const path = join(this.#cache, `empty-${await this.#schemaName()}.db`);
     if (!(await exists(path))) await makeWhole(path, (unfinished) => this.#addClients(unfinished));
@@ -77,7 +77,7 @@ export class Workplace implements AsyncDisposable {
     return { path, files: 0, clientIds: clients.map(({ id }) => id) };
   }
 
-  /** The same with so many files. */
+  /** The same with this many files. */
   async filled(files: number): Promise<StoredCatalogue> {
     const empty = await this.empty();
     const path = join(this.#cache, `filled-${files}-${await this.#schemaName()}.db`);
@@ -96,7 +96,7 @@ export class Workplace implements AsyncDisposable {
     return JSON.parse(await readFile(loadingPath(path), 'utf8'));
   }
 
-  /** A file that is made once and found again, such as one of another program; `make` gets the path to make it at. */
+  /** A file that is made once and used again, such as one of another program; `make` gets the path. */
   async kept(name: string, make: (path: string) => Promise<void> | void): Promise<string> {
     const path = join(this.#cache, name);
     if (!(await exists(path))) await makeWhole(path, async (unfinished) => make(unfinished));
@@ -121,7 +121,7 @@ export class Workplace implements AsyncDisposable {
     await rm(this.directory, { recursive: true, force: true });
   }
 
-  // Part of a kept catalogue's name: one of another schema is not found again, whichever library has that schema.
+  // Part of a kept catalogue's name, so that a library with another schema does not use it.
   #schemaName(): Promise<string> {
     this.#schema ??= (async () => {
       const db = await this.open(join(this.directory, 'schema.db'));
@@ -161,7 +161,7 @@ const exists = (path: string) =>
     () => false,
   );
 
-/** Makes a file under another name first, so that one which was interrupted is never taken for a whole one. */
+/** Makes a file under another name first, so that an unfinished file is never taken for a complete one. */
 async function makeWhole(path: string, make: (unfinished: string) => Promise<void>): Promise<void> {
   const unfinished = `${path}.unfinished`;
   await rm(unfinished, { force: true });

@@ -1,4 +1,4 @@
-/** Child processes of a run: one at a time, each with a process group of its own, so that stopping it stops its children. */
+/** Child processes of a run: one at a time, each in its own process group, so that stopping it stops its children. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers';
 const running = new Set<ChildProcess>();
 
 /**
- * What a program writes to stdout; its stderr is that of the run.
+ * Returns what a program writes to stdout; it shares the stderr of the run.
  * @throws when it ends with another code than 0
  */
 export async function runChild(program: string, args: readonly string[], cwd: string): Promise<string> {

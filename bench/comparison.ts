@@ -1,7 +1,7 @@
-/** What two libraries' rounds say about each other, figure by figure. Pure. */
+/** Compares the rounds of two libraries, figure by figure. Pure. */
 import { type Summary, summary } from './statistics.ts';
 
-/** The rounds of one figure, of both libraries in the same order: rounds of the same place ran next to each other. */
+/** The rounds of one figure for both libraries: rounds at the same place ran next to each other. */
 export interface PairedRounds {
   readonly suite: string;
   readonly name: string;
@@ -17,17 +17,17 @@ export interface Comparison {
   readonly unit: string;
   readonly now: Summary;
   readonly beside: Summary;
-  /** How many times the other library's figure this one's is, round by round. */
+  /** This library's figure divided by the other's, round by round. */
   readonly ratio: Summary;
-  /** `better` or `worse` where no round of one is as good as any of the other; null where some are, or it cannot be told. */
+  /** `better` or `worse` if every round of one beats every round of the other; null if not, or if unknown. */
   readonly verdict: 'better' | 'worse' | null;
 }
 
 const LESS_IS_BETTER: ReadonlySet<string> = new Set(['us', 'ms', 's', 'MB']);
 const MORE_IS_BETTER: ReadonlySet<string> = new Set(['/s']);
-const LEAST_ROUNDS = 3; // two rounds of each lie apart by chance one time in three
+const LEAST_ROUNDS = 3; // with two rounds each, all of one beat all of the other by chance one time in three
 
-// An event loop that was not late at all is 0 ms late in both: the same, and no division by zero.
+// If the event loop is 0 ms late in both, they are equal; this avoids a division by zero.
 const times = (now: number, beside: number) => (now === beside ? 1 : now / beside);
 
 function verdictOf(unit: string, now: Summary, beside: Summary): Comparison['verdict'] {

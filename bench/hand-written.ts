@@ -1,7 +1,7 @@
 /**
  * What the library is measured against: better-sqlite3 by hand on the main thread, on the same schema and settings.
  * The statements and values are recorded from the library's own procedures before the clock starts, so they are always
- * the very same ones, and the loops pay neither for making the values nor for shaping the result.
+ * the same, and the loops pay neither for making the values nor for shaping the result.
  */
 import Database from 'better-sqlite3';
 import { saveBatch, saveFile } from '../lib/core/save-file.ts';
@@ -20,13 +20,13 @@ export function openByHand(path: string): Database.Database {
   return database;
 }
 
-/** A statement of a save: its text and how it answers. */
+/** A statement of a save: its text and the form of its result. */
 export interface RecordedStatement {
   readonly text: string;
   readonly mode: Step['mode'];
 }
 
-/** Saves as the library would execute them: the same statements for each, with values of its own. */
+/** Saves as the library would execute them: the same statements for each, with different values. */
 export interface RecordedSaves {
   readonly statements: readonly RecordedStatement[];
   /** For each save, the values of each statement. */
@@ -136,7 +136,7 @@ export class SaveLoop {
     }
   }
 
-  /** `size` saves to a transaction: the limit of what one thread can do. */
+  /** `size` saves per transaction: the limit of what one thread can do. */
   grouped({ statements, values }: RecordedSaves, size: number): void {
     const executors = this.#executors(statements);
     for (let start = 0; start < values.length; start += size) {
@@ -149,7 +149,7 @@ export class SaveLoop {
     }
   }
 
-  /** Each batch of a stream in a transaction of its own, as the library stores them. */
+  /** Each batch of a stream in its own transaction, as the library stores them. */
   batches(recorded: readonly (readonly RecordedStep[])[]): void {
     for (const batch of recorded) {
       this.#begin.run();
@@ -197,11 +197,11 @@ export function countRows(path: string): Map<string, number> {
   return new Map(counts);
 }
 
-// Rows wait here until there are enough of them to be taken into the search index together.
+// Rows wait here until there are enough of them to index together.
 const WAITING = 'search_todo';
 const MOST_WAITING = 512;
 
-/** Rows that each save added to each table; one that grows with days or clients comes out as 0. */
+/** Rows that each save added to each table; a table that grows with days or clients gives 0. */
 function growth(before: ReadonlyMap<string, number>, after: ReadonlyMap<string, number>, saves: number): string {
   const perSave = [...after].map(([name, rows]) => {
     const grown = rows - (before.get(name) ?? 0);
@@ -210,7 +210,7 @@ function growth(before: ReadonlyMap<string, number>, after: ReadonlyMap<string, 
   return JSON.stringify(perSave);
 }
 
-/** @throws when contestants left different numbers of rows behind for a save: they did not do the same work */
+/** @throws when a save of one contestant left other numbers of rows: then they did not do the same work */
 export function assertSameWork(
   before: ReadonlyMap<string, number>,
   contestants: readonly { readonly path: string; readonly saves: number }[],

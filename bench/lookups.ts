@@ -1,6 +1,6 @@
 /**
  * `db.files.get` and `db.files.find` with many callers, against a loop by hand on the main thread: the same statement,
- * prepared, for the same ids, mapped to the same object. And what a single caller waits.
+ * prepared, for the same ids, mapped to the same object. And how long a single caller waits.
  */
 import { deepStrictEqual } from 'node:assert/strict';
 import type Database from 'better-sqlite3';
@@ -60,7 +60,7 @@ function getByHand(file: Database.Database, id: string): (id: string) => Catalog
   return (key) => fileOf(statement.get(Buffer.from(key, 'hex')));
 }
 
-/** Binds an identity's values in the order the recorded statement has them. */
+/** Binds an identity's values in the order of the recorded statement. */
 function findByHand(file: Database.Database, identity: FileIdentity): (key: FileIdentity) => CatalogFile | null {
   const statement = prepare(file, statementOf(findFile.steps(identity, sqliteDialect)));
   return ({ clientId, fileName, originalPath }) =>
@@ -174,7 +174,7 @@ async function prepareKeys(sizes: BenchSizes, workplace: Workplace): Promise<Pre
   return { path, ids, names: identities(sizes.rows, sizes.files, catalogue.clientIds) };
 }
 
-/** The library beside the loop by hand. */
+/** The library beside the hand-written loop. */
 export async function lookups(sizes: BenchSizes, workplace: Workplace): Promise<Figure[]> {
   const { path, ids, names } = await prepareKeys(sizes, workplace);
   const db = await workplace.open(path);

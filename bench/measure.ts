@@ -1,13 +1,13 @@
 /**
- * How figures are taken on a machine that others use as well: contestants take turns in an order that rotates; the
- * first turn warms up and is dropped, and so are the turns in which other processes took the processors. Reported are
- * the median of what is left, its spread, and ratios of rounds that ran next to each other.
+ * How to measure on a machine that others use as well: contestants take turns in a rotating order. The first turn is a
+ * warm-up and is dropped, and so are turns in which other processes took the processors. The report has the median of
+ * the remaining turns, their spread, and ratios of rounds that ran next to each other.
  */
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import type { BenchSizes } from './arguments.ts';
 import { OthersWatch } from './others.ts';
 
-/** What a round told: figures by name. */
+/** The result of a round: figures by name. */
 export type RoundFigures = Readonly<Record<string, number>>;
 
 /** One round of a contestant; `number` counts rounds from 0, those that are dropped included. */
@@ -17,7 +17,7 @@ type Collected<Contestants> = {
   [Name in keyof Contestants]: Contestants[Name] extends Round<infer Names> ? Record<keyof Names, number[]> : never;
 };
 
-/** What the contestants' rounds told, for each figure a list of the rounds that count. */
+/** The results of the contestants: for each figure, a list of the rounds that count. */
 export interface Turns<Contestants> {
   readonly figures: Collected<Contestants>;
   /** Rounds that each contestant ran, dropped ones included. */
@@ -33,7 +33,7 @@ interface Turn {
 
 /**
  * Runs one turn to warm up, unless told not to, then turns until `rounds` of them were quiet, or `attempts` times as many;
- * the quietest count. A note on stderr says when other processes used more than a little of the processors.
+ * the quietest count. A note on stderr says if other processes used much of the processors.
  */
 export async function takeTurns<Contestants extends Readonly<Record<string, Round<RoundFigures>>>>(
   contestants: Contestants,
@@ -71,14 +71,14 @@ function columns(turns: readonly Turn[], contestant: string): Record<string, num
   return Object.fromEntries(names.map((name) => [name, column(name)]));
 }
 
-/** Microseconds a call of some work. */
+/** Microseconds per call of some work. */
 export async function timed(calls: number, work: () => Promise<unknown> | unknown): Promise<number> {
   const start = performance.now();
   await work();
   return ((performance.now() - start) * 1_000) / calls;
 }
 
-/** `count` callers that each make the next call as soon as their last one was answered. */
+/** `count` callers, each of which makes its next call as soon as its last one is answered. */
 export async function callers<Item>(
   count: number,
   items: readonly Item[],
@@ -102,7 +102,7 @@ export type LoopFigures = {
   readonly loopBusy: number;
 };
 
-/** Does some work and tells how the event loop fared meanwhile. */
+/** Does some work and measures the event loop meanwhile. */
 export async function watchLoop(work: () => Promise<unknown>): Promise<LoopFigures> {
   // A monitor that is enabled again counts the pause as one delay: each round has its own.
   const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
@@ -111,13 +111,13 @@ export async function watchLoop(work: () => Promise<unknown>): Promise<LoopFigur
   await work();
   delay.disable();
   const { utilization: loopBusy } = performance.eventLoopUtilization(before);
-  // The monitor reports the time between two ticks of its timer; what is beyond the timer's own period is delay.
+  // The monitor reports the time between two ticks of its timer; whatever exceeds the timer's period is delay.
   const late = (nanoseconds: number) => Math.max(0, nanoseconds / NANOSECONDS_PER_MS - RESOLUTION_MS);
   const [loopP50, loopP99] = [late(delay.percentile(50)), late(delay.percentile(99))];
   return { loopP50, loopP99, loopMax: late(delay.max), loopBusy };
 }
 
-/** Wraps a call so that the time of each is kept, in milliseconds. */
+/** Wraps a call to record the time of each, in milliseconds. */
 export function withLatency<Item>(call: (item: Item) => Promise<unknown>): {
   readonly call: (item: Item) => Promise<void>;
   readonly milliseconds: number[];

@@ -1,6 +1,6 @@
 /**
- * Adopting a file of the Python server: how far the plan's estimate is off, whether progress is told, and whether readers
- * of the same process go on meanwhile.
+ * Adopting a file of the Python server: how far the plan's estimate is off, whether progress is reported, and whether
+ * readers of the same process continue meanwhile.
  */
 import Database from 'better-sqlite3';
 import { makeLegacyFile } from '../test/fixtures/legacy-file.ts';
@@ -15,7 +15,7 @@ const EXTENSIONS = ['pdf', 'jpg', 'docx', 'zip', 'log'];
 const MOST_OFF = 1.5;
 const MOST_READ_MS = 100;
 const ID_BYTES = 16;
-const GOLDEN = 2_654_435_761; // spreads ids as random ones are spread
+const GOLDEN = 2_654_435_761; // spreads ids like random ones
 
 function idOf(number: number, kind: number): Buffer {
   const id = Buffer.alloc(ID_BYTES, kind);

@@ -1,6 +1,6 @@
 /**
- * Savers and lookups beside each other, as on a server in the middle of a backup run: what each gets done, how long each
- * waits, and how the event loop fares.
+ * Concurrent savers and lookups, as on a server in the middle of a backup run: the throughput and latency of both, and
+ * the delay of the event loop.
  */
 import type { FileInput } from '../lib/values/file-input.ts';
 import type { BenchSizes } from './arguments.ts';

@@ -1,2 +1,2 @@
-/** Says on stderr what is going on: stdout belongs to the report. */
+/** Reports progress on stderr: stdout belongs to the report. */
 export const note = (text: string): void => void process.stderr.write(`${text}\n`);

@@ -1,6 +1,6 @@
 /**
- * The process that bench/open.ts starts: opens a catalogue, asks for one file, and tells what that took. Plain
- * JavaScript, so that Node's own figures hold no type stripping.
+ * The process that bench/open.ts starts: opens a catalogue, gets one file, and reports what that took. Plain
+ * JavaScript, so that Node's own figures include no type stripping.
  */
 import process from 'node:process';
 
@@ -18,7 +18,7 @@ async function memory() {
 const SLOW = `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000000)
   SELECT count(*) AS count FROM n`;
 
-/** A pool opens connections as they are needed: this needs all of them at once. */
+/** A pool opens connections on demand: this demands all of them at once. */
 async function openEveryConnection(db, wanted) {
   const deadline = performance.now() + 30_000;
   const open = () => db.stats().readers.open + db.stats().writers.open;

@@ -1,6 +1,6 @@
 /**
- * Opening an up-to-date catalogue, until the first answer, in a process of its own each time; and the memory that five
- * connections take at rest, above what Node itself takes. From the sources, and from `dist/` when it was built.
+ * Opening an up-to-date catalogue, until the first answer, each time in a new process; and the memory that five
+ * connections take at rest, beyond that of Node itself. From the sources, and from `dist/` when it was built.
  */
 import { execFile } from 'node:child_process';
 import { access } from 'node:fs/promises';
@@ -19,7 +19,7 @@ const MODULES = {
 
 const OPENS = 30;
 const MEMORY_RUNS = 5;
-const ROUND = { opens: 5, memoryRuns: 1 } as const; // of many rounds, by turns with another library
+const ROUND = { opens: 5, memoryRuns: 1 } as const; // one of many rounds, in alternation with another library
 const CONNECTIONS = 5;
 const MOST_ANSWER_MS = 60;
 const MOST_MEMORY_MB = 120;
@@ -117,7 +117,7 @@ const exists = (url: URL) =>
     () => false,
   );
 
-/** The sources, and the built package where there is one. */
+/** The sources, and the built package if there is one. */
 export async function open(sizes: BenchSizes, workplace: Workplace): Promise<Figure[]> {
   const path = await workplace.copy(await workplace.filled(sizes.files));
   const own = await ofNodeItself(MEMORY_RUNS);

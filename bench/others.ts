@@ -1,6 +1,6 @@
 /**
- * What other processes take of the machine's processors while a round runs, from /proc/stat. Elsewhere than on Linux it
- * is unknown and counts as none.
+ * How much of the machine's processors other processes use while a round runs, from /proc/stat. Except on Linux this is
+ * unknown and counts as none.
  */
 import { readFileSync } from 'node:fs';
 import { note } from './notes.ts';
@@ -23,7 +23,7 @@ function busySeconds(): number {
   }
 }
 
-/** Seconds that processes took which this one has started and waited for: contestants, not others. */
+/** Processor seconds of the processes that this one has started and waited for: contestants, not others. */
 function childSeconds(): number {
   try {
     const fields = readFileSync('/proc/self/stat', 'utf8').split(') ')[1]?.split(' ') ?? [];
@@ -39,7 +39,7 @@ function ownSeconds(): number {
   return (user + system) / MICROSECONDS + childSeconds();
 }
 
-/** Watches from its construction on. */
+/** Watches from its construction. */
 export class OthersWatch {
   readonly #start = performance.now();
   readonly #busy = busySeconds();
@@ -52,7 +52,7 @@ export class OthersWatch {
     return Number.isNaN(theirs) ? 0 : Math.max(0, theirs) / seconds;
   }
 
-  /** Tells on stderr when the rounds that count were disturbed. */
+  /** Warns on stderr if other processes disturbed the rounds that count. */
   static tell(processors: readonly number[]): void {
     const most = Math.max(...processors);
     if (most > WORTH_TELLING) note(`  other processes used up to ${most.toFixed(1)} processors in rounds that count`);

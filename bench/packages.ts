@@ -10,7 +10,7 @@ const PROJECT = resolve(import.meta.dirname, '..');
 
 /** A built package. */
 export interface BuiltPackage {
-  /** What it is called in the report. */
+  /** Its name in the report. */
   readonly name: string;
   /** Its public module. */
   readonly url: URL;
@@ -18,7 +18,7 @@ export interface BuiltPackage {
 
 const git = async (...args: readonly string[]) => (await runChild('git', args, PROJECT)).trim();
 
-/** The full name of a commit. @throws {TypeError} when there is none of that name */
+/** The full name of a commit. @throws {TypeError} when it does not exist */
 async function commitNamed(name: string): Promise<string> {
   try {
     return await git('rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`);
@@ -37,7 +37,7 @@ async function hasSameDependencies(folder: string): Promise<boolean> {
   return ours === theirs;
 }
 
-/** Builds this tree, changes included that are in no commit; leaves its own `dist/` alone. */
+/** Builds this tree, uncommitted changes included; does not touch its own `dist/`. */
 export async function buildPresent(parent: string): Promise<BuiltPackage> {
   const folder = join(parent, 'now');
   await mkdir(folder);
@@ -48,7 +48,7 @@ export async function buildPresent(parent: string): Promise<BuiltPackage> {
   return { name: 'now', url: publicModule(folder) };
 }
 
-/** Builds a commit with the build script it has. @throws {TypeError} when there is no such commit */
+/** Builds a commit with its own build script. @throws {TypeError} when there is no such commit */
 export async function buildCommit(name: string, parent: string): Promise<BuiltPackage> {
   const commit = await commitNamed(name);
   const short = await git('rev-parse', '--short', commit);
@@ -64,7 +64,7 @@ export async function buildCommit(name: string, parent: string): Promise<BuiltPa
     await runChild('npm', ['ci', '--no-audit', '--no-fund'], folder);
   }
   const url = publicModule(folder);
-  // Installing dependencies builds the package too, where `prepare` says so.
+  // Installing dependencies builds the package too, if `prepare` says so.
   if (!existsSync(url)) {
     note(`building ${short} …`);
     await runChild(process.execPath, ['scripts/build.ts'], folder);

@@ -1,6 +1,6 @@
 /**
- * A page of a long list at its beginning, in its middle and at its end: pages go on from keys, so each must cost the same.
- * The cursors are made of rows that are read by hand, and each page is checked against the rows that follow.
+ * A page of a long list at its beginning, in its middle and at its end: pages continue from keys, so each must cost the
+ * same. The suite makes cursors from rows that it reads itself, and checks each page against the rows that follow.
  */
 import { deepStrictEqual } from 'node:assert/strict';
 import type Database from 'better-sqlite3';
@@ -64,7 +64,7 @@ function listsOf(db: DatabaseManager, file: Database.Database, clientId: string)
     },
     {
       name: 'a search for a term',
-      isPromised: false, // each of its matches is looked at for each page
+      isPromised: false, // each page looks at all of its matches
       page: (cursor) => db.files.search({ term: TERM, limit: LIMIT, cursor }),
       rows: rows('FileName', 'FileName GLOB ?', 'FileName, ID'),
       values: [`${TERM}*`],

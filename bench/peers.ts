@@ -1,7 +1,7 @@
 /**
- * The libraries a user would pick instead, each used as its manual says, on the same schema, indexes and durability: a
- * save is one transaction of the same work, a lookup returns the same object. Peers leave the search index to be brought
- * up to date later, so they do a little less. Runs on request; peers that are not installed are named and left out.
+ * The libraries a user would choose instead, each used as its manual says, on the same schema, indexes and durability: a
+ * save is one transaction of the same work, a lookup returns the same object. Peers leave the search index for later, so
+ * they do a little less. Runs on request; it names and leaves out peers that are not installed.
  */
 import { deepStrictEqual } from 'node:assert/strict';
 import { checkFile, type FileInput } from '../lib/values/file-input.ts';
@@ -32,7 +32,7 @@ const isInstalled = (name: string) => {
   }
 };
 
-/** The peers that are there; names the others and how to get them. */
+/** The installed peers; names the others and how to install them. */
 function installedPeers(): readonly Peer[] {
   const absent = PEERS.filter(({ packages }) => !packages.every(isInstalled));
   if (absent.length > 0) {
@@ -62,7 +62,7 @@ async function library(workplace: Workplace, path: string, { rows, callers: coun
   };
 }
 
-/** Where a peer works, and a file it must find there. */
+/** Where a peer runs, and a file it must find there. */
 interface Place {
   readonly workplace: Workplace;
   readonly path: string;
@@ -70,7 +70,7 @@ interface Place {
   readonly sizes: BenchSizes;
 }
 
-/** Opens a peer, once it has shown that it finds what the library stored. */
+/** Opens a peer and checks that it finds what the library stored. */
 async function contestant(peer: Peer, { workplace, path, id, sizes }: Place): Promise<Contestant> {
   const db = await workplace.open(path);
   const expected = await db.files.get(id);

@@ -1,6 +1,6 @@
 /**
  * What quotas cost: reserving room, and committing it beside a plain save; and how long the audits take that count every
- * version and every file again, while a server goes on saving.
+ * version and every file again, while a server continues to save.
  */
 import type { DatabaseManager, FileInput } from '../lib/index.ts';
 import type { BenchSizes } from './arguments.ts';
@@ -11,10 +11,10 @@ import { sampleFile, sampleFiles } from './sample-files.ts';
 import { quantile, ratios } from './statistics.ts';
 
 const SAVERS = 8; // a server with some clients at work, not one at its limit
-const QUOTA_BYTES = 2 ** 50; // a limit that is looked at and never met
+const QUOTA_BYTES = 2 ** 50; // a limit that is checked and never reached
 const MS_PER_SECOND = 1_000;
 
-/** Hands out files that were never saved before. */
+/** Returns files that were never saved before. */
 class FreshFiles {
   readonly #clientIds: readonly string[];
   #next: number;
@@ -66,7 +66,7 @@ async function beside(db: DatabaseManager, fresh: FreshFiles, work: () => Promis
   return { seconds, saveP99: quantile(milliseconds, 0.99), saveMax: quantile(milliseconds, 1), ...loop };
 }
 
-/** @throws when use, reservations or totals are not what the rows say: then the figures are of something else */
+/** @throws when use, reservations or totals differ from the rows: then the figures measure something else */
 async function assertExact(db: DatabaseManager): Promise<void> {
   const { driftBytes } = await db.quotas.audit();
   const { differences } = await db.analytics.audit();

@@ -1,4 +1,4 @@
-/** Figures as they are reported: one line each in a plain table, or all of them as JSON. */
+/** The report of figures: one line each in a plain table, or all of them as JSON. */
 import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, release } from 'node:os';
 import Database from 'better-sqlite3';
@@ -6,7 +6,7 @@ import type { Comparison } from './comparison.ts';
 import type { LoopFigures } from './measure.ts';
 import { type Summary, summary } from './statistics.ts';
 
-/** What a figure is held against. */
+/** What a figure is compared with. */
 export type Target = { readonly least: number } | { readonly most: number };
 
 /** One line of the report. */
@@ -17,7 +17,7 @@ export interface Figure extends Summary {
   readonly target: Target | null;
 }
 
-/** A figure of one value a round. */
+/** A figure with one value per round. */
 export function figure(
   suite: string,
   name: string,
@@ -31,7 +31,7 @@ export function figure(
 const MOST_LOOP_P99_MS = 10;
 const MOST_LOOP_MAX_MS = 50;
 
-/** The lines that tell how the event loop fared. */
+/** The lines about the event loop. */
 export function loopLines(
   suite: string,
   where: string,
@@ -51,7 +51,7 @@ function reaches({ median, target }: Figure): boolean | null {
   return 'least' in target ? median >= target.least : median <= target.most;
 }
 
-const SMALL = 0.1; // commits a save are few: 0.016
+const SMALL = 0.1; // commits per save are few: 0.016
 
 const number = (value: number) => {
   const size = Math.abs(value);
@@ -105,7 +105,7 @@ export function table(figures: readonly Figure[]): string {
   return layOut(['figure', 'median', 'unit', 'rounds from - to', 'target', ''], cells, new Set([1]));
 }
 
-/** The figures of two libraries as a table: medians, their rounds, and how many times the second the first is. */
+/** The figures of two libraries as a table: medians, their rounds, and the first divided by the second. */
 export function comparisonTable([now, beside]: readonly [string, string], comparisons: readonly Comparison[]): string {
   const cells = comparisons.map((entry) => [
     `${entry.suite}: ${entry.name}`,
@@ -129,7 +129,7 @@ export function worsened(comparisons: readonly Comparison[]): string {
   return [`${worse.length} of ${comparisons.length} figures worse by more than the rounds differ`, ...lines].join('\n');
 }
 
-/** How many of the promises are kept, and which are not. */
+/** How many of the targets are met, and which are missed. */
 export function verdict(figures: readonly Figure[]): string {
   const promised = figures.filter(({ target }) => target !== null);
   const missed = promised.filter((entry) => reaches(entry) === false);
@@ -149,7 +149,7 @@ function memoryGiB(): number | null {
   }
 }
 
-/** What the figures were taken on. */
+/** The machine that the figures are from. */
 export function machine(): Record<string, string | number | null> {
   const memory = new Database(':memory:');
   const sqlite = String(memory.prepare('SELECT sqlite_version()').pluck().get());
@@ -168,7 +168,7 @@ export function machine(): Record<string, string | number | null> {
 const judgedFigures = (figures: readonly (Figure | Comparison)[]) =>
   figures.map((entry) => ('target' in entry ? { ...entry, ok: reaches(entry) } : entry));
 
-/** What a report says: figures of this tree, or comparisons with a commit. */
+/** The content of a report: figures of this tree, or comparisons with a commit. */
 export type Told =
   | { readonly figures: readonly Figure[] }
   | { readonly beside: string; readonly figures: readonly Comparison[] };

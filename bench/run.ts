@@ -1,6 +1,6 @@
 /**
- * `npm run bench`: runs the suites asked for one after the other, never side by side, and prints their figures; with
- * `--beside`, by turns with the library of a commit. See docs/BENCHMARKS.md for what each one means.
+ * `npm run bench`: runs the requested suites one after the other, never concurrently, and prints their figures; with
+ * `--beside`, in alternation with the library of a commit. See docs/BENCHMARKS.md for what each one means.
  */
 import { type BenchArguments, readArguments, USAGE } from './arguments.ts';
 import { measureBeside } from './beside.ts';

@@ -1,11 +1,11 @@
 /**
- * Files as a backup server receives them, made from a number: the same run again saves the same files. Every optional
- * fact is given, so that a save is as heavy as saves get.
+ * Files as a backup server receives them, made from a number: a repeated run saves the same files. Every optional fact is
+ * given, so that a save does as much work as a save can.
  */
 import { createHash } from 'node:crypto';
 import type { FileInput } from '../lib/values/file-input.ts';
 
-/** How many clients the files are spread over. */
+/** The number of clients that own the files. */
 export const CLIENTS = 20;
 
 const KINDS = ['docx', 'pdf', 'jpg', 'xlsx', 'txt', 'ts', 'json', 'mp4', 'zip', 'html', 'dat', 'png'] as const;
@@ -21,7 +21,7 @@ const pick = <Value>(values: readonly Value[], seed: number): Value => values[se
 /** The name of client `number`. */
 export const clientName = (number: number): string => `workstation-${String(number).padStart(3, '0')}`;
 
-// Names arrive in no order, as those of a directory walk do: each lands on another page of the indexes of names.
+// Names arrive in no order, as in a directory walk: each lands on another page of the indexes of names.
 const scattered = (number: number): string => (Math.imul(number, SPREAD) >>> 0).toString(36);
 
 /** File `number` of a catalogue with these clients; no two numbers make the same file. */

@@ -1,6 +1,6 @@
 /**
  * `db.files.saveMany`: files a second with everything kept, full durability, into an empty and a filled catalogue; and
- * where the time of one file goes, told by leaving parts of the work out of a loop by hand.
+ * where the time of one file goes, measured by leaving parts of the work out of a hand-written loop.
  */
 import type Database from 'better-sqlite3';
 import { checkFile } from '../lib/values/file-input.ts';
@@ -13,13 +13,13 @@ import { sampleFiles } from './sample-files.ts';
 
 const LEAST_PER_SECOND = 10_000;
 const US_PER_SECOND = 1e6;
-const BATCH = 512; // rows to a transaction, as saveMany has them
+const BATCH = 512; // rows per transaction, as in saveMany
 
 const nameOf = ({ files }: StoredCatalogue) => (files === 0 ? 'empty' : `${files.toLocaleString('en-GB')} files`);
 
 type SavedRound = LoopFigures & { readonly us: number };
 
-/** Saves rounds of new files; `close` tells whether all of them are there, and leaves the file. */
+/** Saves rounds of new files; `close` says whether all of them are there, and keeps the file. */
 async function library(catalogue: StoredCatalogue, rows: number, workplace: Workplace) {
   const path = await workplace.copy(catalogue);
   const db = await workplace.open(path);
@@ -55,7 +55,7 @@ async function rate(catalogue: StoredCatalogue, sizes: BenchSizes, workplace: Wo
   ];
 }
 
-/** What a loop by hand leaves out. */
+/** What a hand-written loop leaves out. */
 type Part = (file: Database.Database) => void;
 
 function dropTriggers(file: Database.Database, pattern: string): void {
@@ -71,7 +71,7 @@ const PARTS = {
   'making commits durable': (file) => void file.pragma('synchronous = OFF'),
 } as const satisfies Readonly<Record<string, Part>>;
 
-/** A loop by hand on a copy of its own, some part of the work left out. */
+/** A hand-written loop on its own copy, with some part of the work left out. */
 async function loopWithout(part: Part | null, catalogue: StoredCatalogue, workplace: Workplace) {
   const path = await workplace.copy(catalogue);
   const file = openByHand(path);
@@ -80,7 +80,7 @@ async function loopWithout(part: Part | null, catalogue: StoredCatalogue, workpl
   return { path, loop, close: () => void file.close() };
 }
 
-/** Where the time of a file goes: what the loop by hand no longer takes without a part is that part's. */
+/** Where the time of a file goes: the cost of a part is the time that the loop saves without it. */
 async function split(catalogue: StoredCatalogue, sizes: BenchSizes, workplace: Workplace): Promise<Figure[]> {
   const { rows } = sizes;
   const scratch = catalogueBytes((await workplace.empty()).path);
@@ -134,7 +134,7 @@ async function split(catalogue: StoredCatalogue, sizes: BenchSizes, workplace: W
   ];
 }
 
-/** How the filled catalogue itself was loaded. */
+/** How fast the filled catalogue itself was loaded. */
 async function loading(catalogue: StoredCatalogue, workplace: Workplace): Promise<Figure> {
   const { files, seconds, at } = await workplace.loading(catalogue);
   const name = `loading ${nameOf(catalogue)} into an empty one, measured ${at.slice(0, 10)}, files a second`;

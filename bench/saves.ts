@@ -1,6 +1,6 @@
 /**
  * `db.files.save` with many callers and full durability, against a hand-written loop that commits each statement and
- * against the limit: the same statements, a round's callers to one transaction, on one thread. On an empty and on a
+ * against the limit: the same statements, one transaction for all callers, on one thread. On an empty and on a
  * filled catalogue.
  */
 
@@ -139,7 +139,7 @@ const onBoth =
     ...(await contest({ sizes, workplace, catalogue: await workplace.filled(sizes.files) })),
   ];
 
-/** The library beside the loops by hand. */
+/** The library beside the hand-written loops. */
 export const saves = onBoth(againstLoops);
 
 /** The library's own figures. */

@@ -1,5 +1,5 @@
 /**
- * `db.files.search` on a filled catalogue: selective terms by one caller, beside a LIKE by hand and, where it is
+ * `db.files.search` on a filled catalogue: selective terms by one caller, beside a hand-written LIKE and, if it is
  * installed, plocate on the same names and paths; common terms and filters; and what the index adds to a save.
  */
 import { spawnSync } from 'node:child_process';
@@ -43,7 +43,7 @@ async function latencies<Item>(items: readonly Item[], call: (item: Item) => unk
 
 const quantiles = (measured: readonly number[]) => ({ p50: quantile(measured, 0.5), p95: quantile(measured, 0.95) });
 
-/** plocate over the names and paths of a catalogue; null where it is not installed. */
+/** plocate over the names and paths of a catalogue; null if it is not installed. */
 async function plocateOver(files: number, directory: string): Promise<((term: string) => void) | null> {
   if (spawnSync('plocate-build', ['--version']).error !== undefined) return null;
   const [list, index] = [join(directory, 'paths.txt'), join(directory, 'plocate.db')];
@@ -131,7 +131,7 @@ async function costOfIndex(catalogue: StoredCatalogue, sizes: BenchSizes, workpl
   ];
 }
 
-/** Opens a copy whose index has taken in every file. */
+/** Opens a copy in which every file is indexed. */
 async function openIndexed(catalogue: StoredCatalogue, workplace: Workplace) {
   const path = await workplace.copy(catalogue);
   const db = await workplace.open(path);

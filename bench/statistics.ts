@@ -19,6 +19,6 @@ export const summary = (values: readonly number[]): Summary => ({
   high: Math.max(...values),
 });
 
-/** How many times `theirs` the rounds of `ours` took, round by round. */
+/** `ours` divided by `theirs`, round by round. */
 export const ratios = (theirs: readonly number[], ours: readonly number[]): number[] =>
   theirs.map((figure, round) => figure / (ours[round] ?? Number.NaN));

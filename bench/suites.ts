@@ -19,16 +19,16 @@ type Run = (sizes: BenchSizes, workplace: Workplace) => Promise<Figure[]>;
 
 export interface Suite {
   readonly run: Run;
-  /** The library's own figures, for turns with that of a commit; null where there are none. */
+  /** The library's own figures, to alternate with those of a commit; null if there are none. */
   readonly alone: Run | null;
-  /** Files in its catalogue, unless told otherwise. */
+  /** Files in its catalogue, by default. */
   readonly files: number;
   /** It runs only when it is named. */
   readonly onRequest?: true;
 }
 
 const SOME = 100_000;
-const MILLION = 1_000_000; // what is promised of large catalogues is promised of this many
+const MILLION = 1_000_000; // the targets for large catalogues are for this many
 
 export const SUITES: Readonly<Record<string, Suite>> = {
   saves: { run: saves, alone: savesAlone, files: SOME },
@@ -45,7 +45,7 @@ export const SUITES: Readonly<Record<string, Suite>> = {
   peers: { run: peers, alone: null, files: SOME, onRequest: true },
 };
 
-/** The suites of these names; without names, those that need not be named. @throws {TypeError} for an unknown name */
+/** The suites of these names; without names, those that run by default. @throws {TypeError} for an unknown name */
 export function chosenSuites(names: readonly string[]): [string, Suite][] {
   const unknown = names.find((name) => !Object.hasOwn(SUITES, name));
   if (unknown !== undefined) {

@@ -6,7 +6,7 @@ import { DatabaseManager, healthCheck } from '../lib/index.ts';
 
 const [, , database = 'basic.db'] = process.argv;
 
-// Closes itself at the end of the module, and waits for what was accepted.
+// Closes itself at the end of the module, and waits for accepted calls.
 await using db = await DatabaseManager.open({ database });
 db.on('quota-warning', ({ clientId, usedBytes }) => console.log(`client ${clientId} now uses ${usedBytes} bytes`));
 
@@ -24,13 +24,13 @@ const report = {
 const first = await db.files.save(report);
 console.log(`${first.file.fileName} is version ${first.version}, ${first.file.mimeType}, ${first.file.category}`);
 
-// With ifChanged the same size, date and CRC add nothing; a change adds a version.
+// With ifChanged, the same size, date and CRC add nothing; a change adds a version.
 const again = await db.files.save(report, { ifChanged: true });
 const edited = { ...report, pathName: '/srv/contents/7c/report-2', fileSize: 51_002, crc: 0xcbf43926 };
 const second = await db.files.save({ ...edited, modificationDate: new Date() }, { ifChanged: true });
 console.log(`saved again: changed ${again.changed}; edited: changed ${second.changed}, version ${second.version}`);
 
-// What was read back from the disk is what was sent: a CRC that differs would throw CATALOG_CHECKSUM_MISMATCH.
+// The content on the disk is what the client sent: a different CRC would throw CATALOG_CHECKSUM_MISMATCH.
 await db.files.verify(second.file.id, { crc: 0xcbf43926 });
 
 for (const { versionNumber, fileSize, isActive } of await db.versions.list(second.file.id)) {

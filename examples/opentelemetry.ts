@@ -1,7 +1,7 @@
 /**
  * Turns each call of a catalogue into an OpenTelemetry span, by the semantic conventions for database clients
  * (https://opentelemetry.io/docs/specs/semconv/database/database-spans/). `traceCatalogs` is all that a server needs once
- * its own SDK is set up; what follows it here records spans in memory and prints them. Run it with
+ * its own SDK is set up; the rest of this file records spans in memory and prints them. Run it with
  * `node examples/opentelemetry.ts`. In your own project import from 'backup-catalog'.
  */
 import { tracingChannel } from 'node:diagnostics_channel';
@@ -32,7 +32,7 @@ function endSpan(span: Span, { error }: ProcedureTrace): void {
   span.end();
 }
 
-/** Makes a span of each call of every catalogue of this process; returns what stops it. */
+/** Makes a span of each call of every catalogue of this process; returns a function that stops it. */
 function traceCatalogs(provider: TracerProvider = trace.getTracerProvider()): () => void {
   const tracer = provider.getTracer('backup-catalog');
   const spans = new WeakMap<ProcedureTrace, Span>();
@@ -40,7 +40,7 @@ function traceCatalogs(provider: TracerProvider = trace.getTracerProvider()): ()
     const told = call as ProcedureTrace;
     spans.set(told, startSpan(tracer, told));
   };
-  // A call that began before anybody listened has no span.
+  // A call that began before the subscription has no span.
   const asyncEnd = (call: unknown) => {
     const told = call as ProcedureTrace;
     const span = spans.get(told);

@@ -1,5 +1,5 @@
 /**
- * Own tables without a fork: the procedures of sessions.ts, run by the catalogue's engine and in its commits. Run it with
+ * Your own tables without a fork: the procedures of sessions.ts, run by the catalogue's engine and in its commits. Run it with
  * `node examples/procedures.ts [DATABASE]`. In your own project import from 'backup-catalog'.
  */
 import { createHash, randomBytes } from 'node:crypto';
@@ -21,8 +21,8 @@ const HOUR_MS = 3_600_000;
 const hashOf = (token: string) => createHash('sha256').update(token).digest();
 const inMs = (ms: number) => new Date(Date.now() + ms).toISOString();
 
-// What is asked for while the writer is busy waits together and shares the next commit: sessions and files of ours alike,
-// each standing or falling alone.
+// Calls made while the writer is busy share the next commit, those of sessions and those of files alike. Each succeeds or
+// fails on its own.
 const tokens = Array.from({ length: 20 }, () => randomBytes(32).toString('base64url'));
 const before = db.stats().writes.rounds;
 await Promise.all([
@@ -42,7 +42,7 @@ console.log(`an expired one finds: ${await clientOf(tokens.at(0))}`);
 const ended = await db.run(endExpired, new Date().toISOString());
 for (const { name, sessions } of ended) console.log(`${name}: ${sessions} sessions ended`);
 
-// Inside a transaction they join it, like every other call.
+// Inside a transaction, procedures join it like every other call.
 const [unused = 0] = await db.transaction(async (tx) => {
   await tx.run(openSession, { clientId: client.id, tokenHash: randomBytes(32), expiresAt: inMs(HOUR_MS) });
   await tx.clients.delete(client.id);

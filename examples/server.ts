@@ -1,6 +1,6 @@
 /**
- * The skeleton of a backup server on node:http alone: clients register, contents are uploaded to a folder, the catalogue
- * remembers them. It listens on the loopback address only and knows no log-in: put yours in front (see procedures.ts for
+ * The skeleton of a backup server on node:http alone: clients register and upload contents to a folder; the catalogue
+ * records them. It listens on the loopback address only and has no log-in: put yours in front (see procedures.ts for
  * sessions). Run it with `node examples/server.ts [FOLDER]`; PORT chooses the port, 0 any free one. In your own project
  * import from 'backup-catalog'.
  */
@@ -25,17 +25,17 @@ import {
 const RETRY_AFTER_SECONDS = 1;
 const MAX_JSON_BYTES = 64 * 1024;
 
-/** What a handler answers: JSON, or a content. */
+/** The answer of a handler: JSON, or a content. */
 type Answer = { readonly status: number; readonly body?: unknown; readonly content?: ReadStream };
 
-/** A request, taken apart. */
+/** A parsed request. */
 interface Call {
   readonly request: IncomingMessage;
   readonly id: string;
   readonly query: URLSearchParams;
 }
 
-/** HTTP's words for the errors a caller can cause; retryable ones are 503, any other is 500. */
+/** The HTTP status of the errors that a caller can cause; retryable errors are 503, all others 500. */
 const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
   CATALOG_VALIDATION: 400,
   CATALOG_NOT_FOUND: 404,
@@ -45,7 +45,7 @@ const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
   CATALOG_CHECKSUM_MISMATCH: 422,
 };
 
-/** Whoever asked wrongly in a way the catalogue never sees. */
+/** A bad request that never reaches the catalogue. */
 class RequestError extends Error {
   readonly status: number;
   constructor(status: number, message: string) {
@@ -69,7 +69,7 @@ async function readJson(request: IncomingMessage): Promise<Record<string, unknow
   }
 }
 
-/** Writes an upload to the disk and learns size, CRC-32 and SHA-256 on the way. */
+/** Writes an upload to the disk and computes size, CRC-32 and SHA-256 on the way. */
 async function receive(request: IncomingMessage, content: WriteStream) {
   const started = performance.now();
   const hash = createHash('sha256');
@@ -91,7 +91,7 @@ async function receive(request: IncomingMessage, content: WriteStream) {
   return { fileSize, crc, fileHash: hash.digest('hex'), transferDuration, transferSpeed };
 }
 
-/** Makes a name in a folder survive power loss, as `flush` does the content: before the catalogue says it is there. */
+/** Makes a name in a folder survive power loss, as `flush` does for the content, before the catalogue records it. */
 async function syncFolder(path: string): Promise<void> {
   const folder = await open(path);
   await folder.sync().finally(() => folder.close());
@@ -99,13 +99,13 @@ async function syncFolder(path: string): Promise<void> {
 
 const isIndeterminate = (error: unknown) => error instanceof DatabaseError && error.code === 'CATALOG_INDETERMINATE';
 
-/** What every handler works with. */
+/** What every handler needs. */
 interface Server {
   readonly db: DatabaseManager;
   readonly storageDir: string;
 }
 
-// A transfer that breaks off is counted, so that statistics and the client's activity show it.
+// An interrupted transfer is recorded, so that statistics and the client's activity show it.
 async function receiveOrRecord({ db }: Server, { request, id: clientId }: Call, fileName: string, pathName: string) {
   const content = createWriteStream(pathName, { flags: 'wx', mode: 0o600, flush: true });
   try {
@@ -122,7 +122,7 @@ async function saveOnce(room: Reservation, file: FileInput, operationId: string)
     return await room.commit(file, { operationId });
   } catch (error) {
     if (!isIndeterminate(error)) throw error;
-    // It may be stored: with the same operationId a second call tells, and never stores twice.
+    // It may be stored: a second call with the same operationId finds out, and never stores twice.
     return room.commit(file, { operationId });
   }
 }
@@ -132,8 +132,8 @@ async function upload(server: Server, call: Call): Promise<Answer> {
   const originalPath = call.query.get('path') ?? '';
   const fileName = basename(originalPath);
   if (fileName === '') throw new RequestError(400, 'name the file: ?path=documents/report.pdf');
-  // Room for it is held before it is received, so that uploads side by side never promise the same bytes twice. What a
-  // client does not announce is checked when it is saved.
+  // The server reserves room before it receives the content, so that concurrent uploads never count on the same bytes. If
+  // the client announces no size, the save checks the quota.
   await using room = await server.db.quotas.reserve(clientId, Number(request.headers['content-length'] ?? 0));
   const pathName = join(server.storageDir, randomUUID());
   try {
@@ -141,17 +141,17 @@ async function upload(server: Server, call: Call): Promise<Answer> {
     await syncFolder(server.storageDir);
     const operationId = request.headers['idempotency-key']?.toString() ?? randomUUID();
     const saved = await saveOnce(room, { clientId, fileName, originalPath, pathName, ...facts }, operationId);
-    // A repeated upload: the first one is stored, and its content lies elsewhere.
+    // A repeated upload: the first one is stored, with its content under another path.
     if (saved.file.pathName !== pathName) await rm(pathName);
     return { status: saved.created ? 201 : 200, body: saved };
   } catch (error) {
-    // What may be stored keeps its content.
+    // If the save may be stored, keep the content.
     if (!isIndeterminate(error)) await rm(pathName, { force: true });
     throw error;
   }
 }
 
-// First the rows, then the contents that nothing names any more: a crash between the two costs disk space, never data.
+// Remove first the rows, then the contents that nothing names any more: a crash in between costs disk space, never data.
 async function remove(deletion: Promise<Deletion>): Promise<Answer> {
   const { paths, bytes } = await deletion;
   await Promise.all(paths.map((path) => rm(path, { force: true })));
@@ -168,7 +168,7 @@ const page = ({ query }: Call) => ({ limit: Number(query.get('limit') ?? 100), c
 async function register({ db }: Server, { request }: Call): Promise<Answer> {
   const { name, publicKey } = await readJson(request);
   const key = typeof publicKey === 'string' ? Buffer.from(publicKey, 'base64') : null;
-  // Whatever came as a name: the catalogue checks it and says what it accepts.
+  // The name may be any value: the catalogue checks it and says what it accepts.
   return { status: 201, body: await db.clients.save({ name: name as string, publicKey: key }) };
 }
 
@@ -201,7 +201,7 @@ const ROUTES: Readonly<Record<string, (server: Server, call: Call) => Promise<An
   'DELETE /files/:id': ({ db }, { id }) => remove(db.files.delete(id)),
 };
 
-/** The status and body that tell an error. */
+/** The status and body that report an error. */
 function answerOf(error: unknown): Answer {
   if (error instanceof RequestError) return { status: error.status, body: { message: error.message } };
   if (!(error instanceof DatabaseError)) return { status: 500, body: { message: 'internal error' } };
@@ -233,7 +233,7 @@ async function handle(server: Server, request: IncomingMessage): Promise<Answer>
   return route(server, { request, id, query });
 }
 
-/** Opens the catalogue and serves it until the process is asked to end. */
+/** Opens the catalogue and serves it until the process gets a signal to end. */
 async function main(folder: string, port: number): Promise<void> {
   const storageDir = join(folder, 'contents');
   await mkdir(storageDir, { recursive: true });
@@ -252,7 +252,7 @@ async function main(folder: string, port: number): Promise<void> {
     if (typeof address === 'object') console.log(`listening on http://127.0.0.1:${address?.port}`);
   });
 
-  // First no new requests, then those under way, then the catalogue, which waits for what it has accepted.
+  // First refuse new requests, then finish the running ones, then close the catalogue, which waits for accepted calls.
   const stop = () => {
     server.close(() => void db.close());
     server.closeIdleConnections();

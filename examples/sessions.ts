@@ -1,6 +1,6 @@
 /**
- * A module of the embedding server's own procedures: a `sessions` table beside the catalogue's, created, read and
- * changed in the same commits as everything else. Give its URL in the option `procedureModules`; every connection's
+ * A module with a server's own procedures: a `sessions` table beside the catalogue's tables, created, read and changed in
+ * the same commits as everything else. Pass its URL in the option `procedureModules`; every connection's
  * thread then imports it, so keep it free of other work. In your own project import from 'backup-catalog/procedure'.
  */
 import { all, idBytes, NotFoundError, one, procedure, run, type Steps, sql } from '../lib/procedure-kit.ts';
@@ -8,11 +8,11 @@ import { all, idBytes, NotFoundError, one, procedure, run, type Steps, sql } fro
 /** A client that is logged in. */
 export interface Session {
   readonly clientId: string;
-  /** As `YYYY-MM-DDTHH:MM:SS.sssZ`. */
+  /** Format: `YYYY-MM-DDTHH:MM:SS.sssZ`. */
   readonly expiresAt: string;
 }
 
-/** What opens a session. */
+/** The input to open a session. */
 export interface NewSession {
   readonly clientId: string;
   /** SHA-256 of the token; the token itself is never stored. */
@@ -20,7 +20,7 @@ export interface NewSession {
   readonly expiresAt: string;
 }
 
-/** Makes the table; run it after each open. ON DELETE CASCADE ends the sessions of a client that is deleted. */
+/** Creates the table; run it after each open. ON DELETE CASCADE ends the sessions of a deleted client. */
 export const createSessions = procedure('sessions.create', 'write', function* (_: null): Steps<void> {
   yield* run(sql`CREATE TABLE IF NOT EXISTS sessions (
     TokenHash BLOB(32) PRIMARY KEY,
@@ -44,7 +44,7 @@ export const openSession = procedure(
   },
 );
 
-/** The session of a token, or null when there is none or it has expired. */
+/** The session of a token; null if it does not exist or has expired. */
 export const findSession = procedure(
   'sessions.find',
   'read',
@@ -55,7 +55,7 @@ export const findSession = procedure(
   },
 );
 
-/** Ends every session that has expired, and tells how many each client had. */
+/** Ends every expired session, and returns how many each client had. */
 export const endExpired = procedure('sessions.endExpired', 'write', function* (now: string, dialect): Steps<
   { name: string; sessions: number }[]
 > {

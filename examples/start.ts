@@ -1,6 +1,6 @@
 /**
- * `npm start`: catalogues the project's own folder, thousands of real files, and shows what the catalogue knows of them.
- * Run again, it adds only what changed. Another folder and database may be given: `node examples/start.ts DIR FILE`.
+ * `npm start`: catalogues the project's own folder, thousands of real files, and shows what the catalogue knows about them.
+ * A second run adds only changes. You can pass another folder and database: `node examples/start.ts DIR FILE`.
  */
 import { mkdir } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
@@ -19,13 +19,13 @@ const database = resolve(process.argv[3] ?? join(project, 'demo', 'catalog.db'))
 
 const heading = (text: string) => printLine(`\n${styled('bold', text)}`);
 
-/** A path as a shell takes it, from the folder where it is typed. */
+/** A path quoted for a shell, relative to the current folder. */
 function typed(path: string): string {
   const short = relative(process.cwd(), path);
   return /^[\w./-]+$/.test(short) ? short : `'${short.replaceAll("'", "'\\''")}'`;
 }
 
-/** The regular files of the folder, the catalogue's own left out. */
+/** The regular files of the folder, except the catalogue's own. */
 async function countOthers(): Promise<number> {
   let files = 0;
   for await (const { kind, path } of walk(folder)) {

@@ -23,12 +23,12 @@ async function register(tx: Transaction, name: string, fileSize: number) {
   return client;
 }
 
-// 1. All of it. What the callback returns comes back once everything is committed.
+// 1. Everything is stored. The transaction returns the callback's result once everything is committed.
 const name = await nameOf('workstation');
 const client = await db.transaction((tx) => register(tx, name, 400_000));
 console.log(`${client.name} has ${(await db.quotas.get(client.id))?.usedBytes} bytes`);
 
-// 2. Nothing of it: the file does not fit, the callback throws, and the client is gone as well.
+// 2. Nothing is stored: the file does not fit, the callback throws, and the client is undone as well.
 const refused = await nameOf('too-large');
 try {
   await db.transaction((tx) => register(tx, refused, 2_000_000));
@@ -38,7 +38,7 @@ try {
 }
 console.log(`${refused} exists: ${await taken(refused)}`);
 
-// 3. A call that fails inside is undone by itself. Catch it, and the rest is stored.
+// 3. If a call inside fails, only that call is undone. Catch its error, and the rest is stored.
 const stored = await db.transaction(async (tx) => {
   const other = await tx.clients.save({ name: await nameOf('laptop') });
   await tx.clients.save({ name }).catch((error: DatabaseError) => console.log(`${error.code}: ${error.message}`));
@@ -46,7 +46,7 @@ const stored = await db.transaction(async (tx) => {
 });
 console.log(`${stored} exists: ${await taken(stored)}`);
 
-// 4. The callback has the writer, so a change on `db` would wait for itself: it is refused at once.
+// 4. The callback has the writer, so a change on `db` would wait for its own transaction: it is refused at once.
 await db
   .transaction(async () => db.clients.save({ name: 'never' }))
   .catch((error: DatabaseError) => console.log(`${error.code}: ${error.hint}`));

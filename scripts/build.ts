@@ -1,7 +1,7 @@
 /**
- * `npm run build`: makes `dist/`. Declarations come from the compiler, module by module; the code is put into a few files,
- * because a thread that imports a hundred of them starts twice as slow and takes 4 MB more. What others import is in no
- * file of ours: dependencies stay dependencies. Argument: where to (default: `dist`).
+ * `npm run build`: makes `dist/`. Declarations come from the compiler, module by module; the code is bundled into a few files,
+ * because a thread that imports a hundred of them takes twice as long to start and 4 MB more. Dependencies are not
+ * bundled. Argument: the target folder (default: `dist`).
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { build, type Plugin } from 'esbuild';
 
 const PROJECT = resolve(import.meta.dirname, '..');
 
-/** What the package exports, its command, and what connections load. They share modules: an error has one class. */
+/** The package's exports, its command, and what connections load. They share modules, so that an error has one class. */
 const CATALOGUE = [
   'bin/backup-catalog',
   'lib/index',
@@ -22,7 +22,7 @@ const CATALOGUE = [
   'lib/pool/reader-process',
 ];
 
-/** What the other threads and processes start with. Each is alone in its thread, and would split the files of the others. */
+/** The entries of the other threads and processes. Each is alone in its thread, and would split the other files. */
 const HELPERS = [
   'lib/backup/check-process',
   'lib/backup/snapshot-thread',
@@ -33,10 +33,10 @@ const HELPERS = [
   'lib/catalog/trial-process',
 ];
 
-/** Refuses an old Node.js, so it stays a file of its own that is run before any other is. */
+/** Refuses an old Node.js, so it stays a separate file that runs before all others. */
 const FIRST = 'lib/runtime/node-version';
 
-// Where the library's index ends up is the bundler's choice, so its import is written into the finished file instead.
+// The bundler chooses where the library's index goes, so its import is written into the finished file instead.
 const firstStaysApart: Plugin = {
   name: 'first-stays-apart',
   setup({ onResolve, onLoad }) {
@@ -49,7 +49,7 @@ const firstStaysApart: Plugin = {
   },
 };
 
-/** The one module that finds others relative to its own place. */
+/** The only module that locates others relative to itself. */
 const PLACED = 'lib/runtime/scripts.ts';
 
 function declare(outDir: string): void {
@@ -83,7 +83,7 @@ async function bundle(entries: readonly string[], outDir: string): Promise<void>
   }
 }
 
-/** A bundler keeps the order of modules within a file only. */
+/** A bundler keeps the order of modules only within a file. */
 function checkNodeFirst(outDir: string): void {
   const index = join(outDir, 'lib/index.js');
   writeFileSync(index, `import './runtime/node-version.js';\n${readFileSync(index, 'utf8')}`);

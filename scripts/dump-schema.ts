@@ -1,4 +1,4 @@
-/** `npm run schema:dump`: writes docs/schema.sql anew. */
+/** `npm run schema:dump`: updates docs/schema.sql. */
 import { writeFileSync } from 'node:fs';
 import { MIGRATIONS } from '../lib/migrations/migration-list.ts';
 import { schemaText } from './schema-text.ts';

@@ -1,4 +1,4 @@
-/** `npm run lint:migrations`: tells what is wrong with the migrations, and ends with 1 when anything is. */
+/** `npm run lint:migrations`: reports what is wrong with the migrations, and exits with 1 if anything is. */
 import { MIGRATIONS } from '../lib/migrations/migration-list.ts';
 import { lintMigrations } from './migration-rules.ts';
 import released from './released-migrations.json' with { type: 'json' };

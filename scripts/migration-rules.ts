@@ -1,18 +1,18 @@
 /**
- * What a new migration must keep to, so that an older release and the Python server can still work on the file: expand
- * first, contract releases later. Each rule says in its message what to do instead.
+ * The rules for a new migration, so that an older release and the Python server can still use the file: expand first,
+ * contract some releases later. The message of each rule says what to do instead.
  */
 import { findDangerousOperations } from '../lib/schema/dangerous-operations.ts';
 import { checksumOf, type Direction, type Migration } from '../lib/schema/migration.ts';
 import { objectsAfter, type SchemaObjects, schemaChange } from '../lib/schema/schema-objects.ts';
 import { isMark, isWord, type Token, tokensOf } from '../lib/schema/sql-tokens.ts';
 
-/** Checksums of released migrations by version: those may never change again. */
+/** Checksums of released migrations by version: these must never change. */
 export type Released = Readonly<Record<string, string>>;
 
 const OLD_TABLES = new Set(['clients', 'files', 'file_versions', 'client_quotas', 'client_activity', 'transfer_stats']);
 
-// What every SQLite has had since 3.8; a function of ours would make the file unusable for anyone else.
+// The functions of every SQLite since 3.8; a function of our own would make the file unusable for anyone else.
 const FUNCTIONS = new Set(
   (
     'COALESCE IFNULL NULLIF MAX MIN SUM COUNT TOTAL AVG ABS LENGTH LOWER UPPER SUBSTR REPLACE TRIM HEX TYPEOF ROUND DATE ' +
@@ -51,14 +51,14 @@ function undeclared(migration: Migration): string[] {
 
 const LOSSES: ReadonlySet<string> = new Set(['DROP TABLE', 'DROP COLUMN']);
 
-/** A plan of the way down names what it cannot keep: whoever writes the step has to say so, or that it is made again. */
+/** The plan of a way down lists what it cannot keep: a migration declares it, or says that it is built again. */
 function untoldLosses({ down, loses }: Migration): string[] {
   const lost = down.flatMap(findDangerousOperations).filter(({ operation }) => LOSSES.has(operation));
   if (lost.length === 0 || loses !== undefined) return [];
   return lost.map(({ statement }) => `says nothing of what is lost by ${statement}: tell \`loses\`, or null`);
 }
 
-/** What the releases that may still use the file read: the schema of `safeVersion`. */
+/** What older releases that can still use the file read: the schema of `safeVersion`. */
 function contracts(migration: Migration, older: SchemaObjects): string[] {
   return migration.up.flatMap((statement) => {
     const change = schemaChange(statement);
@@ -118,7 +118,7 @@ const listOf = ({ tables, indexes, triggers }: SchemaObjects) =>
     ...triggers,
   ].sort();
 
-/** Whether going down leaves what was there before; work of its own may keep tables that hold something. */
+/** Whether going down restores the previous schema; its own work may keep tables that have rows. */
 function undoes(migration: Migration, before: readonly Migration[]): string[] {
   if (migration.work?.down !== undefined) return [];
   const there = objectsAfter([...before, migration, { ...migration, up: migration.down }]);
@@ -131,7 +131,7 @@ function undoes(migration: Migration, before: readonly Migration[]): string[] {
   ];
 }
 
-/** Everything that is wrong with the migrations, a line each. */
+/** Everything that is wrong with the migrations, one line each. */
 export function lintMigrations(migrations: readonly Migration[], released: Released = {}): string[] {
   const names = migrations.map(({ name }) => name);
   return migrations.flatMap((migration, place) => {

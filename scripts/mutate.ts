@@ -1,6 +1,6 @@
 /**
  * `npm run mutate -- <room> [--sample N] [--seed S] [--only TEXT] [--list]`: puts small faults into a room, one at a time,
- * and tells which of them no test notices. Run by hand: it takes minutes. See docs/RELIABILITY.md.
+ * and lists those that no test notices. Run it by hand: it takes minutes. See docs/RELIABILITY.md.
  */
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -73,7 +73,7 @@ async function main(): Promise<void> {
     return;
   }
   const all = mutantsOf(root, room.files);
-  // Left out after the draw, so that a list that grows leaves the sample of a seed as it was.
+  // Left out after the draw, so that a longer list does not change the sample of a seed.
   const drawn = sampleOf(all, sample, seed);
   const different = drawn.filter((mutant) => !isEquivalent(mutant, equivalents));
   const mutants = different.filter((mutant) => values.only.some((text) => nameOf(mutant).includes(text)));

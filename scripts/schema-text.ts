@@ -1,8 +1,8 @@
-/** The schema that all migrations together make, as text: what docs/schema.sql holds. */
+/** The schema that all migrations together create, as text: the content of docs/schema.sql. */
 import Database from 'better-sqlite3';
 import type { Migration } from '../lib/schema/migration.ts';
 
-/** Runs the migrations in memory and lists what they made, sorted by table. */
+/** Runs the migrations in memory and lists what they create, sorted by table. */
 export function schemaText(migrations: readonly Migration[]): string {
   const database = new Database(':memory:');
   try {
@@ -13,7 +13,7 @@ export function schemaText(migrations: readonly Migration[]): string {
   }
 }
 
-/** Everything in a database's schema but what SQLite and full-text search make themselves, and what adoption may keep. */
+/** A database's schema, except what SQLite and full-text search create themselves, and what adoption may keep. */
 export function listSchema(database: Database.Database, version: number): string {
   const found = database
     .prepare(`SELECT sql FROM sqlite_schema m WHERE sql IS NOT NULL AND name NOT GLOB 'sqlite_*'

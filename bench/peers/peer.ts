@@ -22,7 +22,7 @@ export interface PlainSave {
   readonly day: Row & { readonly TotalBytes: number; readonly PeakTransferSpeed: number };
 }
 
-/** A peer that has a catalogue open. */
+/** A peer with an open catalogue. */
 export interface PeerSession {
   save(save: PlainSave): Promise<unknown> | unknown;
   get(id: string): Promise<CatalogFile | null> | CatalogFile | null;
@@ -66,7 +66,7 @@ type Stored = Readonly<Record<Exclude<(typeof FILE_COLUMNS)[number], 'ID' | 'Cli
   readonly ClientID: Buffer;
 };
 
-/** The file of a row as a driver gives it; ids come as binary values. */
+/** The file of a row that a driver returns; ids are binary values. */
 export const fileOfRow = (row: Stored | null | undefined): CatalogFile | null =>
   row === null || row === undefined
     ? null
@@ -151,7 +151,7 @@ export function plainSave(file: FileToSave): PlainSave {
   };
 }
 
-/** Lets one at a time in: for libraries that have one connection and no queue for transactions of their own. */
+/** Runs one at a time: for libraries that have one connection and no queue for transactions. */
 export class Mutex {
   #last: Promise<unknown> = Promise.resolve();
 

@@ -1,4 +1,4 @@
-/** The mutations of code: what a slip of the hand, or a fault in thought, would leave behind. */
+/** The mutations of code: the faults that a typing error or a wrong idea would cause. */
 import type { Edit } from './edit.ts';
 import type { Token } from './tokens.ts';
 
@@ -46,7 +46,7 @@ const SWAPS: readonly (readonly [operator: string, swaps: Readonly<Record<string
   ['method', { min: 'max', max: 'min', some: 'every', every: 'some' }],
 ];
 
-// The formatter puts blanks round every operator of two sides, and none round the brackets of types.
+// The formatter puts blanks around every binary operator, and none around the brackets of types.
 const isSpaced = (source: string, { start, end }: Token): boolean =>
   /\s/.test(source[start - 1] ?? '') && /\s/.test(source[end] ?? '');
 
@@ -68,7 +68,7 @@ const negation: Operator = (code, place) => {
   return token?.text === '!' ? [replaced('negation', token, '')] : [];
 };
 
-// A greater one is the size of a batch or of a page, or a limit that has a test of its own.
+// A greater one is the size of a batch or a page, or a limit with its own test.
 const LARGEST = 2;
 
 const constant: Operator = (code, place) => {
@@ -87,7 +87,7 @@ const condition: Operator = (code, place) => {
 const CHAIN = new Set(['.', '?.']);
 const isOperand = ({ kind, text }: Token) => kind === 'word' || CHAIN.has(text);
 
-/** The place where the operand begins that ends before a place: a chain of words, calls and indices. */
+/** Where the operand that ends before a place begins: a chain of words, calls and indices. */
 function startOfOperand(code: Code, end: number): number {
   let first = end;
   for (let before = code.tokens[first - 1]; before !== undefined; before = code.tokens[first - 1]) {
@@ -100,7 +100,7 @@ function startOfOperand(code: Code, end: number): number {
 
 const JOINS = new Set(['===', '!==', '<', '>', '<=', '>=', '&&', '||', '!', '??']);
 
-/** The choice between two values, negated where one plain value decides it. */
+/** The choice between two values, negated if one plain value decides it. */
 const choice: Operator = (code, place) => {
   const token = code.tokens[place];
   if (token?.text !== '?' || !isSpaced(code.source, token)) return [];
@@ -164,7 +164,7 @@ function beginsStatement(code: Code, place: number): boolean {
   return opener !== undefined && ['if', 'for', 'while', 'await'].includes(textAt(code, opener - 1));
 }
 
-/** The place of the semicolon that ends the statement, unless it is no plain expression. */
+/** The place of the semicolon that ends the statement, if it is a plain expression. */
 function endOfStatement(code: Code, start: number): number | undefined {
   let place = start;
   while (place < code.tokens.length) {

@@ -1,4 +1,4 @@
-/** The mutants of a room: every change that leaves another program. */
+/** The mutants of a room: every change that makes a different program. */
 import { readFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
 import { join } from 'node:path';
@@ -13,14 +13,14 @@ export interface Mutant {
   /** Counts from 1. */
   readonly line: number;
   readonly operator: string;
-  /** The lines that differ, without what surrounds them. */
+  /** The lines that differ, without their context. */
   readonly before: string;
   readonly after: string;
   /** The whole file with the change. */
   readonly source: string;
 }
 
-/** A change that alters nothing that anybody could observe, and why. */
+/** A change without an observable effect, and why. */
 export interface Equivalent {
   readonly file: string;
   readonly before: string;
@@ -28,7 +28,7 @@ export interface Equivalent {
   readonly reason: string;
 }
 
-/** Every edit of a source, by place; of two that make the same source one. */
+/** Every edit of a source, by place; if two make the same source, one of them. */
 export function editsOf(source: string): Edit[] {
   const { lists, texts } = tokensOf(source);
   const edits = [...lists.flatMap((tokens) => codeEdits(source, tokens)), ...texts.flatMap(sqlEdits)];
@@ -36,7 +36,7 @@ export function editsOf(source: string): Edit[] {
   return [...known.values()].sort((a, b) => a.start - b.start || a.end - b.end);
 }
 
-/** What runs of a source; undefined when it cannot be parsed. */
+/** The part of a source that runs; undefined if it cannot be parsed. */
 function runnable(source: string): string | undefined {
   try {
     return stripTypeScriptTypes(source);
@@ -47,7 +47,7 @@ function runnable(source: string): string | undefined {
 
 const oneLine = (text: string): string => text.replaceAll(/\s+/g, ' ').trim();
 
-/** The mutant of an edit, or undefined where it cannot be parsed or changes types and comments alone. */
+/** The mutant of an edit; undefined if it cannot be parsed or changes only types and comments. */
 export function mutantOf(file: string, source: string, edit: Edit, original = runnable(source)): Mutant | undefined {
   const mutated = applyEdit(source, edit);
   const changed = runnable(mutated);
@@ -93,7 +93,7 @@ function random(seed: number): () => number {
   };
 }
 
-/** So many of the items, by a seed, in their order; all of them where there are no more. */
+/** This many of the items, by a seed, in their order; all of them if there are no more. */
 export function sampleOf<Item>(items: readonly Item[], count: number, seed: number): Item[] {
   const next = random(seed);
   const drawn = items.map((item, place) => ({ item, place, key: next() })).sort((a, b) => a.key - b.key);

@@ -1,16 +1,16 @@
-/** Which files a room has, and which tests are to notice a fault in them. */
+/** The files of each room, and the tests that should notice a fault in them. */
 import { globSync } from 'node:fs';
 import { basename } from 'node:path';
 
 export interface Room {
   readonly files: readonly string[];
-  /** Names of test files, those first that notice most for their time. */
+  /** Names of test files, in order of the faults they notice for their time. */
   readonly tests: readonly string[];
 }
 
 interface RoomRule {
   readonly files: string;
-  /** Left out: what no test of behaviour has to notice. */
+  /** Left out: what no test of behaviour needs to notice. */
   readonly except?: RegExp;
   readonly tests: readonly string[];
 }
@@ -36,7 +36,7 @@ const ROOMS: Readonly<Record<string, RoomRule>> = {
   backup: { files: 'lib/backup/**/*.ts', tests: ['backup', 'restore', 'health', 'cli-backup'] },
   migrations: {
     files: 'lib/migrations/*.ts',
-    // The text of released migrations: a recorded hash and docs/schema.sql notice each change of a letter.
+    // The text of released migrations: a recorded hash and docs/schema.sql notice every changed letter.
     except: /-schema\.ts$|counting-triggers\.ts$/,
     tests: ['migrations', 'migration-safety', 'adoption', 'client-deletion'],
   },
@@ -44,7 +44,7 @@ const ROOMS: Readonly<Record<string, RoomRule>> = {
 
 export const ROOM_NAMES: readonly string[] = Object.keys(ROOMS);
 
-/** The room of that name, its files sorted; undefined for none. */
+/** The room of that name, its files sorted; undefined if there is no such room. */
 export function roomOf(name: string, root: string): Room | undefined {
   const rule = ROOMS[name];
   if (rule === undefined) return undefined;
@@ -54,7 +54,7 @@ export function roomOf(name: string, root: string): Room | undefined {
 
 const stem = (path: string): string => basename(path, '.ts').slice(0, 5);
 
-/** The tests in the order in which they are run for a fault in a file: its namesakes first, then as the room has them. */
+/** The tests in the order of their run for a fault in a file: those of the same name first, then as in the room. */
 export function testsFor(file: string, tests: readonly string[]): string[] {
   const isNamesake = (test: string) => test.startsWith(stem(file));
   return [...tests.filter(isNamesake), ...tests.filter((test) => !isNamesake(test))];

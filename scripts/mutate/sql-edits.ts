@@ -1,4 +1,4 @@
-/** The mutations of SQL in templates and strings. A hole is a filler of its length, so that places stay those of the source. */
+/** The mutations of SQL in templates and strings. A filler of the same length replaces each hole, so that places match the source. */
 import type { Edit } from './edit.ts';
 import { FILLER, type Text } from './tokens.ts';
 
@@ -44,7 +44,7 @@ const wordEdits = ({ masked, start }: Text): Edit[] =>
     })),
   );
 
-/** Whether the words before a place speak of conditions, not of values that are set. */
+/** Whether the words before a place belong to a condition, not to values that are set. */
 function isInCondition(before: string): boolean {
   const words = [...before.matchAll(/\b(?:SET|WHERE|ON|AND|OR|WHEN|HAVING|SELECT|THEN|ELSE|VALUES)\b/g)];
   return words.at(-1)?.[0] !== 'SET' && words.at(-1)?.[0] !== 'VALUES';
@@ -67,7 +67,7 @@ const constantEdits = ({ masked, start }: Text): Edit[] =>
 
 const ENDS_TERM = /^\s+(?:AND|OR|ORDER BY|GROUP BY|LIMIT|RETURNING|UNION|WHERE|BEGIN|THEN|LEFT|JOIN|HAVING)\b/;
 
-/** Where the term of a condition ends that begins there: at the next word of the statement, outside brackets. */
+/** Where the term of a condition ends: at the next keyword of the statement, outside brackets. */
 function endOfTerm(masked: string, from: number): number {
   let depth = 0;
   for (let at = from; at < masked.length; at += 1) {
@@ -78,7 +78,7 @@ function endOfTerm(masked: string, from: number): number {
   return masked.length;
 }
 
-/** Each term of a condition that holds always. */
+/** Replaces each term of a condition by one that is always true. */
 const termEdits = ({ masked, start }: Text): Edit[] =>
   [...masked.matchAll(/\b(?:WHERE|AND)\s+/g)]
     .filter(({ index }) => !/BETWEEN [^ ]+ $/.test(masked.slice(0, index)))

@@ -1,6 +1,6 @@
 /**
  * TypeScript as tokens, as far as mutations need it: marks, words and literals with their places. The code in the holes of
- * a template is a list of its own, so that brackets match within each list.
+ * a template is a separate list, so that brackets match within each list.
  */
 
 export interface Token {
@@ -26,7 +26,7 @@ export interface Tokens {
   readonly texts: readonly Text[];
 }
 
-/** Stands in a masked text for each character of a hole. */
+/** Replaces each character of a hole in a masked text. */
 export const FILLER = '\u00a4';
 
 const BLANK = /(?:\s+|\/\/[^\n]*|\/\*[\s\S]*?\*\/)+/y;
@@ -114,7 +114,7 @@ class Scanner {
   }
 }
 
-/** @throws for a source that is no TypeScript as this project writes it */
+/** @throws for a source that is not TypeScript as this project writes it */
 export function tokensOf(source: string): Tokens {
   const scanner = new Scanner(source);
   scanner.readList(0);

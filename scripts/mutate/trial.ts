@@ -5,7 +5,7 @@ import type { Mutant } from './mutants.ts';
 import { testsFor } from './rooms.ts';
 import type { Workspace } from './workspace.ts';
 
-/** What became of a mutant; one that the compiler refuses is not counted. */
+/** The verdict on a mutant; one that the compiler refuses does not count. */
 export interface Verdict {
   readonly mutant: Mutant;
   readonly fate: 'noticed' | 'not noticed' | 'refused by the compiler';
@@ -17,7 +17,7 @@ const LEAST_DEADLINE_MS = 30_000;
 const FIRST_DEADLINE_MS = 600_000;
 const TIMES_AS_LONG = 6; // a busy machine is slow, a hang has no end
 
-/** Does something with every item, one in each workspace at a time. */
+/** Processes every item, one at a time in each workspace. */
 async function inEach<Item>(
   spaces: readonly Workspace[],
   items: readonly Item[],
@@ -34,7 +34,7 @@ async function inEach<Item>(
 }
 
 /**
- * How long each test takes where nothing is mutated, in milliseconds.
+ * How long each test takes without a mutation, in milliseconds.
  * @throws when one fails
  */
 async function measure(spaces: readonly Workspace[], tests: readonly string[]): Promise<Map<string, number>> {
@@ -77,7 +77,7 @@ async function tryOne(
   }
 }
 
-/** Tries every mutant on the tests of its room; `onVerdict` is told of each. */
+/** Tries every mutant on the tests of its room; `onVerdict` receives each verdict. */
 export async function tryAll(
   spaces: readonly Workspace[],
   mutants: readonly Mutant[],

@@ -9,7 +9,7 @@ export type Ending = 'passed' | 'failed' | 'late';
 
 const LEFT_OUT = new Set(['node_modules', '.git', '.tap', 'dist', 'coverage']);
 
-/** The settings of the compiler for the library alone, which takes half as long as everything. */
+/** The compiler settings for the library alone, which takes half as long as the whole project. */
 const LIBRARY = 'tsconfig.library.json';
 
 /** Runs of a property: enough to reach every kind of event, few enough that a test takes seconds. */
@@ -44,7 +44,7 @@ export class Workspace {
     return (await this.#run(join('node_modules', '.bin', 'tsc'), ['-p', LIBRARY], deadlineMs)) === 'passed';
   }
 
-  /** Runs a program in the folder; with its children it is stopped at the deadline. */
+  /** Runs a program in the folder, and stops it and its children at the deadline. */
   #run(program: string, args: readonly string[], deadlineMs: number): Promise<Ending> {
     const { promise, resolve } = Promise.withResolvers<Ending>();
     const child = spawn(program, args, {
@@ -77,7 +77,7 @@ export class Workspace {
     });
   }
 
-  /** Stops what runs, and removes the folder. */
+  /** Stops running programs and removes the folder. */
   remove(): void {
     this.#running?.();
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 3 });
