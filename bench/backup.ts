@@ -1,6 +1,6 @@
 /**
- * Backups of a catalogue that is in use: how long each part takes, how long a save waits meanwhile, and whether the event
- * loop is delayed. Savers and readers continue all the time.
+ * Backups of a catalogue that is in use: how long each part takes, how long a save waits meanwhile, and whether the
+ * event loop is delayed. Savers and readers continue all the time.
  */
 import { rm } from 'node:fs/promises';
 import type { FileInput } from '../lib/values/file-input.ts';

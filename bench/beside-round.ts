@@ -1,6 +1,6 @@
 /**
- * One round of one suite with one library, in this process alone: it reads what to run as JSON and prints the figures as
- * JSON. If the library cannot run the suite, it answers with the reason.
+ * One round of one suite with one library, in this process alone: it reads what to run as JSON and prints the figures
+ * as JSON. If the library cannot run the suite, it answers with the reason.
  */
 import type { BenchSizes } from './arguments.ts';
 import { Workplace } from './catalogue.ts';

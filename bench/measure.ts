@@ -32,8 +32,8 @@ interface Turn {
 }
 
 /**
- * Runs one turn to warm up, unless told not to, then turns until `rounds` of them were quiet, or `attempts` times as many;
- * the quietest count. A note on stderr says if other processes used much of the processors.
+ * Runs one turn to warm up, unless told not to, then turns until `rounds` of them were quiet, or `attempts` times as
+ * many; the quietest count. A note on stderr says if other processes used much of the processors.
  */
 export async function takeTurns<Contestants extends Readonly<Record<string, Round<RoundFigures>>>>(
   contestants: Contestants,

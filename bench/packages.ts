@@ -60,7 +60,7 @@ export async function buildCommit(name: string, parent: string): Promise<BuiltPa
   if (await hasSameDependencies(folder)) {
     await linkModules(folder);
   } else {
-    note(`installing the dependencies of ${short}, which are others …`);
+    note(`installing the dependencies of ${short}: its lock file differs …`);
     await runChild('npm', ['ci', '--no-audit', '--no-fund'], folder);
   }
   const url = publicModule(folder);

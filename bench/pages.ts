@@ -17,7 +17,8 @@ import { quantile } from './statistics.ts';
 const LIMIT = 100;
 const CALLS = 50; // a round, at each depth
 const MOST_MS = 5;
-// Of a name and some of its numbers, as a person types it: 1,400 of a million files, all by the beginning of their name.
+// Of a name and some of its numbers, as a person types it: 1,400 of a million files, all by the beginning of their
+// name.
 const TERM = 'invoice-a';
 const PREFIX_RANK = 1;
 

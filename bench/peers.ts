@@ -1,7 +1,7 @@
 /**
- * The libraries a user would choose instead, each used as its manual says, on the same schema, indexes and durability: a
- * save is one transaction of the same work, a lookup returns the same object. Peers leave the search index for later, so
- * they do a little less. Runs on request; it names and leaves out peers that are not installed.
+ * The libraries a user would choose instead, each used as its manual says, on the same schema, indexes and durability:
+ * a save is one transaction of the same work, a lookup returns the same object. Peers leave the search index for later,
+ * so they do a little less. Runs on request; it names and leaves out peers that are not installed.
  */
 import { deepStrictEqual } from 'node:assert/strict';
 import { checkFile, type FileInput } from '../lib/values/file-input.ts';

@@ -1,6 +1,6 @@
 /**
- * What quotas cost: reserving room, and committing it beside a plain save; and how long the audits take that count every
- * version and every file again, while a server continues to save.
+ * What quotas cost: reserving room, and committing it beside a plain save; and how long the audits take that count
+ * every version and every file again, while a server continues to save.
  */
 import type { DatabaseManager, FileInput } from '../lib/index.ts';
 import type { BenchSizes } from './arguments.ts';

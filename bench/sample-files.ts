@@ -1,6 +1,6 @@
 /**
- * Files as a backup server receives them, made from a number: a repeated run saves the same files. Every optional fact is
- * given, so that a save does as much work as a save can.
+ * Files as a backup server receives them, made from a number: a repeated run saves the same files. Every optional fact
+ * is given, so that a save does as much work as a save can.
  */
 import { createHash } from 'node:crypto';
 import type { FileInput } from '../lib/values/file-input.ts';

@@ -1,6 +1,6 @@
 /**
- * Statistics of a catalogue of ten thousand files and of one of the requested size, in alternation: they come from totals
- * that every save updates, so the larger one must not cost more.
+ * Statistics of a catalogue of ten thousand files and of one of the requested size, in alternation: they come from
+ * totals that every save updates, so the larger one must not cost more.
  */
 import type { DatabaseManager } from '../lib/index.ts';
 import type { BenchSizes } from './arguments.ts';

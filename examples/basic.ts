@@ -1,6 +1,6 @@
 /**
- * The main job in one page: a client, a file, a second version of it, and what the catalogue then knows. Run it as often
- * as you like: `node examples/basic.ts [DATABASE]`. In your own project import from 'backup-catalog'.
+ * The main job in one page: a client, a file, a second version of it, and what the catalogue then knows. Run it as
+ * often as you like: `node examples/basic.ts [DATABASE]`. In your own project import from 'backup-catalog'.
  */
 import { DatabaseManager, healthCheck } from '../lib/index.ts';
 

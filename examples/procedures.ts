@@ -1,6 +1,6 @@
 /**
- * Your own tables without a fork: the procedures of sessions.ts, run by the catalogue's engine and in its commits. Run it with
- * `node examples/procedures.ts [DATABASE]`. In your own project import from 'backup-catalog'.
+ * Your own tables without a fork: the procedures of sessions.ts, run by the catalogue's engine and in its commits. Run
+ * it with `node examples/procedures.ts [DATABASE]`. In your own project import from 'backup-catalog'.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { DatabaseManager } from '../lib/index.ts';
@@ -21,8 +21,8 @@ const HOUR_MS = 3_600_000;
 const hashOf = (token: string) => createHash('sha256').update(token).digest();
 const inMs = (ms: number) => new Date(Date.now() + ms).toISOString();
 
-// Calls made while the writer is busy share the next commit, those of sessions and those of files alike. Each succeeds or
-// fails on its own.
+// Calls made while the writer is busy share the next commit, those of sessions and those of files alike. Each succeeds
+// or fails on its own.
 const tokens = Array.from({ length: 20 }, () => randomBytes(32).toString('base64url'));
 const before = db.stats().writes.rounds;
 await Promise.all([

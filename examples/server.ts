@@ -132,8 +132,8 @@ async function upload(server: Server, call: Call): Promise<Answer> {
   const originalPath = call.query.get('path') ?? '';
   const fileName = basename(originalPath);
   if (fileName === '') throw new RequestError(400, 'name the file: ?path=documents/report.pdf');
-  // The server reserves room before it receives the content, so that concurrent uploads never count on the same bytes. If
-  // the client announces no size, the save checks the quota.
+  // The server reserves room before it receives the content, so that concurrent uploads never count on the same bytes.
+  // If the client announces no size, the save checks the quota.
   await using room = await server.db.quotas.reserve(clientId, Number(request.headers['content-length'] ?? 0));
   const pathName = join(server.storageDir, randomUUID());
   try {
@@ -151,7 +151,8 @@ async function upload(server: Server, call: Call): Promise<Answer> {
   }
 }
 
-// Remove first the rows, then the contents that nothing names any more: a crash in between costs disk space, never data.
+// Remove first the rows, then the contents that nothing names any more: a crash in between costs disk space, never
+// data.
 async function remove(deletion: Promise<Deletion>): Promise<Answer> {
   const { paths, bytes } = await deletion;
   await Promise.all(paths.map((path) => rm(path, { force: true })));

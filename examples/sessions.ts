@@ -1,7 +1,7 @@
 /**
- * A module with a server's own procedures: a `sessions` table beside the catalogue's tables, created, read and changed in
- * the same commits as everything else. Pass its URL in the option `procedureModules`; every connection's
- * thread then imports it, so keep it free of other work. In your own project import from 'backup-catalog/procedure'.
+ * A module with a server's own procedures: a `sessions` table beside the catalogue's tables, created, read and changed
+ * in the same commits as everything else. Pass its URL in the option `procedureModules`; every connection's thread then
+ * imports it, so keep it free of other work. In your own project import from 'backup-catalog/procedure'.
  */
 import { all, idBytes, NotFoundError, one, procedure, run, type Steps, sql } from '../lib/procedure-kit.ts';
 

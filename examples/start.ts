@@ -1,6 +1,6 @@
 /**
- * `npm start`: catalogues the project's own folder, thousands of real files, and shows what the catalogue knows about them.
- * A second run adds only changes. You can pass another folder and database: `node examples/start.ts DIR FILE`.
+ * `npm start`: catalogues the project's own folder, thousands of real files, and shows what the catalogue knows about
+ * them. A second run adds only changes. You can pass another folder and database: `node examples/start.ts DIR FILE`.
  */
 import { mkdir } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';

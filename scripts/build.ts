@@ -1,7 +1,7 @@
 /**
- * `npm run build`: makes `dist/`. Declarations come from the compiler, module by module; the code is bundled into a few files,
- * because a thread that imports a hundred of them takes twice as long to start and 4 MB more. Dependencies are not
- * bundled. Argument: the target folder (default: `dist`).
+ * `npm run build`: makes `dist/`. Declarations come from the compiler, module by module; the code is bundled into a few
+ * files, because a thread that imports a hundred of them takes twice as long to start and 4 MB more. Dependencies are
+ * not bundled. Argument: the target folder (default: `dist`).
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { build, type Plugin } from 'esbuild';
 
 const PROJECT = resolve(import.meta.dirname, '..');
 
-/** The package's exports, its command, and what connections load. They share modules, so that an error has one class. */
+/** The package's exports, its command, and what connections load. They share modules: an error has one class. */
 const CATALOGUE = [
   'bin/backup-catalog',
   'lib/index',

@@ -55,7 +55,7 @@ const LOSSES: ReadonlySet<string> = new Set(['DROP TABLE', 'DROP COLUMN']);
 function untoldLosses({ down, loses }: Migration): string[] {
   const lost = down.flatMap(findDangerousOperations).filter(({ operation }) => LOSSES.has(operation));
   if (lost.length === 0 || loses !== undefined) return [];
-  return lost.map(({ statement }) => `says nothing of what is lost by ${statement}: tell \`loses\`, or null`);
+  return lost.map(({ statement }) => `does not say what ${statement} loses: set \`loses\` to a text, or null`);
 }
 
 /** What older releases that can still use the file read: the schema of `safeVersion`. */

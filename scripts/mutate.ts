@@ -1,6 +1,6 @@
 /**
- * `npm run mutate -- <room> [--sample N] [--seed S] [--only TEXT] [--list]`: puts small faults into a room, one at a time,
- * and lists those that no test notices. Run it by hand: it takes minutes. See docs/RELIABILITY.md.
+ * `npm run mutate -- <room> [--sample N] [--seed S] [--only TEXT] [--list]`: puts small faults into a room, one at a
+ * time, and lists those that no test notices. Run it by hand: it takes minutes. See docs/RELIABILITY.md.
  */
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';

@@ -1,6 +1,6 @@
 /**
- * What each library must do in the suite `peers`: save one file in one transaction, and look one up, on a catalogue this
- * library made. The values of a save are made before the clock starts, so no peer pays for them.
+ * What each library must do in the suite `peers`: save one file in one transaction, and look one up, on a catalogue
+ * this library made. The values of a save are made before the clock starts, so no peer pays for them.
  */
 
 import type { CatalogFile } from '../../lib/core/file-rows.ts';

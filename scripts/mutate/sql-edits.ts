@@ -1,4 +1,4 @@
-/** The mutations of SQL in templates and strings. A filler of the same length replaces each hole, so that places match the source. */
+/** The mutations of SQL in templates and strings. A filler of equal length replaces each hole: places match the source. */
 import type { Edit } from './edit.ts';
 import { FILLER, type Text } from './tokens.ts';
 

@@ -1,6 +1,6 @@
 /**
- * TypeScript as tokens, as far as mutations need it: marks, words and literals with their places. The code in the holes of
- * a template is a separate list, so that brackets match within each list.
+ * TypeScript as tokens, as far as mutations need it: marks, words and literals with their places. The code in the holes
+ * of a template is a separate list, so that brackets match within each list.
  */
 
 export interface Token {
