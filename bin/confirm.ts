@@ -1,11 +1,30 @@
 /** Asking the person at the terminal before something that is hard to undo. */
 import { createInterface } from 'node:readline/promises';
+import { UsageError } from './errors.ts';
+import { tell } from './output.ts';
 
-/** Whether somebody is there to be asked. */
-export const canAsk = (): boolean => process.stdin.isTTY === true;
+const canAsk = () => process.stdin.isTTY === true;
+
+interface Question {
+  /** The name of the command, for the error where nobody can answer. */
+  readonly command: string;
+  readonly text: string;
+}
+
+/**
+ * Whether to go on: `--yes` decides it, else the person at the terminal.
+ * @throws {UsageError} without `--yes` where there is no terminal
+ */
+export async function mayGoOn(yes: boolean | undefined, { command, text }: Question): Promise<boolean> {
+  if (yes) return true;
+  if (!canAsk()) throw new UsageError(`without a terminal to ask on, \`${command}\` needs --yes; nothing was changed`);
+  if (await confirmed(text)) return true;
+  tell('nothing was changed');
+  return false;
+}
 
 /** Asks; anything but a yes is a no. */
-export async function confirmed(question: string): Promise<boolean> {
+async function confirmed(question: string): Promise<boolean> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {
     // A terminal that is closed instead (Ctrl-D, Ctrl-C) never answers.

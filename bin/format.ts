@@ -1,10 +1,10 @@
-/** Figures, dates and names as people read them. Machines get `--json`. */
+/** Formats figures, dates and names for people. Machines use `--json`. */
 
 const KIB = 1024;
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 const NOTHING = '-';
 
-/** `1.5 MiB`; `-` for what is not known. */
+/** `1.5 MiB`; `-` if unknown. */
 export function formatBytes(bytes: number | null): string {
   if (bytes === null) return NOTHING;
   const power = Math.min(UNITS.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10));
@@ -14,7 +14,7 @@ export function formatBytes(bytes: number | null): string {
 // Bytes in a message of the library: `2048 bytes`, `2048 of 4096 bytes`, `5 reserved`, `from 1 to 2 bytes`.
 const FIGURE = /\b(\d+)(?: bytes\b|(?= (?:of|to) \d+ bytes\b| reserved\b| are free\b))/g;
 
-/** A message of the library with its sizes as people read them. */
+/** A message of the library with readable sizes. */
 export const withReadableSizes = (message: string): string =>
   message.replace(FIGURE, (_, bytes: string) => formatBytes(Number(bytes)));
 
@@ -26,7 +26,7 @@ export const formatCount = (count: number | null): string =>
 export const formatNumberOf = (count: number, one: string, many = `${one}s`): string =>
   `${formatCount(count)} ${count === 1 ? one : many}`;
 
-/** `97.3 %` of a part between 0 and 1. */
+/** `97.3 %` for a fraction between 0 and 1. */
 export const formatPart = (part: number): string => `${(part * 100).toFixed(1)} %`;
 
 /** `42 s`, `3 min`, `2 h 5 min`. */
@@ -39,7 +39,7 @@ export function formatDuration(milliseconds: number): string {
 
 const twoDigits = (value: number) => String(value).padStart(2, '0');
 
-/** An instant in the time of this machine, `2025-08-05 18:20:11`. */
+/** An instant in local time, `2025-08-05 18:20:11`. */
 export function formatDate(iso: string | null): string {
   if (iso === null) return NOTHING;
   const date = new Date(iso);
@@ -51,10 +51,10 @@ export function formatDate(iso: string | null): string {
 export const formatCrc = (crc: number | null): string => (crc === null ? NOTHING : crc.toString(16).padStart(8, '0'));
 
 const SHORT_ESCAPES: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
-// Control characters, line and paragraph separators, and those that turn the direction of the text around.
+// Control characters, line and paragraph separators, and characters that change the direction of text.
 const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 
-/** A name on one line: it can neither break the table nor steer the terminal. */
+/** A name on one line that can neither break the table nor control the terminal. */
 export const printable = (text: string): string =>
   text.replace(UNPRINTABLE, (char) => {
     const code = char.charCodeAt(0).toString(16);
@@ -63,7 +63,7 @@ export const printable = (text: string): string =>
 
 const SIZE = /^(\d+(?:\.\d+)?)\s*(?:([KMGTP])(?:iB?|B)?|B)?$/i;
 
-/** The bytes of a size a person typed: `1048576`, `500M`, `1.5 GiB`; undefined when it is none. */
+/** Parses a size: `1048576`, `500M`, `1.5 GiB`; units are powers of 1024. Undefined if it is not a size. */
 export function parseBytes(text: string): number | undefined {
   const [, amount, unit] = SIZE.exec(text.trim()) ?? [];
   if (amount === undefined) return undefined;

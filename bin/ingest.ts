@@ -1,7 +1,6 @@
 /**
- * Cataloguing a real folder: every regular file below it with its size, date and CRC-32, in the order of the walk and in
- * memory that does not grow with the folder. What cannot be read, and what is wrong with a file, is collected, and the rest
- * is catalogued.
+ * Catalogues a folder: every regular file below it with its size, date and CRC-32, in the order of the walk and in
+ * constant memory. Collects problems and unreadable files, and catalogues the rest.
  */
 import { basename } from 'node:path';
 import type { DatabaseManager } from '../lib/index.ts';
@@ -17,34 +16,34 @@ export interface IngestRequest {
   readonly folder: string;
   /** The file of the database that is open. */
   readonly database: string;
-  /** Stops the walk; what is under way is saved, and the result says what was. */
+  /** Stops the walk; files in progress are saved, and the result counts what was saved. */
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: IngestProgress) => void) | undefined;
 }
 
-/** How far it has come. */
+/** The progress. */
 export interface IngestProgress {
-  /** Files that are done, those that failed included. */
+  /** Finished files, including failed ones. */
   readonly files: number;
-  /** Bytes that were read. */
+  /** Bytes read. */
   readonly bytes: number;
 }
 
-/** What is to be said of a file or folder. */
+/** A message about a file or folder. */
 interface Remark {
   readonly path: string;
   readonly message: string;
 }
 
 export interface IngestResult {
-  /** Files of the folder that the catalogue now holds as they are: `saved` and `unchanged` together. */
+  /** Files of the folder that the catalogue now holds: `saved` plus `unchanged`. */
   readonly files: number;
   /** Files that got a version. */
   readonly saved: number;
   readonly unchanged: number;
   /** Files and folders that could not be catalogued, and why. */
   readonly failed: readonly Remark[];
-  /** What is not as it should be with what was catalogued. */
+  /** Warnings about catalogued files. */
   readonly warnings: readonly Remark[];
   readonly skipped: { readonly symlinks: number; readonly special: number; readonly catalogue: number };
   /** The size of `files`. */
@@ -52,18 +51,18 @@ export interface IngestResult {
 }
 
 const READERS = 16; // files read at once: enough to keep a disk busy
-const CHUNK = 10_000; // files to a call of saveMany: their paths are remembered, to name those that fail
+const CHUNK = 10_000; // files per call of saveMany, whose paths are kept to name failures
 
 type Row = Parameters<DatabaseManager['files']['save']>[0];
 
-/** What became of something found: a row to save with what is wrong with it, or a reason why there is none. */
+/** The outcome of an entry: a row to save with its warnings, or the reason why there is none. */
 type Outcome =
   | { readonly kind: 'row'; readonly row: Row; readonly warnings: readonly string[] }
   | { readonly kind: 'symlink' | 'special' | 'catalogue' | 'stopped' }
   | Twin
   | Unreadable;
 
-/** What the result will say, and how much was read, while it grows. */
+/** The growing result. */
 interface Tally {
   saved: number;
   unchanged: number;
@@ -93,17 +92,17 @@ const rowOf = (clientId: string, { path, relative }: Found) => ({
   originalPath: relative,
 });
 
-const TWIN_BESIDE = 'it differs from a name beside it by the Unicode form alone (NFC or NFD); both are catalogued';
-const TWIN_KNOWN = 'the catalogue already has a file of this name in another Unicode form (NFC or NFD); both are kept';
+const TWIN_BESIDE = 'another name in the folder differs only in its Unicode form (NFC or NFD); both are catalogued';
+const TWIN_KNOWN = 'the catalogue already has this name in another Unicode form (NFC or NFD); both are kept';
 
-/** Whether the catalogue does not have a file, but one whose name and path are canonically equal. */
+/** Whether the catalogue has no such file, but one whose name and path are canonically equal. */
 async function hasKnownTwin(files: DatabaseManager['files'], clientId: string, found: Found): Promise<boolean> {
   if (found.hasTwin || !hasForms(found.relative)) return false;
   const known = await files.find(clientId, basename(found.path), found.relative);
   return known !== null && known.originalPath !== found.relative;
 }
 
-/** What reading needs. */
+/** The settings for reading. */
 interface Reading {
   readonly files: DatabaseManager['files'];
   readonly own: CatalogueFiles;
@@ -111,7 +110,7 @@ interface Reading {
   readonly request: IngestRequest;
 }
 
-/** Reads what the walk came by. */
+/** Reads an entry of the walk. */
 async function read(found: Found | Twin | Unreadable, { files, own, tally, request }: Reading): Promise<Outcome> {
   const { clientId, signal, onProgress } = request;
   if (found.kind === 'unreadable' || found.kind === 'twin') return found;
@@ -130,7 +129,7 @@ async function read(found: Found | Twin | Unreadable, { files, own, tally, reque
   return { kind: 'row', row, warnings: [...content.warnings, ...(isTwin ? [TWIN_KNOWN] : [])] };
 }
 
-/** Keeps what is to be said of an outcome. */
+/** Records the messages of an outcome. */
 function remark(outcome: Outcome, { failed, warnings, skipped }: Tally): void {
   switch (outcome.kind) {
     case 'row':
@@ -149,7 +148,7 @@ function remark(outcome: Outcome, { failed, warnings, skipped }: Tally): void {
   }
 }
 
-/** The rows of the folder; what gives no row goes to the tally. */
+/** The rows of the folder; the tally counts entries without a row. */
 async function* rowsOf(reading: Reading): AsyncGenerator<Row, void, undefined> {
   const { folder, signal } = reading.request;
   for await (const outcome of mapInOrder(walk(folder, signal), READERS, (found) => read(found, reading))) {
@@ -158,7 +157,7 @@ async function* rowsOf(reading: Reading): AsyncGenerator<Row, void, undefined> {
   }
 }
 
-/** Saves the next rows; false when these were the last. */
+/** Saves the next rows; false if these were the last. */
 async function saveChunk(
   rows: AsyncIterator<Row>,
   files: DatabaseManager['files'],
@@ -193,8 +192,8 @@ async function* remember<Item>(items: AsyncIterable<Item>, into: Item[]): AsyncG
 }
 
 /**
- * Catalogues a folder for a client. A file that is as it was the last time gets no version.
- * @throws {DatabaseError} when the database cannot go on; what was saved stays saved
+ * Catalogues a folder for a client. An unchanged file gets no version.
+ * @throws {DatabaseError} if the database fails; saved files stay saved
  */
 export async function ingest({ files }: DatabaseManager, request: IngestRequest): Promise<IngestResult> {
   const own = await catalogueFiles(request.database, request.folder);

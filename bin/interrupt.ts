@@ -1,16 +1,16 @@
-/** Stopping cleanly: the first SIGINT or SIGTERM asks the work to stop, a second one ends the process at once. */
+/** Clean stops: the first SIGINT or SIGTERM asks the work to stop, a second one ends the process at once. */
 
-/** Exit codes of processes that a signal stopped, as shells tell them: 128 and the signal's number. */
+/** Exit codes of processes stopped by a signal, as in shells: 128 plus the signal's number. */
 const CODES = { SIGINT: 130, SIGTERM: 143 } as const;
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
-/** What was done, and the exit code when a signal stopped it. */
+/** The result, and the exit code if a signal stopped the work. */
 export interface Interruptible<Result> {
   readonly result: Result;
   readonly stoppedBy: number | undefined;
 }
 
-/** Does work that a signal may stop early; the work decides what it still returns. */
+/** Runs work that a signal may stop early; the work decides what it returns then. */
 export async function interruptible<Result>(
   work: (signal: AbortSignal) => Promise<Result>,
 ): Promise<Interruptible<Result>> {
@@ -21,7 +21,7 @@ export async function interruptible<Result>(
     forget();
     controller.abort();
   };
-  // Without a listener the system's own answer is back: the process ends.
+  // Without a listener the default applies: the process ends.
   const forget = () => SIGNALS.map((name) => process.off(name, stop));
   for (const name of SIGNALS) process.on(name, stop);
   try {
@@ -32,7 +32,7 @@ export async function interruptible<Result>(
   }
 }
 
-/** Does work that gives up when a signal comes: its result, undefined when it was stopped. */
+/** Runs work that aborts on a signal; the result is undefined if it was stopped. */
 export const unlessStopped = <Result>(
   work: (signal: AbortSignal) => Promise<Result>,
 ): Promise<Interruptible<Result | undefined>> =>

@@ -1,26 +1,28 @@
 /**
- * The command line: parses, calls the command, tells failures. `run` never throws and leaves the process alive, so that
- * it can be called more than once.
+ * The command line: parses arguments, runs the command, reports failures. `run` never throws and leaves the process
+ * alive, so that it can be called repeatedly.
  */
 import { createRequire } from 'node:module';
 import { Command } from 'commander';
 import type { Logger } from 'pino';
 import type { CommandSpec, ExitCode } from './command.ts';
 import { COMMANDS } from './commands.ts';
-import { report } from './errors.ts';
+import { report, UsageError, type Vocabulary } from './errors.ts';
+import { printable } from './format.ts';
+import { nearest } from './names.ts';
 import { guardOutput, styled, write } from './output.ts';
 import { addSettings, type Settings, surroundings } from './settings.ts';
 import type { TypedNames } from './typed-names.ts';
 
 const { version }: { version: string } = createRequire(import.meta.url)('backup-catalog/package.json');
 
-/** What a run leaves behind. */
+/** The outcome of a run. */
 interface Outcome {
   exitCode: ExitCode;
   /** The logger of the command, once it is known. */
   logger?: Logger;
-  /** What its options are called. */
-  names?: TypedNames;
+  /** How its errors are worded. */
+  vocabulary?: Vocabulary;
 }
 
 const namesOf = ({ options }: Command, { flags = {} }: CommandSpec): TypedNames =>
@@ -37,15 +39,32 @@ function addCommand(program: Command, spec: CommandSpec, outcome: Outcome): void
     const settings: Settings = command.optsWithGlobals();
     const around = surroundings(settings);
     outcome.logger = around.logger;
-    outcome.names = namesOf(command, spec);
+    outcome.vocabulary = { names: namesOf(command, spec), words: spec.words ?? {} };
     outcome.exitCode = await spec.run({ args: command.processedArgs, options: settings, program, ...around });
   });
 }
 
-/** The whole program; `outcome` is filled in when one of its commands has run. */
+/** Adds `help [command]`. Commander's version prints the usage for an unknown command without an error. */
+function addHelp(program: Command): void {
+  const command = program.helpCommand(false).command('help').description('Show the help of a command');
+  command.argument('[command]', 'the name of a command (default: all commands)').action((name?: string) => {
+    const named = name === undefined ? program : program.commands.find((other) => other.name() === name);
+    if (named === undefined) throw unknownCommand(name ?? '', program);
+    named.help();
+  });
+}
+
+function unknownCommand(name: string, program: Command): UsageError {
+  const known = program.commands.map((command) => command.name());
+  const meant = nearest(name, known);
+  const advice = meant === undefined ? `Known: ${known.join(', ')}.` : `Did you mean ${meant}?`;
+  return new UsageError(`unknown command '${printable(name)}'. ${advice}`);
+}
+
+/** The whole program; its commands fill in `outcome`. */
 export function buildProgram(outcome: Outcome): Command {
   const program = new Command('backup-catalog')
-    .description('The catalogue of a backup server: what was backed up, when, and in which versions.')
+    .description('The catalogue of a backup server: which files were backed up, when, and in which versions.')
     .version(version)
     .usage('<command> [options]')
     .configureHelp({ showGlobalOptions: true })
@@ -58,6 +77,7 @@ export function buildProgram(outcome: Outcome): Command {
     .exitOverride();
   addSettings(program);
   for (const spec of COMMANDS) addCommand(program, spec, outcome);
+  addHelp(program);
   return program.addHelpText('after', '\nExample:\n  $ backup-catalog ingest ~/documents --client laptop');
 }
 
@@ -69,6 +89,6 @@ export async function run(args: readonly string[]): Promise<ExitCode> {
     await buildProgram(outcome).parseAsync(args, { from: 'user' });
     return outcome.exitCode;
   } catch (error) {
-    return report(error, outcome.logger, outcome.names);
+    return report(error, outcome.logger, outcome.vocabulary);
   }
 }

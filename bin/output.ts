@@ -1,26 +1,26 @@
 /**
- * What the CLI writes: data to stdout, everything else to stderr. Colour is for terminals that want it (NO_COLOR). An
- * output that cannot be written is given up at its first error, and the work goes on. A reader that leaves early, like
- * `head`, is no error; every other loss makes the exit code 1.
+ * The CLI's output: data goes to stdout, everything else to stderr. Terminals get colour unless NO_COLOR is set. After
+ * its first error an output is abandoned, and the work continues. A reader that leaves early, like `head`, is not an
+ * error; any other loss makes the exit code 1.
  */
 import { styleText } from 'node:util';
 import { systemCode } from './system-error.ts';
 
 type Style = Parameters<typeof styleText>[0];
 
-/** Styled for a terminal that wants colour, else as it is. */
+/** The text, styled if the terminal supports colour. */
 export const styled = (style: Style, text: string, stream: NodeJS.WriteStream = process.stdout): string =>
   styleText(style, text, { stream, validateStream: true });
 
 const lost = new Set<NodeJS.WriteStream>();
 
-/** Writes to one of the two outputs, unless it is lost. */
+/** Writes to an output, unless it is lost. */
 export function write(stream: NodeJS.WriteStream, text: string): void {
   if (lost.has(stream)) return;
   try {
     stream.write(text);
   } catch (error) {
-    loseOutput(stream, error); // Node.js 22 throws what a file as output meets
+    loseOutput(stream, error); // Node.js 22 throws the errors of a file as output
   }
 }
 
@@ -33,7 +33,7 @@ export const tell = (text: string): void => write(process.stderr, `${text}\n`);
 /** A result for machines; binary values are hex. */
 export const printJson = (value: unknown): void => printLine(JSON.stringify(value, hexBinary, 2));
 
-// A Buffer comes here as what its toJSON made of it, so the value is taken from its holder.
+// toJSON has already converted a Buffer, so read the value from its holder.
 function hexBinary(this: unknown, key: string, value: unknown): unknown {
   const held = (this as Record<string, unknown>)[key];
   return held instanceof Uint8Array ? toHex(held) : value;
@@ -43,7 +43,7 @@ export const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString(
 
 let guarded = false;
 
-/** Lets the process go on when an output cannot be written. */
+/** Keeps the process running when an output cannot be written. */
 export function guardOutput(): void {
   if (guarded) return;
   guarded = true;
@@ -55,7 +55,7 @@ function loseOutput(stream: NodeJS.WriteStream, error: unknown): void {
   lost.add(stream);
   if (systemCode(error) === 'EPIPE') return;
   process.exitCode ||= 1;
-  // Of a lost stderr nothing can be told.
+  // A lost stderr cannot be reported.
   const reason = error instanceof Error ? error.message : String(error);
   tell(`${styled('red', 'error:', process.stderr)} the output cannot be written: ${reason}`);
 }

@@ -1,26 +1,26 @@
 /**
- * Reading one file for the catalogue: its size, date and CRC-32 as they were together at one moment. A file that
- * changes while it is read is read once more. When it changes again, what was read is taken, with a warning: a file that
- * grows all the time would otherwise never be in any backup.
+ * Reads one file for the catalogue: its size, date and CRC-32 at one moment. A file that changes meanwhile is read once
+ * more. If it changes again, the read bytes count, with a warning: otherwise a constantly growing file would never be
+ * backed up.
  */
 import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, lstat, open } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { reasonOf } from './system-error.ts';
 
-/** What a content is. */
+/** The facts of a content. */
 export interface Content {
   readonly kind: 'content';
   /** Bytes that were read. */
   readonly size: number;
-  /** Null where it is no date that the catalogue can store. */
+  /** Null if the catalogue cannot store the date. */
   readonly modified: Date | null;
   readonly crc: number;
-  /** What is not as it should be, in words. */
+  /** Warnings, in words. */
   readonly warnings: readonly string[];
 }
 
-/** Why there is no content: another kind of thing, the catalogue's own file, a stop that was asked for, a failure. */
+/** Why there is no content: not a regular file, the catalogue's own file, a requested stop, a failure. */
 export type NoContent =
   | { readonly kind: 'symlink' | 'special' | 'catalogue' | 'stopped' }
   | { readonly kind: 'unreadable'; readonly message: string };
@@ -29,15 +29,15 @@ export interface ReadRules {
   /** Whether a file must never be opened here: see catalogue-files.ts. */
   readonly isCatalogue: (stats: BigIntStats) => boolean;
   readonly signal?: AbortSignal | undefined;
-  /** Called with the bytes of every piece that was read. */
+  /** Called with the size of every piece read. */
   readonly onRead?: ((bytes: number) => void) | undefined;
 }
 
-const LARGEST_PIECE = 256 * 1024; // bytes read at once: the calls do not count then, and sixteen files need only 4 MiB
-const SMALLEST_PIECE = 4096; // for files whose size is no size, as in /proc
-const MOST_BEYOND = 64 * 1024 * 1024; // bytes read past the size that a file says it has
+const LARGEST_PIECE = 256 * 1024; // bytes per read: the cost of calls is negligible, and sixteen files need only 4 MiB
+const SMALLEST_PIECE = 4096; // for files without a real size, as in /proc
+const MOST_BEYOND = 64 * 1024 * 1024; // bytes read beyond the reported size of a file
 
-// No links and no waiting for a writer, should the file have become a link or a pipe since it was looked at.
+// Follows no link and waits for no writer, in case the file has become a link or a pipe.
 const FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
 const isSame = (a: BigIntStats, b: BigIntStats) => a.dev === b.dev && a.ino === b.ino;
@@ -45,11 +45,11 @@ const isSame = (a: BigIntStats, b: BigIntStats) => a.dev === b.dev && a.ino === 
 const isUntouched = (before: BigIntStats, after: BigIntStats) =>
   isSame(before, after) && before.size === after.size && before.mtimeNs === after.mtimeNs;
 
-/** What was read of a file. */
+/** The read bytes of a file. */
 interface Reading {
   readonly size: number;
   readonly crc: number;
-  /** Whether that was all of it. */
+  /** Whether the file is complete. */
   readonly ended: boolean;
 }
 
@@ -57,8 +57,8 @@ const changedSince = async (handle: FileHandle, before: BigIntStats): Promise<bo
   !isUntouched(before, await handle.stat({ bigint: true }));
 
 /**
- * Reads a file to its end; one that grows, to the size that it had. Undefined when the signal fired on the way. There are
- * files whose size is no size, as in /proc: they are read to their end as well, unless that does not come.
+ * Reads a file to its end, or to its initial size if it grows. Undefined if the signal fired. Files without a real
+ * size, as in /proc, are read to their end, up to a limit.
  */
 async function checksum(
   handle: FileHandle,
@@ -75,7 +75,7 @@ async function checksum(
     crc = crc32(piece.subarray(0, bytesRead), crc);
     size += bytesRead;
     onRead?.(bytesRead);
-    // Less than there was room for, at the size that was expected, is the end as well, and saves a call for most files.
+    // A short read at the expected size is the end too, which saves a call for most files.
     if (bytesRead === 0 || (size === expected && bytesRead < piece.length)) return { size, crc, ended: true };
     if (isPast && (await changedSince(handle, before))) return { size, crc, ended: false };
     if (size > expected + MOST_BEYOND) return { size, crc, ended: false };
@@ -83,9 +83,9 @@ async function checksum(
   return undefined;
 }
 
-const LAST_YEAR = 9999; // the years that the catalogue stores begin with 0
+const LAST_YEAR = 9999; // the first year that the catalogue stores is 0
 
-/** The date of a file, and what is wrong with it. */
+/** The date of a file, and a warning about it. */
 function dateOf({ mtimeMs }: BigIntStats): Pick<Content, 'modified' | 'warnings'> {
   const modified = new Date(Number(mtimeMs));
   const year = modified.getUTCFullYear();
@@ -93,13 +93,13 @@ function dateOf({ mtimeMs }: BigIntStats): Pick<Content, 'modified' | 'warnings'
   const instant = `${mtimeMs / 1000n} s since 1970`;
   return {
     modified: null,
-    warnings: [`its modification date (${instant}) is in no year from 0 to 9999 and is left out`],
+    warnings: [`its modification date (${instant}) is outside the years 0 to 9999 and was omitted`],
   };
 }
 
-const CHANGED = 'it changed while it was read, twice; its size and CRC-32 are those of what was read';
+const CHANGED = 'it changed twice while it was being read; its size and CRC-32 are those of the bytes read';
 
-/** One attempt; undefined when the file was changed meanwhile and there is another attempt. */
+/** One attempt; undefined if the file changed and another attempt is left. */
 async function readOnce(path: string, rules: ReadRules, isLast: boolean): Promise<Content | NoContent | undefined> {
   const seen = await lstat(path, { bigint: true });
   if (seen.isSymbolicLink()) return { kind: 'symlink' };
@@ -116,7 +116,9 @@ async function readOnce(path: string, rules: ReadRules, isLast: boolean): Promis
     if (await changedSince(handle, before)) {
       return isLast ? { ...content, warnings: [...content.warnings, CHANGED] } : undefined;
     }
-    return ended ? content : { kind: 'unreadable', message: `it goes on past its size, for ${size} bytes at least` };
+    return ended
+      ? content
+      : { kind: 'unreadable', message: `it continues beyond its size, for at least ${size} bytes` };
   } finally {
     await handle.close();
   }

@@ -1,6 +1,6 @@
 /**
- * The settings that every command takes: those of the library's own table that have a flag, and the CLI's. A flag wins
- * over the environment, the environment over the default.
+ * The settings of every command: the library's options that have a flag, and the CLI's own. A flag overrides the
+ * environment, which overrides the default.
  */
 import { realpath, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
@@ -25,7 +25,7 @@ function parseFlag(row: OptionRow, text: string): unknown {
   throw new InvalidArgumentError(`Accepted: ${row.accepted}.`);
 }
 
-// No default is given to commander: a flag that was left out must not win over the environment.
+// No defaults for commander: an omitted flag must not override the environment.
 function flagOf(row: OptionRow): Option {
   const environment = row.environment === null ? '' : `, or ${row.environment} in the environment`;
   const option = new Option(
@@ -37,7 +37,7 @@ function flagOf(row: OptionRow): Option {
 
 const FLAGS = OPTIONS.filter(({ flag }) => flag !== null).map((row) => ({ row, flag: flagOf(row) }));
 
-/** Declares them on the program. */
+/** Adds them to the program. */
 export function addSettings(program: Command): void {
   for (const { flag } of FLAGS) program.addOption(flag);
   program.option('--json', 'print the result as JSON, dates in UTC, sizes in bytes');
@@ -51,25 +51,25 @@ function libraryOptions(settings: Settings): CatalogOptions {
   return Object.fromEntries(given.filter(([, value]) => value !== undefined));
 }
 
-/** The path of the database that is meant, as `DatabaseManager.open` would find it. */
+/** The path of the database, as `DatabaseManager.open` finds it. */
 function databaseOf({ database }: CatalogOptions): string {
   const row = OPTIONS.find(({ option }) => option === 'database');
   const fromEnvironment = process.env[row?.environment ?? ''] || undefined;
   return resolve(String(database ?? fromEnvironment ?? row?.default));
 }
 
-/** What every command needs of the settings. */
+/** The parts of a call that depend on the settings. */
 export function surroundings(
   settings: Settings,
 ): Pick<Call, 'json' | 'database' | 'logger' | 'withCatalog' | 'withMigrations' | 'restoreCatalog'> {
   const options = libraryOptions(settings);
   const database = databaseOf(options);
   const logger = pino({ level: settings.logLevel ?? 'warn' }, { write: (line) => write(process.stderr, line) });
-  /** Whoever only looks asked for no log: what matters is in what the command prints. */
+  /** A command that only reads logs nothing: its output has what matters. */
   const logOf = (access: Access) =>
     settings.logLevel !== undefined || changes(access) ? logger : logger.child({}, { level: 'silent' });
   const withCatalog: Call['withCatalog'] = async (use, access = 'read') => {
-    // A command that looks at a catalogue, of a server that is older perhaps, must not change its schema by the way.
+    // A command that reads a catalogue, possibly of an older server, must not change its schema.
     const migrate = access === 'create' ? 'auto' : 'off';
     const given = { ...options, create: access === 'create', migrate, logger: logOf(access) } as const;
     const db = await opened(given, { database, access }, (wanted) => DatabaseManager.open(wanted));
@@ -102,10 +102,10 @@ interface Wanted {
   readonly access: Access;
 }
 
-/** Whether a command changes what the catalogue holds, and not only its record of maintenance. */
+/** Whether a command changes the catalogue, and not only its maintenance history. */
 const changes = (access: Access) => access === 'write' || access === 'create';
 
-/** Opens a file as a command may, and leaves a backup as it is. */
+/** Opens a file with the access of a command, and never changes a backup. */
 async function opened<Opened>(
   given: CatalogOptions,
   { database, access }: Wanted,
@@ -127,60 +127,60 @@ async function opened<Opened>(
   }
 }
 
-/** Whether a file that could not be opened in the way a command would rather have can be opened in the other way. */
+/** Whether to try the other way of opening a file after the preferred one failed. */
 function isWorthTrying({ migrate }: CatalogOptions, access: Access, error: unknown): boolean {
   if (access === 'record') return isUnwritable(error);
   if (access !== 'read') return false;
-  // Only a writer takes half a change back that a killed process left, or looks at the schema of an old server.
+  // Only a writer can undo the half change of a killed process, or read the schema of an old server.
   return isHalfWritten(error) || (migrate !== 'off' && hasCode(error, 'CATALOG_MIGRATION_PENDING'));
 }
 
-/** The file itself, by which its log and its manifest are named, where the path is a link to it. */
+/** The target of a link, whose name its log and manifest share. */
 const realOf = (path: string): Promise<string> => realpath(path).catch(() => path);
 
 const statOf = (path: string) => stat(path).catch(() => undefined);
 
-/** Whether a file is a backup: what opens it as a catalogue to be written changes it, and it verifies no more. */
+/** Whether a file is a backup: opening it for writing would change it, and it would fail verification. */
 const isBackup = async (path: string): Promise<boolean> => (await statOf(`${path}.manifest.json`))?.isFile() === true;
 
 const isCompressed = (path: string) => path.endsWith('.zst');
 
 function asBackup(path: string): DatabaseError {
-  const hint = 'Restore it into a file of its own, and work on that: `backup-catalog restore FILE --database look.db`.';
+  const hint = 'Restore it into another file and work on that: `backup-catalog restore FILE --database look.db`.';
   const what = isCompressed(path)
-    ? 'a compressed backup, which is no database yet'
-    : 'a backup, which this would make worthless';
+    ? 'a compressed backup, which SQLite cannot open'
+    : 'a backup, and writing to it would invalidate it';
   return new DatabaseError('CATALOG_READ_ONLY', `${path} is ${what}`, { hint });
 }
 
-/** SQLite would make a database of an empty file by the way. @throws {DatabaseError} CATALOG_MIGRATION_PENDING */
+/** SQLite would turn an empty file into a database. @throws {DatabaseError} CATALOG_MIGRATION_PENDING */
 async function refuseEmpty(database: string): Promise<void> {
   const sizeOf = async (path: string) => (await statOf(path))?.size;
-  // An empty file whose log is not is another matter, which the library reports.
+  // The library reports an empty file with a log that is not empty.
   if ((await sizeOf(database)) !== 0 || (await sizeOf(`${database}-wal`))) return;
-  const hint = '`ingest` or `migrate` makes a catalogue of it.';
+  const hint = '`ingest` or `migrate` turns it into a catalogue.';
   throw new DatabaseError('CATALOG_MIGRATION_PENDING', `${database} is an empty file`, { hint });
 }
 
 const hasCode = (error: unknown, code: DatabaseError['code']): error is DatabaseError =>
   error instanceof DatabaseError && error.code === code;
 
-/** SQLite's code of what made an error; '' where it was not SQLite. */
+/** SQLite's code behind an error; '' if SQLite did not cause it. */
 function sqliteCode(error: unknown): string {
   const cause = error instanceof DatabaseError ? error.cause : undefined;
   return cause instanceof Error && 'code' in cause ? String(cause.code) : '';
 }
 
-/** Whether a file could not be opened because it, or its folder, may not be written. */
+/** Whether opening a file failed because it or its folder is not writable. */
 const isUnwritable = (error: unknown) =>
   hasCode(error, 'CATALOG_READ_ONLY') || /^SQLITE_(?:READONLY|CANTOPEN|PERM)/.test(sqliteCode(error));
 
 const isHalfWritten = (error: unknown) => /^SQLITE_READONLY_(?:ROLLBACK|RECOVERY)$/.test(sqliteCode(error));
 
-/** Tells what to do where a file is missing. */
+/** Adds a hint for a missing file. */
 function explained(error: unknown, options: CatalogOptions): unknown {
   const isMissing = error instanceof DatabaseError && systemCode(error.cause) === 'ENOENT';
   if (!isMissing || options.create) return error;
-  const hint = 'Check --database; `backup-catalog ingest DIR --client NAME` makes a new catalogue.';
+  const hint = 'Check --database; `backup-catalog ingest DIR --client NAME` creates a new catalogue.';
   return new DatabaseError(error.code, error.message, { cause: error, hint });
 }

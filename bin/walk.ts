@@ -1,6 +1,6 @@
 /**
- * Walking a folder: everything below it, in the byte order of the names, one folder in memory at a time. Links are told
- * but never followed; what cannot be read is told as well, and the walk goes on.
+ * Walks a folder: everything below it, in the byte order of names, one folder in memory at a time. Reports links
+ * without following them, reports what it cannot read, and continues.
  */
 import { isAscii, isUtf8 } from 'node:buffer';
 import type { Dirent } from 'node:fs';
@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { canonical, escapeBytes } from './names.ts';
 import { reasonOf } from './system-error.ts';
 
-/** A thing that the walk meets. */
+/** An entry of the walk. */
 export interface Found {
   /** `special` is a named pipe, a socket or a device. */
   readonly kind: 'file' | 'symlink' | 'special';
@@ -17,7 +17,7 @@ export interface Found {
   readonly path: string;
   /** The path from the walked folder, with forward slashes. */
   readonly relative: string;
-  /** Whether the walk reports a twin of it, or of a folder it is in. */
+  /** Whether a canonically equal name of it, or of a parent folder, is in the walk. */
   readonly hasTwin: boolean;
 }
 
@@ -27,7 +27,7 @@ export interface Twin {
   readonly path: string;
 }
 
-/** A thing that the walk cannot read, and why. */
+/** An unreadable entry, and the reason. */
 export interface Unreadable {
   readonly kind: 'unreadable';
   /** For people: bytes of the name that are not UTF-8 are escaped. */
@@ -50,12 +50,12 @@ function kindOf(entry: Entry): Found['kind'] {
   return entry.isSymbolicLink() ? 'symlink' : 'special';
 }
 
-/** What a folder holds, sorted, or why it cannot be read. */
+/** The sorted entries of a folder, or why it cannot be read. */
 async function readFolder(root: string, folder: Folder): Promise<Met[]> {
   const path = join(root, folder.relative);
   try {
-    // Names as bytes: one that is not UTF-8 would come out as another name, which opens nothing. Sorted here, since
-    // readdir promises no order.
+    // Names as bytes: a name that is not UTF-8 would otherwise be changed and open nothing. Sorted here, because
+    // readdir guarantees no order.
     const entries = await readdir(path, { withFileTypes: true, encoding: 'buffer' });
     const known = entries.every(({ name }) => isAscii(name)) ? undefined : new Set<string>();
     return entries
@@ -89,7 +89,7 @@ function toMet(entry: Entry, { root, folder, known }: Place): Met[] {
   return isTwin ? [{ kind: 'twin', path }, met] : [met];
 }
 
-/** Everything below `root` until the signal fires. Folders themselves are not told. */
+/** Everything below `root` until the signal fires, without the folders themselves. */
 export async function* walk(
   root: string,
   signal?: AbortSignal,
@@ -107,7 +107,7 @@ export async function* walk(
   }
 }
 
-/** Counts the regular files below `root`, telling the count as it grows. */
+/** Counts the regular files below `root`, reporting the growing count. */
 export async function countFiles(
   root: string,
   signal?: AbortSignal,

@@ -1,4 +1,4 @@
-/** `DatabaseManager`: an open catalogue, made of the modules that it hands out. */
+/** `DatabaseManager`: an open catalogue and its modules. */
 import type { Analytics } from './analytics/analytics.ts';
 import type { Backups } from './backup/backups.ts';
 import type { RestoreResult } from './backup/restore/restore.ts';
@@ -21,7 +21,7 @@ import { scriptUrl } from './runtime/scripts.ts';
 import type { Search } from './search/search.ts';
 import type { EngineStats } from './sql/engine.ts';
 
-/** The migrations of a file that is open for nothing else. */
+/** The migrations of a file that is not open as a catalogue. */
 export type OpenMigrations = Migrator & AsyncDisposable & { close(): Promise<void> };
 
 /** What `open` calls the constructor with, and nobody else can. */
@@ -47,30 +47,30 @@ async function openWith<Opened>(
 export class DatabaseManager implements CatalogModules, AsyncDisposable {
   /** The machines that are backed up, and their keys. */
   readonly clients: Clients;
-  /** What the server has received, each file with its current version. */
+  /** The files that the server received, each with its current version. */
   readonly files: Files & Search;
-  /** Every version of a file, which one is current, and which ones a policy keeps. */
+  /** The versions of files: list them, choose the current one, prune them by a policy. */
   readonly versions: Versions;
-  /** What kinds of files there are, and which extensions belong to each. */
+  /** Categories of files and their extensions. */
   readonly categories: Categories;
-  /** How much each client may store, and room that is held for uploads. */
+  /** Limits of clients, and reservations for uploads. */
   readonly quotas: Quotas;
-  /** What the catalogue holds, what happened when, and when it will be full. */
+  /** Statistics: what the catalogue holds, its activity, its growth and forecasts. */
   readonly analytics: Analytics;
-  /** The versions of the schema: what is applied, what is pending, and the way up and down. */
+  /** The schema: applied and pending migrations, upgrades and rollbacks. */
   readonly migrations: Migrator;
-  /** Work on the catalogue as a whole. */
+  /** Integrity checks, audits and repairs of the whole catalogue. */
   readonly maintenance: Maintenance;
-  /** Backups of the catalogue, and restoring them. */
+  /** Backups of the catalogue: create, verify, restore, prune. */
   readonly backups: Backups;
 
-  /** Returns the rows of a reading statement, from a connection that cannot write. See {@link RawSql.query}. */
+  /** Returns the rows of a reading statement, run on a connection that cannot write. See {@link RawSql.query}. */
   readonly query: RawSql['query'];
-  /** Executes one statement on the writer, in a transaction of its own. See {@link RawSql.execute}. */
+  /** Executes one statement on the writer, in its own transaction. See {@link RawSql.execute}. */
   readonly execute: RawSql['execute'];
-  /** Executes one statement with each list of values, all in one transaction. See {@link RawSql.executeMany}. */
+  /** Executes one statement once for each list of values, all in one transaction. See {@link RawSql.executeMany}. */
   readonly executeMany: RawSql['executeMany'];
-  /** Runs a procedure of the caller's own, from a module given in `procedureModules`. See {@link CatalogModules.run}. */
+  /** Runs a procedure of the caller, from a module listed in `procedureModules`. See {@link CatalogModules.run}. */
   readonly run: CatalogModules['run'];
 
   readonly #opened: AssembledCatalog;
@@ -96,10 +96,9 @@ export class DatabaseManager implements CatalogModules, AsyncDisposable {
   }
 
   /**
-   * Opens a catalogue: creates the file if it does not exist, and migrates it. While another process migrates the file,
-   * waits for it.
-   * @throws {ValidationError} for an option that is unknown or not accepted
-   * @throws {DatabaseError} why the file cannot be used; the reason of the signal. An existing file is then as it was
+   * Opens a catalogue: creates the file if it does not exist and migrates it, or waits while another process migrates it.
+   * @throws {ValidationError} for an unknown option or an unacceptable value
+   * @throws {DatabaseError} if the file cannot be used, or the reason of the signal; an existing file is unchanged
    * @example
    * ```ts
    * await using db = await DatabaseManager.open({ database: 'catalogue.db', defaultQuotaBytes: 50 * 1024 ** 3 });
@@ -112,7 +111,7 @@ export class DatabaseManager implements CatalogModules, AsyncDisposable {
 
   /**
    * Opens the migrations of a file and leaves its schema as it is: for plans, rehearsals and rollbacks of a file that
-   * `open` could not, or should not yet, migrate. The caller closes it.
+   * `open` cannot migrate or should not migrate yet. The caller closes it.
    * @throws as {@link open}
    */
   static async openMigrations(options: OpenOptions = {}): Promise<OpenMigrations> {
@@ -122,30 +121,28 @@ export class DatabaseManager implements CatalogModules, AsyncDisposable {
   }
 
   /**
-   * Restores a catalogue from a backup, even a catalogue that is damaged or gone: the files of a damaged one are kept as
-   * `*.damaged-TIME`. A catalogue that works is restored as by {@link Backups.restore}, and may be open meanwhile; a
-   * damaged one must be open nowhere.
-   * @throws {DatabaseError} CATALOG_BACKUP_INVALID when the backup does not verify, CATALOG_SCHEMA_NEWER, CATALOG_KEY,
-   *   CATALOG_FOREIGN_DATABASE when the file is another program's database, CATALOG_CONFLICT when a damaged one is open
-   *   in this process, CATALOG_FULL, CATALOG_BUSY, CATALOG_IO; everything is then as it was
+   * Restores a catalogue from a backup, even if it is damaged or missing; damaged files are kept as `*.damaged-TIME`. A
+   * working catalogue is restored as by {@link Backups.restore} and may be open meanwhile; a damaged one must not be
+   * open anywhere.
+   * @throws {DatabaseError} CATALOG_BACKUP_INVALID if the backup fails verification, CATALOG_SCHEMA_NEWER, CATALOG_KEY,
+   *   CATALOG_FOREIGN_DATABASE if the file belongs to another program, CATALOG_CONFLICT if a damaged one is open in
+   *   this process, CATALOG_FULL, CATALOG_BUSY, CATALOG_IO; nothing is changed then
    */
   static async restore(options: RestoreFileOptions): Promise<RestoreResult> {
     return (await library()).restoreFile(options);
   }
 
   /**
-   * Whether the catalogue can be used: `open`; `closing` from the call of `close` until what was accepted has ended; then
-   * `closed`. `opening` ends before `open` resolves, so whoever has awaited `open` never sees it.
+   * Whether the catalogue can be used: `open`; `closing` from the call of `close` until the accepted calls have ended;
+   * then `closed`. `opening` ends before `open` resolves, so a caller that awaited `open` never sees it.
    */
   get status(): CatalogStatus {
     return this.#opened.status;
   }
 
   /**
-   * Runs a callback in one transaction: what it does through `tx` is stored together or not at all. Other writers wait
-   * meanwhile, so keep it short and do no other work in it.
-   * @throws what the callback throws; {DatabaseError} CATALOG_TIMEOUT when it takes longer than `timeoutMs`. Nothing is
-   *   stored then
+   * Runs a callback in one transaction: everything it does through `tx` is stored, or nothing is. Other writers wait meanwhile, so keep it short and do nothing else in it.
+   * @throws what the callback throws; {DatabaseError} CATALOG_TIMEOUT if it takes longer than `timeoutMs`. Nothing is stored then
    * @example
    * ```ts
    * const client = await db.transaction(async (tx) => {
@@ -164,16 +161,16 @@ export class DatabaseManager implements CatalogModules, AsyncDisposable {
   }
 
   /**
-   * Whether the catalogue is well. Never throws, and answers within a second in any state. With `full` it checks the whole
-   * file first, which takes as long as that does, up to `thresholds.checkMs`.
+   * Reports whether the catalogue is healthy. Never throws, and answers within a second in any state. With `full` it
+   * first checks the whole file, for up to `thresholds.checkMs`.
    */
   async health(options: HealthOptions = {}): Promise<HealthReport> {
     return this.#opened.health(options);
   }
 
   /**
-   * Everything that monitoring asks for, in Prometheus' text format 0.0.4 (`text/plain; version=0.0.4; charset=utf-8`).
-   * Never throws for the state of the catalogue, and answers within a second; leaves out what it cannot find out.
+   * Every metric, in Prometheus' text format 0.0.4 (`text/plain; version=0.0.4; charset=utf-8`). Never throws because
+   * of the state of the catalogue, answers within a second, and omits what it cannot find out.
    */
   async metrics(): Promise<string> {
     return this.#opened.metrics();
@@ -185,16 +182,16 @@ export class DatabaseManager implements CatalogModules, AsyncDisposable {
   }
 
   /**
-   * Calls a listener at every event of a name; returns a function that removes the listener.
-   * @throws {ValidationError} for the name of an unknown event
+   * Calls a listener at each event of this name; returns a function that removes the listener.
+   * @throws {ValidationError} for an unknown event
    */
   on<Name extends keyof CatalogEvents>(event: Name, listener: (...values: CatalogEvents[Name]) => void): () => void {
     return this.#opened.on(event, listener);
   }
 
   /**
-   * Waits for the calls that were accepted, then closes. Idempotent; never waits longer than `closeTimeoutMs`.
-   * @throws {ConflictError} inside a transaction, which it would wait for
+   * Waits for the accepted calls, at most `closeTimeoutMs`, then closes. Idempotent.
+   * @throws {ConflictError} inside a transaction, where it would wait for itself
    */
   async close(): Promise<void> {
     await this.#opened.close();
@@ -213,5 +210,5 @@ const constructed = () =>
       received: 'new DatabaseManager()',
       accepted: 'await DatabaseManager.open({ database })',
     },
-    { hint: 'Write await DatabaseManager.open({ database }): it opens the file, which a constructor cannot wait for.' },
+    { hint: 'Use await DatabaseManager.open({ database }): a constructor cannot wait for the file to open.' },
   );

@@ -1,7 +1,7 @@
 /**
- * Every error this library throws, in one table. A code says what happened, `retryable` whether the same call may
- * succeed when it is made again, `hint` what a person can do about it. Errors cross threads as plain data (`toWireError`)
- * and come back as the class they were (`reviveError`). No error carries a key or the values bound to a statement.
+ * Every error this library throws, in one table. The code says what happened, `retryable` whether repeating the call
+ * may succeed, and `hint` what a person can do. Errors cross threads as plain data (`toWireError`) and become instances
+ * of their class again (`reviveError`). No error holds a key or a value bound to a statement.
  */
 import { hintOfCause } from './error-hints.ts';
 
@@ -19,11 +19,11 @@ export const ERROR_CODES = {
   CATALOG_DUPLICATE_CLIENT: facts(false, 'Choose another name, or pass the id of the client that has it.'),
   CATALOG_CONFLICT: facts(false, 'The change contradicts what is stored; read the current state and decide again.'),
   CATALOG_QUOTA_EXCEEDED: facts(false, "Raise the client's quota or prune old versions."),
-  CATALOG_CHECKSUM_MISMATCH: facts(false, 'The content differs from what was announced: transfer the file again.'),
-  CATALOG_BUSY: facts(true, 'Another process holds the write lock; try again, or raise busyTimeoutMs.'),
+  CATALOG_CHECKSUM_MISMATCH: facts(false, 'The content does not match the stored CRC: transfer the file again.'),
+  CATALOG_BUSY: facts(true, 'Another process has the file locked; try again, or raise busyTimeoutMs.'),
   CATALOG_POOL_EXHAUSTED: facts(
     true,
-    'Too many calls are waiting; slow the callers down, or raise poolSize or queueLimit.',
+    'Too many calls are waiting; slow down the callers, or raise poolSize or queueLimit.',
   ),
   CATALOG_TIMEOUT: facts(true, 'The call waited too long; try again, or raise acquireTimeoutMs.'),
   CATALOG_INDETERMINATE: facts(
@@ -32,15 +32,15 @@ export const ERROR_CODES = {
   ),
   CATALOG_CLOSED: facts(false, 'The database was closed; open it again.'),
   CATALOG_FULL: facts(false, 'Free some disk space; the change was rolled back.'),
-  CATALOG_IO: facts(false, 'The file system reported an error; look at the disk, its mount and its permissions.'),
-  CATALOG_CORRUPT: facts(false, 'Stop writing, keep the file as it is and restore the newest verified backup.'),
-  CATALOG_READ_ONLY: facts(false, 'The database was opened read-only, or its file may not be written.'),
-  CATALOG_FOREIGN_DATABASE: facts(false, 'This file is not a backup catalogue; check the path. It was not changed.'),
+  CATALOG_IO: facts(false, 'The file system reported an error; check the disk, its mount and its permissions.'),
+  CATALOG_CORRUPT: facts(false, 'Stop writing, keep the file unchanged and restore the newest verified backup.'),
+  CATALOG_READ_ONLY: facts(false, 'The database is open read-only, or you may not write its file.'),
+  CATALOG_FOREIGN_DATABASE: facts(false, 'The file is not a backup catalogue and was not changed; check the path.'),
   CATALOG_SCHEMA_NEWER: facts(false, 'The file was written by a newer release; upgrade this library.'),
   CATALOG_MIGRATION_PENDING: facts(false, "Run the migrations (CLI: `migrate`), or open with migrate: 'auto'."),
-  CATALOG_MIGRATION_FAILED: facts(false, 'The database is as it was before; the cause says which step failed.'),
+  CATALOG_MIGRATION_FAILED: facts(false, 'The database is unchanged; the cause says which step failed.'),
   CATALOG_DANGEROUS_OPERATION: facts(false, 'Declare the operation in the migration if the loss is intended.'),
-  CATALOG_BACKUP_INVALID: facts(false, 'Choose another backup; this one does not verify.'),
+  CATALOG_BACKUP_INVALID: facts(false, 'Choose another backup; this one failed verification.'),
   CATALOG_KEY: facts(false, 'Give the encryption key this catalogue was written with.'),
   CATALOG_SQL: facts(false, 'Correct the statement; it was not executed.'),
 } as const satisfies Record<string, CodeFacts>;
@@ -48,9 +48,9 @@ export const ERROR_CODES = {
 /** One of the codes of {@link ERROR_CODES}. */
 export type ErrorCode = keyof typeof ERROR_CODES;
 
-/** What an error may say beyond its message. */
+/** What an error can hold besides its message. */
 export interface ErrorOptions {
-  /** What caused this error, if something else failed first. */
+  /** The error that caused this one. */
   readonly cause?: unknown;
   /** Replaces the hint of the code. */
   readonly hint?: string;
@@ -62,7 +62,7 @@ export interface ErrorOptions {
 export class DatabaseError extends Error {
   override name = 'DatabaseError';
   readonly code: ErrorCode;
-  /** Whether the same call may succeed when repeated as it is; nothing was changed by the failed one. */
+  /** Whether the same call may succeed if repeated; the failed one changed nothing. */
   readonly retryable: boolean;
   /** One sentence for a person: what to do now. */
   readonly hint: string;
@@ -82,14 +82,17 @@ export class DatabaseError extends Error {
   }
 }
 
-/** What was wrong with an input: the field's name, what came (never the content of a key) and what is accepted. */
+/**
+ * What was wrong with an input: the name of the field, what it received (never the content of a key) and what it
+ * accepts.
+ */
 export interface ValidationFacts {
   readonly field: string;
   readonly received: string;
   readonly accepted: string;
 }
 
-/** A value that was refused before anything was queued. */
+/** A value that was refused before the call was queued. */
 export class ValidationError extends DatabaseError {
   override name = 'ValidationError';
   readonly field: string;
@@ -120,7 +123,7 @@ export class DuplicateClientError extends DatabaseError {
   }
 }
 
-/** A change that contradicts the stored state, or a call that would wait for itself. */
+/** A change that contradicts the stored state, or a call that would deadlock on its own transaction. */
 export class ConflictError extends DatabaseError {
   override name = 'ConflictError';
   constructor(message: string, options?: ErrorOptions) {
@@ -137,11 +140,11 @@ export interface QuotaFigures {
 }
 
 const QUOTA_HINTS = {
-  tooLarge: "More than the client's whole quota: raise it.",
-  reserved: "Wait for the uploads under way, whose reservations hold the room, or raise the client's quota.",
+  tooLarge: "The file is larger than the client's whole quota: raise the quota.",
+  reserved: "Wait for the running uploads to release their reservations, or raise the client's quota.",
 };
 
-/** What helps: it may be that no pruning ever makes room, or that none is needed. */
+/** The advice depends on whether pruning could ever make enough room. */
 function quotaHint({ quotaBytes, usedBytes, requestedBytes }: QuotaFigures): string {
   if (requestedBytes > quotaBytes) return QUOTA_HINTS.tooLarge;
   return usedBytes + requestedBytes <= quotaBytes ? QUOTA_HINTS.reserved : ERROR_CODES.CATALOG_QUOTA_EXCEEDED.hint;
@@ -193,10 +196,10 @@ export class DangerousOperationError extends DatabaseError {
   }
 }
 
-/** A defect of this library: something that must always be true is not. It has no code, because no caller can repair it. */
+/** A defect of this library: an invariant does not hold. It has no code, because no caller can fix it. */
 export class InvariantError extends Error {
   override name = 'InvariantError';
-  /** What must be true, in a few words. */
+  /** The invariant, in a few words. */
   readonly invariant: string;
 
   constructor(invariant: string, problem: string) {
@@ -205,7 +208,7 @@ export class InvariantError extends Error {
   }
 }
 
-/** An error as data: what a thread sends and the caller's side revives. */
+/** An error as data: a thread sends it, and the caller's side revives it. */
 export interface WireError {
   readonly code: ErrorCode | null;
   readonly name: string;
@@ -246,7 +249,7 @@ const isPlain = (value: unknown) => value === null || ['string', 'number', 'bool
 const plainFields = (error: object): Record<string, unknown> =>
   Object.fromEntries(Object.entries(error).filter(([key, value]) => !OWN_TEXT.has(key) && isPlain(value)));
 
-/** The text of what an error says of itself, which anybody may have replaced. */
+/** A text property of an error; a getter of the application may throw instead. */
 function textOf(read: () => unknown): string {
   try {
     return String(read());
@@ -255,7 +258,7 @@ function textOf(read: () => unknown): string {
   }
 }
 
-/** Turns whatever was thrown into data that crosses a thread. */
+/** Turns any thrown value into data that can cross a thread. */
 export function toWireError(thrown: unknown, causes = MAX_CAUSES): WireError {
   const error = thrown instanceof Error ? thrown : new Error(textOf(() => thrown));
   const isOurs = error instanceof DatabaseError;
@@ -270,7 +273,10 @@ export function toWireError(thrown: unknown, causes = MAX_CAUSES): WireError {
   };
 }
 
-/** The inverse of {@link toWireError}: the same class, fields and cause; a foreign error keeps its name and code. */
+/**
+ * The inverse of {@link toWireError}: the same class, fields and cause; an error of another library keeps its name and
+ * code.
+ */
 export function reviveError(wire: WireError): Error {
   const { driverCode, ...fields } = wire.fields;
   const cause = wire.cause === undefined ? undefined : { cause: reviveError(wire.cause) };

@@ -1,4 +1,4 @@
-/** What a module of own procedures needs: the entry point `backup-catalog/procedure`, light enough for every thread. */
+/** The entry point `backup-catalog/procedure`: all that a module of procedures needs, light enough for every thread. */
 
 export * from './errors.ts';
 export type { Dialect } from './sql/dialect.ts';

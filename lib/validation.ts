@@ -1,6 +1,7 @@
 /**
- * Checks of what callers pass in, before anything is queued. Each check names the field, what came and what is
- * accepted, and returns the value in the one form the procedures expect. The content of binary values is never shown.
+ * Checks the arguments of callers before anything is queued. An error names the field, what it received and what it
+ * accepts; a valid value is returned in the one form the procedures expect. Messages never show the content of binary
+ * values.
  */
 import { types } from 'node:util';
 import { distance } from 'fastest-levenshtein';
@@ -8,14 +9,14 @@ import { ValidationError } from './errors.ts';
 
 const MAX_SHOWN = 60; // characters of a received text in a message
 
-/** Whether a value is a Uint8Array, of whatever realm: test runners have their own, and `instanceof` denies them. */
+/** Whether a value is a Uint8Array of any realm: test runners have their own, for which `instanceof` is false. */
 export const isBytes = (value: unknown): value is Uint8Array => types.isUint8Array(value);
 
-/** The plain Date that a Date of whatever realm or class stands for; undefined for anything else. */
+/** A plain Date for a Date of any realm or class; undefined for anything else. */
 export const dateOf = (value: unknown): Date | undefined =>
   types.isDate(value) ? new Date(Date.prototype.getTime.call(value)) : undefined;
 
-/** What came, as a message may show it. */
+/** The received value, as a message may show it. */
 export function describe(value: unknown): string {
   if (isAbsent(value)) return String(value);
   if (isBytes(value)) return `${value.length} bytes`;
@@ -34,12 +35,12 @@ export function refuse(field: string, value: unknown, accepted: string): never {
   throw new ValidationError({ field, received: describe(value), accepted });
 }
 
-/** As {@link refuse}, where what came is told in words instead of shown. */
+/** Like {@link refuse}, but describes the received value in words. */
 export function refuseAs(field: string, received: string, accepted: string): never {
   throw new ValidationError({ field, received, accepted });
 }
 
-/** As {@link refuse}, where the value may be a key or a bound value: no text and no figure of it is shown. */
+/** Like {@link refuse}, for values that may be keys or bound values: shows neither text nor numbers. */
 export function refuseSecret(field: string, value: unknown, accepted: string): never {
   const isShown = isAbsent(value) || typeof value === 'object' || typeof value === 'function';
   const text = typeof value === 'string' ? `a text of ${value.length} characters` : `a ${typeof value}`;
@@ -49,9 +50,11 @@ export function refuseSecret(field: string, value: unknown, accepted: string): n
 /** Whether an optional value was left out; null counts as left out. */
 export const isAbsent = (value: unknown): value is null | undefined => value === undefined || value === null;
 
-const LEAST_PART = 3; // letters of a name that say something: `id` is in half of all words
+const LEAST_PART = 3; // shorter parts say nothing: `id` is in half of all words
 
-/** Whether one may have been meant by the other: a third of the letters differ at most, or one is a part of the other. */
+/**
+ * Whether one name may be a misspelling of the other: at most a third of the letters differ, or one contains the other.
+ */
 function isNear(given: string, name: string, far: number): boolean {
   const [short, long] = given.length < name.length ? [given, name] : [name, given];
   return far * 3 <= long.length || (short.length >= LEAST_PART && long.includes(short));
@@ -66,8 +69,8 @@ export function nearest(key: string, known: readonly string[]): string | undefin
 }
 
 /**
- * An object with known keys only. The `field` of an error is a key as the caller wrote it, known or not; of objects inside
- * others with `prefix` in front.
+ * An object with known keys only. The `field` of an error is the key as the caller wrote it, with `prefix` in front for
+ * nested objects.
  * @throws {ValidationError} when the value is no plain object, or has a key that is not known
  */
 export function checkObject(
@@ -83,7 +86,7 @@ export function checkObject(
   return value as Record<string, unknown>;
 }
 
-/** The keys that an object shows; those that are symbols by their text. */
+/** The enumerable keys of an object, symbols as text. */
 export function keysOf(value: object): string[] {
   const shown = (key: symbol) => Object.prototype.propertyIsEnumerable.call(value, key);
   const symbols = Object.getOwnPropertySymbols(value).filter(shown);
@@ -104,7 +107,7 @@ export interface TextRules {
   readonly min?: number;
   /** Characters (code points). */
   readonly max: number;
-  /** Whether the text may be a key that took its place: none of it is shown. */
+  /** Whether the text may be a misplaced key: messages then show none of it. */
   readonly secret?: boolean;
 }
 
@@ -112,7 +115,7 @@ export interface TextRules {
 const isLongerThan = (value: string, max: number) =>
   value.length > max && (value.length > 2 * max || [...value].length > max);
 
-/** A well-formed text without NUL: what SQLite and file systems store as it is. */
+/** A well-formed text without NUL, which SQLite and file systems store unchanged. */
 export function checkText(value: unknown, field: string, { min = 1, max, secret = false }: TextRules): string {
   const accepted = `a text of ${min} to ${max} characters without NUL`;
   const no = secret ? refuseSecret : refuse;
@@ -142,7 +145,7 @@ export function checkBoolean(value: unknown, field: string): boolean {
   return typeof value === 'boolean' ? value : refuse(field, value, 'true or false');
 }
 
-/** Bytes, copied, so that the caller may overwrite them. */
+/** A copy of bytes, so that the caller may overwrite the original. */
 export function checkBytes(value: unknown, field: string, max: number): Uint8Array {
   const isGood = isBytes(value) && value.length >= 1 && value.length <= max;
   return isGood ? Uint8Array.from(value) : refuseSecret(field, value, `a Uint8Array of 1 to ${max} bytes`);
@@ -155,19 +158,19 @@ export function optional<Value>(value: unknown, check: (given: unknown) => Value
 
 const CALL_KEYS = new Set(['signal']);
 
-/** The options every call takes. @throws {ValidationError} for an unknown key or a signal that is none */
+/** The options every call takes. @throws {ValidationError} for an unknown key or an invalid signal */
 export function checkCallOptions(options: unknown): { readonly signal: AbortSignal | undefined } {
   if (options === undefined) return { signal: undefined };
   return { signal: checkSignal(checkObject(options, 'options', CALL_KEYS)['signal']) };
 }
 
-/** @throws {ValidationError} when `signal` is given and is no AbortSignal */
+/** @throws {ValidationError} for a `signal` that is not an AbortSignal */
 export function checkSignal(value: unknown): AbortSignal | undefined {
   if (value === undefined || value instanceof AbortSignal) return value;
   return refuse('signal', value, 'an AbortSignal');
 }
 
-/** The listener of progress; undefined where there is none. @throws {ValidationError} when it is given and is no function */
+/** The progress listener; undefined without one. @throws {ValidationError} for a listener that is not a function */
 export function checkListener<Listener>(value: unknown, field = 'onProgress'): Listener | undefined {
   if (isAbsent(value)) return undefined;
   return typeof value === 'function' ? (value as Listener) : refuse(field, value, 'a function');

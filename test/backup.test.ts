@@ -1083,6 +1083,33 @@ t.test('whatever the policy, the newest verified, other databases’ and unsound
   await holds(t, property);
 });
 
+t.test('a backup that another process removes while it is looked at is told as gone', async (t) => {
+  const folder = t.testdir();
+  const { db, database, backups } = await filled(t, folder);
+  const kept = await db.backups.create();
+  const packed = await db.backups.create({ compress: true });
+  await db.close();
+  const vanishing = await openFileWithRoom(t, database, async () => {
+    rmSync(packed.path);
+    return Number.MAX_SAFE_INTEGER;
+  });
+  const manifest = join(backups, `${basename(packed.path)}.manifest.json`);
+  const copy = [readFileSync(packed.path), readFileSync(manifest)] as const;
+  await t.rejects(vanishing.backups.verify(packed.path), { code: 'CATALOG_NOT_FOUND', hint: /removed while/ });
+  writeFileSync(packed.path, copy[0]);
+  const { removed, kept: stays } = await vanishing.backups.prune({ keepLast: 1 }, { dryRun: true });
+  t.match(
+    [removed, stays.map(({ path, reasons }) => [path, reasons])],
+    [
+      [],
+      [
+        [packed.path, ['not counted: it is gone']],
+        [kept.path, ['newest verified', 'last']],
+      ],
+    ],
+  );
+});
+
 t.test('pruning removes exactly what its dry run says, and keeps the newest that verifies', async (t) => {
   const folder = t.testdir();
   const { db, backups } = await filled(t, folder);

@@ -39,7 +39,7 @@ t.test('backup, backups and restore: what they print, their exit codes, and what
     { code: 0, stdout: /kept.*daily, weekly, monthly\nkept.*oldest daily, oldest weekly, oldest monthly\n$/ },
     'without rules the usual ones',
   );
-  t.match(usual.stderr, /nothing was changed\nthese were usual rules; give your own: --keep-daily 7/);
+  t.match(usual.stderr, /nothing was changed\nthese were common rules; give your own, such as --keep-daily 7/);
   const dry = await cli(['backups', '--prune', '--keep-last', '1', '--dry-run'], { cwd });
   t.match(dry, { code: 0, stdout: /would go[\s\S]*newest verified/, stderr: /nothing was changed/ });
   t.ok(existsSync(path));
@@ -52,12 +52,15 @@ t.test('backup, backups and restore: what they print, their exit codes, and what
     const refusal = {
       code: 1,
       stdout: '',
-      stderr: /is a backup, which this would make worthless\. Restore it into a file/,
+      stderr: /is a backup, and writing to it would invalidate it\. Restore it into another file/,
     };
     t.match(await cli([...command, '--database', path], { cwd }), refusal, command.join(' '));
   }
   const compressed = await cli(['clients', '--database', small.path], { cwd });
-  t.match(compressed, { code: 1, stderr: /is a compressed backup, which is no database yet\. Restore it into a file/ });
+  t.match(compressed, {
+    code: 1,
+    stderr: /is a compressed backup, which SQLite cannot open\. Restore it into another file/,
+  });
   t.match(await cli(['backups', '--verify'], { cwd }), { code: 0 }, 'and it is worth what it was');
 
   const folder = { code: 1, stderr: /backups exists already\. Choose another name/ };

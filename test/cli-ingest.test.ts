@@ -172,7 +172,7 @@ t.test('what cannot be read is told at the end, and the rest is catalogued', asy
   const told = await ingest();
   t.match(told, { code: 1, stdout: /^2 files catalogued/ });
   const lines = failed.map(({ path, message }) => `error: ${path}: ${message}\n`);
-  t.equal(told.stderr, `${lines.join('')}2 paths could not be catalogued; the rest was\n`);
+  t.equal(told.stderr, `${lines.join('')}2 paths could not be catalogued; everything else was\n`);
 });
 
 t.test('a date that cannot be stored costs a file no version', { skip: !existsSync('/dev/shm') }, async (t) => {
@@ -183,7 +183,7 @@ t.test('a date that cannot be stored costs a file no version', { skip: !existsSy
   await writeFile(join(folder, 'now'), 'y');
   await execute('touch', ['--date', '@253402300800', join(folder, 'future')]); // the year 10000
   const ingest = (...args: string[]) => cli(['ingest', folder, '--client', 'c', '--database', database, ...args]);
-  const message = 'its modification date (253402300800 s since 1970) is in no year from 0 to 9999 and is left out';
+  const message = 'its modification date (253402300800 s since 1970) is outside the years 0 to 9999 and was omitted';
   const warnings = [{ path: join(folder, 'future'), message }];
   const { code, stdout } = await ingest('--json');
   t.same([code, JSON.parse(stdout)], [0, { ...SOUND, files: 2, saved: 2, bytes: 2, warnings }]);
@@ -208,7 +208,7 @@ t.test('a file that is written all the time is catalogued, with a warning', asyn
   const onProgress = () => appendFileSync(log, 'y\n');
   const { warnings, ...result } = await ingest(db, { clientId, folder: data, database, onProgress });
   t.match(result, { files: 2, saved: 2, failed: [] });
-  t.match(warnings, [{ path: log, message: /^it changed while it was read, twice/ }]);
+  t.match(warnings, [{ path: log, message: /^it changed twice while it was being read/ }]);
   const { fileSize, crc } = (await db.files.find(clientId, 'log', 'log')) ?? { fileSize: 0, crc: null };
   const read = (await readFile(log)).subarray(0, fileSize ?? 0);
   t.same([fileSize, crc], [read.length, crc32(read)], 'of what was read');
@@ -226,7 +226,7 @@ t.test('names that differ by the Unicode form alone are two files, and told', as
   ]) {
     await writeFile(join(data, name ?? ''), text ?? '');
   }
-  const message = 'it differs from a name beside it by the Unicode form alone (NFC or NFD); both are catalogued';
+  const message = 'another name in the folder differs only in its Unicode form (NFC or NFD); both are catalogued';
   const beside = [NFC, '\u00fc'].map((name) => ({ path: join(data, name), message }));
   t.same(await report(), { ...SOUND, files: 4, saved: 4, bytes: 19, warnings: beside });
   t.match(await ingest(), {
@@ -247,7 +247,7 @@ t.test('a file that the catalogue has under another Unicode form is told once, a
   t.match(await json('versions', NFC), [{ crc: crc32('as macOS has it') }]);
   t.match(await json('versions', NFC, '--client', 'c', '--path', NFC), [{ crc: crc32('as macOS has it') }]);
   await rename(join(data, NFD), join(data, NFC));
-  const message = 'the catalogue already has a file of this name in another Unicode form (NFC or NFD); both are kept';
+  const message = 'the catalogue already has this name in another Unicode form (NFC or NFD); both are kept';
   t.same(await report(), { ...SOUND, files: 1, saved: 1, bytes: 15, warnings: [{ path: join(data, NFC), message }] });
   t.same(await ingest(), {
     code: 0,
@@ -323,7 +323,7 @@ t.test('a client is made with the quota that was asked for, and keeps it', async
   t.match(again, {
     code: 1,
     stderr:
-      /^client c exists already: its quota stays as it is\nerror: .*big: 2\.0 KiB do not fit: 1 B of 1\.0 KiB are used\./,
+      /^client c already exists; its quota was not changed\nerror: .*big: 2\.0 KiB do not fit: 1 B of 1\.0 KiB are used\./,
   });
   t.same(await rows('SELECT QuotaBytes FROM client_quotas'), [{ QuotaBytes: 1024 }]);
   const unlimited = place(t.testdir({ data: { big: 'x' } }));
@@ -351,7 +351,7 @@ t.test('a signal stops it cleanly: what is counted is saved, and the same comman
   void underWay.then(() => child.kill('SIGINT'));
   const { code, stdout, stderr } = await finished(child);
   t.equal(code, 130);
-  t.match(stderr, /\nstopped early: what is counted was saved; the same command goes on from there\n$/);
+  t.match(stderr, /\nstopped early: the counted files were saved; run the same command to continue\n$/);
   const { saved, failed } = JSON.parse(stdout);
   t.ok(saved >= 256 && saved <= 600, `${saved} files were saved before`);
   t.same(failed, []);

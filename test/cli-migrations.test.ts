@@ -50,21 +50,38 @@ t.test('a legacy file is planned, rehearsed, migrated, taken back and examined',
 
   t.match(await run('rollback', '--to', '4', '--plan'), {
     code: 0,
-    stdout: /every version of a file but the current one/,
+    stdout: /every version of a file except the current one/,
   });
   const older = {
     code: 2,
     stdout: '',
-    stderr: new RegExp(`version 3 is older than ${LATEST_VERSION}: use .rollback --to 3.`),
+    stderr: `error: --to: got 3, but the schema is at version ${LATEST_VERSION}; \`rollback --to 3\` goes down.\n`,
   };
   t.match(await run('migrate', '--to', '3'), older);
   t.match(await run('migrate', '--to', '3', '--plan'), older);
   if (NO_TERMINAL === false) {
     const asked = await cliOnTerminal(['rollback', '--to', '4', '--database', database], {}, 'n\n');
-    t.match(asked, { code: 0, stdout: /the older schema has none[\s\S]*\[y\/N\][\s\S]*nothing was changed/ });
+    t.match(asked, { code: 0, stdout: /the schema cannot hold: [\s\S]*\[y\/N\][\s\S]*nothing was changed/ });
     t.match(await json('status'), { current: LATEST_VERSION }, 'nobody said yes');
   }
-  t.match(await run('rollback', '--to', '4'), { code: 0, stdout: /To +4/, stderr: /the older schema has none/ });
+  t.match(await run('rollback', '--to', '4'), {
+    code: 2,
+    stdout: '',
+    stderr:
+      /the schema cannot hold: .*\nerror: without a terminal to ask on, `rollback` needs --yes; nothing was changed\.\n$/,
+  });
+  t.match(await json('status'), { current: LATEST_VERSION }, 'and nothing was');
+  t.match(await run('rollback', '--to', String(LATEST_VERSION)), { code: 0, stdout: /nothing to do/ });
+  t.match(await run('rollback', '--to', '99'), {
+    code: 2,
+    stderr: `error: --to: got 99, but the schema is at version ${LATEST_VERSION}; accepted: a version below that.\n`,
+  });
+  const done = await run('rollback', '--to', '4', '--yes');
+  t.match(done, { code: 0, stdout: /To +4/, stderr: /the schema cannot hold: / });
+  t.match(await run('rollback', '--to', '6'), {
+    code: 2,
+    stderr: /but the schema is at version 4; `migrate --to 6` goes up/,
+  });
   t.match(await json('migrate', '--to', '6'), { from: 4, to: 6 });
   t.match(await json('migrate'), { from: 6, to: LATEST_VERSION });
 });

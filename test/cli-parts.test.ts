@@ -42,7 +42,7 @@ t.test('a file that changes while it is read is read again, once', async (t) => 
   const taken = await readContent(path, { isCatalogue, onRead: changeAlways });
   t.match(taken, {
     kind: 'content',
-    warnings: [/^it changed while it was read, twice; its size and CRC-32 are those/],
+    warnings: [/^it changed twice while it was being read; its size and CRC-32 are those/],
   });
   const { size, crc } = taken as { size: number; crc: number };
   t.equal(crc, crc32(readFileSync(path).subarray(0, size)), 'of what was read');
@@ -76,7 +76,7 @@ t.test('a date that cannot be stored is left out, with a warning', async (t) => 
     if (Math.round((await stat(path)).mtimeMs / 1000) !== seconds)
       t.comment(`this file system keeps no date of ${seconds} s`);
     else {
-      const message = `its modification date (${seconds} s since 1970) is in no year from 0 to 9999 and is left out`;
+      const message = `its modification date (${seconds} s since 1970) is outside the years 0 to 9999 and was omitted`;
       t.same(await readContent(path, { isCatalogue }), {
         ...{ kind: 'content', size: 3, crc: crc32('old') },
         modified: modified === null ? null : new Date(modified),

@@ -78,7 +78,7 @@ t.test('quota --audit finds drift, and repairs it when asked', async (t) => {
   t.match(await asked('quota', '--audit'), {
     code: 0,
     stdout: /^laptop +5 +600 +-595$/m,
-    stderr: /, 0 repaired\n`backup-catalog quota --audit --repair` repairs what has drifted\n$/,
+    stderr: /, 0 repaired\n`backup-catalog quota --audit --repair` repairs the drift\n$/,
   });
   t.match(await asked('quota', '--audit', '--repair'), {
     code: 0,
@@ -86,8 +86,8 @@ t.test('quota --audit finds drift, and repairs it when asked', async (t) => {
     stderr: '2 clients counted, 595 B of drift, 1 repaired\n',
   });
   t.same(await json('quota', '--audit'), { checked: 2, repaired: 0, driftBytes: 0, clients: [] });
-  t.match(await asked('quota', '--repair'), { code: 2, stderr: /goes with --audit/ });
-  t.match(await asked('quota', 'laptop', '--audit'), { code: 2, stderr: /leave the name out/ });
+  t.match(await asked('quota', '--repair'), { code: 2, stderr: /needs --audit/ });
+  t.match(await asked('quota', 'laptop', '--audit'), { code: 2, stderr: /omit the name/ });
 });
 
 t.test('prune: a plan, then the contents that nothing names any more, a line each', async (t) => {
@@ -111,7 +111,7 @@ t.test('prune: a plan, then the contents that nothing names any more, a line eac
   t.same(await asked('prune', '--keep-last', '1', '--keep-monthly', '0'), {
     code: 0,
     stdout: '/store/1\n/store/2\n',
-    stderr: '2 versions removed, 400 B; nothing names 2 contents any more\n',
+    stderr: '2 versions removed, 400 B; no version names 2 contents any more\n',
   });
   t.same(await json('prune', '--keep-within', '30d'), { versions: 0, bytes: 0, paths: [] });
 });
@@ -121,7 +121,7 @@ t.test('prune: what is asked wrongly changes nothing', async (t) => {
   t.match(await asked('prune'), {
     code: 2,
     stdout: '',
-    stderr: /rules: got an empty policy; accepted: at least one of --keep-last, --keep-h/,
+    stderr: /rules: got no rule that keeps anything; accepted: at least one of --keep-last, --keep-h/,
   });
   t.match(await asked('prune', '--keep-daily', '-1'), { code: 2, stderr: /whole number/ });
   for (const span of ['3 days', '30', '86400000']) {

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import {
   chmod,
   copyFile,
+  link,
   mkdir,
   open,
   readdir,
@@ -16,7 +17,7 @@ import {
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import t from 'tap';
-import { DatabaseManager } from '../lib/index.ts';
+import { DatabaseManager, HEALTH_CHECKS } from '../lib/index.ts';
 import { cli, cliOnTerminal, cliProcess, ENTRY, execute, type Finished, NO_TERMINAL } from './cli-run.ts';
 import { makeLegacyFile } from './fixtures/legacy-file.ts';
 
@@ -40,11 +41,20 @@ t.before(async () => {
   if (code !== 0) throw new Error('the catalogue for the tests could not be made');
 });
 
-t.test('status: the schema for machines, the whole for people', async (t) => {
-  const status = await askedJson('status');
-  t.same(Object.keys(status), ['current', 'latest', 'pending', 'applied']);
-  t.equal(status.current, status.latest);
-  t.same(status.pending, []);
+t.test('status tells machines and people the same', async (t) => {
+  const { applied, ...status } = await askedJson('status');
+  const { current } = status;
+  t.equal(applied.length, current + 1);
+  t.same(status, {
+    path: database,
+    databaseBytes: (await stat(database)).size,
+    current,
+    latest: current,
+    pending: [],
+    totalClients: 1,
+    totalFiles: 4,
+    totalBytes: 24,
+  });
   const { code, stdout, stderr } = await asked('status');
   t.equal(code, 0);
   t.equal(stderr, '');
@@ -171,7 +181,7 @@ t.test('search: literal, across case and script, a page at a time', async (t) =>
     people.stdout,
     /^SIZE {2}MODIFIED +CLIENT {2}ID +PATH\n {1}5 B {2}\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}laptop {2}/,
   );
-  t.equal(people.stderr, `2 files found\nthere are more: add --cursor ${first.nextCursor}\n`);
+  t.equal(people.stderr, `2 files found\nthere are more rows: add --cursor ${first.nextCursor}\n`);
   t.match(await asked('search', 'nothing of this name'), { code: 0, stdout: '', stderr: '0 files found\n' });
   t.match(await cli(['search', '--database', database, '--', '-dash']), { code: 0, stderr: '0 files found\n' });
 });
@@ -193,7 +203,7 @@ t.test('versions: by id, by name, by path, and never by guess', async (t) => {
     stderr: /several files are called a\.txt: (a\.txt, sub\/a\.txt|sub\/a\.txt, a\.txt)\. Say/,
   });
   const misses: [string[], RegExp][] = [
-    [['a.txt'], /several files are called a\.txt: .*a\.txt of laptop.* Say which one with --client and --path\./],
+    [['a.txt'], /several files are called a\.txt: .*a\.txt of laptop.* Choose one with --client and --path\./],
     [['photo'], /a file called photo does not exist/],
     [['nowhere/photo.jpg', '--client', 'laptop'], /a file called nowhere\/photo\.jpg of this client does not exist/],
     [['photo.jpg', '--client', 'nobody'], /client nobody does not exist/],
@@ -244,7 +254,7 @@ t.test('query: rows of a reading statement, binary values in hex', async (t) => 
   t.match(await asked('query', 'DELETE FROM files'), {
     code: 1,
     stdout: '',
-    stderr: 'error: `query` only reads, and this would write. Nothing was changed.\n',
+    stderr: 'error: `query` only reads, but this statement writes. Nothing was changed.\n',
   });
   t.match(await asked('query', 'SELEC 1'), { code: 1, stdout: '', stderr: /syntax error .*Correct the statement/ });
   t.match(await askedJson('query', 'SELECT count(*) AS n FROM files'), [{ n: 4 }]);
@@ -260,8 +270,11 @@ t.test('health: exit code 1 is for what is broken', async (t) => {
     'totalClients',
     'totalFiles',
     'issues',
+    'checks',
   ];
   t.same(Object.keys(report), keys);
+  t.same(Object.keys(report.checks), Object.keys(HEALTH_CHECKS));
+  t.match(report.checks.database, { status: 'pass', observedUnit: 'bytes', output: null });
   t.match(report, { databaseHealthy: true, connectionPoolOk: true, totalClients: 1, totalFiles: 4 });
   t.match(await asked('health', '--full'), { code: 0, stdout: /^Status +(pass|warn)\n/ });
 });
@@ -283,8 +296,38 @@ t.test('health: a damaged page is found by --full, a damaged head at once', asyn
   await writeFile(damaged, Buffer.alloc(8192, 'x'));
   const unopened = await ask('--json');
   t.match(unopened, { code: 1, stderr: /^error: / });
-  t.match(JSON.parse(unopened.stdout), { status: 'fail', totalFiles: null, issues: [{ code: /^CATALOG_/ }] });
+  t.match(JSON.parse(unopened.stdout), {
+    status: 'fail',
+    totalFiles: null,
+    checks: {},
+    issues: [{ code: /^CATALOG_/ }],
+  });
   t.match(await ask(), { code: 1, stdout: '', stderr: /^error: / });
+});
+
+t.test('health: a file with a second name is read and fails, with commands that can be typed', async (t) => {
+  const dir = t.testdir({ data: CONTENTS, 'it is': {} });
+  const [path, other] = [join(dir, 'it is', 'x.db'), join(dir, 'other.db')];
+  const here = ['--database', path];
+  await cli(['ingest', join(dir, 'data'), '--client', 'a', ...here]);
+  await link(path, other);
+  const { code, stdout, stderr } = await cli(['health', ...here]);
+  t.same([code, stderr], [1, '']);
+  t.match(stdout, /^Status +fail\nDatabase healthy +no\n(?:.*\n)*Files +4\n(?:.*\n)*database +fail /);
+  t.notMatch(stdout, /readOnly/);
+  const advice = stdout.split('\n').find((line) => line.startsWith('fail: ')) ?? '';
+  const [find = '', separate = ''] = [...advice.matchAll(/`([^`]*)`/g)].map(([, command]) => command);
+  const found = await execute('sh', ['-c', find.replace(/^find \S+/, `find ${dir}`)]); // not the whole disk
+  t.same(found.stdout.trim().split('\n').sort(), [path, other].sort(), find);
+  const report = await cli(['health', '--json', ...here]);
+  t.match(JSON.parse(report.stdout), {
+    ...{ status: 'fail', databaseHealthy: false, totalFiles: 4, checks: { database: { status: 'fail' } } },
+    issues: [{ code: 'HEALTH_SECOND_NAME', severity: 'fail' }],
+  });
+  const refused = await cli(['quota', 'a', '--set', '5', ...here]);
+  t.match(refused, { code: 1, stderr: /lost to the other\. Stop every program .*\/own\.db' '.*\/x\.db'`\.\n$/ });
+  t.match(await execute('sh', ['-c', separate]), { code: 0 }, separate);
+  t.match(await cli(['health', ...here]), { code: 0 });
 });
 
 t.test('a reading command leaves nothing behind', async (t) => {
@@ -294,7 +337,10 @@ t.test('a reading command leaves nothing behind', async (t) => {
   t.notOk(existsSync(`${database}-wal`));
   const dir = t.testdir();
   await mkdir(join(dir, 'folder'));
-  t.match(await cli(['status', '--database', join(dir, 'folder')]), { code: 2, stderr: /accepted: a regular file/ });
+  t.match(await cli(['status', '--database', join(dir, 'folder')]), {
+    code: 2,
+    stderr: /--database: got ".*folder"; accepted: the path of a file/,
+  });
   await rm(join(dir, 'folder'), { recursive: true });
 });
 
@@ -313,7 +359,7 @@ t.test('an empty file is told, and stays empty', async (t) => {
     ],
     ...[['versions', '0'.repeat(32)], ['check'], ['migrate', '--plan']],
   ];
-  const stderr = `error: ${empty} is an empty file. \`ingest\` or \`migrate\` makes a catalogue of it.\n`;
+  const stderr = `error: ${empty} is an empty file. \`ingest\` or \`migrate\` turns it into a catalogue.\n`;
   const results = await Promise.all(commands.map((args) => cli([...args, '--database', empty])));
   for (const [place, result] of results.entries()) {
     t.same(result, { code: 1, stdout: '', stderr }, `${commands[place]?.join(' ')}`);
@@ -439,7 +485,7 @@ t.test('a backup is known as one by every name', async (t) => {
   const path = join(folder, 'backup.db');
   t.match(await asked('backup', '--output', path), { code: 0 });
   await symlink(path, join(folder, 'link.db'));
-  const refusal = { code: 1, stdout: '', stderr: /link\.db is a backup, which this would make worthless/ };
+  const refusal = { code: 1, stdout: '', stderr: /link\.db is a backup, and writing to it would invalidate it/ };
   t.match(await cli(['quota', 'laptop', '--set', '1G', '--database', join(folder, 'link.db')]), refusal);
   t.match(await cli(['status', '--database', join(folder, 'link.db')]), { code: 0, stdout: /\nFiles {5}4\n/ });
 });
@@ -462,7 +508,7 @@ t.test('check: exit code 1 for a damaged leaf page, which opening does not meet'
   t.match(await cli(['status', '--database', path]), { code: 0, stdout: /\nFiles {5}500\n/ });
   const routine = await ask();
   t.match(routine, { code: 1, stdout: /^File +damaged\n[\s\S]*\nfail: .*/ });
-  t.match(routine.stderr, 'Stop writing, keep the file as it is and restore the newest verified backup');
+  t.match(routine.stderr, 'Stop writing, keep the file unchanged and restore the newest verified backup');
   t.match(await ask('--full'), { code: 1, stdout: /^File +damaged\n/ });
   const { code, stdout } = await ask('--json');
   t.equal(code, 1);

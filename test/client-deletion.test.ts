@@ -224,6 +224,74 @@ t.test('a file with thousands of versions goes in slices too', async (t) => {
   t.same(await findings(db), []);
 });
 
+t.test('a deletion that a trigger leaves out in part ends with a conflict, never without an end', async (t) => {
+  const leftOut = { code: 'CATALOG_CONFLICT', message: /a trigger suppressed it/ };
+  const ignore = (when: string) => `CREATE TRIGGER odd BEFORE ${when} BEGIN SELECT RAISE(IGNORE); END`;
+  const { db, large } = await openLarge(t);
+  const files = () => db.query(`SELECT count(*) AS n FROM file_versions JOIN files ON files.ID = FileID`);
+  for (const [when, isMarked] of [
+    ['INSERT ON client_deletions', false],
+    ['UPDATE ON clients', false],
+    ['DELETE ON files', true],
+    ["DELETE ON files WHEN OLD.PathName = 'store/1'", true],
+    ['DELETE ON file_versions', true],
+  ] as const) {
+    await db.execute(ignore(when));
+    const before = await files();
+    await t.rejects(db.clients.delete(large), leftOut, when);
+    t.same(await files(), before, 'no file loses its versions alone');
+    t.equal((await db.clients.get(large))?.deleting ?? false, isMarked, when);
+    await db.execute('DROP TRIGGER odd');
+  }
+  await db.execute(ignore('DELETE ON files'));
+  const failed = { code: 'CATALOG_MIGRATION_FAILED', message: /a trigger suppressed it/ };
+  await t.rejects(db.migrations.down({ to: 20 }), failed, 'the way down ends too');
+  await db.execute('DROP TRIGGER odd');
+  await db.execute(ignore('DELETE ON client_deletions'));
+  await t.rejects(db.clients.delete(large), leftOut);
+  await db.execute('DROP TRIGGER odd');
+  t.match(await db.clients.get(large), { deleting: true });
+  await db.clients.delete(large);
+  t.same([await db.clients.get(large), await findings(db)], [null, []]);
+});
+
+t.test('a mark of a client that is not there, and one that names none, block nothing', async (t) => {
+  const { db, database, large } = await openLarge(t);
+  const [lost, again] = ['00112233445566778899aabbccddeeff', 'ffeeddccbbaa99887766554433221100'];
+  const mark = (id: string, at: string) =>
+    `INSERT INTO client_deletions VALUES (${id}, '2025-01-01T00:00:00.000Z', '${at}', 'ffffffff-1-1')`;
+  const old = '2025-01-01T00:00:00.000Z';
+  await leaveHalfDeleted(db, large, 1, 'ffffffff-1-1');
+  for (const id of ['NULL', "x'0011'", "'text'", "'sixteen letters.'"]) await db.execute(mark(id, 'never'));
+  await db.execute(mark(`x'${lost}'`, old));
+  await db.execute(mark(`x'${again}'`, new Date().toISOString()));
+  await t.resolves(db.clients.delete(again), 'as the hint of a conflict says');
+  // A clock that was ahead, and a date that is none, are no sign of a process at work.
+  await db.execute(`UPDATE client_deletions SET TouchedAt = '2999-01-01T00:00:00.000Z' WHERE ClientID = x'${large}'`);
+  t.ok(await db.maintenance.repair());
+  t.equal(await db.clients.get(large), null);
+  t.same(await findings(db), []);
+  for (const id of [lost, again]) t.match(await db.clients.save({ id, name: id }), { id });
+  await db.execute(mark("x'0123456789abcdef0123456789abcdef'", old));
+  await db.migrations.down({ to: 20 });
+  await db.close();
+  const next = await DatabaseManager.open({ database });
+  t.teardown(() => next.close());
+  t.match(await next.migrations.verify(), { ok: true });
+});
+
+t.test('a deletion that cannot be finished keeps no other one from it', async (t) => {
+  const { db, large, small } = await openLarge(t);
+  await leaveHalfDeleted(db, large, 1, 'ffffffff-1-1');
+  await db.execute("UPDATE client_deletions SET StartedAt = '2020-01-01', TouchedAt = '2020-01-01'");
+  await db.execute(`INSERT INTO client_deletions VALUES (x'${small}', '2025-01-01', '2025-01-01', 'ffffffff-1-1')`);
+  await db.execute(`CREATE TRIGGER odd BEFORE DELETE ON files WHEN OLD.ClientID = x'${large}'
+    BEGIN SELECT RAISE(IGNORE); END`);
+  await t.rejects(db.maintenance.repair(), { code: 'CATALOG_CONFLICT', message: /a trigger suppressed it/ });
+  t.equal(await db.clients.get(small), null);
+  t.match(await db.clients.get(large), { deleting: true });
+});
+
 /** Answers the calls of a deletion as an engine would that has three slices to remove. */
 function threeSlices(slice: (n: number) => Promise<void>) {
   let removed = 0;

@@ -412,7 +412,12 @@ t.test('what a save, a verification and a failed transfer leave', async (t) => {
   const db = await openNew({ database: `${t.testdir()}/catalog.db`, poolSize: 1 });
   t.teardown(() => db.close());
   const { id: clientId } = await db.clients.save({ name: 'laptop' });
-  await db.clients.touch(clientId, '2020-01-01T00:00:00.000Z');
+  const other = await db.clients.save({ name: 'tower' });
+  t.equal((await db.clients.touch(clientId, '2020-01-01T00:00:00.000Z')).lastSeen, '2020-01-01T00:00:00.000Z');
+  t.same(await db.clients.get(other.id), other, 'others are left alone');
+  const page = await db.clients.list({ limit: 1 });
+  t.same([page.clients.map(({ name }) => name), page.nextCursor === null], [['laptop'], false]);
+  t.same(await db.clients.list({ limit: 1, cursor: page.nextCursor }), { clients: [other], nextCursor: null });
   const save = (fileSize: number, more: object = {}) =>
     db.files.save({ clientId, fileName: 'a', pathName: `store/${fileSize}`, fileSize, ...more }, { ifChanged: true });
   const { file } = await save(10);

@@ -51,6 +51,8 @@ for (const [document, content] of Object.entries({ README, API })) {
 }
 
 t.test("README's first example may be run again, and is twenty lines", async (t) => {
+  const { name, version } = JSON.parse(readProjectFile('package.json'));
+  t.match(README, `\nnpm install ~/${name}-${version}.tgz\n`, 'the file that npm pack makes');
   const folder = t.testdir();
   const [first, printed] = codeBlocks(README).filter(({ language }) => language !== 'sh');
   const lines = first?.text.split('\n').filter((line) => line !== '') ?? [];

@@ -198,7 +198,7 @@ t.test('a database opened for reading only is read and never changed', async (t)
     const engine = await openEngineOn(path, { readOnly: true, poolSize });
     t.same(await texts(engine), ['kept']);
     t.same(await engine.transaction('read', texts), ['kept']);
-    const refused = { code: 'CATALOG_READ_ONLY', message: /opened read-only/ };
+    const refused = { code: 'CATALOG_READ_ONLY', message: /is open read-only/ };
     await t.rejects(engine.run(p.appendNote, 'refused'), refused);
     await t.rejects(engine.transaction('write', texts), refused);
     await engine.close();
@@ -218,19 +218,19 @@ t.test('a file that cannot be opened is a typed failure at once, and nothing run
   await t.rejects(open('empty.db', { procedureModules: ['file:///nowhere.ts'] }), {
     code: 'CATALOG_VALIDATION',
     field: 'procedureModules',
-    received: /^the module file:\/\/\/nowhere\.ts, which cannot be imported: Cannot find module/,
+    received: /^the module file:\/\/\/nowhere\.ts, which failed to import: Cannot find module/,
   });
   const thrower = 'data:text/javascript,throw "a bare text"';
   await t.rejects(open('empty.db', { procedureModules: [thrower] }), {
     name: 'ValidationError',
-    received: `the module ${thrower}, which cannot be imported: a bare text`,
+    received: `the module ${thrower}, which failed to import: a bare text`,
   });
   const function_ = (() => 1) as unknown as string;
   await t.rejects(open('empty.db', { procedureModules: [function_] }), { name: 'DataCloneError' });
   const exits = `data:text/javascript,process.exit(3)`;
   await t.rejects(open('empty.db', { procedureModules: [exits] }), {
     code: 'CATALOG_IO',
-    message: /before it had opened/,
+    message: /before it opened/,
   });
 });
 

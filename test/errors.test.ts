@@ -99,8 +99,8 @@ t.test('messages say what happened, with the figures', async (t) => {
   t.equal(quota(2), '4 bytes do not fit: 7 of 10 bytes are used and 2 reserved');
   const hint = (usedBytes: number, requestedBytes: number) =>
     new errors.QuotaExceededError({ quotaBytes: 10, usedBytes, reservedBytes: 5, requestedBytes }).hint;
-  t.match(hint(0, 11), /^More than the client's whole quota/);
-  t.match(hint(2, 8), /^Wait for the uploads under way/);
+  t.match(hint(0, 11), /^The file is larger than the client's whole quota/);
+  t.match(hint(2, 8), /^Wait for the running uploads/);
   t.equal(hint(2, 9), ERROR_CODES.CATALOG_QUOTA_EXCEEDED.hint);
   t.equal(EXAMPLES['ValidationError']?.message, 'size: got number -1; accepted: bytes');
   t.equal(EXAMPLES['DuplicateClientError']?.message, 'the client name "näme \\"quoted\\"" is taken');

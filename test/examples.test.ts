@@ -64,7 +64,7 @@ CATALOG_QUOTA_EXCEEDED: 2000000 bytes do not fit: 0 of 1000000 bytes are used
 too-large exists: false
 CATALOG_DUPLICATE_CLIENT: the client name "workstation${suffix}" is taken
 laptop${suffix} exists: true
-CATALOG_CONFLICT: Use the connection that the callback was given.
+CATALOG_CONFLICT: Use the connection that the callback receives.
 CATALOG_TIMEOUT: retryable true
 `;
   t.equal(await output(t, example('transaction'), [], folder), expected(''));

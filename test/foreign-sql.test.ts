@@ -4,12 +4,15 @@ import { copyFileSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import t from 'tap';
+import { restoreLive } from '../lib/backup/restore/restore.ts';
+import { stageBackup } from '../lib/backup/verify.ts';
 import { assertTriggersEnd } from '../lib/catalog/foreign-triggers.ts';
+import { backupHost } from '../lib/catalog/hosts.ts';
 import { openUnmigrated } from '../lib/catalog/open.ts';
 import { settingsOf } from '../lib/catalog/settings.ts';
 import { migrateApart } from '../lib/catalog/trial.ts';
 import { DatabaseError, DatabaseManager } from '../lib/index.ts';
-import { OWN_SCHEMA } from '../lib/migrations/journal.ts';
+import { OWN_SCHEMA, RELEASE_SCHEMA } from '../lib/migrations/journal.ts';
 import { MIGRATIONS } from '../lib/migrations/migration-list.ts';
 import { resolveOptions } from '../lib/options/reader.ts';
 import { assertOwnNames, assertStoredColumns, SCHEMA_OBJECTS, type SchemaObject } from '../lib/schema/own-objects.ts';
@@ -141,6 +144,9 @@ t.test('what users, own procedures and newer releases add to a catalogue keeps i
     'ALTER TABLE files ADD COLUMN NameLength INTEGER AS (length(FileName))',
     "CREATE VIRTUAL TABLE words USING fts5(text, content='notes', content_rowid='id')",
     'CREATE INDEX by_colour ON files(Colour)',
+    // Of a program with an extension that this one does not load.
+    `INSERT INTO sqlite_schema (type, name, tbl_name, rootpage, sql)
+      VALUES ('table', 'places', 'places', 0, 'CREATE VIRTUAL TABLE places USING spatial(shape)')`,
   );
   const db = await DatabaseManager.open({ database: path });
   t.match(await db.migrations.verify(), { ok: true });
@@ -286,6 +292,67 @@ t.test('a copy in which something never ends is given up, and any other is left 
   tamper(view, 'DROP TABLE quota_reservations', `CREATE VIEW quota_reservations AS ${ENDLESS}`);
   const taken = { code: 'CATALOG_BACKUP_INVALID', message: /quota_reservations is a view/ };
   await t.rejects(migrateApart(settingsFor(view), view), taken);
+});
+
+t.test('a restore tries only what holds more than the schema of this release, or another one', async (t) => {
+  const folder = t.testdir();
+  const source = await makeCatalogue(join(folder, 'source.db'));
+  const down = async (path: string) => {
+    const migrations = await DatabaseManager.openMigrations({ database: path });
+    await migrations.down({ to: 22 });
+    await migrations.close();
+  };
+  const cases: Readonly<Record<string, readonly [isTried: boolean, change: (path: string) => void | Promise<void>]>> = {
+    nothing: [false, () => undefined],
+    'the tables of SQLite itself': [false, (path) => tamper(path, 'ANALYZE')],
+    'an older schema': [true, down],
+    'a table of the user': [true, (path) => tamper(path, 'CREATE TABLE notes (text)')],
+    'an index of the user': [true, (path) => tamper(path, 'CREATE INDEX i ON files(lower(FileName))')],
+    'a trigger': [true, (path) => tamper(path, trigger('AFTER INSERT', 'files', 'SELECT 1'))],
+    'a trigger with a name of ours': [
+      true,
+      (path) =>
+        tamper(
+          path,
+          'DROP TRIGGER catalog_version_inserted',
+          trigger('AFTER INSERT', 'file_versions', 'SELECT 1', 'catalog_version_inserted'),
+        ),
+    ],
+    'a rule in a table of ours': [
+      true,
+      (path) =>
+        tamper(path, "UPDATE sqlite_schema SET sql = replace(sql, 'CRC INTEGER', 'CRC INTEGER CHECK (CRC > 0)')"),
+    ],
+    'a table that passes for one of SQLite': [
+      true,
+      (path) => tamper(path, "UPDATE sqlite_schema SET sql = sql || ' ' WHERE name = 'sqlite_sequence'"),
+    ],
+    'a journal with another checksum': [
+      true,
+      (path) => tamper(path, "UPDATE catalog_migrations SET checksum = 'x' WHERE version = 3"),
+    ],
+    'a journal that lacks a version': [
+      true,
+      (path) => tamper(path, 'DELETE FROM catalog_migrations WHERE version = 3'),
+    ],
+  };
+  for (const [place, [name, [isTried, change]]] of Object.entries(cases).entries()) {
+    const path = join(folder, `${place}.db`);
+    copyFileSync(source, path);
+    await change(path);
+    const stage = join(folder, `${place}.stage.db`);
+    const { findings } = await stageBackup(path, stage, { allowMissingManifest: true, release: RELEASE_SCHEMA });
+    t.equal(findings.isPlain, !isTried, name);
+  }
+  const catalog = await openUnmigrated({ database: source });
+  t.teardown(() => catalog.close());
+  const tried: string[] = [];
+  const host = { ...backupHost(catalog), migrateCopy: async (copy: string) => void tried.push(copy) };
+  const options = { allowMissingManifest: true };
+  await restoreLive(host, join(folder, '0.db'), options);
+  t.same(tried, [], 'an ordinary restore starts no process for it');
+  await restoreLive(host, join(folder, '3.db'), options);
+  t.equal(tried.length, 1);
 });
 
 t.test('a schema is not brought up to date where a trigger of others never ends', async (t) => {

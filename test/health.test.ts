@@ -191,7 +191,7 @@ t.test('backups and restores: what is overdue is told, of a new catalogue from w
   await made(1.1);
   t.match(await healthOf(db), {
     status: 'warn',
-    issues: [{ code: 'HEALTH_BACKUP_OVERDUE', message: /no verified backup in the 26 hours/ }],
+    issues: [{ code: 'HEALTH_BACKUP_OVERDUE', message: /is 26 hours old and has no verified backup/ }],
     checks: { backup: { status: 'warn', observedValue: null } },
   });
   await made(91);
@@ -377,7 +377,7 @@ t.test('file modes and migrations', async (t) => {
   const short = await healthCheck(db);
   t.match(short, { status: 'warn', totalFiles: null, issues: [{ code: 'CATALOG_MIGRATION_PENDING' }] });
   behindItsBack(database, (raw) => raw.exec('ALTER TABLE files RENAME TO elsewhere'));
-  t.match(await healthOf(db), { status: 'fail', issues: [{ code: 'CATALOG_CORRUPT', message: /own tables/ }] });
+  t.match(await healthOf(db), { status: 'fail', issues: [{ code: 'CATALOG_CORRUPT', message: /tables are missing/ }] });
   behindItsBack(database, (raw) => raw.exec('ALTER TABLE elsewhere RENAME TO files'));
   await db.migrations.up();
   t.match((await healthOf(db)).checks, { migrations: { status: 'pass' }, quotas: { status: 'pass' } });
@@ -388,7 +388,7 @@ t.test('the search index: behind, emptied, gone; doctor and repair rebuild it', 
   t.match(await healthOf(db), { issues: [], checks: { search: { observedValue: 20 } } });
   await save(db, clientId, 20, 'b');
   t.match(await healthOf(db), {
-    issues: [{ code: 'HEALTH_SEARCH_INDEX', message: /has not indexed 31 files or more/ }],
+    issues: [{ code: 'HEALTH_SEARCH_INDEX', message: /at least 31 files are not in the search index yet/ }],
   });
   await db.close();
 
@@ -415,7 +415,7 @@ t.test('the search index: behind, emptied, gone; doctor and repair rebuild it', 
     if (state === 'in pieces') {
       await spoilt.db.close();
       const fixed = await cli(['doctor', '--fix', '--database', database]);
-      t.match(fixed, { code: 0, stdout: /repaired: 1 search index cannot be relied on/ });
+      t.match(fixed, { code: 0, stdout: /repaired: 1 search index is unreliable/ });
     } else {
       t.same(await spoilt.db.maintenance.repair(), dry, state);
       await spoilt.db.close();
@@ -519,7 +519,7 @@ t.test('rows that name nothing are told until they are repaired', async (t) => {
     status: 'warn',
     integrityCheck: true,
     foreignKeyCheck: false,
-    issues: [{ code: 'HEALTH_FOREIGN_KEYS', message: `${foreignKeyViolations} rows name a row that does not exist` }],
+    issues: [{ code: 'HEALTH_FOREIGN_KEYS', message: `${foreignKeyViolations} rows reference a missing row` }],
   });
   await db.maintenance.repair();
   await db.maintenance.checkIntegrity();
@@ -567,7 +567,7 @@ t.test('a locked file', async (t) => {
   t.equal(await said, 'locked');
   t.match(await healthOf(db), {
     status: 'warn',
-    issues: [{ code: 'CATALOG_BUSY', message: /the writer was not free/ }],
+    issues: [{ code: 'CATALOG_BUSY', message: /the writer did not become free/ }],
     checks: { writer: { status: 'warn', observedValue: 'held' }, database: { status: 'pass' } },
   });
   t.match(await healthCheck(db), { status: 'warn', databaseHealthy: true, totalClients: 1, totalFiles: 20 });
@@ -606,7 +606,7 @@ t.test('an exhausted pool, and a writer that is held', async (t) => {
     status: 'warn',
     connectionPoolHealthy: false,
     issues: [
-      { code: 'CATALOG_POOL_EXHAUSTED', message: /no reading connection was free within 900 ms: all 1 are in use/ },
+      { code: 'CATALOG_POOL_EXHAUSTED', message: /no reading connection became free within 900 ms: all 1 are in use/ },
     ],
     checks: { pool: { status: 'warn' }, database: { status: 'unknown' }, writer: { status: 'pass' } },
   });
@@ -629,7 +629,7 @@ t.test('a writer that does not come back fails, until it does', async (t) => {
   const stuck = {
     code: 'CATALOG_TIMEOUT',
     severity: 'fail',
-    message: /inside one request for 0 seconds/,
+    message: /has spent 0 seconds in one request/,
     hint: /restart/,
   };
   t.match(await healthOf(db), { status: 'fail', issues: [stuck], checks: { writer: { observedValue: 'stuck' } } });
@@ -645,7 +645,7 @@ t.test('calls that were refused are told, and not for ever', async (t) => {
   t.ok(refused > 0);
   const report = await healthOf(db);
   t.match(report, { status: 'warn', connectionPoolHealthy: false, issues: [{ code: 'CATALOG_POOL_EXHAUSTED' }] });
-  t.match(report.issues, [{ message: `${refused} calls were refused because too many waited` }]);
+  t.match(report.issues, [{ message: `${refused} calls were refused because too many were waiting` }]);
   t.intercept(Date, 'now', { value: () => performance.timeOrigin + performance.now() + 301_000 });
   t.same(codes(await healthOf(db)), [], 'five minutes later');
 });
@@ -675,7 +675,10 @@ t.test('a removed file, one that was exchanged, and a closed catalogue', async (
   t.match(await healthOf(db), { status: 'fail', issues: [{ ...gone, message: /removed or moved/ }] });
   t.match(await healthOf(db, { full: true }), { status: 'fail', issues: [gone] });
   writeFileSync(database, 'another');
-  t.match(await healthOf(db), { status: 'fail', issues: [{ ...gone, message: /another file has taken the place/ }] });
+  t.match(await healthOf(db), {
+    status: 'fail',
+    issues: [{ ...gone, message: /another file has replaced the open one/ }],
+  });
   t.match(await healthCheck(db), { status: 'fail', databaseHealthy: false, totalFiles: 20 });
   renameSync(`${database}.moved`, database);
   t.same(codes(await healthOf(db)), []);
@@ -739,7 +742,7 @@ t.test('a full disk', async (t) => {
 
 t.test('a signal ends the examination with what is known by then', async (t) => {
   const { db } = await filled(t);
-  const given = { code: 'CATALOG_TIMEOUT', message: /given up/ } as const;
+  const given = { code: 'CATALOG_TIMEOUT', message: /was stopped before it finished/ } as const;
   for (const full of [false, true]) {
     const report = await healthOf(db, { full, signal: AbortSignal.abort() });
     t.match(report, { status: 'warn', issues: [given] });
@@ -1009,7 +1012,7 @@ t.test('check, health and doctor on the command line', async (t) => {
   chmodSync(database, 0o644);
   const health = await ask('health', '--full');
   t.match(health, { code: 0, stdout: /^Status +warn\n[\s\S]*\nintegrity +pass +\d+ s\n[\s\S]*\nfileModes +warn / });
-  t.match(health.stdout, /\nwarn: others may read or write .*catalogue\.db \(644\).*chmod 600/);
+  t.match(health.stdout, /\nwarn: other users may read or write .*catalogue\.db \(644\).*chmod 600/);
   behindItsBack(database, (raw) => raw.exec('DELETE FROM clients'));
   t.match(await ask('check'), { code: 0, stdout: /missing row +[1-9]/, stderr: /doctor --fix/ });
   await peer(t, 'damage', database, '2', '3', '4').ended;

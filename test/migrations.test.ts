@@ -200,7 +200,7 @@ t.test('a plan says what would run, on how many rows, and what cannot be kept', 
     [...MIGRATIONS.keys()].slice(4).reverse(),
   );
   const told = new Map(down.migrations.map(({ version, loses }) => [version, loses ?? '']));
-  t.match(told.get(5), /every version of a file but the current one/);
+  t.match(told.get(5), /every version of a file except the current one/);
   for (const fact of ['modification dates', 'checksums', 'transfer figures', 'operation ids', 'may be given again']) {
     t.match(told.get(6), fact, 'what versions but the current one lose below 6');
   }

@@ -75,7 +75,12 @@ t.test('a transaction whose transaction SQLite rolled back cannot go on', async 
   const engine = await withTables(t);
   await engine.run(p.addNote, { id: 1, text: 'before' });
   const cause = { code: 'CATALOG_CONFLICT', message: /UNIQUE constraint failed: notes\.id/ };
-  const lost = { name: 'ConflictError', message: /rolled back by an earlier failure/, hint: /Run the whole/, cause };
+  const lost = {
+    name: 'ConflictError',
+    message: /an earlier failure rolled the transaction back/,
+    hint: /Repeat the whole/,
+    cause,
+  };
   const transaction = engine.transaction('write', async (tx) => {
     await tx.run(p.appendNote, 'lost with the rest');
     await t.rejects(tx.run(q.addOrRollBack, { id: 1, text: 'taken' }), cause);

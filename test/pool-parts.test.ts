@@ -43,7 +43,7 @@ t.test('a file that is missing is only made where it may be', async (t) => {
   await t.rejects(prepareDatabaseFile(path, { ...RULES, create: false }), missing);
   await t.rejects(prepareDatabaseFile(path, { ...RULES, readOnly: true }), {
     ...missing,
-    hint: /readOnly no file is made/,
+    hint: /readOnly no file is created/,
   });
   await t.rejects(prepareDatabaseFile(join(path, 'in.db'), RULES), { code: 'CATALOG_IO', hint: /the folder exists/ });
 });
@@ -53,8 +53,8 @@ t.test('no database is made over the log of one that was moved away', async (t) 
   const at = (name: string) => join(folder, name);
   const hint = /Put the database back/;
   for (const [name, code, message] of [
-    ['gone.db', 'CATALOG_CONFLICT', 'gone.db-wal holds changes of a database that is not there'],
-    ['back.db', 'CATALOG_CONFLICT', 'back.db-journal holds changes of a database that is not there'],
+    ['gone.db', 'CATALOG_CONFLICT', 'gone.db-wal holds changes of a missing database'],
+    ['back.db', 'CATALOG_CONFLICT', 'back.db-journal holds changes of a missing database'],
     ['empty.db', 'CATALOG_CORRUPT', 'empty.db is empty, but its log is not'],
   ] as const) {
     await t.rejects(prepareDatabaseFile(at(name), RULES), { code, message: at(message), hint });
@@ -74,7 +74,7 @@ t.test('what is no file, or no name the driver would take as it is, is refused',
   const names = ['', ':memory:', 'file:x.db', 'file:x.db?mode=memory', 'x\0.db', 'x.db ', '\tx.db', ' ', folder];
   for (const name of names) await t.rejects(prepareDatabaseFile(name, RULES), refused, JSON.stringify(name));
   await mkdir(join(folder, 'inner'));
-  await t.rejects(prepareDatabaseFile(join(folder, 'inner'), RULES), { ...refused, accepted: 'a regular file' });
+  await t.rejects(prepareDatabaseFile(join(folder, 'inner'), RULES), { ...refused, accepted: 'the path of a file' });
   const inFile = join(folder, 'file', 'in.db');
   await t.rejects(prepareDatabaseFile(inFile, { ...RULES, create: false }), {
     code: 'CATALOG_IO',
@@ -247,7 +247,7 @@ t.test('a thread takes one request at a time, and single calls only in a transac
   ] as const) {
     const { outcomes } = await thread.request(request);
     t.match(outcomes, [
-      { ok: false, error: { code: 'CATALOG_CONFLICT', message: 'the connection has no transaction open' } },
+      { ok: false, error: { code: 'CATALOG_CONFLICT', message: 'the connection has no open transaction' } },
     ]);
   }
 });
@@ -333,7 +333,7 @@ t.test('a connection that is given to a second owner breaks an invariant, and so
   await t.rejects(pool.acquire(), broken('a connection has one owner'));
   const other = await openThread(t);
   t.intercept(Pool.prototype, 'acquire', { value: async () => other });
-  await t.rejects(pool.acquire(), broken('a pool gives out no more connections than it has'));
+  await t.rejects(pool.acquire(), broken('a pool lends no more connections than it has'));
   t.intercept(Pool.prototype, 'acquire', { value: acquire });
   await pool.release(thread);
 });
@@ -343,7 +343,7 @@ t.test('a connection that leaves a transaction open is replaced, and its calls h
   await engine.run(p.createTables, null);
   const note = { id: 1, text: 'unwanted' };
   const left: Promise<unknown>[] = [engine.run(q.leaveOpen, note), engine.run(p.appendNote, 'unwanted')];
-  for (const call of left) await t.rejects(call, broken('a connection is given back in no transaction'));
+  for (const call of left) await t.rejects(call, broken('a returned connection is in no transaction'));
   t.equal(await engine.run(p.appendNote, 'after'), 1, 'nothing of it was stored');
   t.match(engine.stats().writers, { created: 2, lost: 1 });
 });

@@ -56,7 +56,7 @@ t.test('a registry knows every exported procedure once, and refuses two of one n
   const registry = createRegistry([{ ...p }, { ...p, other: 5, none: null }]);
   t.equal(registry.get('test.count'), p.count);
   t.equal(registry.size, Object.values(p).filter((value) => typeof value === 'object').length);
-  t.throws(() => createRegistry([p, { twin }]), { message: 'two procedures are called test.count' });
+  t.throws(() => createRegistry([p, { twin }]), { message: 'two procedures have the name test.count' });
   t.same([p.slowSum.alone, p.count.alone], [true, false]);
 });
 

@@ -19,7 +19,7 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise(setImmediate);
 }
 
-const lostBefore = { code: 'CATALOG_IO', retryable: true, message: /what it held was rolled back/ };
+const lostBefore = { code: 'CATALOG_IO', retryable: true, message: /its changes were rolled back/ };
 
 t.test('a thread that dies before its commit stores nothing of what it held, and is replaced', async (t) => {
   for (const death of ['before writing', 'after writing'] as const) {

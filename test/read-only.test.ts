@@ -119,7 +119,7 @@ t.test('changes that are in a log alone are told, where SQLite cannot take them 
   t.match(await readAsNobody(path), {
     code: 'CATALOG_IO',
     message: `${path} cannot be opened: the folder ${crashed} cannot be written, and SQLite keeps its log there`,
-    hint: /log holds changes of a process that was killed: .* copy the file and its log into a folder/,
+    hint: /log holds changes of a killed process: .* copy the file and its log to a writable folder/,
   });
   t.same(await traceOf(path), before);
   await chmod(crashed, 0o755);
@@ -161,7 +161,7 @@ async function notesFile(t: Test): Promise<string> {
 const overtaken = {
   code: 'CATALOG_BUSY',
   retryable: true,
-  message: /notes\.db was written while it was read as a file that nobody writes/,
+  message: /notes\.db was written while it was being read without locks/,
 };
 
 t.test('nothing is said of a file that somebody writes while it is read as one that nobody writes', async (t) => {
@@ -204,7 +204,7 @@ t.test('the process of a reader: what it is asked, its figures, its death', asyn
     received: 'a value that cannot be sent to a thread',
   });
   t.ok(reader.stats().statements.prepared > 0);
-  const lost = { code: 'CATALOG_IO', retryable: true, message: /what it held was rolled back/ };
+  const lost = { code: 'CATALOG_IO', retryable: true, message: /its changes were rolled back/ };
   await t.rejects(reader.run(q.killReader, null), lost);
   t.same(await texts(reader), ['first']);
   t.match(reader.stats().readers, { created: 2, lost: 1 });
@@ -256,7 +256,7 @@ t.test('a link is refused for where it leads: a folder, nowhere, itself, a name 
     await symlink(target, join(folder, name));
     return prepareDatabaseFile(join(folder, name), rules);
   };
-  await t.rejects(linked('inner'), { code: 'CATALOG_VALIDATION', accepted: 'a regular file' });
+  await t.rejects(linked('inner'), { code: 'CATALOG_VALIDATION', accepted: 'the path of a file' });
   await t.rejects(linked('no/such.db'), {
     code: 'CATALOG_IO',
     message: `${join(folder, 'no', 'such.db')} cannot be created`,

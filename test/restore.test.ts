@@ -16,6 +16,7 @@ import {
   statSync,
   symlinkSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
@@ -28,6 +29,7 @@ import Database from 'better-sqlite3';
 import t, { type Test } from 'tap';
 import type { BackupHost } from '../lib/backup/backups.ts';
 import { check } from '../lib/backup/checker.ts';
+import { readManifest } from '../lib/backup/manifest.ts';
 import type { ContentMark } from '../lib/backup/marks.ts';
 import { type RestoreParts, restoreLive, restoreParts } from '../lib/backup/restore/restore.ts';
 import { SwapFailure, swapContent } from '../lib/backup/restore/swap.ts';
@@ -35,6 +37,7 @@ import { backupHost } from '../lib/catalog/hosts.ts';
 import { openUnmigrated } from '../lib/catalog/open.ts';
 import { type CatalogOptions, DatabaseError, DatabaseManager } from '../lib/index.ts';
 import { lastMaintenance, recordMaintenance } from '../lib/maintenance/history.ts';
+import { MACHINE } from '../lib/runtime/process-identity.ts';
 import { beginEpochs, FILES, look, lookInto, turnEpoch, useCatalogue, WHOLE } from './fixtures/catalogue-users.ts';
 import { type FileEvent, recordFiles } from './fixtures/file-record.ts';
 import { makeLegacyFile } from './fixtures/legacy-file.ts';
@@ -644,6 +647,34 @@ t.test('a backup of an older schema, or with other pages, is brought up to date 
   t.same(await sound(db), OK);
 });
 
+t.test('what a backup was proven with is proven the same way once it is restored', async (t) => {
+  const { database, db, path } = await twoEpochs(t);
+  // SQLite knows no CHECK of a file that it opens only to read.
+  await db.execute('CREATE TABLE rules (x INTEGER CHECK (x > 0))');
+  const raw = new Database(database);
+  raw.pragma('ignore_check_constraints = ON');
+  raw.exec("INSERT INTO rules VALUES (-1); UPDATE catalog_identity SET DatabaseID = x'00ff'");
+  raw.close();
+  const broken = await db.backups.create();
+  t.same(await db.backups.verify(broken.path), {
+    ok: true,
+    problems: [],
+    manifest: (await readManifest(broken.path)).manifest,
+  });
+  await db.backups.restore(path);
+  t.match(await db.backups.restore(broken.path), { databaseId: null });
+  t.same(await db.query('SELECT x FROM rules'), [{ x: -1 }]);
+  await db.close();
+  rmSync(database);
+  t.match(await DatabaseManager.restore({ database, from: broken.path }), { databaseId: null, damaged: [] });
+
+  const newer = await openCatalogue(t, database);
+  await newer.execute(`INSERT INTO catalog_migrations SELECT 9223372036854775807, name, checksum, applied_at, applied_by, '5',
+    duration_ms, library_version FROM catalog_migrations WHERE version = 0`);
+  const unread = { code: 'CATALOG_CORRUPT', message: /cannot be read as a database/ };
+  await t.rejects(newer.backups.create(), unread, 'a number beyond all safe ones is no failure of the disk');
+});
+
 t.test('a file that no backup made is read with its logs, and not while it is written', async (t) => {
   const { folder, database, db, path } = await twoEpochs(t);
   const used = join(folder, 'used.db');
@@ -769,6 +800,41 @@ const atStep = (wanted: string, happen: () => void) => {
   };
 };
 
+t.test('what a killed restore has put aside is kept together by the next one', async (t) => {
+  const { folder, database, db, path } = await twoEpochs(t);
+  await db.close();
+  const aside = `${database}.damaged-20250101T000000000Z`;
+  /** Killed when the old log was gone and the backup had no name yet. */
+  const leaveHalfReplaced = () => {
+    for (const name of readdirSync(folder).filter((one) => one.startsWith('catalogue.db'))) rmSync(join(folder, name));
+    writeFileSync(database, 'not a database at all');
+    utimesSync(database, 1_750_000_000, 1_750_000_000);
+    linkSync(database, aside);
+    writeFileSync(`${database}-wal`, 'its log');
+    linkSync(`${database}-wal`, `${aside}-wal`);
+    rmSync(`${database}-wal`);
+  };
+  const asides = () => readdirSync(folder).filter((name) => name.includes('damaged'));
+
+  leaveHalfReplaced();
+  const { damaged } = await DatabaseManager.restore({ database, from: path });
+  const [kept = '', log = ''] = damaged;
+  t.same([readFileSync(kept, 'utf8'), readFileSync(log, 'utf8')], ['not a database at all', 'its log']);
+  t.equal(log, `${kept}-wal`);
+  t.same(asides().length, 2, 'under these names alone');
+
+  leaveHalfReplaced();
+  writeFileSync(database, 'another file, in place'); // maybe within one tick of the clock that files have
+  t.same((await DatabaseManager.restore({ database, from: path })).damaged.length, 1);
+  t.equal(readFileSync(`${aside}-wal`, 'utf8'), 'its log', 'no old log is put beside what was written since');
+
+  leaveHalfReplaced();
+  const stage = `${database}.${MACHINE}-${process.ppid}.partial`;
+  writeFileSync(stage, '');
+  await DatabaseManager.restore({ database, from: path });
+  t.ok(existsSync(aside), 'what a restore under way has put aside is left to it');
+});
+
 t.test('a catalogue that somebody makes while the lost one is restored is no damaged one', async (t) => {
   const { folder, database, path, healthy, bytes } = await lost(t);
   const tmp = join(folder, 'other.db');
@@ -836,7 +902,7 @@ t.test('a damaged file that is written all the time is left alone', async (t) =>
   };
   const error = {
     code: 'CATALOG_CONFLICT',
-    hint: /^Stop what writes them, and restore again; what is there was left alone/,
+    hint: /^Stop the programs that write them, and restore again; the present files were left unchanged/,
   };
   await t.rejects(restore({ database, from: path, onProgress }), error);
   t.ok(times > 1, 'it was tried again');
@@ -964,7 +1030,7 @@ t.test('a replacement that fails its check is taken back, unless others use it o
     raw.current.prepare('SELECT count(*) FROM files').get();
     t.teardown(() => raw.current?.close());
   };
-  const inUse = { code: 'CATALOG_CONFLICT', message: /others use it already/, cause: failure };
+  const inUse = { code: 'CATALOG_CONFLICT', message: /other processes already use it/, cause: failure };
   await t.rejects(restore({ database, from: path }, { health: failing(use) }), inUse);
   raw.current?.exec("UPDATE files SET PathName = 'acknowledged' WHERE rowid = 1");
   t.ok(pathsIn(database).has('acknowledged'), 'what others have open stays');

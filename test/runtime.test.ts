@@ -114,9 +114,9 @@ t.test('the answer of a process is its last line of JSON; each line is heard as 
 
 t.test('a process that ends otherwise gives no answer, and the cause says how it ended', async (t) => {
   const ends: [string, RegExp][] = [
-    ['nothing', /exit code 0 without an answer: no output/],
+    ['nothing', /exit code 0 and gave no answer: no output/],
     ['answer and fail', /exit code 1 .*RangeError: out of reach/s],
-    ['answer and be killed', /SIGKILL without/],
+    ['answer and be killed', /SIGKILL and gave no answer/],
   ];
   for (const [order, message] of ends) {
     await assertTidy(t, (signal) =>
@@ -169,7 +169,7 @@ t.test('a process that cannot be started is a typed error with advice, and leave
   const cases: [string, object][] = [
     [
       join(folder, 'gone'),
-      { hint: /cannot be started any more: see whether .*gone is there/, cause: { code: 'ENOENT' } },
+      { hint: /cannot be started any more: check whether .*gone still exists/, cause: { code: 'ENOENT' } },
     ],
     [join(folder, 'no-program'), { hint: /cannot be started any more/, cause: { code: 'EACCES' } }],
     ['a\0b', { cause: { code: 'ERR_INVALID_ARG_VALUE' } }], // thrown by spawn instead of being told by an event
@@ -192,7 +192,7 @@ t.test('a process that cannot be started is a typed error with advice, and leave
   const args = ['-c', command, process.execPath, join(folder, 'limited.mjs')];
   t.match(await runToEnd('sh', args, { cwd: folder }), {
     code: 0,
-    stdout: /^CATALOG_IO EMFILE true .*no memory, process or open file left/,
+    stdout: /^CATALOG_IO EMFILE true .*no free memory, process or file descriptor/,
     stderr: '',
   });
 });

@@ -376,6 +376,18 @@ t.test('any text is a term, and means itself', async (t) => {
   t.equal((await db.files.search({ term: null })).total, 4);
 });
 
+t.test('names that were folded by another rule are indexed again, on the way up and down', async (t) => {
+  const { db } = await withFiles(t, ['straße', 'STRAẞE', 'strasse', 'WEIẞ']);
+  const waiting = () => db.query('SELECT FileName FROM search_todo JOIN files f ON f.rowid = FileRow ORDER BY FileRow');
+  const folded = [{ FileName: 'STRAẞE' }, { FileName: 'WEIẞ' }];
+  await indexAll(db);
+  await db.migrations.down({ to: 24 });
+  t.same(await waiting(), folded);
+  await db.execute('DELETE FROM search_todo WHERE true');
+  await db.migrations.up();
+  t.same(await waiting(), folded);
+});
+
 t.test('what no filter can be is refused by name', async (t) => {
   const { db } = await withFiles(t, ['one.txt', 'two.txt', 'three.txt']);
   const refused: [filter: object, field: string][] = [

@@ -6,6 +6,7 @@ import { build } from 'esbuild';
 import t, { type Test } from 'tap';
 import { DatabaseManager } from '../lib/index.ts';
 import { type Mount, mountOf, mountsIn, secondName, sharedFileSystem } from '../lib/pool/file-place.ts';
+import { MACHINE } from '../lib/runtime/process-identity.ts';
 import { makeLegacyFile } from './fixtures/legacy-file.ts';
 import { someRows } from './fixtures/legacy-rows.ts';
 import { runScript, runToEnd } from './fixtures/process.ts';
@@ -21,8 +22,8 @@ async function makeCatalogue(database: string): Promise<string> {
 
 const refused = {
   code: 'CATALOG_IO',
-  message: /hard links\), and each name has a log of its own/,
-  hint: /cp -p x\.db own\.db && mv own\.db x\.db.*readOnly/,
+  message: /hard links\), and each name has its own log/,
+  hint: /`find \S+ -xdev -samefile \S+x\.db`.*`cp -p (\S+x\.db) (\S+own\.db) && mv \2 \1`, or open it with readOnly/,
 };
 
 t.test('a file with two names is written under neither, so that no acknowledged save is lost', async (t) => {
@@ -70,6 +71,12 @@ t.test('a name under which a killed restore has put the file aside is none that 
   const database = await makeCatalogue(join(folder, 'x.db'));
   await link(database, join(folder, 'x.db.damaged-20250101T000000000Z'));
   await makeCatalogue(database);
+  // Killed between the name of the database and the end of the one it had before.
+  await link(database, join(folder, `x.db.${MACHINE}-999999999.partial`));
+  await makeCatalogue(database);
+  await link(database, join(folder, 'x.db.partial'));
+  await t.rejects(makeCatalogue(database), { ...refused, message: /3 names/ });
+  await unlink(join(folder, 'x.db.partial'));
   await link(database, join(folder, 'other.db'));
   await t.rejects(makeCatalogue(database), { ...refused, message: /3 names/ });
 });
@@ -180,7 +187,7 @@ t.test('a database that is mounted by itself is read and not written; a folder m
   const mount = {
     code: 'CATALOG_IO',
     message: /app\/my x\.db is a mount point/,
-    hint: /mkdir data && mv my x\.db data\/ and mount data.*With readOnly/,
+    hint: /`mkdir data && mv 'my x\.db' data\/` and mount data.*, or open it with readOnly/,
   };
   const expected = [
     mount,

@@ -1,6 +1,7 @@
 /** `backup`: makes a verified backup of the catalogue while it is in use, and prints where it is. */
 import type { Backup, SnapshotProgress } from '../../lib/index.ts';
 import type { CommandSpec } from '../command.ts';
+import { UsageError } from '../errors.ts';
 import { formatBytes, formatNumberOf, printable } from '../format.ts';
 import { unlessStopped } from '../interrupt.ts';
 import { printJson, printLine, tell } from '../output.ts';
@@ -25,18 +26,28 @@ function describe({ path, counts, bytes }: Backup): void {
   tell(`verified: ${held}; ${formatBytes(bytes)}`);
 }
 
+/** @throws {UsageError} where the name of the file and `--compress` contradict each other */
+function refuseEnding(path: string | undefined, compress: boolean): void {
+  if (path === undefined || path === '' || path.endsWith('.zst') === compress) return;
+  const accepted = compress
+    ? 'a name that ends in .zst, because of --compress'
+    : 'a name without .zst, or --compress with it';
+  throw new UsageError(`--output: got ${printable(path)}; accepted: ${accepted}`);
+}
+
 export const backup: CommandSpec<BackupSettings> = {
   name: 'backup',
-  summary: 'Make a verified backup of the catalogue, also while it is in use; prints its path',
+  summary: 'Make a verified backup of the catalogue, even while it is in use; prints its path',
   example: 'backup --compress',
   flags: { path: '--output' },
   configure: (command) =>
     command
-      .option('--output <file>', 'where to (default: a file of its own in the folder of backups)')
-      .option('--compress', 'store it compressed by zstd')
-      .option('--reason <text>', 'kept in its manifest (default: manual)'),
-  run: ({ options: { output: path, compress, reason }, json, logger, withCatalog }) =>
-    withCatalog(async (db) => {
+      .option('--output <file>', 'the file to write (default: a new file in the folder of backups)')
+      .option('--compress', 'compress it with zstd')
+      .option('--reason <text>', 'a reason for the manifest (default: manual)'),
+  run({ options: { output: path, compress, reason }, json, logger, withCatalog }) {
+    refuseEnding(path, compress === true);
+    return withCatalog(async (db) => {
       const { result, stoppedBy } = await withProgress(
         {
           shown: ({ step, done, total }: SnapshotProgress) => ({
@@ -52,5 +63,6 @@ export const backup: CommandSpec<BackupSettings> = {
       else if (json) printJson(result);
       else describe(result);
       return stoppedBy ?? 0;
-    }, 'record'),
+    }, 'record');
+  },
 };

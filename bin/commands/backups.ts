@@ -1,4 +1,4 @@
-/** `backups`: lists the backups, verifies them, proves the newest by restoring it, removes old ones by rules. */
+/** `backups`: lists the backups, verifies them, tests restoring the newest, removes old ones by rules. */
 import { type Command, Option } from 'commander';
 import type { BackupEntry, BackupPolicy, DatabaseManager, PrunedBackup } from '../../lib/index.ts';
 import type { Access, CommandSpec, ExitCode } from '../command.ts';
@@ -29,22 +29,22 @@ const RULES = {
 
 function configure(command: Command): Command {
   command
-    .option('--verify', "verify each one in full; exit code 1 when one does not, another database's left aside")
-    .option('--drill', 'restore the newest one into a temporary place and check it; exit code 1 when that fails')
+    .option('--verify', 'verify each one in full; exit code 1 if one fails, except those of other databases')
+    .option('--drill', 'test that the newest can be restored, in a temporary folder; exit code 1 if it cannot')
     .option(
       '--prune',
-      'remove what no rule keeps; the newest that verifies always stays. Without rules: show what usual ones would do',
+      'remove backups that no rule keeps; the newest verified one always stays. Without rules: show what common ones would remove',
     )
-    .option('--dry-run', 'with --prune: show what would go and why the rest stays, change nothing');
+    .option('--dry-run', 'with --prune: only show what would go and why the rest stays');
   for (const [rule, what] of Object.entries(RULES)) {
-    const text = `with --prune: keep ${what}: so many, or 'unlimited'`;
+    const text = `with --prune: keep ${what}: a number, or 'unlimited'`;
     command.addOption(new Option(`--${rule} <n>`, text).argParser(parseCount));
   }
-  const age = 'with --prune: remove what is older, whatever the other rules say';
+  const age = 'with --prune: remove older backups regardless of the other rules';
   return command.addOption(new Option('--max-age-days <n>', age).argParser(parseWhole));
 }
 
-/** What `--prune` would keep, where no rule is given: nothing is removed by rules that nobody gave. */
+/** The example rules of `--prune` without rules, which removes nothing. */
 const USUAL: BackupPolicy = { keepDaily: 7, keepWeekly: 4, keepMonthly: 12 };
 
 const policyOf = (settings: BackupsSettings): BackupPolicy => {
@@ -54,7 +54,7 @@ const policyOf = (settings: BackupsSettings): BackupPolicy => {
 
 const hasRule = (policy: BackupPolicy) => Object.values(policy).some((value) => value !== undefined);
 
-/** What the manifest says of it does not make it another database's. */
+/** A backup without an identity does not count as another database's. */
 const isForeign = ({ own, databaseId }: BackupEntry) => !own && databaseId !== null;
 
 const verdictOn = (entry: BackupEntry, isThorough: boolean) => {
@@ -124,7 +124,8 @@ async function prune(db: DatabaseManager, settings: BackupsSettings, json: boole
   tell(
     `${formatNumberOf(result.removed.length, 'backup')}, ${formatBytes(result.bytes)}${dryRun ? '; nothing was changed' : ' removed'}`,
   );
-  if (!hasRule(given)) tell('these were usual rules; give your own: --keep-daily 7 --keep-weekly 4 --keep-monthly 12');
+  if (!hasRule(given))
+    tell('these were common rules; give your own, such as --keep-daily 7 --keep-weekly 4 --keep-monthly 12');
   return 0;
 }
 
@@ -135,15 +136,23 @@ function accessOf(options: BackupsSettings): Access {
 
 export const backups: CommandSpec<BackupsSettings> = {
   name: 'backups',
-  summary: 'List the backups; verify them, prove the newest by restoring it, remove old ones by rules',
+  summary: 'List the backups; verify them, test restoring the newest, remove old ones by rules',
   flags: { policy: 'rules' },
+  words: {
+    policy: {
+      received: 'no rule that keeps anything',
+      accepted: `at least one of ${Object.keys(RULES)
+        .map((rule) => `--${rule}`)
+        .join(', ')} above 0, or --max-age-days`,
+    },
+  },
   example: 'backups --prune --keep-last 3 --keep-daily 7 --keep-weekly 5 --dry-run',
   configure,
   run({ options, json, withCatalog }) {
     const modes = [options.verify, options.drill, options.prune].filter(Boolean).length;
-    if (modes > 1) throw new UsageError('--verify, --drill and --prune are asked for one at a time');
+    if (modes > 1) throw new UsageError('give only one of --verify, --drill and --prune');
     if ((hasRule(policyOf(options)) || options.dryRun) && !options.prune)
-      throw new UsageError('rules and --dry-run go with --prune');
+      throw new UsageError('rules and --dry-run need --prune');
     return withCatalog((db) => {
       if (options.prune) return prune(db, options, json);
       return options.drill ? drill(db, json) : list(db, json, options.verify === true);

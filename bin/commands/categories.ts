@@ -1,4 +1,4 @@
-/** `categories`: what kinds of files there are. */
+/** `categories`: lists the categories of files. */
 import type { CommandSpec } from '../command.ts';
 import { printJson, printLine } from '../output.ts';
 import { table } from '../table.ts';
@@ -7,7 +7,8 @@ const COLUMNS = [{ title: 'NAME' }, { title: 'COLOUR' }, { title: 'EXTENSIONS' }
 
 export const categories: CommandSpec = {
   name: 'categories',
-  summary: 'List the categories of files and the extensions given to them; the built-in ones have others besides',
+  summary:
+    'List the categories of files and the extensions assigned to them; built-in categories cover more extensions',
   example: 'categories --json',
   run: ({ json, withCatalog }) =>
     withCatalog(async (db) => {

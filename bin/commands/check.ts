@@ -1,4 +1,4 @@
-/** `check`: looks at the whole file while it is in use; the exit code says whether it is sound. */
+/** `check`: checks the whole file while it is in use; the exit code says whether it is sound. */
 import type { DatabaseManager, IntegrityProgress, IntegrityReport } from '../../lib/index.ts';
 import type { Call, CommandSpec } from '../command.ts';
 import { FAILED } from '../errors.ts';
@@ -17,18 +17,18 @@ function describe({ ok, problems, foreignKeyViolations, full, durationMs }: Inte
     ['File', ok ? 'sound' : 'damaged'],
     ['Checked', full ? 'completely' : 'every page, every index against its table, every foreign key'],
     ['Took', formatDuration(durationMs)],
-    ['Rows that name a missing row', formatCount(foreignKeyViolations)],
+    ['Rows that reference a missing row', formatCount(foreignKeyViolations)],
   ]);
   return [facts, ...problems.map((problem) => `${styled('red', 'fail:')} ${problem}`)].join('\n');
 }
 
 function advise({ ok, foreignKeyViolations }: IntegrityReport): void {
   if (!ok)
-    tell('Stop writing, keep the file as it is and restore the newest verified backup (`backup-catalog restore`).');
-  if (foreignKeyViolations) tell('`backup-catalog doctor --fix` puts aside rows that name a missing row.');
+    tell('Stop writing, keep the file unchanged and restore the newest verified backup (`backup-catalog restore`).');
+  if (foreignKeyViolations) tell('`backup-catalog doctor --fix` moves rows aside that reference a missing row.');
 }
 
-/** Checks until a signal stops it; undefined when one did. */
+/** Runs the check; undefined if a signal stopped it. */
 const check = (db: DatabaseManager, { options, logger }: Call<CheckSettings>) =>
   withProgress<IntegrityProgress, Interruptible<IntegrityReport | undefined>>(
     {
@@ -41,14 +41,14 @@ const check = (db: DatabaseManager, { options, logger }: Call<CheckSettings>) =>
 
 export const checkCommand: CommandSpec<CheckSettings> = {
   name: 'check',
-  summary: 'Check the whole file, also while it is in use; exit code 1 when it is damaged',
+  summary: 'Check the whole file, even while it is in use; exit code 1 if it is damaged',
   example: 'check',
-  configure: (command) => command.option('--full', 'have SQLite check everything there is: about ten times as long'),
+  configure: (command) => command.option('--full', "run SQLite's complete check, which takes about ten times as long"),
   run: (call) =>
     call.withCatalog(async (db) => {
       const { result: report, stoppedBy } = await check(db, call);
       if (report === undefined) {
-        tell('stopped: nothing is known');
+        tell('stopped before the check had a result');
         return stoppedBy ?? FAILED;
       }
       if (call.json) printJson(report);

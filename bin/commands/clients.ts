@@ -1,9 +1,9 @@
-/** `clients`: who is backed up. */
+/** `clients`: lists the clients. */
 import type { CommandSpec } from '../command.ts';
 import { formatDate } from '../format.ts';
 import { printJson, printLine, tell } from '../output.ts';
 import { table } from '../table.ts';
-import { addPageOptions, type PageSettings, pageOf, tellNext } from './pages.ts';
+import { addPageOptions, PAGE_WORDS, type PageSettings, pageOf, tellNext } from './pages.ts';
 
 const COLUMNS = [{ title: 'NAME' }, { title: 'LAST SEEN' }, { title: 'KEY' }, { title: 'ID' }];
 
@@ -11,6 +11,7 @@ export const clients: CommandSpec<PageSettings> = {
   name: 'clients',
   summary: 'List the clients, by name',
   example: 'clients --limit 50',
+  words: PAGE_WORDS,
   configure: (command) => addPageOptions(command),
   run: ({ options, json, withCatalog }) =>
     withCatalog(async (db) => {

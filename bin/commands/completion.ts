@@ -1,4 +1,4 @@
-/** `completion`: the script that lets a shell complete this program's commands and options. */
+/** `completion`: prints a script with which a shell completes this program's commands and options. */
 import { basename } from 'node:path';
 import { Argument } from 'commander';
 import type { CommandSpec } from '../command.ts';
@@ -7,7 +7,7 @@ import { printLine } from '../output.ts';
 
 const isShell = (name: string): name is Shell => SHELLS.some((shell) => shell === name);
 
-/** The shell that was named, else the user's own. */
+/** The given shell, else the user's. */
 const shellOf = (named: string): Shell => (isShell(named) ? named : 'bash');
 
 export const completion: CommandSpec = {

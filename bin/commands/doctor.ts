@@ -1,4 +1,4 @@
-/** `doctor`: finds what is wrong with a catalogue, says it in words, and repairs it on request. */
+/** `doctor`: finds and explains what is wrong with a catalogue, and repairs it on request. */
 import type { AdoptionReport, DatabaseManager, HealthReport, RepairCounts, SchemaVerdict } from '../../lib/index.ts';
 import type { CommandSpec } from '../command.ts';
 import { FAILED } from '../errors.ts';
@@ -10,7 +10,7 @@ interface DoctorSettings {
   readonly fix?: boolean;
 }
 
-/** Everything a look at the catalogue found. */
+/** All findings about a catalogue. */
 interface Findings {
   readonly schema: SchemaVerdict;
   readonly health: HealthReport;
@@ -18,34 +18,37 @@ interface Findings {
   readonly fixed: boolean;
 }
 
-/** What each count means, for one and for many. */
+/** The meaning of each count, singular and plural. */
 const WORDS: Readonly<Record<keyof RepairCounts, readonly [one: string, many: string]>> = {
   orphanFiles: ['file belongs to a client that does not exist', 'files belong to clients that do not exist'],
   orphanVersions: ['version belongs to a file that does not exist', 'versions belong to files that do not exist'],
   orphanQuotas: ['quota belongs to a client that does not exist', 'quotas belong to clients that do not exist'],
   orphanActivity: ['activity of a client that does not exist', 'activities of clients that do not exist'],
-  orphanTotals: ['total belongs to nothing that exists', 'totals belong to nothing that exists'],
+  orphanTotals: ['total belongs to a missing client or file', 'totals belong to missing clients or files'],
   newIds: ['row has no id', 'rows have no id'],
   splitTransfers: ['row is the second part of a split transfer', 'rows are second parts of split transfers'],
   files: ['file was written by an old server', 'files were written by an old server'],
-  versions: ['version has to be made for it', 'versions have to be made for them'],
+  versions: ['version is missing for such a file', 'versions are missing for such files'],
   datesToUtc: ['date is in local time or in another form', 'dates are in local time or in another form'],
   unreadableDates: ['date cannot be read', 'dates cannot be read'],
   oddValues: ['value is out of bounds', 'values are out of bounds'],
   missingVersions: ['file names a version that is gone', 'files name versions that are gone'],
   versionNumbers: ['file has a wrong version number', 'files have wrong version numbers'],
-  activeVersions: ['version is wrongly marked', 'versions are wrongly marked'],
-  changedFiles: ['file was changed past its version', 'files were changed past their versions'],
+  activeVersions: ['version is wrongly marked as current or old', 'versions are wrongly marked as current or old'],
+  changedFiles: ['file differs from its current version', 'files differ from their current versions'],
   quotasGiven: ['client has no quota', 'clients have no quota'],
-  quotasCounted: ['quota counts another use than is stored', 'quotas count another use than is stored'],
+  quotasCounted: [
+    'quota records a use that differs from what is stored',
+    'quotas record uses that differ from what is stored',
+  ],
   totals: ['total differs from the files', 'totals differ from the files'],
   expiredReservations: ['reservation has expired', 'reservations have expired'],
-  searchIndexes: ['search index cannot be relied on', 'search indexes cannot be relied on'],
+  searchIndexes: ['search index is unreliable', 'search indexes are unreliable'],
   missingIndexRows: ['file is missing from the search index', 'files are missing from the search index'],
-  staleIndexRows: ['entry of the search index names no file', 'entries of the search index name no file'],
+  staleIndexRows: ['entry of the search index belongs to no file', 'entries of the search index belong to no file'],
 };
 
-/** What is nobody's fault, and goes by itself. */
+/** Normal conditions that end without a repair. */
 const NOTES: Readonly<Partial<Record<string, string>>> = { expiredReservations: 'The next reservation removes them.' };
 
 const isFault = ([kind, rows]: readonly [string, number]) => rows > 0 && NOTES[kind] === undefined;
@@ -79,16 +82,16 @@ function describe(findings: Findings): string {
 
 async function examine(db: DatabaseManager, fix: boolean): Promise<Findings> {
   const repair = await db.maintenance.repair({ dryRun: !fix });
-  // Afterwards: what was repaired is no issue any more.
+  // After the repair, so that repaired problems are not reported.
   const health = await db.health({ full: true });
   return { schema: await db.migrations.verify(), health, repair, fixed: fix };
 }
 
 export const doctor: CommandSpec<DoctorSettings> = {
   name: 'doctor',
-  summary: 'Find what is wrong with the catalogue, and repair it with --fix; exit code 1 when something is left',
+  summary: 'Find what is wrong with the catalogue, and repair it with --fix; exit code 1 if problems remain',
   example: 'doctor --fix',
-  configure: (command) => command.option('--fix', 'repair what can be repaired; a verified copy is made first'),
+  configure: (command) => command.option('--fix', 'repair what can be repaired, after making a verified copy'),
   run: ({ options, json, withCatalog }) =>
     withCatalog(async (db) => {
       const findings = await examine(db, options.fix === true);
@@ -97,5 +100,5 @@ export const doctor: CommandSpec<DoctorSettings> = {
       if (isSound(findings)) return 0;
       if (!findings.fixed) tell('`backup-catalog doctor --fix` repairs rows; nothing was changed.');
       return FAILED;
-    }, 'write'), // also without --fix: what would be repaired is found out by doing it, and rolled back
+    }, 'write'), // even without --fix: a dry run repairs and rolls back
 };

@@ -1,4 +1,4 @@
-/** `ingest`: catalogues a real folder for a client, which is made if there is none of that name. */
+/** `ingest`: catalogues a folder for a client, and creates the client if it does not exist. */
 import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
@@ -12,7 +12,7 @@ import { showIngest } from '../ingest-progress.ts';
 import { type Interruptible, interruptible } from '../interrupt.ts';
 import { printJson, printLine, tell } from '../output.ts';
 import { lookalikes } from './client-by-name.ts';
-import { type Limit, limitBytes, parseLimit } from './limit.ts';
+import { LIMIT_HELP, type Limit, limitBytes, parseLimit } from './limit.ts';
 
 interface IngestOptions {
   readonly client: string;
@@ -20,8 +20,8 @@ interface IngestOptions {
 }
 
 async function existingFolder(path: string): Promise<string> {
-  // A variable of a script that was never set would else be the folder it happens to run in.
-  if (path === '') throw new UsageError('the folder has no name; `.` is the one you are in');
+  // An unset variable of a script would otherwise mean the current folder.
+  if (path === '') throw new UsageError('the name of the folder is empty; `.` is the current folder');
   const folder = resolve(path);
   try {
     if ((await stat(folder)).isDirectory()) return folder;
@@ -29,10 +29,10 @@ async function existingFolder(path: string): Promise<string> {
     const hint = 'Check the path and its permissions.';
     throw new DatabaseError('CATALOG_IO', `${folder} cannot be read`, { cause: error, hint });
   }
-  throw new UsageError(`${folder} is no folder; give the folder that holds the file`);
+  throw new UsageError(`${folder} is not a folder; give the folder that contains the file`);
 }
 
-/** The id of the client, made with its quota in one transaction if need be. */
+/** The id of the client, which is created with its quota in one transaction if necessary. */
 async function clientFor(db: DatabaseManager, { client: name, quota }: IngestOptions): Promise<string> {
   const { id, isNew } = await db.transaction(async (tx) => {
     const known = await tx.clients.getByName(name);
@@ -42,15 +42,15 @@ async function clientFor(db: DatabaseManager, { client: name, quota }: IngestOpt
     return { id: made.id, isNew: true };
   });
   if (isNew) await tellNew(db, { id, name });
-  else if (quota !== undefined) tell(`client ${printable(name)} exists already: its quota stays as it is`);
+  else if (quota !== undefined) tell(`client ${printable(name)} already exists; its quota was not changed`);
   return id;
 }
 
-/** Reports a new client, since a name that was mistyped looks like success otherwise. */
+/** Reports a new client, because a mistyped name would otherwise look like success. */
 async function tellNew(db: DatabaseManager, client: { readonly id: string; readonly name: string }): Promise<void> {
   tell(`client ${printable(client.name)} is new`);
   for (const other of await lookalikes(db, client)) {
-    tellWarning(`client ${printable(other)} differs from it by case, blanks or Unicode form alone`);
+    tellWarning(`client ${printable(other)} differs from it only in case, blanks or Unicode form`);
   }
 }
 
@@ -81,7 +81,7 @@ function leftOut({ symlinks, special, catalogue }: IngestResult['skipped']): str
   ];
 }
 
-/** What was done, for people. */
+/** The summary, for people. */
 export function describeIngest({ files, saved, unchanged, skipped, bytes }: IngestResult): string {
   const what = `${formatNumberOf(files, 'file')} catalogued, ${formatBytes(bytes)}`;
   const lines = [`${what}: ${formatCount(saved)} new or changed, ${formatCount(unchanged)} unchanged`];
@@ -90,36 +90,35 @@ export function describeIngest({ files, saved, unchanged, skipped, bytes }: Inge
   return lines.join('\n');
 }
 
-/** Tells what is wrong and what failed, and the exit code that says so. */
+/** Prints warnings and failures, and returns the exit code. */
 export function concludeIngest({ result: { failed, warnings }, stoppedBy }: Interruptible<IngestResult>): ExitCode {
   for (const { path, message } of warnings) tellWarning(`${printable(path)}: ${printable(message)}`);
   for (const { path, message } of failed) tellError(`${printable(path)}: ${printable(withReadableSizes(message))}`);
-  if (failed.length > 0) tell(`${formatNumberOf(failed.length, 'path')} could not be catalogued; the rest was`);
-  if (stoppedBy !== undefined) tell('stopped early: what is counted was saved; the same command goes on from there');
+  if (failed.length > 0) tell(`${formatNumberOf(failed.length, 'path')} could not be catalogued; everything else was`);
+  if (stoppedBy !== undefined) tell('stopped early: the counted files were saved; run the same command to continue');
   return stoppedBy ?? (failed.length > 0 ? FAILED : 0);
 }
 
 export const ingest: CommandSpec<Partial<IngestOptions>> = {
   name: 'ingest',
   summary:
-    'Catalogue a folder: sizes, dates and CRC-32 of every file; unchanged files add no version. What cannot be read, or has a name that is not UTF-8 (shown with its bytes as \\xff), is left out and told; the exit code is 1 then',
+    'Catalogue a folder: sizes, dates and CRC-32 of every file; unchanged files add no version. Skips and lists what it cannot read and names that are not UTF-8 (shown with their bytes as \\xff); the exit code is then 1',
   flags: { name: '--client' },
   example: 'ingest ~/documents --client laptop',
   configure: (command) =>
     command
-      .argument('<dir>', 'the folder; its files are known by their path in it, symbolic links are not followed')
-      .option('--client <name>', 'whose files they are; made if it does not exist')
+      .argument('<dir>', 'the folder; files are identified by their path in it, and symbolic links are not followed')
+      .option('--client <name>', 'the client that owns the files; created if it does not exist')
       .addOption(
-        new Option(
-          '--quota <bytes>',
-          "what the client may store if it is made now: bytes, a size such as 500GiB, or 'unlimited' (default: unlimited)",
-        ).argParser(parseLimit),
+        new Option('--quota <bytes>', `what a new client may store: ${LIMIT_HELP} (default: unlimited)`).argParser(
+          parseLimit,
+        ),
       ),
   async run({ args: [dir = ''], options: { client, quota }, json, ...around }) {
-    // Not by commander, which asks for it before it reports a misspelt one.
+    // Checked here, because commander would report it before a misspelt option.
     if (client === undefined) throw new UsageError("required option '--client <name>' not specified");
     const folder = await existingFolder(dir);
-    // Told, because a name or a folder that was mistyped looks like success otherwise.
+    // Reported, because a mistyped name or folder would otherwise look like success.
     const isKnown = existsSync(around.database);
     const done = await ingestFolder(around, folder, { client, quota });
     if (!isKnown) tell(`${printable(around.database)} is a new catalogue`);

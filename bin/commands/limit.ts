@@ -1,4 +1,4 @@
-/** Limits as people type them: a size or a count, or none. Commander takes a null for a value that was left out, so none has a name. */
+/** Parses limits: a size, a count, or no limit. Commander treats null as a missing value, so "no limit" has a name. */
 import { InvalidArgumentError } from 'commander';
 import { parseBytes } from '../format.ts';
 
@@ -7,7 +7,13 @@ export const NO_LIMIT = 'unlimited';
 /** Bytes, or no limit. */
 export type Limit = number | typeof NO_LIMIT;
 
-/** Reads the value of an option. */
+/** How a size is typed, for the help. */
+export const SIZE_HELP = 'bytes, or a size such as 10MiB; 10M and 10MB mean the same, 10 x 1024 x 1024 bytes';
+
+/** How a limit is typed, for the help. */
+export const LIMIT_HELP = `${SIZE_HELP}; or '${NO_LIMIT}'`;
+
+/** Parses the value of an option. */
 export function parseLimit(text: string): Limit {
   if (text.toLowerCase() === NO_LIMIT) return NO_LIMIT;
   const bytes = parseBytes(text);
@@ -15,10 +21,10 @@ export function parseLimit(text: string): Limit {
   return bytes;
 }
 
-/** The limit as the library takes it. */
+/** The limit in the library's form. */
 export const limitBytes = (limit: Limit): number | null => (limit === NO_LIMIT ? null : limit);
 
-/** Reads a whole number of at least 0. */
+/** Parses a whole number. */
 export function parseWhole(text: string): number {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError('Accepted: a whole number.');
   return Number(text);
@@ -26,7 +32,7 @@ export function parseWhole(text: string): number {
 
 const KEEP_ALL = -1;
 
-/** Reads how many a rule of retention keeps, as the library takes it. */
+/** Parses how many a retention rule keeps, into the library's form. */
 export function parseCount(text: string): number {
   if (text.toLowerCase() === NO_LIMIT) return KEEP_ALL;
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError("Accepted: a whole number, or 'unlimited'.");

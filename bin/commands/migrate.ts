@@ -1,4 +1,4 @@
-/** `migrate`: brings the schema up to date, or tells what that would do, or tries it on a copy. */
+/** `migrate`: brings the schema up to date, shows what that would do, or tries it on a copy. */
 import type { Command } from 'commander';
 import type { MigrationOutcome, MigrationPlan, MigrationProgress, OpenMigrations, Rehearsal } from '../../lib/index.ts';
 import type { Call, CommandSpec } from '../command.ts';
@@ -14,15 +14,13 @@ interface MigrateSettings {
   readonly rehearse?: boolean;
 }
 
-/** The version a person typed. @throws {UsageError} for what is none */
+/** Parses a version. @throws {UsageError} for anything else */
 export function parseVersion(text: string): number {
   if (/^\d+$/.test(text)) return Number(text);
-  throw new UsageError(
-    `--to: got ${JSON.stringify(text)}; accepted: the number of a version, as \`status\` shows them.`,
-  );
+  throw new UsageError(`--to: got ${JSON.stringify(text)}; accepted: the number of a version, as \`status\` shows it.`);
 }
 
-/** The steps of a change with what it costs, for people. */
+/** The steps and the cost of a change, for people. */
 export function describePlan(plan: MigrationPlan): string {
   if (plan.migrations.length === 0) return `The schema is at version ${plan.from}; there is nothing to do.`;
   const rows = plan.migrations.map(({ version, name, rows: touched, estimatedMs, loses }) => [
@@ -38,7 +36,7 @@ export function describePlan(plan: MigrationPlan): string {
       { title: 'Name' },
       { title: 'Rows', align: 'right' },
       { title: 'Time', align: 'right' },
-      { title: plan.direction === 'down' ? 'Cannot be kept' : '' },
+      { title: plan.direction === 'down' ? 'Is lost' : '' },
     ],
     rows,
   );
@@ -47,8 +45,8 @@ export function describePlan(plan: MigrationPlan): string {
     ['To', String(plan.to)],
     ['Time, about', formatDuration(plan.estimatedMs)],
     ['Database', formatBytes(plan.databaseBytes)],
-    ['Copy made first', plan.backupBytes === 0 ? 'none' : formatBytes(plan.backupBytes)],
-    ['Needed beside it', formatBytes(plan.growthBytes)],
+    ['Copy before', plan.backupBytes === 0 ? 'none' : formatBytes(plan.backupBytes)],
+    ['Needed in addition', formatBytes(plan.growthBytes)],
     ['Free', formatBytes(plan.freeBytes)],
   ]);
   return `${steps}\n\n${costs}`;
@@ -71,7 +69,7 @@ function describeRehearsal(rehearsal: Rehearsal): string {
   ]);
 }
 
-/** What a change did, for people. */
+/** The result of a change, for people. */
 export function describeOutcome(outcome: MigrationOutcome): string {
   if (outcome.migrations.length === 0) return `The schema is at version ${outcome.from}; there was nothing to do.`;
   const took = outcome.migrations.reduce((sum, { durationMs }) => sum + durationMs, 0);
@@ -79,7 +77,7 @@ export function describeOutcome(outcome: MigrationOutcome): string {
     ['From', String(outcome.from)],
     ['To', String(outcome.to)],
     ['Ran', `${formatNumberOf(outcome.migrations.length, 'migration')} in ${formatDuration(took)}`],
-    ['Copy of before', outcome.backup ?? 'none: the file was new'],
+    ['Old state in', outcome.backup ?? 'none: the file was new'],
     ...describeCounts(outcome.counts),
   ]);
 }
@@ -87,7 +85,7 @@ export function describeOutcome(outcome: MigrationOutcome): string {
 const labelOf = ({ version, name, step }: MigrationProgress) =>
   step === 'statements' ? `${version} ${name}` : `${version} ${name}: ${step.replace(/^.*\./, '')}`;
 
-/** Changes the schema with its progress shown. */
+/** Changes the schema and shows the progress. */
 export function changeSchema<Result>(
   { logger }: Call,
   change: (onProgress: (progress: MigrationProgress) => void) => Promise<Result>,
@@ -99,7 +97,7 @@ export function changeSchema<Result>(
         const { done, total } = progress;
         return { done, total, words: `${labelOf(progress)}  ${formatCount(done)} of ${formatCount(total)}` };
       },
-      // A line of the log for each step, not for each batch of rows.
+      // Log one line for each step, not for each batch of rows.
       logged: (progress) => {
         const label = labelOf(progress);
         if (label !== last) logger.info({ ...progress }, 'migrating');
@@ -110,11 +108,13 @@ export function changeSchema<Result>(
   );
 }
 
-/** @throws {UsageError} for a version that this release has not, or that is below the present one */
+/** @throws {UsageError} for a version above this release's newest or below the present one */
 async function checkVersion(migrations: OpenMigrations, to: number): Promise<void> {
   const { current, latest } = await migrations.status();
-  if (to > latest) throw new UsageError(`--to ${to}: the newest version of this release is ${latest}`);
-  if (to < current) throw new UsageError(`version ${to} is older than ${current}: use \`rollback --to ${to}\``);
+  if (to > latest) throw new UsageError(`--to: got ${to}, but the newest version of this release is ${latest}`);
+  if (to < current) {
+    throw new UsageError(`--to: got ${to}, but the schema is at version ${current}; \`rollback --to ${to}\` goes down`);
+  }
 }
 
 async function run(call: Call<MigrateSettings>, migrations: OpenMigrations, to: number | undefined): Promise<void> {
@@ -135,21 +135,21 @@ async function run(call: Call<MigrateSettings>, migrations: OpenMigrations, to: 
   const outcome = await changeSchema(call, (onProgress) => migrations.up({ to, onProgress }));
   if (json) printJson(outcome);
   else printLine(describeOutcome(outcome));
-  if (outcome.backup !== null) tell('The copy can be removed once you are content.');
+  if (outcome.backup !== null) tell('You can remove the copy once everything works.');
 }
 
 export const migrate: CommandSpec<MigrateSettings> = {
   name: 'migrate',
-  summary: 'Bring the schema of the database up to date; a verified copy is made first',
+  summary: 'Bring the schema of the database up to date, after making a verified copy',
   example: 'migrate --rehearse',
   configure: (command: Command) =>
     command
-      .option('--to <version>', 'the version to end at; the newest if left out')
-      .option('--plan', 'only tell what would be done, how long it takes and what it needs')
-      .option('--rehearse', 'do it on a copy, measure it, and leave the database as it is'),
+      .option('--to <version>', 'the target version (default: the newest)')
+      .option('--plan', 'only show the steps, how long they take and the disk space they need')
+      .option('--rehearse', 'run and measure it on a copy, without changing the database'),
   async run(call) {
     const { to, plan, rehearse } = call.options;
-    if (plan && rehearse) throw new UsageError('--plan and --rehearse exclude each other.');
+    if (plan && rehearse) throw new UsageError('give either --plan or --rehearse, not both');
     const version = to === undefined ? undefined : parseVersion(to);
     const access = plan || rehearse ? 'read' : 'create';
     await call.withMigrations((migrations) => run(call, migrations, version), access);

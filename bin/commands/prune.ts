@@ -1,4 +1,7 @@
-/** `prune`: removes the versions that a retention policy does not keep, and tells which contents nothing names any more. */
+/**
+ * `prune`: removes the versions that a retention policy does not keep, and prints the contents that no version names
+ * any more.
+ */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { DatabaseManager, PrunePlan, PruneProgress, PruneResult, RetentionPolicy } from '../../lib/index.ts';
 import type { CommandSpec, ExitCode } from '../command.ts';
@@ -21,7 +24,7 @@ interface PruneSettings {
   readonly dryRun?: boolean;
 }
 
-const SPAN = /^(?:\d+[ymdh])+$/; // the library takes milliseconds as well, which nobody types
+const SPAN = /^(?:\d+[ymdh])+$/; // the library also accepts milliseconds, which nobody types
 
 function parseSpan(text: string): string {
   if (SPAN.test(text)) return text;
@@ -37,11 +40,13 @@ const RULES = {
   yearly: 'of each year',
 };
 
+const RULE_FLAGS = [...Object.keys(RULES).map((rule) => `--keep-${rule}`), '--keep-within'].join(', ');
+
 function addRules(command: Command): Command {
   for (const [rule, what] of Object.entries(RULES)) {
-    command.addOption(new Option(`--keep-${rule} <n>`, `keep ${what}: so many, or 'unlimited'`).argParser(parseCount));
+    command.addOption(new Option(`--keep-${rule} <n>`, `keep ${what}: a number, or 'unlimited'`).argParser(parseCount));
   }
-  const within = "keep what is less old than this, such as 30d or 1y5m7d2h, than the file's newest version";
+  const within = "keep versions at most this much older than the file's newest, such as 30d or 1y5m7d2h";
   return command.addOption(new Option('--keep-within <span>', within).argParser(parseSpan));
 }
 
@@ -50,13 +55,13 @@ const policyOf = (settings: PruneSettings): RetentionPolicy => {
   return { keepLast, keepHourly, keepDaily, keepWeekly, keepMonthly, keepYearly, keepWithin };
 };
 
-/** What was pruned, also when it ended early. */
+/** What was pruned, even if it ended early. */
 interface Done {
   readonly result: PruneResult;
   readonly failure: unknown;
 }
 
-// What a batch freed is told by that batch alone: it must not be lost because a later one fails.
+// Only its own batch reports a freed content, so a later failure must not lose it.
 async function pruneNow(
   db: DatabaseManager,
   policy: RetentionPolicy,
@@ -94,7 +99,7 @@ function showPlan({ versions, bytes, paths, kept, quotas }: PrunePlan): void {
 function showResult({ versions, bytes, paths }: PruneResult): void {
   for (const path of paths) printLine(printable(path));
   const freed = formatNumberOf(paths.length, 'content');
-  tell(`${formatNumberOf(versions, 'version')} removed, ${formatBytes(bytes)}; nothing names ${freed} any more`);
+  tell(`${formatNumberOf(versions, 'version')} removed, ${formatBytes(bytes)}; no version names ${freed} any more`);
 }
 
 interface Wanted {
@@ -112,22 +117,29 @@ async function planned(db: DatabaseManager, policy: RetentionPolicy, { clientId,
 async function pruned(db: DatabaseManager, policy: RetentionPolicy, { clientId, json }: Wanted): Promise<ExitCode> {
   const { result: done, stoppedBy } = await interruptible((signal) => pruneNow(db, policy, { clientId, signal }));
   const { result, failure } = done;
-  // What failed before anything was removed, such as a policy that is refused, has no result.
+  // A failure before the first removal, such as a refused policy, has no result.
   if (failure === undefined || stoppedBy !== undefined || result.versions > 0) (json ? printJson : showResult)(result);
-  if (stoppedBy !== undefined) tell('stopped early: what is counted was removed');
+  if (stoppedBy !== undefined) tell('stopped early: the counted versions were removed');
   else if (failure !== undefined) throw failure;
   return stoppedBy ?? 0;
 }
 
 export const prune: CommandSpec<PruneSettings> = {
   name: 'prune',
-  summary: 'Remove old versions by rules like those of restic forget; prints the contents that nothing names any more',
+  summary:
+    'Remove old versions by rules like those of restic forget; prints the contents that no version names any more',
   flags: { policy: 'rules', name: '--client' },
+  words: {
+    policy: {
+      received: 'no rule that keeps anything',
+      accepted: `at least one of ${RULE_FLAGS}, with a value above 0`,
+    },
+  },
   example: 'prune --keep-last 3 --keep-daily 7 --keep-weekly 5 --keep-monthly 12 --dry-run',
   configure: (command) =>
     addRules(command)
       .option('--client <name>', 'only files of this client')
-      .option('--dry-run', 'show what would go and why the rest stays, change nothing'),
+      .option('--dry-run', 'only show what would go and why the rest stays'),
   run: ({ options, json, withCatalog }) =>
     withCatalog(
       async (db) => {

@@ -1,4 +1,4 @@
-/** `query`: a reading statement of the user's own. */
+/** `query`: runs a reading statement of the user. */
 import { DatabaseError, type DatabaseManager } from '../../lib/index.ts';
 import type { CommandSpec } from '../command.ts';
 import { formatNumberOf } from '../format.ts';
@@ -14,7 +14,7 @@ const cellOf = (value: SqlRow[string] | undefined): string => {
 
 const titlesOf = ([first]: readonly SqlRow[]) => (first === undefined ? [] : Object.keys(first));
 
-/** Whether a column holds numbers and nothing else. */
+/** Whether a column holds only numbers. */
 const isFigures = (values: readonly (SqlRow[string] | undefined)[]) =>
   values.some((value) => value !== null) && values.every((value) => value === null || typeof value === 'number');
 
@@ -27,20 +27,24 @@ function toTable(rows: readonly SqlRow[]): string {
   return table(columns, cells);
 }
 
-/** @throws {DatabaseError} CATALOG_READ_ONLY for SQL that writes, told as it concerns whoever typed it */
+/** @throws {DatabaseError} CATALOG_READ_ONLY for SQL that writes, in words for the command line */
 async function readRows(db: DatabaseManager, sql: string): Promise<SqlRow[]> {
   try {
     return await db.query(sql);
   } catch (error) {
     if (!(error instanceof DatabaseError && error.code === 'CATALOG_READ_ONLY')) throw error;
     const hint = 'Nothing was changed.';
-    throw new DatabaseError('CATALOG_READ_ONLY', '`query` only reads, and this would write', { cause: error, hint });
+    throw new DatabaseError('CATALOG_READ_ONLY', '`query` only reads, but this statement writes', {
+      cause: error,
+      hint,
+    });
   }
 }
 
 export const query: CommandSpec = {
   name: 'query',
   summary: 'Run a reading SQL statement; binary values are shown in hex',
+  flags: { sql: '<sql>' },
   example: "query 'SELECT Name, LastSeen FROM clients'",
   configure: (command) => command.argument('<sql>', 'one statement; it cannot change anything'),
   run: ({ args: [sql = ''], json, withCatalog }) =>

@@ -1,4 +1,4 @@
-/** `quota`: how much each client may store, what it stores, and what is held for uploads under way. */
+/** `quota`: shows how much each client may store, its use, and reservations for running uploads. */
 import { Option } from 'commander';
 import type { DatabaseManager, Quota, QuotaAudit } from '../../lib/index.ts';
 import type { Access, CommandSpec } from '../command.ts';
@@ -7,8 +7,8 @@ import { formatBytes, formatNumberOf, formatPart } from '../format.ts';
 import { printJson, printLine, tell } from '../output.ts';
 import { type Column, table } from '../table.ts';
 import { requireClient } from './client-by-name.ts';
-import { type Limit, limitBytes, NO_LIMIT, parseLimit } from './limit.ts';
-import { addPageOptions, type PageSettings, pageOf, tellNext } from './pages.ts';
+import { LIMIT_HELP, type Limit, limitBytes, NO_LIMIT, parseLimit } from './limit.ts';
+import { addPageOptions, PAGE_WORDS, type PageSettings, pageOf, tellNext } from './pages.ts';
 
 interface QuotaSettings extends PageSettings {
   readonly set?: Limit;
@@ -20,7 +20,7 @@ const BAR_WIDTH = 24; // columns
 
 const partOf = (bytes: number, limit: number) => (limit === 0 ? Number(bytes > 0) : bytes / limit);
 
-/** `█` is used, `▒` reserved, `░` free; something that is there is never shown as nothing. */
+/** `█` is used, `▒` reserved, `░` free; small amounts still show one cell. */
 function bar({ quotaBytes, usedBytes, reservedBytes }: Quota): string {
   if (quotaBytes === null) return '';
   const cells = (bytes: number) => Math.min(BAR_WIDTH, Math.ceil(partOf(bytes, quotaBytes) * BAR_WIDTH));
@@ -75,7 +75,7 @@ async function showOne(db: DatabaseManager, name: string, { set }: QuotaSettings
   else if (quota !== null) show([{ name: client.name, quota }]);
 }
 
-/** What people call a client; its id where nobody has it any more. */
+/** The name of a client, or its id if the client is gone. */
 const nameOf = async (db: DatabaseManager, id: string): Promise<string> => (await db.clients.get(id))?.name ?? id;
 
 async function showAll(db: DatabaseManager, settings: QuotaSettings, json: boolean): Promise<void> {
@@ -100,7 +100,7 @@ async function showAudit(db: DatabaseManager, audit: QuotaAudit): Promise<void> 
     printLine(table([{ title: 'CLIENT' }, right('RECORDED'), right('ACTUAL'), right('DRIFT')], drifting));
   }
   tell(`${formatNumberOf(checked, 'client')} counted, ${formatBytes(driftBytes)} of drift, ${repaired} repaired`);
-  if (repaired < clients.length) tell('`backup-catalog quota --audit --repair` repairs what has drifted');
+  if (repaired < clients.length) tell('`backup-catalog quota --audit --repair` repairs the drift');
 }
 
 function accessOf({ set, audit, repair }: QuotaSettings): Access {
@@ -110,26 +110,23 @@ function accessOf({ set, audit, repair }: QuotaSettings): Access {
 
 export const quota: CommandSpec<QuotaSettings> = {
   name: 'quota',
-  summary: 'Show what clients may store and what they do, or set it; in bytes where it is no terminal',
+  summary: 'Show the limits of clients and their use, or set a limit; plain bytes in a pipe',
   flags: { name: '[client]' },
   example: 'quota laptop --set 10GiB',
+  words: PAGE_WORDS,
   configure: (command) =>
     addPageOptions(
       command
-        .argument('[client]', 'the name of a client; left out, all of them')
-        .addOption(
-          new Option('--set <bytes>', "the client's new limit: bytes, a size such as 10GiB, or 'unlimited'").argParser(
-            parseLimit,
-          ),
-        )
-        .option('--audit', 'count what every client uses again, from the versions')
-        .option('--repair', 'with --audit: repair what has drifted'),
+        .argument('[client]', 'the name of a client (default: all clients)')
+        .addOption(new Option('--set <bytes>', `the client's new limit: ${LIMIT_HELP}`).argParser(parseLimit))
+        .option('--audit', 'recount the use of every client from its versions')
+        .option('--repair', 'with --audit: repair the drift'),
     ),
   async run({ args: [name], options, json, withCatalog }) {
     const { set, audit = false, repair = false } = options;
-    if (set !== undefined && name === undefined) throw new UsageError('--set goes with the name of a client');
-    if (repair && !audit) throw new UsageError('--repair goes with --audit');
-    if (audit && name !== undefined) throw new UsageError('--audit counts every client; leave the name out');
+    if (set !== undefined && name === undefined) throw new UsageError('--set needs the name of a client');
+    if (repair && !audit) throw new UsageError('--repair needs --audit');
+    if (audit && name !== undefined) throw new UsageError('--audit counts every client; omit the name');
     return withCatalog(async (db) => {
       if (audit) {
         const found = await db.quotas.audit({ repair });

@@ -1,8 +1,7 @@
-/** `restore`: puts a backup in the place of the catalogue, whatever state that is in, once somebody has said yes. */
+/** `restore`: replaces the catalogue, whatever its state, with a backup, after confirmation. */
 import type { RestoreStep } from '../../lib/index.ts';
 import type { CommandSpec } from '../command.ts';
-import { canAsk, confirmed } from '../confirm.ts';
-import { UsageError } from '../errors.ts';
+import { mayGoOn } from '../confirm.ts';
 import { formatCount, formatDate, formatDuration, printable } from '../format.ts';
 import { printJson, printLine, tell } from '../output.ts';
 import { fields } from '../table.ts';
@@ -16,33 +15,27 @@ const STEPS: Readonly<Record<RestoreStep, string>> = {
   read: 'reading and verifying the backup',
   migrate: 'bringing it up to date',
   check: 'checking the result',
-  safety: 'keeping the present state as a backup',
+  safety: 'backing up the present state',
   swap: 'putting it in place',
   health: 'checking the restored catalogue',
 };
 
-/** Tells which part of a restore begins. */
+/** Prints the step of a restore that begins. */
 const tellStep = ({ step }: { readonly step: RestoreStep }): void => tell(`${STEPS[step]} …`);
 
 export const restore: CommandSpec<RestoreSettings> = {
   name: 'restore',
-  summary: 'Restore a backup: in place of a catalogue that is in use, damaged or gone; what was there is kept',
+  summary: 'Replace a catalogue that is in use, damaged or lost with a backup; the old state is kept',
   flags: { from: '<file>' },
   example: 'restore backups/defensive-20251120T101500123Z.db',
   configure: (command) =>
     command
-      .argument('<file>', 'the backup; it is verified before anything is changed')
-      .option('--yes', 'do not ask')
-      .option('--allow-missing-manifest', 'take a file that has no manifest, if it is sound by itself'),
+      .argument('<file>', 'the backup, which is verified before anything changes')
+      .option('--yes', 'do not ask; needed where there is no terminal')
+      .option('--allow-missing-manifest', 'accept a sound file without a manifest'),
   async run({ args: [file = ''], options, json, database, restoreCatalog }) {
-    if (!options.yes) {
-      if (!canAsk()) throw new UsageError('restoring needs --yes where nobody can be asked');
-      const question = `Replace the catalogue ${printable(database)} by ${printable(file)}?`;
-      if (!(await confirmed(question))) {
-        tell('nothing was changed');
-        return 0;
-      }
-    }
+    const text = `Replace the catalogue ${printable(database)} with ${printable(file)}?`;
+    if (!(await mayGoOn(options.yes, { command: 'restore', text }))) return 0;
     const result = await restoreCatalog(file, {
       allowMissingManifest: options.allowMissingManifest === true,
       onProgress: tellStep,
@@ -59,7 +52,7 @@ export const restore: CommandSpec<RestoreSettings> = {
         ['Clients', formatCount(counts.clients)],
         ['Files', formatCount(counts.files)],
         ['Versions', formatCount(counts.versions)],
-        ...(safetyCopy === null ? [] : [['Before is in', safetyCopy] as const]),
+        ...(safetyCopy === null ? [] : [['Old state in', safetyCopy] as const]),
         ...damaged.map((path) => ['Damaged, kept as', path] as const),
         ['Took', formatDuration(durationMs)],
       ]),

@@ -1,7 +1,7 @@
-/** `rollback`: takes migrations back, after a verified copy was made, and says first what the older schema cannot hold. */
+/** `rollback`: undoes migrations after making a verified copy, and first says what the older schema cannot hold. */
 import type { MigrationPlan, OpenMigrations } from '../../lib/index.ts';
 import type { Call, CommandSpec } from '../command.ts';
-import { canAsk, confirmed } from '../confirm.ts';
+import { mayGoOn } from '../confirm.ts';
 import { UsageError } from '../errors.ts';
 import { printable } from '../format.ts';
 import { printJson, printLine, tell } from '../output.ts';
@@ -15,23 +15,25 @@ interface RollbackSettings {
 
 function tellLosses({ migrations }: MigrationPlan): void {
   for (const { version, name, loses } of migrations) {
-    if (loses !== null) tell(`Version ${version} (${name}) had a place for this, the older schema has none: ${loses}.`);
+    if (loses !== null) tell(`Without version ${version} (${name}) the schema cannot hold: ${loses}.`);
   }
 }
 
 const question = (database: string, { from, to }: MigrationPlan) =>
-  `Every server must be stopped. Take the schema of ${printable(database)} from version ${from} back to ${to}?`;
+  `All servers must be stopped. Roll back the schema of ${printable(database)} from version ${from} to ${to}?`;
 
-/** Whether it may begin: where nobody can be asked, the command itself is the answer. */
-async function mayBegin({ options, database }: Call<RollbackSettings>, plan: MigrationPlan): Promise<boolean> {
-  const isDue = plan.migrations.length > 0;
-  return options.yes || !isDue || !canAsk() || (await confirmed(question(database, plan)));
+/** @throws {UsageError} for a version above the present one */
+async function checkVersion(migrations: OpenMigrations, to: number): Promise<void> {
+  const { current, latest } = await migrations.status();
+  if (to <= current) return;
+  const received = `--to: got ${to}, but the schema is at version ${current}`;
+  if (to <= latest) throw new UsageError(`${received}; \`migrate --to ${to}\` goes up`);
+  throw new UsageError(`${received}; accepted: a version below that`);
 }
 
 async function run(call: Call<RollbackSettings>, migrations: OpenMigrations, to: number): Promise<void> {
-  const { options, json } = call;
-  const { current } = await migrations.status();
-  if (to > current) throw new UsageError(`version ${to} is newer than ${current}: use \`migrate --to ${to}\``);
+  const { options, json, database } = call;
+  await checkVersion(migrations, to);
   const plan = await migrations.plan({ to });
   if (options.plan) {
     if (json) printJson(plan);
@@ -39,10 +41,8 @@ async function run(call: Call<RollbackSettings>, migrations: OpenMigrations, to:
     return;
   }
   tellLosses(plan);
-  if (!(await mayBegin(call, plan))) {
-    tell('nothing was changed');
-    return;
-  }
+  const asked = { command: 'rollback', text: question(database, plan) };
+  if (plan.migrations.length > 0 && !(await mayGoOn(options.yes, asked))) return;
   const outcome = await changeSchema(call, (onProgress) => migrations.down({ to, onProgress }));
   if (json) printJson(outcome);
   else printLine(describeOutcome(outcome));
@@ -51,16 +51,17 @@ async function run(call: Call<RollbackSettings>, migrations: OpenMigrations, to:
 export const rollback: CommandSpec<RollbackSettings> = {
   name: 'rollback',
   summary:
-    'Take the schema back to an older version. Stop every server first. A verified copy is made before; on a terminal it asks, elsewhere it goes on',
+    'Take the schema back to an older version, after a verified copy. Stop every server first. Asks on a terminal; elsewhere it needs --yes',
   example: 'rollback --to 5 --plan',
   configure: (command) =>
     command
-      .option('--to <version>', 'the version to end at')
-      .option('--plan', 'only tell what would be done, and what the older schema cannot hold')
-      .option('--yes', 'do not ask, also on a terminal'),
+      .option('--to <version>', 'the target version')
+      .option('--plan', 'only show what would happen, and what the older schema cannot hold')
+      .option('--yes', 'do not ask; needed where there is no terminal'),
   async run(call) {
     const { to, plan } = call.options;
-    if (to === undefined) throw new UsageError('--to: the version to go back to is needed.');
+    if (to === undefined)
+      throw new UsageError('--to VERSION is required: the version to go back to, as `status` shows them');
     const version = parseVersion(to);
     const access = plan ? 'read' : 'write';
     await call.withMigrations((migrations) => run(call, migrations, version), access);

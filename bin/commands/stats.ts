@@ -1,4 +1,4 @@
-/** `stats`: what the catalogue holds and how it grew; bars and curves on a terminal, plain numbers in a pipe. */
+/** `stats`: shows what the catalogue holds and how it grew; charts on a terminal, plain numbers in a pipe. */
 import type { DatabaseManager } from '../../lib/index.ts';
 import { bar, sparkline } from '../charts.ts';
 import type { CommandSpec } from '../command.ts';
@@ -12,17 +12,17 @@ type TransferDays = Awaited<ReturnType<Analytics['transfers']>>;
 type GrowthDays = Awaited<ReturnType<Analytics['growth']>>;
 type Section = readonly [title: string, text: string];
 
-/** The last days, today included; both series have the same ones. */
+/** The last days up to today; both series have the same days. */
 interface History {
   readonly transfers: TransferDays;
   readonly growth: GrowthDays;
 }
 
-/** How figures are written. */
+/** How to format figures. */
 interface Style {
   readonly count: (count: number) => string;
   readonly bytes: (bytes: number) => string;
-  /** How much of everything stored a row of a table holds, 0 to 1, as cells at its end. */
+  /** A row's share of everything stored, 0 to 1, as its last cells. */
   readonly share: (part: number) => readonly string[];
   /** The titles of those cells. */
   readonly shareColumns: readonly Column[];
@@ -66,7 +66,7 @@ function overviewForPipes({ databaseInfo, storageInfo, clientStats, fileStats }:
   ]);
 }
 
-/** Curves, each with what it comes to. */
+/** Curves with their totals. */
 function historyForPeople({ transfers, growth }: History): string {
   const done = transfers.map(({ successfulTransfers }) => successfulTransfers);
   const failed = transfers.map(({ failedTransfers }) => failedTransfers);
@@ -113,7 +113,7 @@ interface Total {
   readonly bytes: number;
 }
 
-/** What some groups of files hold, and how much of everything that is. */
+/** Groups of files with their sizes and shares. */
 function totals<Row extends Total>(style: Style, all: number, rows: readonly Row[], label: (row: Row) => string) {
   return (title: string) => {
     const cells = rows.map((row) => [
@@ -144,7 +144,7 @@ const toText = ([title, text]: Section) => `${styled(['bold', 'underline'], titl
 
 export const stats: CommandSpec = {
   name: 'stats',
-  summary: 'Show statistics of clients, files and the database; plain numbers where it is no terminal',
+  summary: 'Show statistics of clients, files and the database; plain numbers in a pipe',
   example: 'stats --json',
   run: ({ json, withCatalog }) =>
     withCatalog(async ({ analytics }) => {

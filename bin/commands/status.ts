@@ -1,4 +1,4 @@
-/** `status`: which database this is, its schema, and how much it holds. */
+/** `status`: shows the database, its schema, and how much it holds. */
 import { stat } from 'node:fs/promises';
 import type { CommandSpec } from '../command.ts';
 import { formatBytes, formatCount } from '../format.ts';
@@ -11,16 +11,17 @@ export const status: CommandSpec = {
   example: 'status --database /var/lib/backup/catalog.db',
   async run({ json, database, withCatalog, withMigrations }) {
     const schema = await withMigrations((migrations) => migrations.status());
-    if (json) {
-      printJson(schema);
-      return 0;
-    }
     const { size } = await stat(database);
-    // What an older schema holds cannot be asked for, and looking must not migrate it.
+    // This release cannot query an older schema, and reading must not migrate it.
     const [clients, files, bytes] =
       schema.pending.length > 0
         ? [null, null, null]
         : await withCatalog((db) => Promise.all([db.clients.count(), db.files.count(), db.files.totalBytes()]));
+    if (json) {
+      const held = { totalClients: clients, totalFiles: files, totalBytes: bytes };
+      printJson({ path: database, databaseBytes: size, ...schema, ...held });
+      return 0;
+    }
     const pending = schema.pending.map(({ version, name }) => `${version} (${name})`);
     printLine(
       fields([
@@ -34,7 +35,7 @@ export const status: CommandSpec = {
       ]),
     );
     if (pending.length > 0)
-      tell('`backup-catalog migrate` brings the schema up to date; --plan tells what it would do');
+      tell('`backup-catalog migrate` brings the schema up to date; --plan shows what that would do');
     return 0;
   },
 };

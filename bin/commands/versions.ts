@@ -1,4 +1,4 @@
-/** `versions`: every version of one file, named by its id, its name or its path, and its client where several have such a one. */
+/** `versions`: lists the versions of one file, given by id, name or path, and by client if several have such a file. */
 import { basename, posix, win32 } from 'node:path';
 import {
   type CatalogFile,
@@ -22,9 +22,9 @@ interface VersionSettings {
   readonly path?: string;
 }
 
-const MOST_NAMED = 5; // files an error names before it says "and others"
+const MOST_NAMED = 5; // files that an error names before "and others"
 
-/** The file with this id; null where the text is none, or nobody has it. */
+/** The file with this id; null if the text is not an id or no file has it. */
 async function byId(db: DatabaseManager, text: string): Promise<CatalogFile | null> {
   try {
     return await db.files.get(text);
@@ -34,7 +34,7 @@ async function byId(db: DatabaseManager, text: string): Promise<CatalogFile | nu
   }
 }
 
-/** Where one of several files of a name is; of which client, where nobody has said. */
+/** The path of one of several files with a name, and its client unless one was given. */
 async function placeOf(db: DatabaseManager, file: CatalogFile, client: Client | null): Promise<string> {
   const path = printable(file.originalPath ?? '(none)');
   if (client !== null) return path;
@@ -42,32 +42,32 @@ async function placeOf(db: DatabaseManager, file: CatalogFile, client: Client | 
   return `${path} of ${printable(owner?.name ?? file.clientId)}`;
 }
 
-/** Hardly a name: a path, of Windows perhaps. */
+/** A path rather than a name, possibly of Windows. */
 const isPath = (text: string) => /[\\/]/.test(text);
 
-/** How a file can be meant by a text: by a name or path of exactly these characters, or of canonically equal ones. */
+/** How a text matches a file: exactly by name or path, or by a canonically equal one. */
 function meaningOf({ fileName, originalPath, pathName }: CatalogFile, text: string): 'exact' | 'equal' | undefined {
   const names = isPath(text) ? [fileName, originalPath ?? '', pathName] : [fileName];
   if (names.includes(text)) return 'exact';
   return names.map(canonical).includes(canonical(text)) ? 'equal' : undefined;
 }
 
-/** Every file that can be meant, some twice. */
+/** Every possible match, some twice. */
 async function* candidates(db: DatabaseManager, client: Client | null, text: string): AsyncGenerator<CatalogFile> {
   const clientId = client?.id;
   const names = isPath(text) ? [posix.basename(text), win32.basename(text)] : [text];
   for (const term of new Set(names)) {
-    // The most relevant come first: those of this name, in any case.
+    // The most relevant come first: files with this name, in any case.
     for await (const file of db.files.searchAll({ term, clientId })) {
       if (fold(file.fileName) !== fold(term)) break;
       yield file;
     }
   }
-  // The content of a file may be called otherwise than the file.
+  // The content may have a different name than the file.
   if (isPath(text)) yield* db.files.searchAll({ term: text, clientId });
 }
 
-/** The only file of this name, or with this path, that the client has; that there is, where none is given. */
+/** The only file with this name or path, of the client if one is given. */
 async function onlyOne(db: DatabaseManager, client: Client | null, name: string): Promise<CatalogFile> {
   const found = { exact: new Map<string, CatalogFile>(), equal: new Map<string, CatalogFile>() };
   for await (const file of candidates(db, client, name)) {
@@ -85,7 +85,7 @@ async function onlyOne(db: DatabaseManager, client: Client | null, name: string)
   if (others.length === 0) return first;
   const places = await Promise.all(same.slice(0, MOST_NAMED).map((file) => placeOf(db, file, client)));
   const rest = same.length > MOST_NAMED ? ' and others' : '';
-  const options = `Say which one with ${client === null ? '--client and ' : ''}--path.`;
+  const options = `Choose one with ${client === null ? '--client and ' : ''}--path.`;
   throw new ConflictError(`several files are called ${printable(name)}: ${places.join(', ')}${rest}`, {
     hint: isPath(name) ? 'Give the id that `search` shows.' : options,
   });
@@ -99,7 +99,7 @@ async function findFile(db: DatabaseManager, name: string, settings: VersionSett
   if (found !== null) return found;
   if (settings.path === undefined) return onlyOne(db, owner, name);
   throw new NotFoundError(`a file of this client with the original path ${printable(settings.path)}`, {
-    hint: 'See `search`.',
+    hint: '`backup-catalog search` shows the paths.',
   });
 }
 
@@ -116,18 +116,19 @@ const COLUMNS = [
 
 export const versions: CommandSpec<VersionSettings> = {
   name: 'versions',
-  summary: 'List the versions of a file, the current one marked with *',
+  summary: 'List the versions of a file; * marks the current one',
   flags: { name: '--client' },
   example: 'versions report.pdf --client laptop --path work/report.pdf',
   configure: (command) =>
     command
       .argument('<file>', 'the id of a file, its name, or its path')
-      .option('--client <name>', 'whose file it is, when several clients have one of this name')
-      .option('--path <original>', 'its original path, when the client has several files of this name'),
+      .option('--client <name>', 'the client, if several have a file of this name')
+      .option('--path <original>', 'the original path, if the client has several files of this name'),
   async run({ args: [name = ''], options, json, withCatalog }) {
     if (options.path !== undefined && options.client === undefined) {
-      throw new UsageError('--path goes with --client and the name of the file');
+      throw new UsageError('--path needs --client and the name of the file');
     }
+    if (name === '') throw new UsageError('<file>: got ""; accepted: the id of a file, its name, or its path');
     return withCatalog(async (db) => {
       const { id } = await findFile(db, name, options);
       const list = await db.versions.list(id);

@@ -1,6 +1,6 @@
 /**
- * Keeps activity from growing for ever: now and then, as saves come in, a portion of what is too old is removed. The
- * portions are larger than what arrives between them, so the table stays within its days without a timer.
+ * Limits the activity table: occasionally, as saves arrive, removes a batch of old rows. The batches are larger than
+ * what arrives between them, so the table keeps its days without a timer.
  */
 
 import type { Executor } from '../sql/engine.ts';
@@ -15,7 +15,7 @@ export class ActivityRetention {
   readonly #days: number;
   readonly #onError: (error: unknown) => void;
   #saves = 0;
-  #due = 1; // the first save of a process looks at once
+  #due = 1; // the first save of a process checks at once
 
   constructor(executor: Executor, days: number, onError: (error: unknown) => void) {
     this.#executor = executor;
@@ -23,7 +23,7 @@ export class ActivityRetention {
     this.#onError = onError;
   }
 
-  /** To be called with the number of versions that were committed; never throws. */
+  /** Called with the number of committed versions; never throws. */
   saved(versions: number): void {
     this.#saves += versions;
     if (this.#saves < this.#due) return;

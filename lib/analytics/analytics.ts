@@ -22,7 +22,7 @@ import { assemble, measureSizes, type Places, type StorageStatistics } from './s
 import { recordSizes, storageFigures } from './storage-procedures.ts';
 
 /**
- * What statistics need to know besides the rows.
+ * The settings of statistics.
  * @internal
  */
 export interface Surroundings extends Places {
@@ -30,13 +30,13 @@ export interface Surroundings extends Places {
   readonly callLog: () => CallLogFigures;
 }
 
-/** How storage is reported. */
+/** Options of `storage`. */
 export interface StorageOptions extends CallOptions {
-  /** Measure the folder of contents now; it may take long. Default false: its last measurement is reported. */
+  /** Measure the folder of contents now, which may take long. Default false: report its last measurement. */
   readonly measure?: boolean | undefined;
 }
 
-/** A stretch of UTC days, both ends included. */
+/** A range of UTC days, both ends included. */
 export interface PeriodOptions extends CallOptions {
   /** Default: 29 days before `to`. */
   readonly from?: DateInput | null | undefined;
@@ -44,7 +44,7 @@ export interface PeriodOptions extends CallOptions {
   readonly to?: DateInput | null | undefined;
 }
 
-/** Which activity to list. */
+/** Filters of activity. */
 export interface ActivityFilter extends PageOptions {
   readonly clientId?: IdInput | null | undefined;
   readonly from?: DateInput | null | undefined;
@@ -64,51 +64,51 @@ export interface ClientTotalsPage {
   readonly nextCursor: string | null;
 }
 
-/** Which days of growth. */
+/** Options of growth. */
 export interface GrowthOptions extends CallOptions {
   /** 1 to 3,660 days up to today. Default 30. */
   readonly days?: number | undefined;
-  /** Left out: all clients together. */
+  /** Default: all clients together. */
   readonly clientId?: IdInput | null | undefined;
 }
 
-/** How running totals are audited. */
+/** Options of an audit. */
 export interface TotalsAuditOptions extends CallOptions {
-  /** Repair the totals that differ. Default false. */
+  /** Repair differing totals. Default false. */
   readonly repair?: boolean | undefined;
 }
 
 /** `db.analytics`: what the catalogue holds, what happened when, and when it will be full. Days are UTC. */
 export interface Analytics {
-  /** Sizes, totals and figures of the whole catalogue; takes the same time however many files there are. */
+  /** Sizes, totals and figures of the whole catalogue; its time does not depend on the number of files. */
   storage(options?: StorageOptions): Promise<StorageStatistics>;
 
-  /** A page of clients with what each stores, ordered by name. */
+  /** A page of clients with their totals, ordered by name. */
   clients(page?: PageOptions): Promise<ClientTotalsPage>;
 
-  /** Every client with what it stores; fetches a page at a time. */
+  /** Every client with its totals; fetches a page at a time. */
   clientsAll(options?: CallOptions): AsyncGenerator<ClientTotals, void, undefined>;
 
-  /** The transfers of each UTC day of a period. A day without transfers is included, with zeros. */
+  /** The transfers of each UTC day of a period. Days without transfers are included, with zeros. */
   transfers(options?: PeriodOptions): Promise<TransferDay[]>;
 
-  /** A page of what clients did, newest first. */
+  /** A page of client activity, newest first. */
   activity(filter?: ActivityFilter): Promise<ActivityPage>;
 
-  /** Everything clients did, newest first; fetches a page at a time. */
+  /** All client activity, newest first; fetches a page at a time. */
   activityAll(filter?: ActivityFilter, options?: CallOptions): AsyncGenerator<Activity, void, undefined>;
 
-  /** What was stored at the end of each of the last days, up to today; includes every day. */
+  /** The stored totals at the end of each of the last days, up to today, without gaps. */
   growth(options?: GrowthOptions): Promise<GrowthDay[]>;
 
   /**
-   * Predicts when a client's quota will be full or, without a client, the disk of the database. Fits a straight line
-   * (least squares) to the known days of the last thirty.
+   * Predicts when a client's quota or, without a client, the database's disk will be full. Fits a straight line (least
+   * squares) to the known days of the last thirty.
    * @throws {NotFoundError} when the client does not exist
    */
   forecast(clientId?: IdInput | null, options?: CallOptions): Promise<Forecast>;
 
-  /** Counts every running total again from the files, each of which is read once. Changes nothing without `repair`. */
+  /** Recounts every running total from the files, reading each once. Changes nothing without `repair`. */
   audit(options?: TotalsAuditOptions): Promise<TotalsAudit>;
 }
 

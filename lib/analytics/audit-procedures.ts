@@ -1,4 +1,4 @@
-/** Recomputing the totals from the files: what differs, and on request made right. */
+/** Recounts the totals from the files, and repairs differences on request. */
 
 import type { Dialect } from '../sql/dialect.ts';
 import { all, procedure, run, type Steps } from '../sql/procedure.ts';
@@ -6,7 +6,7 @@ import { raw, sql } from '../sql/template.ts';
 import { isSameTotal } from '../values/counted-bytes.ts';
 import { SIZE_BOUNDS } from '../values/size-bands.ts';
 
-/** A total that differs from what the rows say. */
+/** A total that differs from the rows. */
 export interface TotalsDifference {
   /** `files/CATEGORY/EXTENSION/BAND/VERIFIED` or `client/ID`. */
   readonly total: string;
@@ -16,11 +16,11 @@ export interface TotalsDifference {
   readonly actualBytes: number;
 }
 
-/** What an audit found. */
+/** The result of an audit. */
 export interface TotalsAudit {
-  /** Totals looked at. */
+  /** Totals checked. */
   readonly checked: number;
-  /** Totals made right. */
+  /** Totals repaired. */
   readonly repaired: number;
   readonly differences: TotalsDifference[];
 }
@@ -98,7 +98,7 @@ export const auditTotals = procedure(
   { alone: true },
 );
 
-/** The same, and makes right what differs, in one transaction. */
+/** The same, and repairs differences, in one transaction. */
 export const repairTotals = procedure('analytics.repair', 'write', function* (_: null, dialect): Steps<TotalsAudit> {
   const found = yield* audit(dialect);
   if (found.differences.length > 0) yield* repair(dialect);

@@ -1,4 +1,4 @@
-/** A page of clients with what each stores. */
+/** Pages of clients with their totals. */
 
 import { useOf } from '../core/quota-rows.ts';
 import { perDialect } from '../sql/dialect.ts';
@@ -9,7 +9,7 @@ import { idBytes } from '../values/ids.ts';
 import type { PageRequest } from '../values/pages.ts';
 import { UNLIMITED_BYTES } from '../values/quota-limit.ts';
 
-/** A client and what it stores. Sizes in bytes. */
+/** A client with its totals. Sizes in bytes. */
 export interface ClientTotals {
   readonly clientId: string;
   readonly name: string;
@@ -23,7 +23,7 @@ export interface ClientTotals {
   readonly quotaBytes: number | null;
 }
 
-/** A figure of a client's record; counted for a client that another program inserted without one. */
+/** A figure of a client's record; counted if another program inserted the client without a record. */
 const orCounted = (column: string, counted: Sql): Sql =>
   sql`coalesce(${raw(column)}, CASE WHEN q.ClientID IS NULL THEN (${counted}) END, 0)`;
 

@@ -5,7 +5,7 @@ import { lstat, opendir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasCode } from '../runtime/thrown.ts';
 
-/** What vanished while it was looked at counts as `otherwise`. */
+/** Returns `otherwise` for an entry that vanished meanwhile. */
 const unlessMissing =
   <Value>(otherwise: Value) =>
   (error: unknown): Value => {
@@ -23,8 +23,8 @@ export const isFolder = async (path: string): Promise<boolean> =>
   (await stat(path).catch(unlessMissing(null)))?.isDirectory() ?? false;
 
 /**
- * Bytes of the regular files below a folder; null when it does not exist. What vanishes meanwhile is not counted.
- * @throws the signal's reason, or what the file system says of a folder that may not be read
+ * Bytes of the regular files below a folder; null if it does not exist. Files that vanish meanwhile are not counted.
+ * @throws the signal's reason, or the file system's error for an unreadable folder
  */
 export async function folderBytes(path: string, signal?: AbortSignal): Promise<number | null> {
   if (!(await isFolder(path))) return null;

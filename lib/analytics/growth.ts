@@ -1,16 +1,16 @@
-/** How the catalogue grew from day to day, and when a limit will be reached. Days are UTC, and none is left out. */
+/** Daily growth of the catalogue, and when it reaches a limit. Days are UTC, without gaps. */
 import { DAY_MS } from '../values/intervals.ts';
 import type { ClientTotals } from './client-totals.ts';
 import { daysUntil, fitLine, type Line, type Point } from './forecast.ts';
 import type { DaySizes, DayTotals } from './series-procedures.ts';
 
-/** Totals at the end of a day; the database and its disk only where they were measured that day. */
+/** Totals at the end of a day; the database and its disk only if measured that day. */
 export interface GrowthDay extends DayTotals {
   readonly databaseBytes: number | null;
   readonly freeDiskBytes: number | null;
 }
 
-/** When something will be full, by a straight line through the days that are known. Sizes in bytes. */
+/** When something will be full, by a straight line through the known days. Sizes in bytes. */
 export interface Forecast {
   /** Null for the disk. */
   readonly clientId: string | null;
@@ -24,9 +24,9 @@ export interface Forecast {
   readonly bytesPerDayError: number | null;
   /** The root of the mean squared distance of the days from the line. */
   readonly residualBytes: number | null;
-  /** Days the line was drawn through. */
+  /** Number of days behind the line. */
   readonly days: number;
-  /** Days from now; 0 when it is full, null when it will not be, or nothing can be said. */
+  /** Days from now; 0 if it is full, null if never or unknown. */
   readonly daysLeft: number | null;
   /** The UTC day it will be full, as `YYYY-MM-DD`. */
   readonly fullAt: string | null;
@@ -75,14 +75,14 @@ interface Target {
   readonly presentBytes: number | null;
 }
 
-/** What is full is full, wherever the line is. */
+/** A full store is full, whatever the line says. */
 function daysToLimit(points: readonly Point[], line: Line | null, limit: number, today: string): number | null {
   const last = points.at(-1);
   if (last !== undefined && last.value >= limit) return 0;
   return line === null ? null : daysUntil(line, limit, Date.parse(today) / DAY_MS);
 }
 
-/** @param points what is used, by day; `limit` is in the same unit, null for none */
+/** @param points the use by day; `limit` is in the same unit, null for none */
 function forecast(target: Target, points: readonly Point[], limit: number | null, today: string): Forecast {
   const line = fitLine(points);
   const daysLeft = limit === null ? null : daysToLimit(points, line, limit, today);

@@ -1,4 +1,4 @@
-/** What happened when: transfers by day, activity by client, and the sizes of each day. */
+/** Time series: transfers by day, activity by client, and sizes by day. */
 
 import { perDialect } from '../sql/dialect.ts';
 import { all, procedure, rows, run, type Steps } from '../sql/procedure.ts';
@@ -27,7 +27,7 @@ export interface TransferDay {
   readonly peakTransferSpeed: number;
 }
 
-/** The recorded days of a range; days without a transfer are missing here. */
+/** The recorded days of a range, without days that had no transfer. */
 export const transferDays = procedure('analytics.transfers', 'read', function* ({ from, to }: DayRange): Steps<
   TransferDay[]
 > {
@@ -37,7 +37,7 @@ export const transferDays = procedure('analytics.transfers', 'read', function* (
     FROM transfer_stats WHERE Date >= ${from} AND Date <= ${to} ORDER BY Date`);
 });
 
-/** Something a client did. */
+/** One activity of a client. */
 export interface Activity {
   readonly id: number;
   readonly clientId: string;
@@ -50,7 +50,7 @@ export interface Activity {
   readonly reason: string | null;
 }
 
-/** A checked request for activity; null is no bound. */
+/** A checked request for activity; null means no bound. */
 export interface ActivityRequest extends PageRequest {
   readonly clientId: string | null;
   readonly from: string | null;
@@ -102,14 +102,14 @@ export const listActivity = procedure(
 
 const PRUNE_ROWS = 5_000; // a transaction of a few milliseconds
 
-/** Removes the oldest activity from before an instant, a portion at a time; tells how many rows went. */
+/** Removes a batch of the oldest activity before an instant; returns how many rows. */
 export const pruneActivity = procedure('analytics.pruneActivity', 'write', function* (before: string): Steps<number> {
   const { changes } = yield* run(sql`DELETE FROM client_activity WHERE ID IN
     (SELECT ID FROM client_activity ORDER BY ID LIMIT ${PRUNE_ROWS}) AND Timestamp < ${before}`);
   return changes;
 });
 
-/** What is stored, at the end of a UTC day. Sizes in bytes. */
+/** The totals at the end of a UTC day. Sizes in bytes. */
 export interface DayTotals {
   readonly date: string;
   readonly files: number;
@@ -131,7 +131,7 @@ export interface GrowthRequest extends DayRange {
   readonly clientId: string | null;
 }
 
-/** What each client stored at the end of each day it changed, from the last such day before the range on. */
+/** Each client's totals at the end of each day with changes, from the last such day before the range. */
 export const dailyTotals = procedure(
   'analytics.dailyTotals',
   'read',

@@ -1,4 +1,4 @@
-/** The figures behind `analytics.storage`: read from totals that every change keeps current, never from the files. */
+/** The figures behind `analytics.storage`, read from running totals, never from the files. */
 
 import { all, one, procedure, run, type Steps } from '../sql/procedure.ts';
 import { sql } from '../sql/template.ts';
@@ -27,13 +27,13 @@ export interface SizeBand {
   readonly bytes: number;
 }
 
-/** The last measurement of what only the file system knows, in bytes. */
+/** The last measurement of the file system, in bytes. */
 export interface MeasuredSizes {
   readonly storageBytes: number | null;
   readonly measuredAt: string;
 }
 
-/** Everything `storage` reads in one snapshot. */
+/** Everything that `storage` reads in one snapshot. */
 export interface StorageFigures {
   readonly totals: { readonly files: number; readonly bytes: number; readonly verified: number };
   readonly clients: { readonly total: number; readonly active: number };
@@ -62,7 +62,7 @@ const sumOf = (kinds: readonly KindTotal[]) => ({
   bytes: kinds.reduce((sum, { bytes }) => sum + bytes, 0),
 });
 
-/** Groups with the most bytes first; equal ones by files, then by name. */
+/** Groups by bytes, then files, in descending order, then by name. */
 function ranked(kinds: readonly KindTotal[], key: 'category' | 'extension'): GroupTotal[] {
   return [...Map.groupBy(kinds, (kind) => kind[key])]
     .map(([name, members]) => ({ name: name === '' ? null : name, ...sumOf(members) }))
@@ -109,7 +109,7 @@ export const storageFigures = procedure(
   },
 );
 
-/** What the file system told, in bytes; null for a folder that does not exist. */
+/** A measurement of the file system, in bytes; null for a missing folder. */
 export interface SizesToRecord {
   readonly date: string;
   readonly measuredAt: string;
@@ -119,8 +119,8 @@ export interface SizesToRecord {
 }
 
 /**
- * Keeps the day's sizes of the database, the disk and the folder of contents; all are of one instant, so that a day on
- * which the folder was measured is not made younger by a look that has not measured it.
+ * Stores the day's sizes of the database, the disk and the folder of contents, all of one instant: a measurement
+ * without the folder does not replace one with it.
  */
 export const recordSizes = procedure('analytics.recordSizes', 'write', function* (sizes: SizesToRecord): Steps<void> {
   yield* run(sql`INSERT INTO daily_sizes (Date, DatabaseBytes, FreeDiskBytes, StorageBytes, MeasuredAt)

@@ -18,7 +18,7 @@ export interface DatabaseInfo {
   readonly pool: Pick<EngineStats, 'readers' | 'writers'>;
 }
 
-/** The folder of contents, as it was last measured; null until it has been. */
+/** The folder of contents at its last measurement; null before the first. */
 export interface StorageInfo {
   readonly path: string;
   readonly exists: boolean;
@@ -31,7 +31,7 @@ export interface StorageInfo {
 /** Clients, and what they store on average. */
 export interface ClientStats {
   readonly totalClients: number;
-  /** Heard of within 30 days. */
+  /** In contact within 30 days. */
   readonly activeClients: number;
   readonly inactiveClients: number;
   readonly averageFilesPerClient: number;
@@ -44,34 +44,34 @@ export interface FileStats {
   readonly totalFiles: number;
   readonly totalBytes: number;
   readonly verifiedFiles: number;
-  /** 0 to 1; 0 where there are no files. */
+  /** 0 to 1; 0 without files. */
   readonly verificationRate: number;
   readonly averageFileSize: number;
   readonly byCategory: readonly GroupTotal[];
-  /** The ten that hold most. */
+  /** The ten largest. */
   readonly byExtension: readonly GroupTotal[];
   readonly bySize: readonly SizeBand[];
 }
 
-/** How the engine fares. Times in milliseconds. */
+/** Performance of the engine. Times in milliseconds. */
 export interface PerformanceInfo {
   readonly indexes: readonly { readonly name: string; readonly table: string }[];
-  /** How long calls waited for a connection, on average. */
+  /** Average wait of calls for a connection. */
   readonly averageReadWaitMs: number;
   readonly averageWriteWaitMs: number;
-  /** Calls that shared a commit, on average. */
+  /** Average number of calls in a commit. */
   readonly averageGroup: number;
   readonly reads: EngineStats['reads'];
   readonly writes: EngineStats['writes'];
-  /** Statements that were executed, by whether they were found prepared. */
+  /** Executed statements, by whether the cache had them prepared. */
   readonly statements: EngineStats['statements'];
-  /** Of those, the part that was found prepared, 0 to 1; null before the first. */
+  /** The fraction that the cache had prepared, 0 to 1; null before the first. */
   readonly cacheHitRate: number | null;
-  /** Milliseconds from the making of a call to its answer. */
+  /** Milliseconds from a call to its answer. */
   readonly latency: { readonly reads: Distribution; readonly writes: Distribution };
 }
 
-/** Everything `storage` tells. */
+/** The result of `storage`. */
 export interface StorageStatistics {
   readonly databaseInfo: DatabaseInfo;
   readonly storageInfo: StorageInfo;
@@ -82,12 +82,12 @@ export interface StorageStatistics {
 
 const ratio = (part: number, whole: number) => (whole === 0 ? 0 : part / whole);
 
-// Sizes that cannot be asked for are no reason to keep the rest back.
+// Unavailable sizes are no reason to withhold the rest.
 const UNKNOWN = { databaseBytes: 0, walBytes: 0 };
 
 const sizesOf = (file: DatabaseFile) => file.figures().catch(() => UNKNOWN);
 
-/** Where the catalogue and the contents are. */
+/** The paths of the catalogue and the contents. */
 export interface Places {
   readonly file: DatabaseFile | undefined;
   readonly storageDir: string;
@@ -102,7 +102,7 @@ async function contentBytes(storageDir: string, signal?: AbortSignal): Promise<n
   }
 }
 
-/** Measures what only the file system knows. @throws {DatabaseError} CATALOG_IO for a folder that may not be read */
+/** Measures the sizes in the file system. @throws {DatabaseError} CATALOG_IO for a folder that may not be read */
 export async function measureSizes(places: Places, signal?: AbortSignal): Promise<SizesToRecord> {
   const file = fileOf(places);
   const storageBytes = await contentBytes(places.storageDir, signal);
@@ -140,7 +140,7 @@ async function databaseInfo(file: DatabaseFile, { pages }: StorageFigures, stats
   };
 }
 
-/** What the engine measured of itself. */
+/** The engine's measurements. */
 export interface Measurements {
   readonly stats: EngineStats;
   readonly calls: readonly CallFigures[];

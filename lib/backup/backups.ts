@@ -71,6 +71,12 @@ export function checkRestoreOptions(options: unknown): RestoreOptions {
   };
 }
 
+/** What is said of a backup that another process has removed since the folder was read. */
+function gone(error: unknown): Pick<BackupVerdict, 'ok' | 'problems'> {
+  if (!(error instanceof NotFoundError)) throw error;
+  return { ok: false, problems: ['it is gone'] };
+}
+
 /** The calls of `db.backups`. */
 export class Backups {
   readonly #host: BackupHost;
@@ -206,7 +212,7 @@ export class Backups {
     const entries = await this.list({ signal });
     for (const [place, entry] of entries.entries()) {
       if (!entry.own || entry.problems.length > 0) continue;
-      const { ok, problems } = await verifyBackup(entry.path, { signal, free: this.#host.free });
+      const { ok, problems } = await verifyBackup(entry.path, { signal, free: this.#host.free }).catch(gone);
       if (ok) return { entries, newest: entry.path };
       entries[place] = { ...entry, problems };
     }

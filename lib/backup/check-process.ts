@@ -16,7 +16,7 @@ import { toWireError } from '../errors.ts';
 import { syncFileSync } from '../runtime/files-sync.ts';
 import { codeOf, resultCodeOf, SQLITE } from '../runtime/thrown.ts';
 import { MIB } from '../values/byte-units.ts';
-import type { CheckAnswer, CheckOrder, Findings } from './checker.ts';
+import type { CheckAnswer, CheckOrder, Findings, ReleaseSchema } from './checker.ts';
 import type { CatalogCounts, Manifest } from './manifest.ts';
 import { MARKS, recordedSequence, type StageMark } from './marks.ts';
 import { NotRegular, openRegular, readFirst } from './regular-file.ts';
@@ -73,8 +73,28 @@ function typesOf(database: DatabaseSync): Map<string, string> {
 const single = (database: DatabaseSync, query: string): unknown =>
   Object.values(database.prepare(query).get() ?? {})[0] ?? null;
 
+// SQLite makes its own tables when it needs them.
+const WRITTEN_OBJECTS = `SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND sql NOT IN
+  ('CREATE TABLE sqlite_sequence(name,seq)', 'CREATE TABLE sqlite_stat1(tbl,idx,stat)',
+  'CREATE TABLE sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)') ORDER BY type, name`;
+
+const rowsOf = (database: DatabaseSync, query: string) => JSON.stringify(database.prepare(query).all());
+
+/** Whether a database has the schema of a release to the letter, and so nothing that others have written. */
+function isPlainly(database: DatabaseSync, { statements, checksums }: ReleaseSchema): boolean {
+  const model = new DatabaseSync(':memory:');
+  try {
+    for (const statement of statements) model.exec(statement);
+    if (rowsOf(database, WRITTEN_OBJECTS) !== rowsOf(model, WRITTEN_OBJECTS)) return false;
+  } finally {
+    model.close();
+  }
+  const journal = rowsOf(database, 'SELECT version, checksum FROM catalog_migrations ORDER BY version');
+  return journal === JSON.stringify(checksums.map((checksum, version) => ({ version, checksum })));
+}
+
 /** What a database holds, once it is known to be sound. @throws {Unsound} */
-function factsOf(database: DatabaseSync): Omit<Findings, 'sha256' | 'bytes'> {
+function factsOf(database: DatabaseSync, release?: ReleaseSchema): Omit<Findings, 'sha256' | 'bytes'> {
   const types = typesOf(database);
   for (const name of [...Object.values(TABLES), 'catalog_migrations', 'catalog_identity']) {
     const type = types.get(name) ?? 'table';
@@ -88,11 +108,13 @@ function factsOf(database: DatabaseSync): Omit<Findings, 'sha256' | 'bytes'> {
   const rows = (table: string) => (types.has(table) ? Number(single(database, `SELECT count(*) FROM ${table}`)) : 0);
   const versions = types.has('catalog_migrations') ? 'SELECT max(version) FROM catalog_migrations' : 'SELECT NULL';
   const identity = types.has('catalog_identity') ? 'SELECT DatabaseID FROM catalog_identity' : 'SELECT NULL';
+  const databaseId = single(database, identity);
   return {
     counts: { clients: rows(TABLES.clients), files: rows(TABLES.files), versions: rows(TABLES.versions) },
     schemaVersion: single(database, versions) as number | null,
-    databaseId: single(database, identity) as string | null,
+    databaseId: typeof databaseId === 'string' ? databaseId : null,
     sequence: recordedSequence((query) => single(database, query)),
+    isPlain: release !== undefined && isPlainly(database, release),
   };
 }
 
@@ -199,10 +221,10 @@ async function readWithLogs(order: ReadOrder, stage: string): Promise<Pick<Findi
 
 /** Reads a backup against its manifest. @throws {Unsound} */
 async function read(order: ReadOrder): Promise<Findings> {
-  const { path, manifest, stage } = order;
+  const { path, manifest, stage, release } = order;
   const read = manifest === null && stage !== null ? await readWithLogs(order, stage) : await readBytes(order);
   if (stage !== null) settle(stage, null);
-  const found = withDatabase(stage ?? path, 'read', factsOf);
+  const found = withDatabase(stage ?? path, 'read', (database) => factsOf(database, release));
   if (manifest !== null) compare(found, manifest);
   return { ...found, ...read };
 }
@@ -210,7 +232,7 @@ async function read(order: ReadOrder): Promise<Findings> {
 /** Proves a copy that was just taken, and compresses it where that is wanted. @throws {Unsound} */
 async function prove({ path, counts, compressTo }: Extract<CheckOrder, { kind: 'prove' }>): Promise<Findings> {
   settle(path, null);
-  const found = withDatabase(path, 'read', factsOf);
+  const found = withDatabase(path, 'read', (database) => factsOf(database));
   if (!sameCounts(found.counts, counts)) throw new Unsound('the copy lacks rows of the database');
   const { size } = statSync(path);
   const through = compressTo === null ? [] : [createZstdCompress({ pledgedSrcSize: size })];
@@ -243,7 +265,7 @@ function mark(database: DatabaseSync, { token, sequence }: StageMark): void {
 function finish({ path, pageSize, stageMark }: Extract<CheckOrder, { kind: 'finish' }>): Findings {
   if (stageMark !== null) withDatabase(path, 'write', (database) => mark(database, stageMark));
   settle(path, pageSize);
-  return { ...withDatabase(path, 'read', factsOf), bytes: statSync(path).size, sha256: '' };
+  return { ...withDatabase(path, 'read', (database) => factsOf(database)), bytes: statSync(path).size, sha256: '' };
 }
 
 function carryOut(order: CheckOrder): Promise<Findings> | Findings {
@@ -257,7 +279,9 @@ const OF_THE_CONTENT: ReadonlySet<number | undefined> = new Set([SQLITE.ERROR, S
 function problemOf(error: unknown): string | undefined {
   if (error instanceof Unsound) return error.message;
   if (!(error instanceof Error)) return undefined;
-  if (OF_THE_CONTENT.has(resultCodeOf(error))) return `it cannot be read as a database: ${error.message}`;
+  // An integer that no number of JavaScript holds is stored where a count or a version should be.
+  if (OF_THE_CONTENT.has(resultCodeOf(error)) || codeOf(error) === 'ERR_OUT_OF_RANGE')
+    return `it cannot be read as a database: ${error.message}`;
   return /^(?:Z_|ZSTD_)/.test(codeOf(error)) ? `it cannot be decompressed: ${error.message}` : undefined;
 }
 

@@ -1,17 +1,32 @@
 /** Gives a process of its own a backup to check, with a deadline: see check-process.ts for what it does. */
 
 import { stat } from 'node:fs/promises';
-import { DatabaseError, reviveError, type WireError } from '../errors.ts';
+import { DatabaseError, NotFoundError, reviveError, type WireError } from '../errors.ts';
 import { runChild } from '../runtime/child-process.ts';
 import { saysFull } from '../runtime/disk-space.ts';
+import { hasCode } from '../runtime/thrown.ts';
 import { MIB } from '../values/byte-units.ts';
 import type { CatalogCounts, Manifest } from './manifest.ts';
 import type { StageMark } from './marks.ts';
 
+/** What a release makes of a new file. */
+export interface ReleaseSchema {
+  readonly statements: readonly string[];
+  /** Of the migrations in its journal, by version. */
+  readonly checksums: readonly string[];
+}
+
 /** What is to be done; plain data. */
 export type CheckOrder =
   /** Read a backup against its manifest, into a stage (an empty file) unless it is null. */
-  | { readonly kind: 'read'; readonly path: string; readonly manifest: Manifest | null; readonly stage: string | null }
+  | {
+      readonly kind: 'read';
+      readonly path: string;
+      readonly manifest: Manifest | null;
+      readonly stage: string | null;
+      /** To be compared with the schema that is found. */
+      readonly release?: ReleaseSchema | undefined;
+    }
   /** Prove a copy that was just taken; compress it into an empty file unless that is null. */
   | {
       readonly kind: 'prove';
@@ -36,6 +51,8 @@ export interface Findings {
   readonly databaseId: string | null;
   /** The greatest number that its content knows a backup of it to have had; 0 for none. */
   readonly sequence: number;
+  /** Whether its schema is that of the release it was compared with, and nothing else; false without one. */
+  readonly isPlain: boolean;
 }
 
 /** What the process prints. */
@@ -59,7 +76,9 @@ const COMPRESSION = 20; // times that a compressed file may grow, for the deadli
 
 /** Milliseconds that a check may take, by the size of its file. */
 export async function deadlineFor({ path }: Pick<CheckOrder, 'path'>): Promise<number> {
-  const { size } = await stat(path);
+  const { size } = await stat(path).catch((error: Error) => {
+    throw failure(error, path);
+  });
   const factor = path.endsWith('.zst') ? COMPRESSION : 1;
   return Math.ceil(DEADLINE_MS + ((size * factor) / MIB) * DEADLINE_MS_PER_MB);
 }
@@ -94,5 +113,12 @@ function late(path: string, timeout: number): DatabaseError {
 }
 
 function failure(cause: Error, path: string): DatabaseError {
+  if (cause instanceof DatabaseError) return cause;
+  if (hasCode(cause, 'ENOENT')) {
+    return new NotFoundError(path, {
+      cause,
+      hint: 'It was removed while it was checked: look which backups there are.',
+    });
+  }
   return new DatabaseError(saysFull(cause) ? 'CATALOG_FULL' : 'CATALOG_IO', unchecked(path), { cause });
 }

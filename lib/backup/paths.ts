@@ -52,7 +52,7 @@ export async function checkSource(value: unknown, field: string, backupDir: stri
     if (!(await stat(real)).isFile()) refuse(field, value, 'a regular file');
   } catch (error) {
     if (hasCode(error, 'ENOENT', 'ENOTDIR')) {
-      const hint = 'Check the path; the list of backups names those that exist.';
+      const hint = 'Check the path; list the backups that exist (`backups.list`, CLI: `backups`).';
       throw new NotFoundError(`the backup ${path}`, { cause: error, hint });
     }
     if (error instanceof DatabaseError) throw error;

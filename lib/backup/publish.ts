@@ -202,12 +202,17 @@ export async function removeDeadPartials(folder: string): Promise<void> {
   await Promise.all([...dead, ...(await orphanedManifests(folder, entries, partials))].map(remove));
 }
 
-/** Removes what a process left beside a database that died while it restored it. */
-export async function removeDeadStages(database: string): Promise<void> {
+/**
+ * Removes what a process left beside a database that died while it restored it.
+ * @returns whether another process restores it now
+ */
+export async function removeDeadStages(database: string): Promise<boolean> {
   const folder = dirname(database);
   const partials = await partialsAmong(folder, (await entriesIn(folder)).map(nameOf));
-  const dead = partials.filter((partial) => partial.dead && partial.of === basename(database));
+  const stages = partials.filter(({ of }) => of === basename(database));
+  const dead = stages.filter((stage) => stage.dead);
   await Promise.all(dead.map(({ name }) => rm(join(folder, name), { force: true, recursive: true })));
+  return dead.length < stages.length;
 }
 
 /** Bytes of a database with its log. */

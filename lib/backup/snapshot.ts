@@ -148,7 +148,11 @@ async function make(source: string, plain: string, packed: string | null, option
 }
 
 /** What is told of a copy; a backup has a number. */
-async function manifestOf({ findings, takenAt }: Made, folder: string, options: SnapshotOptions): Promise<Manifest> {
+async function manifestOf(
+  { findings: { isPlain: _, ...findings }, takenAt }: Made,
+  folder: string,
+  options: SnapshotOptions,
+): Promise<Manifest> {
   const { reason, compress = false, sequence: reserved } = options;
   const next = async () => following(Math.max(findings.sequence, await greatestSequence(folder, findings.databaseId)));
   const sequence = reason === undefined ? null : (reserved ?? (await next()));

@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { DatabaseError } from '../errors.ts';
 import { assertRoom, type FreeBytes, freeBytes } from '../runtime/disk-space.ts';
 import { sizeOf } from '../runtime/files.ts';
-import { type CheckOptions, type CheckVerdict, check, type Findings } from './checker.ts';
+import { type CheckOptions, type CheckVerdict, check, type Findings, type ReleaseSchema } from './checker.ts';
 import { type Manifest, readManifest } from './manifest.ts';
 import { workName } from './paths.ts';
 import { createPrivate, partialPath, removeDatabase } from './publish.ts';
@@ -92,6 +92,8 @@ export interface Staged {
 export interface StageOptions extends VerifyOptions {
   /** Take a file without a manifest, if it is sound by itself. */
   readonly allowMissingManifest: boolean;
+  /** Is compared with the schema of the backup. */
+  readonly release: ReleaseSchema;
 }
 
 /**
@@ -99,7 +101,7 @@ export interface StageOptions extends VerifyOptions {
  * @throws {DatabaseError} CATALOG_BACKUP_INVALID when it does not verify; there is no stage then
  */
 export async function stageBackup(path: string, stage: string, options: StageOptions): Promise<Staged> {
-  const { allowMissingManifest, free = freeBytes, ...rest } = options;
+  const { allowMissingManifest, release, free = freeBytes, ...rest } = options;
   const { manifest, problem } = await readManifest(path);
   if (manifest === null && !allowMissingManifest) {
     const hint = 'Choose another backup; only if there is none, use allowMissingManifest.';
@@ -114,7 +116,7 @@ export async function stageBackup(path: string, stage: string, options: StageOpt
   await assertRoom(dirname(stage), size.bytes, 'reading the backup', free);
   await createPrivate(stage);
   try {
-    const found = await check({ kind: 'read', path, manifest, stage }, rest);
+    const found = await check({ kind: 'read', path, manifest, stage, release }, rest);
     if ('problem' in found) throw invalid(path, found.problem);
     return { manifest, findings: found.findings };
   } catch (error) {

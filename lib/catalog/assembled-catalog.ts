@@ -19,18 +19,18 @@ import { type Maintenance, maintenanceOf } from './maintenance.ts';
 import { type CatalogModules, type ModuleContext, modulesOf } from './modules.ts';
 import type { Catalog, CatalogStatus } from './open.ts';
 
-/** The events of a catalogue, with what their listeners receive. */
+/** The events of a catalogue and what listeners receive. */
 export interface CatalogEvents {
-  /** A client's use crossed its warning threshold. Sent once, by the save that crossed it. */
+  /** A client's use crossed its warning threshold; emitted once, after the save that crossed it. */
   'quota-warning': [warning: QuotaWarning];
 }
 
-/** What the callback of a transaction works with: every module, in its transaction. */
+/** What the callback of a transaction receives: every module, inside the transaction. */
 export type Transaction = CatalogModules;
 
-/** How a transaction is run. */
+/** Options of a transaction. */
 export interface TransactionOptions extends CallOptions {
-  /** Milliseconds until it is rolled back, whatever the callback does. Default 30,000. */
+  /** Milliseconds after which it is rolled back, whatever the callback is doing. Default 30,000. */
   readonly timeoutMs?: number | undefined;
 }
 
@@ -66,7 +66,7 @@ export class AssembledCatalog {
     this.#health = new Health(healthHost(catalog, integrity));
     const log = catalog.logger('analytics');
     this.#activity = new ActivityRetention(engine, settings.activityRetentionDays, (error) => {
-      log.warn({ err: error }, 'old activity was not removed');
+      log.warn({ err: error }, 'could not remove old activity');
     });
   }
 
@@ -94,7 +94,7 @@ export class AssembledCatalog {
       async (tx) => callback(modulesOf(new CatalogExecutor(tx), context)),
       use,
     );
-    // Listeners are told of what is committed, never of what was rolled back.
+    // Listeners hear of committed changes only.
     for (const stored of saved) this.#saved(stored);
     return result;
   }
@@ -123,7 +123,7 @@ export class AssembledCatalog {
     await this.#catalog.close();
   }
 
-  /** Loads prom-client at the first use only: that takes longer than opening may take. */
+  /** Loads prom-client at first use: loading takes longer than opening a catalogue may. */
   async #loadMetrics(): Promise<Metrics> {
     const { Metrics } = await import('../metrics/metrics.ts');
     return new Metrics(metricsHost(this.#catalog, this.#openedAt, () => this.#saves.figures()));
@@ -138,7 +138,7 @@ export class AssembledCatalog {
     }
   }
 
-  // The save is stored: a listener that throws must not make it look as if it were not, nor keep it from the next one.
+  // The save is stored: a throwing listener must neither make it look failed nor keep the event from other listeners.
   async #tell(listener: (...values: CatalogEvents['quota-warning']) => unknown, warning: QuotaWarning) {
     try {
       await listener(warning);

@@ -1,4 +1,4 @@
-/** What the modules of a catalogue run on: an engine, or the connection of a transaction, with what every call needs. */
+/** Runs the calls of a catalogue's modules on an engine or on the connection of a transaction. */
 import { DatabaseError } from '../errors.ts';
 import { standingOf } from '../migrations/journal.ts';
 import { schemaState } from '../migrations/schema-state.ts';
@@ -6,11 +6,11 @@ import type { CallOptions, Executor } from '../sql/engine.ts';
 import type { Procedure } from '../sql/procedure.ts';
 import { checkCallOptions } from '../validation.ts';
 
-/** Checks the options of each call before anything is queued, and explains errors that the schema is the cause of. */
+/** Checks the options of each call before queueing it, and explains errors caused by the schema. */
 export class CatalogExecutor implements Executor {
   readonly #executor: Executor;
 
-  /** Runs SQL and procedures of the caller's own. They may be wrong on any schema, so their errors stay as they are. */
+  /** Runs the caller's SQL and procedures. They may be wrong on any schema, so their errors are not explained. */
   readonly unexplained: Executor;
 
   constructor(executor: Executor) {
@@ -21,8 +21,8 @@ export class CatalogExecutor implements Executor {
   }
 
   /**
-   * Runs a procedure of this library. None of its statements is wrong on the schema that it was written for, so when
-   * SQLite refuses one, another process has changed the schema since the catalogue was opened, and the error says so.
+   * Runs a procedure of this library. Its statements are right for its schema, so if SQLite refuses one, another
+   * process has changed the schema since the catalogue was opened, and the error says so.
    */
   async run<Input, Output>(procedure: Procedure<Input, Output>, input: Input, options?: CallOptions): Promise<Output> {
     try {
@@ -34,7 +34,7 @@ export class CatalogExecutor implements Executor {
 
   async #explained(error: unknown): Promise<unknown> {
     if (!(error instanceof DatabaseError) || error.code !== 'CATALOG_SQL') return error;
-    // If the schema cannot be read either, the error itself says most.
+    // If the schema cannot be read either, the original error says most.
     const state = await this.#executor.run(schemaState, null).catch(() => undefined);
     const problem = state === undefined ? undefined : standingOf(state).problem;
     if (problem === undefined) return error;

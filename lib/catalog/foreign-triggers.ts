@@ -1,4 +1,4 @@
-/** Triggers of others on tables of the catalogue: users, own procedures and other programs may have some. */
+/** Foreign triggers on tables of the catalogue, made by users, their procedures or other programs. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { workName } from '../backup/paths.ts';
@@ -9,7 +9,7 @@ import { OWN_SCHEMA, ownTriggers } from '../migrations/journal.ts';
 import { triggersOfOthers } from '../migrations/schema-state.ts';
 import type { CallOptions, Executor } from '../sql/engine.ts';
 
-/** An open file that changes are tried on a copy of. */
+/** An open file, on a copy of which changes are tried. */
 interface TriedFile {
   readonly engine: Executor;
   readonly settings: { readonly database: string; readonly backupDir: string };
@@ -17,7 +17,7 @@ interface TriedFile {
 
 let known: readonly string[] | undefined;
 
-/** `name on table` of each trigger on a table of ours that this release did not make. */
+/** `name on table` for each foreign trigger. */
 export function foreignTriggersOf(engine: Executor, options: CallOptions): Promise<string[]> {
   known ??= ownTriggers(); // reading the migrations takes milliseconds
   return engine.run(triggersOfOthers, { ...OWN_SCHEMA, triggers: known }, options);
@@ -25,16 +25,15 @@ export function foreignTriggersOf(engine: Executor, options: CallOptions): Promi
 
 const MOST_NAMED = 5;
 
-/** A list of triggers, in words. */
+/** Names the triggers in a message. */
 const named = (triggers: readonly string[]): string => {
   const more = triggers.length - MOST_NAMED;
   return `${triggers.slice(0, MOST_NAMED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 };
 
 /**
- * Tries on a copy, in a process that can be given up, that changes come to an end where others have triggers. Without any it
- * does nothing.
- * @throws {ConflictError} when they do not
+ * If there are foreign triggers, tests on a copy, in a process that can be killed, that changes terminate.
+ * @throws {ConflictError} if they do not
  */
 export async function assertTriggersEnd(
   { engine, settings }: TriedFile,
@@ -51,9 +50,9 @@ export async function assertTriggersEnd(
     await migrateCopy(copy);
   } catch (error) {
     if (!(error instanceof DatabaseError) || error.code !== 'CATALOG_BACKUP_INVALID') throw error;
-    throw new ConflictError(`changes do not come to an end with the triggers of others: ${named(triggers)}`, {
+    throw new ConflictError(`changes do not terminate because of foreign triggers: ${named(triggers)}`, {
       cause: error,
-      hint: 'Tried on a copy; nothing was changed. Drop the trigger that never ends: DROP TRIGGER "name".',
+      hint: 'This was tried on a copy; nothing was changed. Drop the endless trigger: DROP TRIGGER "name".',
     });
   } finally {
     await removeDatabase(folder);

@@ -1,6 +1,6 @@
 /**
- * What an open catalogue tells the rooms below of itself. They may not import it, so each declares the host that it
- * needs, and here each host is filled.
+ * What the lower rooms may use of an open catalogue. They may not import it, so each declares a host interface, and
+ * this module provides the hosts.
  */
 import { recordSizes } from '../analytics/storage-procedures.ts';
 import type { BackupHost } from '../backup/backups.ts';
@@ -10,7 +10,7 @@ import { AuditRecorder } from '../maintenance/audits.ts';
 import type { Integrity, IntegrityHost } from '../maintenance/integrity.ts';
 import type { SaveCounts } from '../metrics/metric-facts.ts';
 import type { MetricsHost } from '../metrics/metrics.ts';
-import { standingOf } from '../migrations/journal.ts';
+import { RELEASE_SCHEMA, standingOf } from '../migrations/journal.ts';
 import { schemaState } from '../migrations/schema-state.ts';
 import { LIBRARY_VERSION } from '../runtime/version.ts';
 import { dayOf, now } from '../values/dates.ts';
@@ -20,7 +20,7 @@ import type { ModuleContext } from './modules.ts';
 import { type Catalog, migrateCopy } from './open.ts';
 import { oldZoneOf } from './settings.ts';
 
-/** For the modules; `onSaved` is told of each save. */
+/** For the modules; `onSaved` is called after each save. */
 export function moduleContext(catalog: Catalog, onSaved: (stored: Stored) => void): ModuleContext {
   const { engine, settings } = catalog;
   const { storageDir, defaultQuotaBytes, readOnly } = settings;
@@ -66,7 +66,7 @@ export function healthHost(catalog: Catalog, integrity: Integrity): HealthHost {
   };
 }
 
-/** For metrics; `saves` counts what was saved through this catalogue. */
+/** For metrics; `saves` counts the saves of this catalogue. */
 export function metricsHost({ engine }: Catalog, openedAt: number, saves: () => SaveCounts): MetricsHost {
   return { engine, libraryVersion: LIBRARY_VERSION, openedAt, saves };
 }
@@ -82,6 +82,7 @@ export function backupHost(catalog: Catalog): BackupHost {
     readOnly,
     logger: catalog.logger('backups'),
     migrateCopy: (copy) => migrateCopy(settings, copy),
+    release: RELEASE_SCHEMA,
   };
 }
 

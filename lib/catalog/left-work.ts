@@ -17,7 +17,7 @@ interface LeftWork {
 
 const INDEXING: LeftWork = {
   module: 'search',
-  failed: 'the search index could not be brought up to date',
+  failed: 'could not bring the search index up to date',
   isLeft: (engine) => engine.run(hasBacklog, null),
   // Each portion is a short write of its own, so that opening does not wait for a million files. Searches stay exact.
   async finish(engine) {
@@ -27,7 +27,7 @@ const INDEXING: LeftWork = {
 
 const DELETIONS: LeftWork = {
   module: 'clients',
-  failed: 'the deletion of a client could not be finished',
+  failed: 'could not finish the deletion of a client',
   isLeft: async (engine) => (await leftDeletions(engine)).length > 0,
   finish: finishLeftDeletions,
 };

@@ -1,6 +1,6 @@
 /**
- * `db.maintenance`: work on the catalogue as a whole. A repair runs the repairing steps of every part in one transaction,
- * after a verified copy was made. A dry run is the same work, rolled back, so it counts exactly what a real one does.
+ * `db.maintenance`: checks and repairs of the whole catalogue. A repair makes a verified copy and then runs all repair
+ * steps in one transaction. A dry run does the same and rolls back, so its counts are exact.
  */
 import type { Logger } from 'pino';
 import { repairTotals } from '../analytics/audit-procedures.ts';
@@ -24,81 +24,81 @@ import { catchUpIndex, isIndexSound, renewIndex } from '../search/search-index.t
 import type { CallOptions, Engine, Executor } from '../sql/engine.ts';
 import { checkBoolean, checkListener, checkObject, checkSignal, isAbsent } from '../validation.ts';
 
-/** What was repaired, or would be, and how many rows of each. */
+/** How many rows of each kind were or would be repaired. */
 export interface RepairCounts {
-  /** Files, versions, quotas and activity of clients that do not exist, and versions of files that do not: moved away. */
+  /** Files, versions, quotas and activity of missing clients, and versions of missing files: moved aside. */
   readonly orphanFiles: number;
   readonly orphanVersions: number;
   readonly orphanQuotas: number;
   readonly orphanActivity: number;
-  /** Daily totals of clients that do not exist, and operations of files that do not: removed. */
+  /** Daily totals of missing clients, and operations of missing files: removed. */
   readonly orphanTotals: number;
-  /** Rows that got an id. */
+  /** Rows without an id, which get one. */
   readonly newIds: number;
   /** Second rows of split transfers. */
   readonly splitTransfers: number;
-  /** Files that got a version for what an old server wrote, and versions made for them. */
+  /** Files that an old server wrote, and the versions made for them. */
   readonly files: number;
   readonly versions: number;
-  /** Dates brought to UTC, and those that could not be read; values out of bounds. The originals are kept. */
+  /** Dates converted to UTC, unreadable dates, and values out of bounds. The originals are kept. */
   readonly datesToUtc: number;
   readonly unreadableDates: number;
   readonly oddValues: number;
-  /** Versions put back that a file names, numbers and marks of the active one made right. */
+  /** Restored versions that a file names, and corrected numbers and marks of active versions. */
   readonly missingVersions: number;
   readonly versionNumbers: number;
   readonly activeVersions: number;
-  /** Files that were changed past their version. */
+  /** Files that differ from their current version. */
   readonly changedFiles: number;
   readonly quotasGiven: number;
   readonly quotasCounted: number;
   readonly totals: number;
   readonly expiredReservations: number;
-  /** Search indexes that could not be relied on and were rebuilt. */
+  /** Rebuilt search indexes. */
   readonly searchIndexes: number;
   readonly missingIndexRows: number;
   readonly staleIndexRows: number;
 }
 
 export interface RepairOptions extends CallOptions {
-  /** Count what would be repaired, and change nothing. Default false. */
+  /** Only count; change nothing. Default false. */
   readonly dryRun?: boolean | undefined;
 }
 
-/** `db.maintenance`: work on the catalogue as a whole. */
+/** `db.maintenance`: checks and repairs of the whole catalogue. */
 export interface Maintenance {
   /**
-   * Checks the whole file while it is in use, in a process of its own: every page, every index against its table, every
-   * foreign key. `full` runs SQLite's complete check, which takes about ten times as long. The verdict is stored, and
-   * `health` reports it until the next check.
-   * @throws {DatabaseError} CATALOG_TIMEOUT past `thresholds.checkMs`, CATALOG_NOT_FOUND when the file is gone; the reason
-   *   of the signal. Damage of the file is a result, not an error
+   * Checks the whole file while it is in use, in a separate process: every page, every index against its table, every
+   * foreign key. `full` runs SQLite's complete check, which takes about ten times as long. `health` reports the stored
+   * verdict until the next check.
+   * @throws {DatabaseError} CATALOG_TIMEOUT after `thresholds.checkMs`, CATALOG_NOT_FOUND if the file is gone; the
+   *   reason of the signal. Damage is a result, not an error
    */
   checkIntegrity(options?: IntegrityOptions): Promise<IntegrityReport>;
 
   /**
-   * Repairs what raw SQL or an old server did: orphans, split transfers, drifted quotas and totals, missing or stale rows
-   * of the search index, stale reservations. Rows that cannot stay are kept in `quarantined_files`. A second run finds
-   * nothing.
-   * @returns the number of rows of each kind that were repaired, or with `dryRun` would be
-   * @throws {ConflictError} when a trigger of somebody else's never ends, which is tried on a copy
+   * Repairs the effects of raw SQL or an old server: orphans, split transfers, drifted quotas and totals, missing or
+   * stale rows of the search index, expired reservations. Rows that cannot stay move to `quarantined_files`. A second
+   * run finds nothing.
+   * @returns the number of repaired rows of each kind; with `dryRun`, of rows to repair
+   * @throws {ConflictError} if a foreign trigger never ends, which is tried on a copy
    */
   repair(options?: RepairOptions): Promise<RepairCounts>;
 }
 
 /**
- * The catalogue that is maintained.
+ * The maintained catalogue.
  * @internal
  */
 export interface MaintenanceHost {
   readonly engine: Engine;
   readonly database: string;
   readonly backupDir: string;
-  /** What repairing old rows needs to know. */
+  /** The settings for repairing old rows. */
   readonly context: () => WorkContext;
-  /** Whether nobody has named the zone in which old dates are read: dates that are read in it are worth a warning. */
+  /** Whether the time zone of old dates is a guess, so that reading dates in it deserves a warning. */
   readonly assumesZone: () => boolean;
-  /** Tries on a copy that changes come to an end, where others have triggers. */
+  /** Tests on a copy that changes terminate, if there are foreign triggers. */
   readonly assertTriggersEnd: (signal: AbortSignal | undefined) => Promise<void>;
   readonly integrity: Integrity;
   readonly logger: Logger;
@@ -133,13 +133,16 @@ const NONE: RepairCounts = {
 const CHECK_KEYS = new Set(['full', 'onProgress', 'signal']);
 const REPAIR_KEYS = new Set(['dryRun', 'signal']);
 
-/** How a repair's transaction is run: without a deadline, and rows move before what they name. */
+/**
+ * Options of a repair's transaction: no deadline, and foreign keys suspended, because rows move before the rows that
+ * they reference.
+ */
 const transactionOf = ({ supports }: Engine) => ({
   deadlineMs: Number.POSITIVE_INFINITY,
   suspendForeignKeys: supports.suspendedForeignKeys,
 });
 
-/** Ends a dry run's transaction without storing it. */
+/** Rolls back a dry run. */
 class DryRun extends Error {
   readonly counts: RepairCounts;
 
@@ -149,7 +152,7 @@ class DryRun extends Error {
   }
 }
 
-/** What is repaired, and how. */
+/** The settings of a repair. */
 interface Work extends CallOptions {
   readonly context: WorkContext;
   /** Whether the search index is rebuilt as well. */
@@ -164,7 +167,7 @@ async function repair(tx: Executor, { context, renewsIndex, signal }: Work): Pro
     () => tx.run(repairReservations, null),
     () => tx.run(repairQuotas, context),
     async () => ({ totals: (await tx.run(repairTotals, null)).repaired }),
-    // First the index, if it has to be rebuilt: what it holds cannot be asked for before.
+    // First rebuild the index if necessary: it cannot be queried before.
     async () => {
       if (renewsIndex) await tx.run(renewIndex, null);
       return { searchIndexes: renewsIndex ? 1 : 0 };
@@ -179,7 +182,10 @@ async function repair(tx: Executor, { context, renewsIndex, signal }: Work): Pro
   return counts as unknown as RepairCounts;
 }
 
-/** Whether the search index can be relied on. It is asked by itself: some damage of it ends the transaction that meets it. */
+/**
+ * Whether the search index is reliable. Checked in its own transaction, because some damage aborts the transaction that
+ * meets it.
+ */
 async function isReliable(engine: Executor, signal: AbortSignal | undefined): Promise<boolean> {
   try {
     return await engine.run(isIndexSound, null, { signal });
@@ -191,7 +197,7 @@ async function isReliable(engine: Executor, signal: AbortSignal | undefined): Pr
 
 const isWhole = (counts: RepairCounts) => Object.values(counts).every((rows) => rows === 0);
 
-/** Counts what a repair would do, in a transaction that is rolled back. */
+/** Counts the work of a repair in a transaction that is rolled back. */
 async function countRepairs({ engine, context }: MaintenanceHost, signal: AbortSignal | undefined) {
   const renewsIndex = !(await isReliable(engine, signal));
   const use = async (tx: Executor): Promise<never> => {
@@ -210,12 +216,12 @@ async function copyBefore({ database, backupDir }: MaintenanceHost): Promise<str
   return path;
 }
 
-/** Old dates were read in a zone that nobody named. */
+/** Old dates were read in a guessed time zone. */
 function warnOfZone({ assumesZone, logger }: MaintenanceHost, { datesToUtc }: RepairCounts): void {
   if (datesToUtc > 0 && assumesZone()) logger.warn({ dates: datesToUtc }, ZONE_ASSUMED);
 }
 
-/** Fills the search index portion by portion, among the writes of others. */
+/** Fills the search index in batches, between other writes. */
 async function fillIndex(engine: Engine, signal: AbortSignal | undefined): Promise<void> {
   for (let isLeft = true; isLeft; isLeft = await engine.run(catchUpIndex, null)) signal?.throwIfAborted();
 }
@@ -242,7 +248,8 @@ export function maintenanceOf(host: MaintenanceHost): Maintenance {
       if (!dryRun) await finishLeftDeletions(engine, { signal });
       const expected = await countRepairs(host, signal);
       if (dryRun || isWhole(expected)) return expected;
-      // The index is made of the files alone, so renewing it loses nothing; a copy with a damaged one would not verify.
+      // The index is derived from the files, so rebuilding loses nothing; a copy with a damaged index would fail
+      // verification.
       const { searchIndexes } = expected;
       if (searchIndexes > 0) await engine.run(renewIndex, null);
       const backup = await copyBefore(host);

@@ -1,4 +1,4 @@
-/** The modules that a catalogue hands out, over an engine or over the connection of a transaction. */
+/** The modules of a catalogue, on an engine or on the connection of a transaction. */
 import { type Analytics, analyticsOf, type Surroundings } from '../analytics/analytics.ts';
 import { type Categories, categoriesOf } from '../core/categories.ts';
 import { type Clients, clientsOf } from '../core/clients.ts';
@@ -15,22 +15,22 @@ import { isProcedure, type Procedure } from '../sql/procedure.ts';
 import { refuse } from '../validation.ts';
 import type { CatalogExecutor } from './executor.ts';
 
-/** What works on `db` and, inside a transaction, on `tx` alike. */
+/** The calls of `db` that also work on `tx`, inside a transaction. */
 export interface CatalogModules extends RawSql {
   /** The machines that are backed up, and their keys. */
   readonly clients: Clients;
-  /** What the server has received, each file with its current version. */
+  /** The files that the server received, each with its current version. */
   readonly files: Files & Search;
-  /** Every version of a file, which one is current, and which ones a policy keeps. */
+  /** The versions of files: list them, choose the current one, prune them by a policy. */
   readonly versions: Versions;
-  /** What kinds of files there are, and which extensions belong to each. */
+  /** Categories of files and their extensions. */
   readonly categories: Categories;
-  /** How much each client may store, and room that is held for uploads. */
+  /** Limits of clients, and reservations for uploads. */
   readonly quotas: Quotas;
-  /** What the catalogue holds, what happened when, and when it will be full. */
+  /** Statistics: what the catalogue holds, its activity, its growth and forecasts. */
   readonly analytics: Analytics;
   /**
-   * Runs a procedure of the caller's own, from a module given in the option `procedureModules`.
+   * Runs a procedure of the caller, from a module listed in the option `procedureModules`.
    * @throws what the procedure throws; nothing was changed then
    */
   run<Input, Output>(procedure: Procedure<Input, Output>, input: Input, options?: CallOptions): Promise<Output>;
@@ -43,17 +43,17 @@ export interface CatalogModules extends RawSql {
 export interface ModuleContext extends Surroundings {
   readonly defaultQuotaBytes: number | null;
   readonly dialect: Dialect;
-  /** Whether everything happens in one transaction, which no call can divide. */
+  /** Whether all calls run in one transaction, which cannot be divided. */
   readonly inTransaction: boolean;
-  /** Is told of each save; on `db`, once it is committed. */
+  /** Called after each save; on `db`, after its commit. */
   readonly onSaved: (stored: Stored) => void;
   readonly audits: AuditRecorder;
-  /** Runs a read in a process of its own; left out inside a transaction, whose changes no other process sees. */
+  /** Runs a read in a separate process; omitted inside a transaction, whose changes no other process sees. */
   readonly readApart?: ReadApart | undefined;
 }
 
 /**
- * Builds every module over one executor. The methods are functions of their own: they work when they are taken off their
+ * Builds every module on one executor. The methods are independent functions, which also work when detached from their
  * module.
  * @internal
  */

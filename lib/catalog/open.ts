@@ -1,7 +1,7 @@
 /**
  * Opens a catalogue, in the order of this page: resolve the options, prepare the file, open the engine on it, bring the
- * schema up to date. A file that is evidently ours is inspected on the thread that will write it, any other file by a
- * process of its own. A file that must not be touched is refused before anything in it changes.
+ * schema up to date. The writer's thread inspects a file that is evidently ours, and a separate process any other file.
+ * A file that must not be touched is refused before anything in it changes.
  */
 import type { Logger } from 'pino';
 import { removeDeadPartials, removeDeadStages } from '../backup/publish.ts';
@@ -31,15 +31,15 @@ import { migrateApart } from './trial.ts';
 export type OpenOptions = CatalogOptions & CallOptions;
 
 /**
- * Where a catalogue is in its life: `opening` until its schema is up to date, `open`, `closing` while `close` waits for
- * the calls that were accepted, then `closed`. It never goes back.
+ * The state of a catalogue: `opening` until its schema is up to date, `open`, `closing` while `close` waits for
+ * accepted calls, then `closed`. It never goes back.
  */
 export type CatalogStatus = 'opening' | 'open' | 'closing' | 'closed';
 
 /**
  * Opens a catalogue and migrates it.
- * @throws {ValidationError} for an option that is unknown or not accepted
- * @throws {DatabaseError} why the file cannot be used; the reason of the signal. The file is then as it was
+ * @throws {ValidationError} for an unknown option or an unacceptable value
+ * @throws {DatabaseError} if the file cannot be used, or the reason of the signal; the file is unchanged
  * @internal
  */
 export async function openCatalog(given: OpenOptions): Promise<Catalog> {
@@ -55,7 +55,7 @@ export async function openCatalog(given: OpenOptions): Promise<Catalog> {
 }
 
 /**
- * As {@link openCatalog}, but leaves the schema as it is.
+ * Like {@link openCatalog}, but does not change the schema.
  * @internal
  */
 export async function openUnmigrated(given: OpenOptions): Promise<Catalog> {
@@ -66,19 +66,19 @@ export async function openUnmigrated(given: OpenOptions): Promise<Catalog> {
   });
 }
 
-/** What opening throws is an error of this library, or the reason of the caller's signal. */
+/** Opening throws errors of this library, or the reason of the caller's signal. */
 function typed(error: unknown, signal: AbortSignal | undefined): unknown {
   if (error instanceof DatabaseError || error instanceof InvariantError) return error;
   if (signal?.aborted && error === signal.reason) return error;
   return new DatabaseError('CATALOG_IO', `the catalogue cannot be opened: ${reasonOf(error)}`, { cause: error });
 }
 
-/** @throws {ValidationError} for an option or a signal that is not accepted */
+/** @throws {ValidationError} for an unacceptable option or signal */
 function readOptions(given: OpenOptions): {
   readonly options: ResolvedOptions;
   readonly signal?: AbortSignal | undefined;
 } {
-  // What is no object is refused with the options.
+  // The option reader refuses non-objects.
   if (typeof given !== 'object' || given === null || Array.isArray(given)) return { options: resolveOptions(given) };
   const { signal, ...catalog } = given;
   return { signal: checkSignal(signal), options: resolveOptions(catalog) };
@@ -105,15 +105,15 @@ export async function openFile(options: ResolvedOptions): Promise<Catalog> {
   return catalog;
 }
 
-/** Removes what killed processes left behind. Where that fails, the catalogue opens all the same. */
+/** Removes the leftovers of killed processes. If that fails, the catalogue still opens. */
 async function tidy({ database, backupDir, logger }: CatalogSettings): Promise<void> {
   const log = logger.child({ module: 'backups' });
   for (const removed of await Promise.allSettled([removeDeadPartials(backupDir), removeDeadStages(database)])) {
-    if (removed.status === 'rejected') log.warn({ err: removed.reason }, 'unfinished files could not be removed');
+    if (removed.status === 'rejected') log.warn({ err: removed.reason }, 'could not remove unfinished files');
   }
 }
 
-/** Opens the engine, and has this process remember that the file is open. */
+/** Opens the engine, and records in this process that the file is open. */
 async function openRemembered(settings: CatalogSettings) {
   const engine = await openEngine(settings);
   try {
@@ -150,7 +150,7 @@ async function openEngine(settings: CatalogSettings): Promise<Engine> {
 }
 
 const notAdopted = (path: string) =>
-  new DatabaseError('CATALOG_MIGRATION_PENDING', `${path} was made by an old server and has not been adopted yet`);
+  new DatabaseError('CATALOG_MIGRATION_PENDING', `${path} comes from an old server and has not been adopted yet`);
 
 /**
  * The file of a catalogue with an engine on it.
@@ -183,9 +183,9 @@ export class Catalog {
   }
 
   /**
-   * Brings the schema up to date; the catalogue is open after that.
-   * @throws {DatabaseError} CATALOG_MIGRATION_PENDING where the options forbid that; the error of a failing migration; the
-   *   reason of the signal. The schema is as it was then
+   * Brings the schema up to date, which completes the opening.
+   * @throws {DatabaseError} CATALOG_MIGRATION_PENDING if the options forbid it; the error of a failing migration; the
+   *   reason of the signal. The schema is then unchanged
    */
   async bringUpToDate(signal: AbortSignal | undefined): Promise<void> {
     const { migrate, readOnly, onMigrationProgress } = this.settings;
@@ -200,7 +200,7 @@ export class Catalog {
     this.#isUpToDate = true;
   }
 
-  /** Runs a read in a process of its own, which is ended at a deadline. */
+  /** Runs a read in a separate process, which is killed at its deadline. */
   readonly readApart: ReadApart = async (...call) => {
     assertOpen(this.engine);
     return this.#processes.run(...call);
@@ -215,7 +215,7 @@ export class Catalog {
   }
 }
 
-/** The reads of a catalogue that run in processes of their own. They are SQL, so no module of the caller's is needed. */
+/** The pool for reads in separate processes. They are plain SQL, so no module of the caller is loaded. */
 function processReaders({ database, durability, busyTimeoutMs, allowRollbackJournal }: CatalogSettings): ProcessPool {
   return new ProcessPool({
     database,
@@ -227,7 +227,7 @@ function processReaders({ database, durability, busyTimeoutMs, allowRollbackJour
   });
 }
 
-const MOST_NAMED = 3; // migrations that an error names before it gives their range
+const MOST_NAMED = 3; // an error names this many migrations, else their range
 
 function named(pending: readonly { readonly version: number; readonly name: string }[]): string {
   if (pending.length > MOST_NAMED) {
@@ -246,9 +246,9 @@ function migratorOf(engine: Engine, settings: CatalogSettings): Migrator {
 }
 
 /**
- * Migrates a file that nobody else has open, such as a stage of a restore, and tries the first writes on it: in a process,
- * since nobody knows what is in it. No copy of it is made first: its owner has one.
- * @throws {DatabaseError} CATALOG_BACKUP_INVALID when something in the file never ends; what migrating throws
+ * Migrates a file that nobody else has open, such as a stage of a restore, and tries the first writes on it, in a
+ * separate process because its content is unknown. Makes no copy: the owner has one.
+ * @throws {DatabaseError} CATALOG_BACKUP_INVALID if something in the file never ends; the error of the migration
  * @internal
  */
 export const migrateCopy = (settings: CatalogSettings, copy: string): Promise<void> => migrateApart(settings, copy);

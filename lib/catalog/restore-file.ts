@@ -1,6 +1,6 @@
 /**
- * Restores a catalogue that this process does not have open: into the live file where there is one that works, otherwise
- * in the place of the file that is damaged or gone.
+ * Restores a catalogue that this process does not have open: into the live file if it works, otherwise in place of the
+ * damaged or missing file.
  */
 import { open } from 'node:fs/promises';
 import { resolve } from 'node:path';
@@ -12,6 +12,7 @@ import { Changed, replaceDatabase, tidyPlace } from '../backup/restore/replace.t
 import { type RestoreOptions, type RestoreResult, restoreLive, restoreParts } from '../backup/restore/restore.ts';
 import { ConflictError, DatabaseError } from '../errors.ts';
 import { type MaintenanceRecord, recordMaintenance } from '../maintenance/history.ts';
+import { RELEASE_SCHEMA } from '../migrations/journal.ts';
 import { resolveOptions } from '../options/reader.ts';
 import { OPTIONS } from '../options/table.ts';
 import type { CatalogOptions, ResolvedOptions } from '../options/types.ts';
@@ -23,7 +24,7 @@ import { backupHost } from './hosts.ts';
 import { migrateCopy, openFile } from './open.ts';
 import { settingsOf } from './settings.ts';
 
-/** What is restored, and from where. */
+/** Options of a restore. */
 export interface RestoreFileOptions extends Omit<CatalogOptions, 'create' | 'readOnly' | 'migrate'>, RestoreOptions {
   /** The backup. */
   readonly from: string;
@@ -31,7 +32,7 @@ export interface RestoreFileOptions extends Omit<CatalogOptions, 'create' | 'rea
 
 const KEYS: ReadonlySet<string> = new Set(['from', ...RESTORE_KEYS, ...OPTIONS.map(({ option }) => option)]);
 
-/** Codes that say there is nothing here which could be restored into. */
+/** Codes of files that cannot be restored into. */
 const BEYOND_REPAIR = new Set(['CATALOG_NOT_FOUND', 'CATALOG_CORRUPT']);
 
 const isBeyondRepair = (error: unknown) => error instanceof DatabaseError && BEYOND_REPAIR.has(error.code);
@@ -40,7 +41,7 @@ const isForeign = (error: unknown) => error instanceof DatabaseError && error.co
 
 const MAGIC = Buffer.from('SQLite format 3\0');
 
-/** Whether a file says of itself that it is a database; it must not be open in this process. */
+/** Whether a file has the header of a database; it must not be open in this process. */
 async function saysDatabase(path: string): Promise<boolean> {
   const file = await open(path, 'r');
   try {
@@ -51,12 +52,12 @@ async function saysDatabase(path: string): Promise<boolean> {
   }
 }
 
-/** Another program's database is not ours to put aside. */
+/** Never set another program's database aside. */
 function refused(error: unknown): unknown {
   if (!(error instanceof DatabaseError) || !isForeign(error)) return error;
   return new DatabaseError(error.code, error.message, {
     cause: error,
-    hint: "Check the path: the file is another program's database. To restore here all the same, move it away.",
+    hint: "Check the path: the file is another program's database. To restore here anyway, move it away.",
   });
 }
 
@@ -75,7 +76,7 @@ interface Wanted {
   readonly parts: Required<RestoreFileParts>;
 }
 
-/** Restores into a file that can be opened; undefined where it cannot, or is too damaged to be kept as a backup. */
+/** Restores into a file that can be opened; undefined if it cannot, or if it is too damaged to back up. */
 async function intoLiveFile({ options, from, how, parts }: Wanted): Promise<RestoreResult | undefined> {
   const { database } = options;
   let isKept = false;
@@ -94,22 +95,22 @@ async function intoLiveFile({ options, from, how, parts }: Wanted): Promise<Rest
       await catalog.close();
     }
   } catch (error) {
-    // What could be kept as a backup works, whatever came after.
+    // A file that could be backed up works, whatever failed later.
     if (isKept) throw error;
     if (isBeyondRepair(error)) return undefined;
-    // Not even a header is left: whatever it was, it is kept like any damaged file.
+    // Not even the header is left: keep it like any damaged file.
     if (isForeign(error) && !(await isOpenHere(database)) && !(await saysDatabase(database))) return undefined;
     throw refused(error);
   }
 }
 
 const inUse = (database: string, kept: readonly string[], cause: unknown) =>
-  new ConflictError(`${database} was restored, but could not be checked, and others use it already`, {
+  new ConflictError(`${database} was restored but could not be checked, and other processes already use it`, {
     cause,
-    hint: `It was left as it is. What was there before is in ${kept.join(', ') || 'no file'}; check the catalogue, or restore again.`,
+    hint: `It was left unchanged. The old state is in ${kept.join(', ') || 'no file'}; check the catalogue, or restore again.`,
   });
 
-/** Looks at a catalogue that was put in place, as its users will. */
+/** Checks a restored catalogue as its users will see it. */
 async function confirm(
   options: ResolvedOptions,
   expected: Expected,
@@ -129,12 +130,12 @@ async function confirm(
   }
 }
 
-/** Puts a backup in the place of a database that is damaged or gone; takes it back when the result does not work. */
+/** Replaces a damaged or missing database with a backup; undoes that if the result does not work. */
 async function inPlaceOf({ options, from, how, parts }: Wanted, found: Standing): Promise<RestoreResult> {
   const [start, startedAt] = [performance.now(), now()];
   const { database } = options;
   const settings = settingsOf(options, database);
-  const host = { database, migrateCopy: (copy: string) => parts.migrate(settings, copy) };
+  const host = { database, migrateCopy: (copy: string) => parts.migrate(settings, copy), release: RELEASE_SCHEMA };
   const { manifest, expected, damaged, undo } = await replaceDatabase(host, from, found, how);
   const elapsed = () => Math.round(performance.now() - start);
   try {
@@ -142,9 +143,9 @@ async function inPlaceOf({ options, from, how, parts }: Wanted, found: Standing)
     await confirm(options, expected, record, parts.health);
   } catch (error) {
     const isUndone = await undo().catch((second: unknown) => {
-      throw new DatabaseError('CATALOG_INDETERMINATE', `${database} was restored, but not checked nor taken back`, {
+      throw new DatabaseError('CATALOG_INDETERMINATE', `${database} was restored, but neither checked nor undone`, {
         cause: second,
-        hint: `What was there before is in ${damaged.join(', ') || 'no file'}.`,
+        hint: `The old state is in ${damaged.join(', ') || 'no file'}.`,
       });
     });
     throw isUndone ? error : inUse(database, damaged, error);
@@ -162,17 +163,17 @@ async function inPlaceOf({ options, from, how, parts }: Wanted, found: Standing)
   };
 }
 
-const ROUNDS = 3; // a server that starts meanwhile changes the files once
+const ROUNDS = 3; // a starting server changes the files once
 
 const busyFiles = (database: string, kept: readonly string[], cause: unknown) => {
-  const where = kept.length === 0 ? '' : ` Files from before are kept as ${kept.join(', ')}.`;
-  return new ConflictError(`the files of ${database} changed while it was restored`, {
+  const where = kept.length === 0 ? '' : ` The old files are kept as ${kept.join(', ')}.`;
+  return new ConflictError(`the files of ${database} changed during the restore`, {
     cause,
-    hint: `Stop what writes them, and restore again; what is there was left alone.${where}`,
+    hint: `Stop the programs that write them, and restore again; the present files were left unchanged.${where}`,
   });
 };
 
-/** Restores into a file that works, or else in its place: whichever it is at that moment. @throws {Changed} */
+/** Restores into a working file or replaces it, depending on its present state. @throws {Changed} */
 async function restoreOnce(wanted: Wanted): Promise<RestoreResult> {
   const { database } = wanted.options;
   await tidyPlace(database);
@@ -180,8 +181,8 @@ async function restoreOnce(wanted: Wanted): Promise<RestoreResult> {
   const restored = await intoLiveFile(wanted);
   if (restored !== undefined) return restored;
   if (await isOpenHere(database).catch(() => false)) {
-    throw new ConflictError(`${database} is open in this process, and damaged`, {
-      hint: 'Close it, here and in every other process, and restore again.',
+    throw new ConflictError(`${database} is damaged, and open in this process`, {
+      hint: 'Close it here and in every other process, then restore again.',
     });
   }
   const found = await standingOf(database);
@@ -190,7 +191,7 @@ async function restoreOnce(wanted: Wanted): Promise<RestoreResult> {
 }
 
 /**
- * Restores a catalogue, whatever state it is in.
+ * Restores a catalogue, whatever its state.
  * @throws as `DatabaseManager.restore` says
  * @internal
  */
@@ -207,7 +208,7 @@ export async function restoreFile(
   refuseTakenName(database, 'database');
   const { backupDir } = settingsOf(options, database);
   const from = await checkSource(backup, 'from', backupDir);
-  if (from === database) refuse('from', backup, 'another file than the catalogue that is to be restored');
+  if (from === database) refuse('from', backup, 'another file than the catalogue to restore');
   const wanted = { options: { ...options, database, backupDir }, from, how, parts: { health, migrate } };
   const kept: string[] = [];
   for (let round = 1; ; round += 1) {

@@ -1,4 +1,4 @@
-/** The settings of a catalogue: its options, and what follows from them. Asks nothing of the file. */
+/** The settings of a catalogue: its options and values derived from them, without reading the file. */
 import { dirname, join, resolve } from 'node:path';
 import type { Logger } from 'pino';
 import type { MigrationRules } from '../migrations/schema-change.ts';
@@ -12,7 +12,7 @@ export interface CatalogSettings extends Omit<ResolvedOptions, 'backupDir' | 'lo
   readonly logger: Logger;
 }
 
-/** The settings that follow from the options of a database at a path. */
+/** Derives the settings for a database from its options and path. */
 export function settingsOf(options: ResolvedOptions, database: string): CatalogSettings {
   return {
     ...options,
@@ -32,20 +32,20 @@ export const copySettings = (settings: CatalogSettings, database: string): Catal
   poolSize: 2,
 });
 
-/** The zone in which old dates without one are read. */
+/** The time zone of old dates without one. */
 interface OldZone {
   readonly legacyTimeZone: string;
   /** Whether it is UTC only because neither the caller nor the system names one. */
   readonly assumesZone: boolean;
 }
 
-/** Finds the zone. Only for work that meets old dates: Intl takes 12 ms to name the system's, too long for an opening. */
+/** Finds the time zone. Only for work with old dates: Intl takes 12 ms to name the system's, too long for opening. */
 export const oldZoneOf = ({ legacyTimeZone }: CatalogSettings): OldZone => ({
   legacyTimeZone: legacyTimeZone ?? systemTimeZone(),
   assumesZone: legacyTimeZone === undefined && namedTimeZone() === undefined,
 });
 
-/** The rules of migrations; the zone is found when a migration asks for it. */
+/** The rules of migrations; the time zone is found on demand. */
 export const rulesOf = (settings: CatalogSettings): MigrationRules => ({
   ...settings,
   get legacyTimeZone() {

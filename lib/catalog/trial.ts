@@ -11,7 +11,7 @@ import type { CatalogSettings } from './settings.ts';
 /** The settings of a catalogue that are data. */
 type CopySettings = Omit<CatalogSettings, 'logger' | 'onMigrationProgress'>;
 
-/** What the process is told. */
+/** The order for the process. */
 export interface TrialOrder {
   /** A file that nobody else has open. It is brought to this release's schema; nothing else of it is changed. */
   readonly path: string;

@@ -1,4 +1,4 @@
-/** `db.categories`: what kinds of files there are, and which extensions belong to the user's own. */
+/** `db.categories`: categories of files, built-in and custom, with their extensions. */
 import type { CallOptions, Executor } from '../sql/engine.ts';
 import { checkObject, checkText, optional, refuse } from '../validation.ts';
 import { MAX_PATH } from '../values/file-input.ts';
@@ -11,7 +11,7 @@ import {
   saveCategory,
 } from './category-procedures.ts';
 
-/** A category to store; fields left out keep their value, null clears one. */
+/** A category to store; omitted fields keep their value, null clears one. */
 export interface CategoryInput {
   /** 1 to 50 characters, unique. */
   readonly name: string;
@@ -19,36 +19,35 @@ export interface CategoryInput {
   /** `#rrggbb`. A new category gets `#007acc`. */
   readonly color?: string | null | undefined;
   readonly defaultPath?: string | null | undefined;
-  /** Extensions whose files get this category, `txt` or `.txt`; replaces those it had. */
+  /** Extensions whose files get this category, `txt` or `.txt`; replaces the previous ones. */
   readonly extensions?: readonly string[] | undefined;
 }
 
-/** How many files were looked at, and how many got another category. */
+/** How many files were checked, and how many changed their category. */
 export interface Derivation {
   readonly files: number;
   readonly changed: number;
 }
 
-/** `db.categories`: what kinds of files there are, and which extensions belong to each. */
+/** `db.categories`: categories of files and their extensions. */
 export interface Categories {
   /** Every category, ordered by name. */
   list(options?: CallOptions): Promise<Category[]>;
 
   /**
-   * Stores a category. Files that are saved from now on get it by their extension; stored files keep theirs until
-   * `rederive`.
-   * @throws {ConflictError} when an extension belongs to another category
+   * Stores a category. Files saved from now on get it by their extension; stored files keep theirs until `rederive`.
+   * @throws {ConflictError} if an extension belongs to another category
    */
   save(category: CategoryInput, options?: CallOptions): Promise<Category>;
 
   /**
-   * Removes a category that is not built in. Files keep its name until `rederive`.
+   * Removes a custom category. Files keep its name until `rederive`.
    * @throws {NotFoundError} when it does not exist
-   * @throws {ConflictError} when it is built in
+   * @throws {ConflictError} if it is built in
    */
   delete(name: string, options?: CallOptions): Promise<void>;
 
-  /** Derives the category of every file from its name again, in portions that let other writers through. */
+  /** Derives the category of every file from its name again, in batches that let other writers through. */
   rederive(options?: CallOptions): Promise<Derivation>;
 }
 
@@ -59,7 +58,7 @@ const CATEGORY_KEYS = new Set(['name', 'description', 'color', 'defaultPath', 'e
 
 const checkName = (value: unknown) => checkText(value, 'name', { max: MAX_NAME });
 
-/** undefined keeps what is stored, null clears it. */
+/** undefined keeps the stored value, null clears it. */
 const kept = <Value>(value: unknown, check: (given: unknown) => Value): Value | null | undefined =>
   value === undefined ? undefined : optional(value, check);
 

@@ -14,11 +14,11 @@ export interface Category {
   /** `#rrggbb`. */
   readonly color: string | null;
   readonly defaultPath: string | null;
-  /** Extensions it claims, in lower case without a dot; a built-in category has others beside them. */
+  /** Assigned extensions, in lower case without a dot; a built-in category covers more. */
   readonly extensions: string[];
 }
 
-/** A category on its way into the database; undefined keeps what is stored. */
+/** A category for the database; undefined keeps the stored value. */
 export interface CategoryToSave {
   readonly name: string;
   readonly description: string | null | undefined;
@@ -85,7 +85,7 @@ export const saveCategory = procedure(
   },
 );
 
-/** Removes a category; files that have it keep its name until they are derived again. */
+/** Removes a category; its files keep the name until their category is derived again. */
 export const deleteCategory = procedure('categories.delete', 'write', function* (name: string): Steps<void> {
   if ((CATEGORIES as readonly string[]).includes(name)) {
     throw new ConflictError(`the category ${name} is built in and cannot be deleted`);
@@ -96,14 +96,14 @@ export const deleteCategory = procedure('categories.delete', 'write', function* 
   yield* run(sql`DELETE FROM file_categories WHERE ID = ${stored.id}`);
 });
 
-/** A stretch of files whose category is derived again, and where the next begins. */
+/** The result of one batch, and where the next begins. */
 export interface DerivedStretch {
   readonly files: number;
   readonly changed: number;
   readonly next: string | null;
 }
 
-const DERIVE_FILES = 500; // in one transaction, so that other writers wait a few milliseconds at most
+const DERIVE_FILES = 500; // in one transaction, so other writers wait only a few milliseconds
 
 interface Derivable {
   readonly id: string;
@@ -111,7 +111,7 @@ interface Derivable {
   readonly category: string | null;
 }
 
-/** Derives the category of the files after `after` from their names, whatever it was. */
+/** Derives the category of the files after `after` from their names, whatever it is now. */
 export const deriveCategories = procedure(
   'categories.derive',
   'write',

@@ -1,7 +1,7 @@
 /**
- * The statements that delete a client. One with few files goes in one transaction. One with many is marked first, and then
- * loses its files in slices, so that other writers get their turn; totals, quotas and the search index agree after each
- * slice, because triggers keep them. A marked client takes no saves, and any process can finish it.
+ * The statements that delete a client. A client with few files goes in one transaction. A client with many is marked
+ * first and then loses its files in slices, so that other writers get their turn; triggers keep totals, quotas and the
+ * search index right after each slice. A marked client accepts no saves, and any process can finish the deletion.
  */
 import { ConflictError, NotFoundError } from '../errors.ts';
 import type { Dialect } from '../sql/dialect.ts';
@@ -9,23 +9,23 @@ import { all, one, procedure, rows, run, type Steps } from '../sql/procedure.ts'
 import { join, type Sql, sql } from '../sql/template.ts';
 import { now } from '../values/dates.ts';
 import { idBytes } from '../values/ids.ts';
-import { changeRow } from './change-row.ts';
+import { changeRow, leftOut } from './change-row.ts';
 import { type Deletion, unnamedPaths } from './freed-paths.ts';
 
-/** Files up to which a client is deleted in one transaction: half a second, which other writers wait. */
+/** Most files of a client that is deleted in one transaction: other writers wait half a second. */
 const FEW_FILES = 5_000;
 
-/** What one slice removes at most: some 20 ms of the writer. */
+/** Most rows of one slice: about 20 ms of the writer. */
 const SLICE_FILES = 500;
 const SLICE_VERSIONS = 1_000;
 const SLICE_ACTIVITY = 5_000;
 
-/** A client on its way out. */
+/** A client that is being deleted. */
 export interface PendingDeletion {
   readonly clientId: string;
-  /** When its last slice went. */
+  /** When its last slice was removed. */
   readonly touchedAt: string;
-  /** The process that deletes it, as `THIS_PROCESS` tells. */
+  /** The process that deletes it: its `THIS_PROCESS`. */
   readonly owner: string;
 }
 
@@ -33,7 +33,7 @@ export interface PendingDeletion {
 export interface DeletionToBegin {
   readonly id: string;
   readonly owner: string;
-  /** In one transaction, however many files there are. */
+  /** Delete in one transaction, however many files there are. */
   readonly whole: boolean;
 }
 
@@ -50,11 +50,10 @@ export interface DeletedSlice {
 
 /** @throws {ConflictError} for a client that is being deleted */
 export function* assertNotDeleting(id: string): Steps<void> {
-  const found = yield* one(sql`SELECT 1 AS "deleting" FROM client_deletions WHERE ClientID = ${idBytes(id)}`);
-  if (found !== undefined) throw beingDeleted(id);
+  if (yield* isMarked(idBytes(id))) throw beingDeleted(id);
 }
 
-/** What a change of a client that is being deleted throws. */
+/** The error of a change to a client that is being deleted. */
 export const beingDeleted = (id: string): ConflictError =>
   new ConflictError(`client ${id} is being deleted`, {
     hint: 'Wait until clients.get returns null for it, or call clients.delete again to finish the deletion.',
@@ -66,14 +65,25 @@ function* hasManyFiles(client: Buffer, dialect: Dialect): Steps<boolean> {
   return (found?.files ?? 0) > FEW_FILES;
 }
 
-/** Removes everything of a client but its files: last, when none is left, so that their triggers have something to count. */
+function* isKnown(client: Buffer): Steps<boolean> {
+  return (yield* one(sql`SELECT 1 AS "known" FROM clients WHERE ID = ${client}`)) !== undefined;
+}
+
+function* isMarked(client: Buffer): Steps<boolean> {
+  return (yield* one(sql`SELECT 1 AS "marked" FROM client_deletions WHERE ClientID = ${client}`)) !== undefined;
+}
+
+/**
+ * Removes everything of a client except files, after its last file, because the triggers of files update these rows.
+ */
 function* removeClient(client: Buffer): Steps<void> {
   yield* run(sql`DELETE FROM quota_reservations WHERE ClientID = ${client}`);
   yield* run(sql`DELETE FROM client_quotas WHERE ClientID = ${client}`);
   yield* run(sql`DELETE FROM client_activity WHERE ClientID = ${client}`);
   yield* run(sql`DELETE FROM daily_totals WHERE ClientID = ${client}`);
   yield* run(sql`DELETE FROM client_deletions WHERE ClientID = ${client}`);
-  yield* changeRow(sql`DELETE FROM clients WHERE ID = ${client}`);
+  // Another program may have deleted the row alone.
+  if (yield* isKnown(client)) yield* changeRow(sql`DELETE FROM clients WHERE ID = ${client}`);
 }
 
 function* deleteWhole(client: Buffer, dialect: Dialect): Steps<Deletion> {
@@ -84,7 +94,7 @@ function* deleteWhole(client: Buffer, dialect: Dialect): Steps<Deletion> {
     WHERE FileID IN (${ofClient})`);
   const named = yield* all<{ path: unknown }>(sql`SELECT PathName AS "path" FROM file_versions
     WHERE FileID IN (${ofClient}) UNION SELECT PathName FROM files WHERE ClientID = ${client}`);
-  // First, so that the triggers of what follows find nothing to count down.
+  // First, so that later triggers find nothing to count down.
   yield* run(sql`DELETE FROM client_quotas WHERE ClientID = ${client}`);
   yield* run(sql`DELETE FROM file_versions WHERE FileID IN (${ofClient})`);
   const { changes: deleted } = yield* run(sql`DELETE FROM files WHERE ClientID = ${client}`);
@@ -93,24 +103,25 @@ function* deleteWhole(client: Buffer, dialect: Dialect): Steps<Deletion> {
   return { deleted, bytes: versions?.bytes ?? 0, paths };
 }
 
-// Its keys and the room it holds go at once: a client that is marked does nothing any more.
+// Its keys and reservations go at once: a marked client does nothing any more.
 function* mark(client: Buffer, owner: string): Steps<void> {
   const at = now();
-  yield* run(sql`INSERT INTO client_deletions (ClientID, StartedAt, TouchedAt, Owner)
+  yield* changeRow(sql`INSERT INTO client_deletions (ClientID, StartedAt, TouchedAt, Owner)
     VALUES (${client}, ${at}, ${at}, ${owner})
     ON CONFLICT (ClientID) DO UPDATE SET TouchedAt = excluded.TouchedAt, Owner = excluded.Owner`);
-  yield* run(sql`UPDATE clients SET PublicKey = NULL, AESKey = NULL WHERE ID = ${client}`);
+  if (yield* isKnown(client)) {
+    yield* changeRow(sql`UPDATE clients SET PublicKey = NULL, AESKey = NULL WHERE ID = ${client}`);
+  }
   yield* run(sql`DELETE FROM quota_reservations WHERE ClientID = ${client}`);
 }
 
-/** Deletes a client with few files; marks one with many, whose slices follow, and returns null. */
+/** Deletes a client with few files; marks a client with many files and returns null. */
 export const beginDeletion = procedure(
   'clients.delete',
   'write',
   function* ({ id, owner, whole }: DeletionToBegin, dialect): Steps<Deletion | null> {
     const client = idBytes(id);
-    const known = yield* one(sql`SELECT 1 AS "known" FROM clients WHERE ID = ${client}`);
-    if (known === undefined) throw new NotFoundError(`client ${id}`);
+    if (!(yield* isKnown(client)) && !(yield* isMarked(client))) throw new NotFoundError(`client ${id}`);
     if (whole || !(yield* hasManyFiles(client, dialect))) return yield* deleteWhole(client, dialect);
     yield* mark(client, owner);
     return null;
@@ -136,13 +147,14 @@ function* nextFiles(client: Buffer, dialect: Dialect): Steps<FileToDelete[]> {
   return chosen;
 }
 
-/** Removes versions by a condition on them. */
+/** Removes the versions that match a condition. */
 function* removeVersions(condition: Sql, dialect: Dialect): Steps<DeletedSlice> {
   const found = yield* rows<
     readonly [path: unknown, bytes: number]
   >(sql`SELECT PathName, ${dialect.countedBytes('FileSize')} FROM file_versions
     WHERE ${condition}`);
-  yield* run(sql`DELETE FROM file_versions WHERE ${condition}`);
+  const { changes } = yield* run(sql`DELETE FROM file_versions WHERE ${condition}`);
+  if (changes < found.length) throw leftOut();
   const paths = found.flatMap(([path]) => (typeof path === 'string' ? [path] : []));
   return { finished: false, deleted: 0, bytes: found.reduce((sum, [, bytes]) => sum + bytes, 0), paths };
 }
@@ -152,11 +164,13 @@ function* removeFiles(files: readonly FileToDelete[], dialect: Dialect): Steps<D
   const bare = yield* rows<readonly [path: unknown]>(sql`SELECT PathName FROM files WHERE ID IN (${ids})`);
   const removed = yield* removeVersions(sql`FileID IN (${ids})`, dialect);
   const { changes: deleted } = yield* run(sql`DELETE FROM files WHERE ID IN (${ids})`);
+  // The next slice would find the same files, and so on without an end.
+  if (deleted < files.length) throw leftOut();
   const own = bare.flatMap(([path]) => (typeof path === 'string' ? [path] : []));
   return { ...removed, deleted, paths: [...removed.paths, ...own] };
 }
 
-/** A file with more versions than a slice holds loses its oldest first. */
+/** A file with more versions than a slice loses its oldest first. */
 const removeOldest = ({ id }: FileToDelete, dialect: Dialect) =>
   removeVersions(
     sql`ID IN (SELECT ID FROM file_versions WHERE FileID = ${id} ORDER BY VersionNumber
@@ -166,11 +180,10 @@ const removeOldest = ({ id }: FileToDelete, dialect: Dialect) =>
 
 const FINISHED: DeletedSlice = { finished: true, deleted: 0, bytes: 0, paths: [] };
 
-/** Removes the next part of a client that is marked, and the client itself with its last part. */
+/** Removes the next slice of a marked client, and the client itself with its last slice. */
 export function* deleteSlice(id: string, dialect: Dialect): Steps<DeletedSlice> {
   const client = idBytes(id);
-  const marked = yield* one(sql`SELECT 1 AS "marked" FROM client_deletions WHERE ClientID = ${client}`);
-  if (marked === undefined) return FINISHED; // another process has finished it
+  if (!(yield* isMarked(client))) return FINISHED; // another process has finished it
   const files = yield* nextFiles(client, dialect);
   const [first] = files;
   if (first !== undefined) {
@@ -179,6 +192,7 @@ export function* deleteSlice(id: string, dialect: Dialect): Steps<DeletedSlice> 
   const { changes } = yield* run(sql`DELETE FROM client_activity WHERE ID IN
     (SELECT ID FROM client_activity WHERE ClientID = ${client} LIMIT ${dialect.unplanned(SLICE_ACTIVITY)})`);
   if (changes === SLICE_ACTIVITY) return { ...FINISHED, finished: false };
+  yield* changeRow(sql`DELETE FROM client_deletions WHERE ClientID = ${client}`);
   const { deleted, bytes, paths } = yield* deleteWhole(client, dialect); // rows that an old server left without an id
   return { finished: true, deleted, bytes, paths };
 }
@@ -191,14 +205,16 @@ export const deleteClientSlice = procedure(
     yield* run(sql`UPDATE client_deletions SET TouchedAt = ${now()}, Owner = ${owner} WHERE ClientID = ${idBytes(id)}`);
     return yield* deleteSlice(id, dialect);
   },
-  // In a commit of its own: other writers get their turn between two slices.
+  // In its own commit, so that other writers get their turn between slices.
   { alone: true },
 );
+
+const ID_BYTES = 16; // a row with anything else marks no client
 
 /** The clients that are being deleted, the oldest first. */
 export function* pendingDeletions(dialect: Dialect): Steps<PendingDeletion[]> {
   return yield* all<PendingDeletion>(sql`SELECT ${dialect.hex('ClientID')} AS "clientId", TouchedAt AS "touchedAt",
-    Owner AS "owner" FROM client_deletions ORDER BY StartedAt`);
+    Owner AS "owner" FROM client_deletions WHERE length(ClientID) = ${ID_BYTES} ORDER BY StartedAt`);
 }
 
 export const listDeletions = procedure(
@@ -207,10 +223,10 @@ export const listDeletions = procedure(
   function* (_: null, dialect) {
     return yield* pendingDeletions(dialect);
   },
-  { brief: true }, // asked by every opening, which should not wait for a reader to start
+  { brief: true }, // every opening runs this, and should not wait for a reader to start
 );
 
-/** Those of the paths that nothing names, in one snapshot. */
+/** The paths that no row names, in one snapshot. */
 export const unnamedOf = procedure(
   'clients.unnamedPaths',
   'read',

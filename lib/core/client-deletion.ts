@@ -1,6 +1,6 @@
 /**
- * Deletes clients in slices, and finishes deletions that a process left when it died. Who deletes is written down with the
- * mark, so that a live process is left to its work; several processes may all the same delete one client together.
+ * Deletes clients in slices, and finishes deletions of processes that died. The mark names the deleting process, so
+ * that others leave a live process to its work; several processes may still delete one client together.
  */
 import { DatabaseError } from '../errors.ts';
 import { hasEnded, THIS_PROCESS } from '../runtime/process-identity.ts';
@@ -14,9 +14,12 @@ import {
 } from './client-deletion-procedures.ts';
 import type { Deletion } from './freed-paths.ts';
 
-const MOST_RETRIES = 5; // of one slice that met a lock or a full queue
+const MOST_RETRIES = 5; // of a slice that met a lock or a full queue
 
-/** Milliseconds without a slice after which a deletion counts as left, whoever has it: on another machine nobody can ask. */
+/**
+ * Milliseconds without a slice after which a deletion counts as abandoned: a process on another machine cannot be
+ * checked.
+ */
 const LEFT_AFTER_MS = 60_000;
 
 /** Deletions under way in this process, by client. */
@@ -32,7 +35,7 @@ async function nextSlice(executor: Executor, id: string, options: CallOptions) {
   }
 }
 
-/** Removes a client that is marked, slice by slice. @throws what a slice meets; the client stays marked then */
+/** Removes a marked client slice by slice. @throws the error of a slice; the client then stays marked */
 async function removeMarked(executor: Executor, id: string, { signal }: CallOptions): Promise<Deletion> {
   const paths = new Set<string>();
   let [deleted, bytes] = [0, 0];
@@ -64,19 +67,29 @@ export async function deleteClient(
   return deletion ?? removeMarked(executor, id, options);
 }
 
-/** Whether nobody works on a deletion. */
+/** Whether no process works on a deletion. */
 function isLeft({ clientId, owner, touchedAt }: PendingDeletion): boolean {
   if (owner === THIS_PROCESS && underWay.has(clientId)) return false;
-  return owner === THIS_PROCESS || hasEnded(owner) || Date.now() - Date.parse(touchedAt) > LEFT_AFTER_MS;
+  if (owner === THIS_PROCESS || hasEnded(owner)) return true;
+  // A date that is none, or lies ahead because a clock was, says nothing of a process that works.
+  return !(Math.abs(Date.now() - Date.parse(touchedAt)) <= LEFT_AFTER_MS);
 }
 
 /** The deletions that nobody works on. */
 export const leftDeletions = async (executor: Executor, options: CallOptions = {}): Promise<PendingDeletion[]> =>
   (await executor.run(listDeletions, null, options)).filter(isLeft);
 
-/** Finishes the deletions that nobody works on; returns how many. */
+/**
+ * Finishes the abandoned deletions; returns how many.
+ * @throws the first failure; it keeps no other deletion from being finished
+ */
 export async function finishLeftDeletions(executor: Executor, options: CallOptions = {}): Promise<number> {
   const left = await leftDeletions(executor, options);
-  for (const { clientId } of left) await removeMarked(executor, clientId, options);
+  const failures: unknown[] = [];
+  for (const { clientId } of left) {
+    await removeMarked(executor, clientId, options).catch((error: unknown) => failures.push(error));
+    options.signal?.throwIfAborted();
+  }
+  if (failures.length > 0) throw failures[0];
   return left.length;
 }

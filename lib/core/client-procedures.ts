@@ -12,20 +12,20 @@ import { changeRow } from './change-row.ts';
 import { assertNotDeleting } from './client-deletion-procedures.ts';
 import { countQuota } from './quota-rows.ts';
 
-/** A client as every call but `exportKeys` shows it. */
+/** A client, as every call except `exportKeys` returns it. */
 export interface Client {
   readonly id: string;
   readonly name: string;
   readonly publicKey: Uint8Array | null;
-  /** When it was last heard of; null where an old server left something that is no date. */
+  /** Its last contact; null if an old server left an invalid date. */
   readonly lastSeen: string | null;
   /** Whether an AES key is stored. */
   readonly hasKey: boolean;
-  /** Present while the client is being deleted: it takes no saves, and is gone when the deletion ends. */
+  /** Present while the client is being deleted; it then accepts no saves. */
   readonly deleting?: true;
 }
 
-/** A client on its way into the database; undefined keeps what is stored, null clears it. */
+/** A client for the database; undefined keeps the stored value, null clears it. */
 export interface ClientToSave {
   readonly id: string | null;
   readonly name: string;
@@ -65,7 +65,7 @@ const toClientOrNull = (found: ClientRow | undefined): Client | null => (found =
 const clientBy = (condition: Sql, dialect: Dialect) =>
   row<ClientRow>(sql`SELECT ${clientColumns(dialect)} FROM clients WHERE ${condition}`);
 
-// A program that deleted the client with foreign keys off left its files, which belong to it again.
+// A program that deletes a client with foreign keys off leaves its files, which then belong to it again.
 function* countLeftRows(id: string, dialect: Dialect): Steps<void> {
   const left = yield* one(sql`SELECT 1 AS "left" FROM files WHERE ClientID = ${idBytes(id)} LIMIT 1`);
   if (left !== undefined) yield* countQuota(id, dialect);

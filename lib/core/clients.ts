@@ -20,9 +20,9 @@ import {
 } from './client-procedures.ts';
 import type { Deletion } from './freed-paths.ts';
 
-/** A client to store; fields left out keep their value, null clears a key. */
+/** A client to store; omitted fields keep their value, null clears a key. */
 export interface ClientInput {
-  /** Left out for a new client. */
+  /** Omit it for a new client. */
   readonly id?: IdInput | undefined;
   /** 1 to 255 characters, unique. */
   readonly name: string;
@@ -41,7 +41,7 @@ export interface ClientPage {
 /** `db.clients`: the machines that are backed up, and their keys. */
 export interface Clients {
   /**
-   * Stores a client: an update where the id exists, an insert otherwise. Never changes its files.
+   * Updates the client with this id, or inserts a new one. Never changes its files.
    * @throws {DuplicateClientError} when the name belongs to another id
    * @throws {ValidationError} for a bad field
    * @example
@@ -75,17 +75,17 @@ export interface Clients {
   rename(id: IdInput, name: string, options?: CallOptions): Promise<Client>;
 
   /**
-   * Records when the client was last in contact: now, or at `when`.
+   * Records the client's last contact: now, or at `when`.
    * @throws {NotFoundError} when the client does not exist
    */
   touch(id: IdInput, when?: DateInput | null, options?: CallOptions): Promise<Client>;
 
   /**
-   * Removes a client with its files, versions, quota and activity. Up to 5,000 files, and on `tx`, that is one transaction.
-   * With more files, the client is marked (`deleting: true`): it loses its keys and reservations at once and takes no
-   * saves, and its files go in slices between the writes of others. The next process that opens the catalogue finishes a
-   * deletion that a killed process left. A signal stops between two slices; call again to go on.
-   * @returns how many files and bytes this call removed, and their contents that nothing names any more
+   * Removes a client with its files, versions, quota and activity. Up to 5,000 files, and on `tx`, that is one
+   * transaction. With more files, the client is marked (`deleting: true`): it loses its keys and reservations at once
+   * and accepts no saves, and its files go in slices between other writes. If the process is killed, the next process
+   * that opens the catalogue finishes the deletion. A signal stops it between two slices; call again to continue.
+   * @returns how many files and bytes this call removed, and their contents that no version names any more
    * @throws {NotFoundError} when the client does not exist
    */
   delete(id: IdInput, options?: CallOptions): Promise<Deletion>;
@@ -105,7 +105,7 @@ const LIST = 'clients.list';
 
 const checkName = (value: unknown) => checkText(value, 'name', { max: MAX_NAME });
 
-/** undefined keeps what is stored, null clears it. */
+/** undefined keeps the stored value, null clears it. */
 const keyToStore = (value: unknown, field: string, max: number) =>
   value === undefined ? undefined : optional(value, (given) => checkBytes(given, field, max));
 
@@ -120,13 +120,13 @@ function checkClient(client: ClientInput) {
 }
 
 /**
- * What the calls of clients follow.
+ * The rules for calls of clients.
  * @internal
  */
 export interface ClientRules {
   /** Bytes that a new client may store; null for no limit. */
   readonly defaultQuotaBytes: number | null;
-  /** Whether everything happens in one transaction, which no call can divide. */
+  /** Whether all calls run in one transaction, which cannot be divided. */
   readonly inTransaction: boolean;
 }
 

@@ -1,4 +1,4 @@
-/** The changes of a file beside saving it: verifying, deleting, and recording a transfer that failed. */
+/** Changes of files other than saves: verifying, deleting, and recording failed transfers. */
 
 import { DatabaseError, NotFoundError } from '../errors.ts';
 import type { Dialect } from '../sql/dialect.ts';
@@ -10,7 +10,7 @@ import { changeRow } from './change-row.ts';
 import { FILE, type FileRow, fileColumns, toFile } from './file-rows.ts';
 import { type Deletion, unnamedPaths } from './freed-paths.ts';
 
-/** A transfer that did not succeed. */
+/** A failed transfer. */
 export interface FailureToRecord {
   readonly clientId: string;
   readonly fileName: string;
@@ -25,7 +25,7 @@ function* requireFile(id: string, dialect: Dialect): Steps<FileRow> {
   return found;
 }
 
-/** Marks the current version verified; a CRC that was not known is kept. */
+/** Marks the current version verified; stores the CRC if it was unknown. */
 export const verifyFile = procedure(
   'files.verify',
   'write',

@@ -8,7 +8,7 @@ import type { PageRequest } from '../values/pages.ts';
 import { otherSpellings, type Spelling } from '../values/unicode-forms.ts';
 import { type CatalogFile, type FileRow, fileColumns, toFile } from './file-rows.ts';
 
-/** What identifies a file. */
+/** The identity of a file. */
 export interface FileIdentity {
   readonly clientId: string;
   readonly fileName: string;
@@ -36,7 +36,7 @@ const fileOf = (clientId: string, { fileName, originalPath }: Spelling, dialect:
   return fileBy(sql`f.ClientID = ${idBytes(clientId)} AND f.FileName = ${fileName} AND ${path}`, dialect);
 };
 
-/** By the exact name and path; where no file has them, by canonically equal ones. */
+/** Finds a file by exact name and path; if there is none, by canonically equal ones. */
 export const findFile = procedure(
   'files.find',
   'read',
@@ -66,7 +66,7 @@ export const listFiles = procedure(
   { decode: toFiles, brief: true },
 );
 
-/** Where a page of a client's files goes on. */
+/** Where the next page of a client's files begins. */
 type ClientPageRequest = PageRequest & { readonly clientId: string };
 
 const ofClient = (clientId: string, condition: Sql, limit: number, dialect: Dialect) =>
@@ -75,8 +75,8 @@ const ofClient = (clientId: string, condition: Sql, limit: number, dialect: Dial
 
 /**
  * A page of a client's files by name and original path, one row more than asked for. The rest of the last name and the
- * names after it are two questions: of one comparison of all three keys SQLite uses the name alone, and would pass over
- * every file of that name again.
+ * names after it are two queries: in one comparison of all three keys SQLite would use only the name and read every
+ * file of that name again.
  */
 export const listFilesOfClient = procedure(
   'files.forClient',
@@ -112,7 +112,7 @@ export const countFiles = procedure(
   { brief: true },
 );
 
-/** The bytes of every file's current version; exact up to 2^53-1, rounded beyond. */
+/** The bytes of every file's current version; exact up to 2^53-1, rounded above. */
 export const totalFileBytes = procedure('files.totalBytes', 'read', function* (_: null, dialect): Steps<number> {
   return yield* figure(sql`SELECT coalesce(sum(${dialect.float('Bytes')}), 0) AS "figure" FROM file_totals`);
 });

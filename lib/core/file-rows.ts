@@ -1,16 +1,16 @@
-/** How a row of `files` becomes a file. */
+/** Turns rows of `files` into files. */
 import { placesOf, type Row, rowOf, type StoredValues, selected } from '../sql/tuple.ts';
 import { dateOut } from '../values/dates.ts';
 import { FILE_FACTS } from '../values/file-facts.ts';
 
-/** A file as the catalogue knows it: the facts of its current version. */
+/** A file with the facts of its current version. */
 export interface CatalogFile {
   readonly id: string;
   readonly clientId: string;
   readonly fileName: string;
-  /** Where the server keeps the content. */
+  /** The path of the content on the server. */
   readonly pathName: string;
-  /** Where the content was on the client; part of what identifies the file. */
+  /** The path of the file on the client; part of its identity. */
   readonly originalPath: string | null;
   /** Bytes. */
   readonly fileSize: number | null;
@@ -38,18 +38,18 @@ export type FileRow = Row<typeof FILE_FACTS, CatalogFile>;
 /** The places in a {@link FileRow}. */
 export const FILE = placesOf(FILE_FACTS);
 
-/** The row of a file's facts as they are stored. */
+/** The stored facts of a file. */
 export const fileRowOf = (facts: StoredValues<typeof FILE_FACTS, CatalogFile>): FileRow => rowOf(FILE_FACTS, facts);
 
 /** The columns of a {@link FileRow}, of a table called `f`. */
 export const fileColumns = selected(FILE_FACTS, ({ files }) => `f.${files}`);
 
-/** The columns of a {@link FileRow} as the file was in a version: `f` are the files, `v` the versions. */
+/** The columns of a {@link FileRow} for an older version: `f` is the file, `v` the version. */
 export const pastFileColumns = selected(FILE_FACTS, ({ files, versions }) =>
   versions === null ? `f.${files}` : `v.${versions}`,
 );
 
-/** The file of a row. Written out: a loop over the columns takes five times as long, for each row there is. */
+/** The file of a row. Written out, because a loop over the columns takes five times as long. */
 export const toFile = (row: FileRow): CatalogFile => ({
   id: row[FILE.id],
   clientId: row[FILE.clientId],

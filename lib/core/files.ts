@@ -25,25 +25,25 @@ export interface FilePage {
   readonly nextCursor: string | null;
 }
 
-/** How a stream of files is saved. */
+/** Options for saving a stream of files. */
 export interface SaveManyOptions extends CallOptions {
-  /** As for `save`: add no version when the file has not changed. Default false. */
+  /** As for `save`: add no version if the file has not changed. Default false. */
   readonly ifChanged?: boolean | undefined;
   /** Called every few hundred rows and at the end. */
   readonly onProgress?: ((progress: SaveProgress) => void) | undefined;
 }
 
-/** A transfer that did not succeed. */
+/** A failed transfer. */
 export interface FailureInput {
   readonly clientId: IdInput;
   readonly fileName: string;
-  /** Bytes that had arrived. Default 0. */
+  /** Bytes received. Default 0. */
   readonly bytes?: number | null | undefined;
   /** At most 1,000 characters. */
   readonly reason?: string | null | undefined;
 }
 
-/** How a file is verified. */
+/** Options of a verification. */
 export interface FileVerifyOptions extends CallOptions {
   /** CRC-32 of the content, 0 to 2^32-1. */
   readonly crc?: number | null | undefined;
@@ -58,8 +58,8 @@ export interface Files {
    * Stores a file, or a new version of it, in one transaction with its quota, activity and statistics.
    * @throws {ValidationError} for a bad field
    * @throws {NotFoundError} when the client does not exist
-   * @throws {QuotaExceededError} when the file does not fit; nothing is written then
-   * @throws {ConflictError} when the id belongs to another file, or the operationId was used for another file
+   * @throws {QuotaExceededError} if the file does not fit; nothing is written then
+   * @throws {ConflictError} if the id belongs to another file, or the operationId was used for another file
    * @example
    * ```ts
    * const { file, version, quota } = await db.files.save({
@@ -77,7 +77,7 @@ export interface Files {
   /**
    * Stores a stream of files in the order given. A row that cannot be saved is reported in `failed` and does not stop
    * the others.
-   * @throws what the source throws, or the signal's reason; what was saved by then stays saved
+   * @throws what the source throws, or the signal's reason; earlier rows stay saved
    * @example
    * ```ts
    * const rows = ['a.txt', 'b.txt'].map((fileName) => ({
@@ -96,7 +96,7 @@ export interface Files {
   /** The file with this id, or null. */
   get(id: IdInput, options?: CallOptions): Promise<CatalogFile | null>;
 
-  /** The file that a client knows by this name and path, or null. */
+  /** The client's file with this name and path, or null. */
   find(
     clientId: IdInput,
     fileName: string,
@@ -110,7 +110,7 @@ export interface Files {
   /** Every file of a client; fetches a page at a time. */
   forClientAll(clientId: IdInput, options?: CallOptions): AsyncGenerator<CatalogFile, void, undefined>;
 
-  /** A page of all files, ordered by id. Ids made here are ordered by the time of the first save. */
+  /** A page of all files, ordered by id, which is the order of first saves. */
   list(page?: PageOptions): Promise<FilePage>;
 
   /** Every file; fetches a page at a time. */
@@ -119,7 +119,7 @@ export interface Files {
   /**
    * Marks the current version verified, and stores the CRC if none is stored yet.
    * @throws {NotFoundError} when the file does not exist
-   * @throws {DatabaseError} CATALOG_CHECKSUM_MISMATCH when the stored CRC differs; nothing is changed then
+   * @throws {DatabaseError} CATALOG_CHECKSUM_MISMATCH if the stored CRC differs; nothing is changed then
    */
   verify(id: IdInput, options?: FileVerifyOptions): Promise<CatalogFile>;
 
@@ -182,7 +182,7 @@ function checkFailure(failure: FailureInput) {
 }
 
 /**
- * Builds `db.files`; `onSaved` is told what was stored once it is committed.
+ * Builds `db.files`; `onSaved` is called after each commit with what was stored.
  * @internal
  */
 export function filesOf(executor: Executor, onSaved: (stored: Stored) => void): Files {

@@ -1,6 +1,6 @@
 /**
- * Which contents the server may remove after rows were deleted: only paths that no remaining version of any client
- * names in any spelling, nor a row that an old server inserted without a version; and never a folder of all contents.
+ * Which contents the server may remove after a deletion: only paths that no remaining version of any client, and no
+ * unversioned row of an old server, names in any spelling; never a folder of contents.
  */
 
 import { one, rows, type Steps } from '../sql/procedure.ts';
@@ -11,20 +11,20 @@ import { canonicalPath, contentKey, contentKeyOf, namesContent } from '../values
 export interface Deletion {
   /** Files. */
   readonly deleted: number;
-  /** Bytes of every version that went. */
+  /** Bytes of all removed versions. */
   readonly bytes: number;
-  /** Contents that nothing names any more; never '', '.', '..', a root or a path through `..`. */
+  /** Contents that no version names any more; never '', '.', '..', a root or a path through `..`. */
   readonly paths: string[];
 }
 
 const KEY = raw(contentKeyOf('PathName'));
 
-/** The paths of the rows that hold contents, by a condition on `PathName`; each half has an index on the key. */
+/** The paths of rows with contents, by a condition on `PathName`; each half has an index on the key. */
 const rowsWhere = (key: string, condition: Sql): Sql => sql`SELECT PathName FROM file_versions
   WHERE ${KEY} = ${key} AND ${condition} UNION ALL SELECT PathName FROM files
   WHERE HighestVersion = 0 AND ${KEY} = ${key} AND ${condition}`;
 
-/** Whether more rows than `allowed` name a content. Nearly always the first question answers it. */
+/** Whether more rows than `allowed` name a content. The first query nearly always decides. */
 function* isNamed(path: string, allowed: number): Steps<boolean> {
   const key = contentKey(path);
   const same = yield* one<{ rows: number }>(sql`SELECT count(*) AS "rows" FROM
@@ -38,7 +38,7 @@ function* isNamed(path: string, allowed: number): Steps<boolean> {
   return spelled.reduce((sum, [, count]) => sum + count, exact) > allowed;
 }
 
-/** Those of the paths that no row names any more, in their first spelling; call it after the rows are gone. */
+/** The paths that no row names any more, in their first spelling; call this after removing the rows. */
 export function* unnamedPaths(paths: Iterable<unknown>): Steps<string[]> {
   const freed: string[] = [];
   const seen = new Set<string>();
@@ -52,7 +52,7 @@ export function* unnamedPaths(paths: Iterable<unknown>): Steps<string[]> {
   return freed;
 }
 
-/** Those of the paths that nothing would name once so many namings of each are gone. */
+/** The paths that no row would name after removing this many rows of each. */
 export function* pathsFreedBy(removals: Iterable<readonly [path: string, removed: number]>): Steps<string[]> {
   const freed: string[] = [];
   for (const [path, removed] of removals) {

@@ -1,6 +1,6 @@
 /**
- * A client's quota as it is read, and the one rule of what fits. Use counts every stored version; reservations count
- * until they expire, by the clock of the transaction that asks, so that they need nobody to remove them.
+ * Reads quotas, and decides what fits. The use counts every stored version; reservations count until they expire, by
+ * the clock of the asking transaction, so that nobody needs to remove them.
  */
 
 import { QuotaExceededError } from '../errors.ts';
@@ -11,20 +11,20 @@ import { placesOf, type Row, selected } from '../sql/tuple.ts';
 import { idBytes } from '../values/ids.ts';
 import { UNLIMITED_BYTES } from '../values/quota-limit.ts';
 
-/** What a client may store, and what it does. Sizes in bytes. */
+/** A client's limit and use. Sizes in bytes. */
 export interface Quota {
   readonly clientId: string;
   /** Null for no limit. */
   readonly quotaBytes: number | null;
   /** Bytes of every stored version. */
   readonly usedBytes: number;
-  /** Bytes held for uploads that have not been saved yet. */
+  /** Bytes reserved for running uploads. */
   readonly reservedBytes: number;
-  /** The part of the quota, 0 to 1, from which saves report a warning. */
+  /** The fraction of the quota, 0 to 1, at which saves report a warning. */
   readonly warningThreshold: number;
 }
 
-// What is reserved depends on the time, so its text stands in the statement, after that of the others.
+// The reserved bytes depend on the time, so their SQL is in the statement, after the other columns.
 const STORED_COLUMNS = [
   { name: 'clientId', kind: 'id', column: 'c.ID' },
   { name: 'quotaBytes', kind: 'plain', column: `coalesce(q.QuotaBytes, ${UNLIMITED_BYTES})` },
@@ -51,7 +51,7 @@ export const selectQuotas = (dialect: Dialect, at: string): Sql =>
       WHERE r.ClientID = c.ID AND r.ExpiresAt > ${at}) AS "reservedBytes"
     FROM clients c LEFT JOIN client_quotas q ON q.ClientID = c.ID`;
 
-/** What a row's limit is held against. */
+/** The figures to compare with the limit of a row. */
 export const roomOf = (row: QuotaRow): Room => ({
   quotaBytes: row[QUOTA.quotaBytes],
   usedBytes: row[QUOTA.usedBytes],
@@ -67,12 +67,12 @@ export const toQuota = (row: QuotaRow): Quota => ({
   warningThreshold: row[QUOTA.warningThreshold],
 });
 
-/** The bytes of every version of a client, counted: what its record says, where there is one. */
+/** The counted bytes of a client's versions, which its record should hold. */
 export const useOf = (client: Sql, dialect: Dialect): Sql =>
   sql`(SELECT ${dialect.sumOfBytes('v.FileSize')} FROM files f JOIN file_versions v ON v.FileID = f.ID
     WHERE f.ClientID = ${client})`;
 
-/** Sets what a client's record says of its files to what they come to. */
+/** Sets a client's record to the counted bytes of its files. */
 export function* countQuota(clientId: string, dialect: Dialect): Steps<void> {
   const client = sql`${idBytes(clientId)}`;
   yield* run(sql`UPDATE client_quotas SET UsedBytes = ${useOf(client, dialect)},
@@ -80,21 +80,21 @@ export function* countQuota(clientId: string, dialect: Dialect): Steps<void> {
       WHERE f.ClientID = ${client}) WHERE ClientID = ${client}`);
 }
 
-/** Gives a client its record that another program inserted without one. It had no limit, so it gets none. */
+/** Gives a record to a client that another program inserted without one; it has no limit. */
 export function* insertMissingQuota(clientId: string, at: string, dialect: Dialect): Steps<void> {
   yield* run(sql`INSERT INTO client_quotas (ClientID, QuotaBytes, UsedBytes, LastUpdated)
     VALUES (${idBytes(clientId)}, ${UNLIMITED_BYTES}, 0, ${at})`);
   yield* countQuota(clientId, dialect);
 }
 
-/** What a limit is held against, in bytes. */
+/** The figures to compare with a limit, in bytes. */
 export interface Room {
   readonly quotaBytes: number;
   readonly usedBytes: number;
   readonly reservedBytes: number;
 }
 
-/** @throws {QuotaExceededError} when so many bytes more do not fit beside what is used and reserved */
+/** @throws {QuotaExceededError} if this many more bytes do not fit */
 export function assertFits({ quotaBytes, usedBytes, reservedBytes }: Room, requestedBytes: number): void {
   if (usedBytes + reservedBytes + requestedBytes <= quotaBytes) return;
   throw new QuotaExceededError({ quotaBytes, usedBytes, reservedBytes, requestedBytes });

@@ -1,6 +1,6 @@
 /**
- * SQL of the caller's own: reads on a reader, changes in a commit group like any other. Transactions, other files and
- * settings are the engine's and refused. Values are bound, never logged, and stored as they are.
+ * The caller's SQL: reads run on a reader, changes in a commit group. Transaction control, other files and settings are
+ * refused. Values are bound, never logged, and stored unchanged.
  */
 
 import { ValidationError } from '../errors.ts';
@@ -21,53 +21,53 @@ import {
 } from '../validation.ts';
 import { MAX_TIMER_MS } from '../values/intervals.ts';
 
-/** A value a statement can bind. */
+/** A value that a statement can bind. */
 export type SqlValue = string | number | bigint | boolean | Date | Uint8Array | null;
 
-/** A row of a statement's own columns; a `Uint8Array` for a BLOB. */
+/** A result row; a BLOB is a `Uint8Array`. */
 export type SqlRow = Record<string, string | number | Uint8Array | null>;
 
-/** What a change did. */
+/** The result of a change. */
 export interface ExecuteResult {
   readonly changes: number;
   /**
-   * The number of the last row inserted on the writer, where rows have one of their own (SQLite's rowid); says nothing
-   * after a statement that inserts none.
+   * The number (SQLite's rowid) of the last row inserted on the writer; meaningless after a statement that inserts
+   * none.
    */
   readonly lastInsertRowid: number;
   /** The rows of a RETURNING clause. */
   readonly rows: SqlRow[];
 }
 
-/** How a reading statement is run. */
+/** Options of a reading statement. */
 export interface QueryOptions extends CallOptions {
   /**
-   * Milliseconds that the statement may take. With a deadline it runs in a process of its own, which is ended at the
-   * deadline or when the signal fires. Without one, a statement that has begun runs to its end, whatever the signal does.
+   * Milliseconds that the statement may take. With a deadline it runs in a separate process, which is killed at the
+   * deadline or when the signal fires. Without one, a running statement cannot be stopped.
    */
   readonly deadlineMs?: number | undefined;
 }
 
-/** The calls of `db` that take SQL of the caller's own. Values are bound to `?` marks, by position. */
+/** The calls of `db` that take SQL. Values are bound to `?` marks, by position. */
 export interface RawSql {
   /**
-   * Returns the rows of a reading statement, from a connection that cannot write.
+   * Returns the rows of a reading statement, run on a connection that cannot write.
    * @throws {ValidationError} for a bad statement, value or option; for a deadline inside a transaction
-   * @throws {DatabaseError} CATALOG_SQL when SQLite refuses the statement, CATALOG_READ_ONLY when it writes,
-   *   CATALOG_TIMEOUT when it does not end by its deadline
+   * @throws {DatabaseError} CATALOG_SQL if SQLite refuses the statement, CATALOG_READ_ONLY if it writes,
+   *   CATALOG_TIMEOUT if it misses its deadline
    */
   query(sql: string, params?: readonly SqlValue[], options?: QueryOptions): Promise<SqlRow[]>;
 
   /**
-   * Executes one statement on the writer, in a transaction of its own.
+   * Executes one statement on the writer, in its own transaction.
    * @throws {ValidationError} for BEGIN, COMMIT, ATTACH, writing PRAGMAs and values that cannot be bound
-   * @throws {DatabaseError} CATALOG_SQL when SQLite refuses the statement, CATALOG_CONFLICT for a broken constraint
+   * @throws {DatabaseError} CATALOG_SQL if SQLite refuses the statement, CATALOG_CONFLICT for a broken constraint
    */
   execute(sql: string, params?: readonly SqlValue[], options?: CallOptions): Promise<ExecuteResult>;
 
   /**
-   * Executes one statement with each list of values, all in one transaction.
-   * @returns the number of changes in all
+   * Executes one statement once for each list of values, all in one transaction.
+   * @returns the total number of changes
    * @throws as {@link RawSql.execute}
    */
   executeMany(sql: string, list: readonly (readonly SqlValue[])[], options?: CallOptions): Promise<number>;
@@ -134,7 +134,7 @@ function checkValue(value: unknown, position: number): Stored {
   const date = dateOf(value);
   if (date !== undefined && !Number.isNaN(date.getTime())) return date.toISOString();
   const accepted = 'a text, finite number, bigint, boolean, valid Date, Uint8Array or null';
-  // The value itself is not shown: it may be a key.
+  // Do not show the value: it may be a key.
   const received = date === undefined ? `a value of type ${typeof value}` : 'an invalid Date';
   throw new ValidationError({ field: `params[${position}]`, received, accepted });
 }
@@ -146,7 +146,7 @@ function checkValues(params: unknown): Stored[] {
 }
 
 /**
- * Runs a reading procedure in a process of its own.
+ * Runs a reading procedure in a separate process.
  * @internal
  */
 export type ReadApart = <Input, Output>(
@@ -158,7 +158,7 @@ export type ReadApart = <Input, Output>(
 const QUERY_KEYS = new Set(['signal', 'deadlineMs']);
 
 /**
- * Builds the calls of `db` that take SQL; without `readApart`, as inside a transaction, no read takes a deadline.
+ * Builds the calls of `db` that take SQL; without `readApart`, as inside a transaction, reads accept no deadline.
  * @internal
  */
 export const rawSqlOf = (executor: Executor, dialect: Dialect, readApart?: ReadApart): RawSql => ({

@@ -1,6 +1,6 @@
 /**
- * Which versions of a file a retention policy keeps, and why: the rules of lib/values/retention.ts, applied to each file
- * by itself. Pure: no clock, no database.
+ * Which versions of a file a retention policy keeps, and why: applies the rules of lib/values/retention.ts to each
+ * file. Pure: no clock, no database.
  */
 import { checkObject, isAbsent, refuse } from '../validation.ts';
 import {
@@ -18,10 +18,10 @@ import {
 } from '../values/retention.ts';
 
 /**
- * Which versions to keep; one that any rule keeps stays. The rules that count go from the newest version to the oldest
- * and keep the newest of each hour, day, ISO week (from Monday), month or year that has any, so many times; where
- * fewer are found, the oldest version is kept as well. 0 is no rule, -1 keeps all, as in restic. Versions dated in the
- * future stay and count for no rule.
+ * Which versions to keep; a version stays if any rule keeps it. The counting rules go from the newest version to the
+ * oldest and keep the newest of each hour, day, ISO week (from Monday), month or year that has any, up to their number;
+ * if they find fewer, they also keep the oldest version. 0 turns a rule off, -1 keeps all, as in restic. Versions dated
+ * in the future stay and count for no rule.
  */
 export interface RetentionPolicy {
   /** The newest versions, this many. */
@@ -32,19 +32,19 @@ export interface RetentionPolicy {
   readonly keepMonthly?: number | null | undefined;
   readonly keepYearly?: number | null | undefined;
   /**
-   * Every version less old than this, counted from the file's newest version that is not in the future: milliseconds,
+   * Every version younger than this, measured from the file's newest version that is not in the future: milliseconds,
    * or restic's form, such as `1y5m7d2h` (years, months, days, hours).
    */
   readonly keepWithin?: number | string | null | undefined;
 }
 
-/** A checked policy on its way into a procedure. */
+/** A checked policy for a procedure. */
 export type CheckedPolicy = Rules;
 
-/** What a policy needs to know of a version. */
+/** The part of a version that a policy uses. */
 export interface DatedVersion {
   readonly versionNumber: number;
-  /** Milliseconds since 1970; null where the stored text is no date. */
+  /** Milliseconds since 1970; null if the stored date is invalid. */
   readonly created: number | null;
   readonly isActive: boolean;
 }
@@ -62,7 +62,7 @@ function checkWithin(value: unknown): Span | null {
 
 /**
  * The checked form of a policy.
- * @throws {ValidationError} for an unknown key, a value not accepted, or a policy without any rule
+ * @throws {ValidationError} for an unknown key, an unacceptable value, or a policy without rules
  */
 export function checkPolicy(policy: RetentionPolicy): CheckedPolicy {
   const given = checkObject(policy, 'policy', POLICY_KEYS);
@@ -71,15 +71,14 @@ export function checkPolicy(policy: RetentionPolicy): CheckedPolicy {
   return within !== null || hasCount(counts) ? { counts, within } : refuseEmpty(POLICY_KEYS);
 }
 
-/** The reasons behind a number that {@link applyPolicy} gave. */
+/** The reasons in a number from {@link applyPolicy}. */
 export function reasonsOf(mask: number, { keepWithin }: RetentionPolicy): string[] {
   const span = typeof keepWithin === 'number' ? `${keepWithin} ms` : keepWithin;
   return reasonsIn(mask, { pinned: 'active', within: `within ${span}` });
 }
 
 /**
- * Why each version is kept, as a number for {@link reasonsOf}; 0 where it is not. The active version always is, in
- * addition.
+ * Why each version is kept, as a number for {@link reasonsOf}; 0 if it is not. The active version is always kept.
  * @param at milliseconds since 1970
  */
 export const applyPolicy = (versions: readonly DatedVersion[], policy: CheckedPolicy, at: number): number[] =>

@@ -1,6 +1,6 @@
 /**
  * The statements behind `versions.planPrune` and `versions.prune`: planning walks the files in batches on a reader;
- * pruning plans one file again in the transaction that removes its versions, so that a save in between is seen.
+ * pruning plans each file again in the transaction that removes its versions, so that it sees saves made in between.
  */
 
 import { NotFoundError } from '../errors.ts';
@@ -15,20 +15,20 @@ import { pathsFreedBy, unnamedPaths } from './freed-paths.ts';
 import { type Quota, type QuotaRow, selectQuotas, toQuota } from './quota-rows.ts';
 import { applyPolicy, type CheckedPolicy } from './retention-policy.ts';
 
-/** Whose versions are meant: everybody's, a client's, or one file's. */
+/** The scope: all clients, one client, or one file. */
 export interface Scope {
   readonly clientId: string | null;
   readonly fileId: string | null;
 }
 
-/** A policy and when it is applied. */
+/** A policy and the time of its application. */
 export interface Retention {
   readonly policy: CheckedPolicy;
   /** As dates are stored. */
   readonly at: string;
 }
 
-/** What a policy does to one file. */
+/** The plan of one file. */
 export interface FilePlan {
   readonly fileId: string;
   readonly clientId: string;
@@ -40,27 +40,27 @@ export interface FilePlan {
 export interface BatchToPlan {
   readonly scope: Scope;
   readonly retention: Retention;
-  /** Also the plans of files that lose nothing. */
+  /** Include files that lose nothing. */
   readonly all: boolean;
-  /** Where the batch before ended. */
+  /** Where the previous batch ended. */
   readonly after: readonly Key[] | null;
 }
 
-/** The plans of some files, and where to go on; null at the end. */
+/** The plans of some files, and where to continue; null at the end. */
 export interface BatchPlan {
   readonly files: readonly FilePlan[];
   readonly after: readonly Key[] | null;
 }
 
-/** What pruning one file removed. */
+/** The result of pruning one file. */
 export interface Pruned {
   readonly versions: number;
   readonly bytes: number;
-  /** Contents that nothing named any more when it was stored. */
+  /** Contents that no version named any more at its commit. */
   readonly paths: readonly string[];
 }
 
-/** A version with what a policy needs and what its removal frees. */
+/** A version with the input of a policy and the effect of its removal. */
 interface PlannedVersion {
   readonly fileId: string;
   readonly clientId: string;
@@ -95,7 +95,7 @@ type PlanRow = Row<typeof PLAN_COLUMNS, PlannedVersion>;
 
 const PLAN = placesOf(PLAN_COLUMNS);
 
-const BATCH_ROWS = 2_000; // versions looked at in one go: a few milliseconds of one reader
+const BATCH_ROWS = 2_000; // versions in one batch: a few milliseconds of one reader
 const QUOTAS_AT_ONCE = 1_000;
 
 const selectedPlan = selected(PLAN_COLUMNS, ({ column }) => column);
@@ -113,8 +113,8 @@ const everyRows = (after: readonly Key[] | null, dialect: Dialect) => {
     ORDER BY v.FileID, v.VersionNumber LIMIT ${BATCH_ROWS + 1}`);
 };
 
-// In the order of the index that begins with the client. The rest of one name and the names after it are two questions,
-// because one comparison of all keys would look at every file of that name again.
+// In the order of the index that begins with the client. The rest of one name and the names after it are two queries,
+// because one comparison of all keys would read every file of that name again.
 function* clientRows(clientId: string, after: readonly Key[] | null, dialect: Dialect): Steps<PlanRow[]> {
   const rowsWhere = (condition: Sql, limit: number) =>
     rows<PlanRow>(sql`SELECT ${planColumns(dialect)} WHERE f.ClientID = ${idBytes(clientId)} AND ${condition}
@@ -135,14 +135,14 @@ const byFile = (found: readonly PlanRow[]): PlanRow[][] => [
   ...Map.groupBy(found, (version) => version[PLAN.fileId]).values(),
 ];
 
-/** The versions of some files, each file whole, and where to go on. */
+/** The versions of some complete files, and where to continue. */
 function* wholeFiles(scope: Scope, after: readonly Key[] | null, dialect: Dialect): Steps<[PlanRow[][], Key[] | null]> {
   if (scope.fileId !== null) return [byFile(yield* rowsOfFile(scope.fileId, dialect)), null];
   const found =
     scope.clientId === null ? yield* everyRows(after, dialect) : yield* clientRows(scope.clientId, after, dialect);
   const files = byFile(found);
   if (found.length <= BATCH_ROWS) return [files, null];
-  // The last file may have been cut off: it comes first in the next batch, unless this batch has no other.
+  // The last file may be incomplete: it begins the next batch, unless this batch has no other.
   const [only] = found;
   const whole =
     files.length > 1 || only === undefined ? files.slice(0, -1) : [yield* rowsOfFile(only[PLAN.fileId], dialect)];
@@ -150,7 +150,7 @@ function* wholeFiles(scope: Scope, after: readonly Key[] | null, dialect: Dialec
   return [whole, last === undefined ? null : [last[PLAN.fileId], last[PLAN.fileName], last[PLAN.originalPath]]];
 }
 
-/** The reasons to keep each version; 0 for one that goes. */
+/** The reasons to keep each version; 0 if it goes. */
 function decide(versions: readonly PlanRow[], { policy, at }: Retention): number[] {
   const dated = versions.map((version) => {
     const date = dateOut(version[PLAN.createdDate]);
@@ -158,7 +158,7 @@ function decide(versions: readonly PlanRow[], { policy, at }: Retention): number
     return {
       versionNumber,
       created: date === null ? null : Date.parse(date),
-      // An old server's row may tell by the one or the other alone.
+      // A row of an old server may show it in only one of the two.
       isActive: versionNumber === version[PLAN.currentVersion] || version[PLAN.isActive] === 1,
     };
   });
@@ -192,7 +192,7 @@ export const planBatch = procedure(
   { alone: true },
 );
 
-/** The nearest version before this one that stays. */
+/** The nearest older version that stays. */
 function keptAncestor(parent: number | null, removed: ReadonlyMap<number, number | null>): number | null {
   const seen = new Set<number>();
   let found = parent;
@@ -203,8 +203,8 @@ function keptAncestor(parent: number | null, removed: ReadonlyMap<number, number
   return found !== null && removed.has(found) ? null : found;
 }
 
-// An old server's schema declares the parent as a foreign key: what stays must not name what goes, and of two that go
-// the younger goes first.
+// An old server's schema declares the parent as a foreign key: kept versions must not reference removed ones, and
+// younger versions go first.
 function* removeVersions(kept: readonly PlanRow[], removed: readonly PlanRow[]): Steps<void> {
   const parents = new Map(removed.map((version) => [version[PLAN.versionId], version[PLAN.parentId]]));
   for (const version of kept) {
@@ -224,7 +224,7 @@ export const pruneFile = procedure(
   'write',
   function* ({ fileId, policy }: { fileId: string; policy: CheckedPolicy }, dialect): Steps<Pruned> {
     const versions = yield* rowsOfFile(fileId, dialect);
-    // By the clock of this transaction: a version saved since pruning began is not one of the future.
+    // By the clock of this transaction: a version saved since pruning began is not in the future.
     const reasons = decide(versions, { policy, at: now() });
     const removed = versions.filter((_, place) => reasons[place] === 0);
     yield* removeVersions(
@@ -240,12 +240,12 @@ export const pruneFile = procedure(
   },
 );
 
-/** Those of the paths that nothing names. */
+/** The paths that no row names. */
 export const findUnnamed = procedure('versions.findUnnamed', 'read', function* (paths: readonly string[]) {
   return yield* unnamedPaths(paths);
 });
 
-/** Those of the paths that nothing would name once so many namings of each are gone. */
+/** The paths that no row would name after removing this many rows of each. */
 export const findFreed = procedure(
   'versions.findFreed',
   'read',
@@ -254,7 +254,7 @@ export const findFreed = procedure(
   },
 );
 
-/** @throws {NotFoundError} when the client or file that is meant does not exist */
+/** @throws {NotFoundError} if the client or file does not exist */
 export const requireScope = procedure(
   'versions.requireScope',
   'read',
@@ -272,7 +272,7 @@ export const requireScope = procedure(
   },
 );
 
-/** Quotas of the clients that are meant, by id, a page at a time. */
+/** The quotas of the clients in scope, by id, page by page. */
 export const quotasInScope = procedure(
   'versions.quotasInScope',
   'read',

@@ -1,7 +1,7 @@
 /**
- * Retention: `planPrune` says what a policy would remove and why the rest stays; `prune` does it. Both ask the same
- * procedure of each file, so on a quiet catalogue they agree to the byte. Neither holds the writer: planning reads in
- * batches, pruning takes a transaction for each file.
+ * Retention: `planPrune` says what a policy would remove and why the rest stays; `prune` does it. Both use the same
+ * procedure, so on a quiet catalogue they agree to the byte. Neither holds the writer: planning reads in batches,
+ * pruning uses one transaction per file.
  */
 import type { CallOptions, Executor } from '../sql/engine.ts';
 import { checkObject, checkSignal, optional, refuse } from '../validation.ts';
@@ -24,30 +24,30 @@ import {
   type Scope,
 } from './retention-procedures.ts';
 
-/** Whose versions are meant; neither: everybody's. */
+/** The scope; without both, all clients. */
 export interface PruneScope extends CallOptions {
   readonly clientId?: IdInput | null | undefined;
   readonly fileId?: IdInput | null | undefined;
 }
 
-/** What was removed so far. */
+/** The removals so far. */
 export interface PruneProgress {
   readonly versions: number;
   readonly bytes: number;
-  /** Contents freed since the report before: what a caller has to remove even if a later batch fails. */
+  /** Contents freed since the previous report, which the caller must remove even if a later batch fails. */
   readonly paths: readonly string[];
 }
 
-/** How versions are pruned. */
+/** Options of pruning. */
 export interface PruneOptions extends PruneScope {
   /** Called after each batch that removed something. */
   readonly onProgress?: ((progress: PruneProgress) => void) | null | undefined;
 }
 
-/** What pruning removed. */
+/** The result of pruning. */
 export interface PruneResult {
   readonly versions: number;
-  /** Bytes of the versions that went. */
+  /** Bytes of the removed versions. */
   readonly bytes: number;
   /** Contents that no remaining version of any client names, sorted. */
   readonly paths: string[];
@@ -58,17 +58,17 @@ export interface KeptVersion {
   readonly fileId: string;
   readonly versionNumber: number;
   /**
-   * `active`, `last`, `hourly`, `daily`, `weekly`, `monthly`, `yearly`, `oldest daily` (and so on: kept because the rule
-   * found fewer than it may keep), `within 30d`, `in the future`, or `no date` where the stored date cannot be read.
+   * `active`, `last`, `hourly`, `daily`, `weekly`, `monthly`, `yearly`, `oldest daily` (and so on: kept because the
+   * rule found fewer than it may keep), `within 30d`, `in the future`, or `no date` if the stored date is unreadable.
    */
   readonly reasons: readonly string[];
 }
 
-/** What pruning would do. */
+/** The plan of a pruning. */
 export interface PrunePlan extends PruneResult {
-  /** Every version that stays, file by file, oldest first. */
+  /** All versions that stay, file by file, oldest first. */
   readonly kept: KeptVersion[];
-  /** Each client that is meant, by id, as it would be afterwards. */
+  /** The quotas of the clients in scope, by id, as they would be afterwards. */
   readonly quotas: Quota[];
 }
 
@@ -82,12 +82,10 @@ export interface VersionPruning {
   planPrune(policy: RetentionPolicy, options?: PruneScope): Promise<PrunePlan>;
 
   /**
-   * Removes the versions that the policy does not keep, each file in a transaction of its own. The active version of a
-   * file always stays, and the numbers of removed versions are never given again.
+   * Removes the versions that the policy does not keep, one transaction per file. The active version of a file always stays, and numbers of removed versions are never reused.
    * @throws {ValidationError} for an empty policy, an unknown rule or a bad value
    * @throws {NotFoundError} when the client or file does not exist
-   * @throws the signal's reason, between two files, or the error of a transaction; what was removed by then stays
-   *   removed, and `onProgress` has reported it
+   * @throws the signal's reason, between two files, or the error of a transaction; earlier removals stay, and `onProgress` has reported them
    * @example
    * ```ts
    * const { versions, bytes, paths } = await db.versions.prune({ keepLast: 3, keepDaily: 7 }, { clientId });
@@ -101,7 +99,7 @@ export interface VersionPruning {
 const SCOPE_KEYS = ['clientId', 'fileId', 'signal'];
 const PLAN_KEYS = new Set(SCOPE_KEYS);
 const PRUNE_KEYS = new Set([...SCOPE_KEYS, 'onProgress']);
-const FILES_AT_ONCE = 64; // share a commit, and leave others their turn before the next
+const FILES_AT_ONCE = 64; // share a commit, and let others write before the next
 const PATHS_AT_ONCE = 1_000; // looked up in one read
 
 interface Work {
@@ -158,7 +156,7 @@ const add = <Name>(sums: Map<Name, number>, name: Name, amount: number) =>
 async function plan(executor: Executor, policy: RetentionPolicy, work: Work): Promise<PrunePlan> {
   const kept: KeptVersion[] = [];
   const reasons = new Map<number, readonly string[]>(); // few combinations, many versions
-  const removals = new Map<string, [path: string, removed: number]>(); // by the one spelling of the path
+  const removals = new Map<string, [path: string, removed: number]>(); // by the canonical spelling of the path
   const bytesOf = new Map<string, number>();
   let versions = 0;
   const reasonsFor = (mask: number) => {
@@ -192,7 +190,7 @@ async function plan(executor: Executor, policy: RetentionPolicy, work: Work): Pr
   return { versions, bytes, paths: paths.sort(), kept, quotas };
 }
 
-/** Prunes files side by side, each in its own transaction; what some removed is told even when others fail. */
+/** Prunes files concurrently, each in its own transaction; reports the removals of some even if others fail. */
 async function pruneSome(executor: Executor, { retention, signal }: Work, fileIds: readonly string[]) {
   const outcomes = await Promise.allSettled(
     fileIds.map((fileId) => executor.run(pruneFile, { fileId, policy: retention.policy }, { signal })),
@@ -224,7 +222,7 @@ async function prune(executor: Executor, work: Work, onProgress: PruneOptions['o
       if (failure !== undefined) throw failure.reason;
     }
   }
-  // A save may have named a path again since its last version went.
+  // A save may have named a path again since its last version was removed.
   const paths: string[] = [];
   for (const some of chunks([...freed], PATHS_AT_ONCE))
     paths.push(...(await executor.run(findUnnamed, some, { signal })));

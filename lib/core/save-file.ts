@@ -1,6 +1,6 @@
 /**
- * Saving a file: one transaction that checks the quota, writes the file row and its version with every fact, and
- * records use, activity and the day's transfers. Either all of it is stored or nothing.
+ * Saves a file in one transaction: checks the quota, writes the file row and its version with every fact, and records
+ * use, activity and the day's transfers. Everything is stored, or nothing.
  */
 import {
   ConflictError,
@@ -24,36 +24,36 @@ import { type CatalogFile, FILE, type FileRow, fileColumns, fileRowOf, toFile } 
 import { type QuotaState, SaveLedger } from './save-ledger.ts';
 import { earlierResult, quotaOut, type RowOutcome, recordUnchanged } from './save-operations.ts';
 
-/** What a save did. */
+/** The result of a save. */
 export interface SaveResult {
   readonly file: CatalogFile;
   /** The number of the file's current version. */
   readonly version: number;
   /** Whether the file is new. */
   readonly created: boolean;
-  /** False when `ifChanged` found nothing new. */
+  /** False if `ifChanged` found no change. */
   readonly changed: boolean;
   readonly quota: QuotaState;
 }
 
-/** A client whose use has reached its warning threshold, by the save that crossed it. */
+/** A client whose use has crossed its warning threshold with this save. */
 export interface QuotaWarning extends QuotaState {
   readonly clientId: string;
 }
 
-/** What a transaction stored. */
+/** The effects of a transaction. */
 export interface Stored {
   /** How many versions. */
   readonly versions: number;
   /** The bytes of their files. */
   readonly bytes: number;
-  /** How many files `ifChanged` found nothing new in. */
+  /** How many files `ifChanged` found unchanged. */
   readonly unchanged: number;
   /** The clients whose warning threshold it crossed. */
   readonly warnings: readonly QuotaWarning[];
 }
 
-/** What one save did, for its caller and for those who listen. */
+/** The result of a save, for its caller and for listeners. */
 export interface SaveOutcome extends Stored {
   readonly result: SaveResult;
 }
@@ -74,7 +74,7 @@ const toOutcome = (outcome: RowOutcome): SaveOutcome => {
   };
 };
 
-/** A file's row, and the highest version number that it ever had or that another program gave to a version of it. */
+/** A file's row, and the highest version number that this library or another program ever gave it. */
 interface StoredFile {
   readonly row: FileRow;
   /** 0 where none was ever given here. */
@@ -92,10 +92,11 @@ function* rowsOfFile({ clientId, fileName, originalPath }: FileToSave, dialect: 
 
 const hasVersion = ({ highest }: StoredFile) => highest > 0;
 
-/** The file as it is stored, once rows of it that an old server wrote have their versions. */
+/** The stored file, after rows of an old server have got their versions. */
 function* findStored(file: FileToSave, ledger: SaveLedger, dialect: Dialect): Steps<StoredFile | undefined> {
   const found = yield* rowsOfFile(file, dialect);
   if (found.every(hasVersion)) return found.at(0);
+  yield* ledger.letTriggersCount();
   yield* takeInRows(file, ledger.at);
   yield* ledger.readAgain(file);
   const now = yield* rowsOfFile(file, dialect);
@@ -159,14 +160,14 @@ function* storeVersion(
   if (stored === undefined) yield* changeRow(insertFile(values));
   else {
     yield* changeRow(updateFile(values));
-    // By its number: to look for what is active would take longer with each version.
+    // By its number: searching for the active version would take longer with each version.
     yield* run(sql`UPDATE file_versions SET IsActive = 0 WHERE FileID = ${bytes} AND VersionNumber = ${current}`);
   }
   yield* changeRow(insertVersion(values));
   return fileRowOf({ ...file, id, category, version });
 }
 
-/** Saves a file; what refuses it does so before anything of the save itself is written. */
+/** Saves a file; a refusal comes before the first write. */
 function* saveRow(file: FileToSave, ledger: SaveLedger, dialect: Dialect): Steps<RowOutcome> {
   const earlier = file.operationId === null ? undefined : yield* earlierResult(file, ledger, dialect);
   if (earlier !== undefined) return earlier;
@@ -183,7 +184,9 @@ function* saveRow(file: FileToSave, ledger: SaveLedger, dialect: Dialect): Steps
   const category = file.category ?? userCategory ?? file.derivedCategory;
   const crossed = ledger.stored(file);
   const quota = ledger.quota(file.clientId);
+  yield* ledger.willStore(stored?.row);
   const row = yield* storeVersion(file, stored, category, ledger.at, quota);
+  ledger.counted(row, stored?.row);
   return { file: row, created: stored === undefined, changed: true, quota, crossed };
 }
 
@@ -191,16 +194,23 @@ function* saveRow(file: FileToSave, ledger: SaveLedger, dialect: Dialect): Steps
 const isRefusal = (error: unknown): error is Error =>
   error instanceof NotFoundError || error instanceof QuotaExceededError || error instanceof ConflictError;
 
-/** Saves files in their order; one that is refused costs only itself. @throws any other failure, which costs them all */
-function* saveRows(files: readonly FileToSave[], dialect: Dialect): Steps<Settled<RowOutcome>[]> {
-  const ledger = new SaveLedger(dialect);
+/**
+ * Saves files in their order; one that is refused costs only itself. @throws any other failure, which costs them all; with
+ * `strict` also the refusal of a file for which something was written before: a missing quota, an old server's rows
+ */
+function* saveRows(
+  files: readonly FileToSave[],
+  dialect: Dialect,
+  { strict }: { readonly strict: boolean },
+): Steps<Settled<RowOutcome>[]> {
+  const ledger = new SaveLedger(dialect, { counts: true });
   const settled: Settled<RowOutcome>[] = [];
   for (const file of files) {
     const { writes } = ledger;
     try {
       settled.push({ value: yield* saveRow(file, ledger, dialect) });
     } catch (error) {
-      if (!isRefusal(error) || ledger.writes !== writes) throw error; // what was written for it must be undone
+      if (!isRefusal(error) || (strict && ledger.writes !== writes)) throw error;
       settled.push({ refused: error });
     }
   }
@@ -217,12 +227,12 @@ export const saveFile = procedure(
     yield* ledger.record();
     return outcome;
   },
-  { together: saveRows, decode: toOutcome },
+  { together: (files, dialect) => saveRows(files, dialect, { strict: true }), decode: toOutcome },
 );
 
-/** What became of a batch of files. */
+/** The result of a batch of files. */
 export interface BatchOutcome extends Stored {
-  /** Files that were refused, by their places in the batch. */
+  /** Refused files, by their index in the batch. */
   readonly failed: readonly { readonly place: number; readonly error: Error }[];
 }
 
@@ -230,7 +240,7 @@ interface BatchWire extends Stored {
   readonly failed: readonly (readonly [place: number, error: WireError])[];
 }
 
-/** Saves a batch in the order given; a file that is refused costs only itself, any other failure the whole batch. */
+/** Saves a batch in order; a refused file affects only itself, any other failure the whole batch. */
 export const saveBatch = procedure(
   'files.saveBatch',
   'write',
@@ -238,7 +248,7 @@ export const saveBatch = procedure(
     const warnings: QuotaWarning[] = [];
     const failed: [number, WireError][] = [];
     let [versions, bytes] = [0, 0];
-    for (const [place, outcome] of (yield* saveRows(files, dialect)).entries()) {
+    for (const [place, outcome] of (yield* saveRows(files, dialect, { strict: false })).entries()) {
       if ('refused' in outcome) failed.push([place, toWireError(outcome.refused)]);
       else {
         versions += outcome.value.changed ? 1 : 0;
@@ -249,7 +259,7 @@ export const saveBatch = procedure(
     return { versions, bytes, unchanged: files.length - versions - failed.length, failed, warnings };
   },
   {
-    // Several streams would otherwise share one commit of thousands of rows, which other processes wait for.
+    // Otherwise several streams would share a commit of thousands of rows, and other processes would wait for it.
     alone: true,
     decode: ({ failed, ...counts }): BatchOutcome => ({
       ...counts,

@@ -1,6 +1,6 @@
 /**
- * What one transaction of saves knows and has done: the room of each client it saves for, kept current as it stores, and
- * the transfers, recorded once for each client at its end however many files it saved.
+ * The state of one transaction of saves: the room of each client, updated with each save, and the transfers, recorded
+ * once per client at the end.
  */
 import { NotFoundError } from '../errors.ts';
 import type { Dialect } from '../sql/dialect.ts';
@@ -11,7 +11,9 @@ import type { FileToSave } from '../values/file-input.ts';
 import { idBytes } from '../values/ids.ts';
 import { UNLIMITED_BYTES } from '../values/quota-limit.ts';
 import { beingDeleted } from './client-deletion-procedures.ts';
+import { FILE, type FileRow } from './file-rows.ts';
 import { assertFits, insertMissingQuota, type Room } from './quota-rows.ts';
+import { type CountedFile, SaveTotals } from './save-totals.ts';
 
 /** A client's quota after a save. */
 export interface QuotaState {
@@ -50,6 +52,17 @@ const quotaOf = (client: ClientState): QuotaState => ({
   warning: reachesWarning(client),
 });
 
+const FLAGS: ReadonlySet<unknown> = new Set([0, 1, null, true, false]);
+
+/** What of a row counts; undefined where the row holds what no save would write, which only the triggers can count. */
+function countedOf(row: FileRow): CountedFile | undefined {
+  const [fileSize, category, extension] = [row[FILE.fileSize], row[FILE.category], row[FILE.extension]];
+  const isSize = Number.isSafeInteger(fileSize) && (fileSize as number) >= 0;
+  const areTexts = [category, extension].every((value) => value === null || typeof value === 'string');
+  if (!isSize || !areTexts || !FLAGS.has(row[FILE.verified])) return undefined;
+  return { fileSize: fileSize as number, category, extension, verified: Boolean(row[FILE.verified]) };
+}
+
 type FoundState = ClientState & {
   readonly userCategory: string | null;
   readonly hasQuota: number;
@@ -66,9 +79,9 @@ const selectState = (clientId: string, extension: string | null, at: string, dia
     q.ClientID IS NOT NULL AS "hasQuota", EXISTS (SELECT 1 FROM client_deletions d WHERE d.ClientID = c.ID) AS "deleting"
     FROM clients c LEFT JOIN client_quotas q ON q.ClientID = c.ID WHERE c.ID = ${dialect.unplanned(idBytes(clientId))}`);
 
-/** Of one transaction: nobody else writes while it lives. */
+/** Lives for one transaction, during which nobody else writes. */
 export class SaveLedger {
-  /** The instant everything in the transaction happens at. */
+  /** The time of the transaction. */
   readonly at = now();
   readonly #dialect: Dialect;
   readonly #clients = new Map<string, ClientState>();
@@ -77,8 +90,30 @@ export class SaveLedger {
   readonly #unwarned = new Set<string>();
   #writes = 0;
 
-  constructor(dialect: Dialect) {
+  readonly #totals: SaveTotals | undefined;
+
+  /** `counts`: it counts the saves by itself, which costs less than the triggers where there are several. */
+  constructor(dialect: Dialect, { counts = false } = {}) {
     this.#dialect = dialect;
+    this.#totals = counts ? new SaveTotals() : undefined;
+  }
+
+  /** Before a version of a file is stored: who counts it is settled. */
+  *willStore(before: FileRow | undefined): Steps<void> {
+    if (before === undefined || countedOf(before) !== undefined) yield* this.#totals?.begin() ?? [];
+    else yield* this.letTriggersCount();
+  }
+
+  /** Counts the version that was stored, unless the triggers have. */
+  counted(row: FileRow, before: FileRow | undefined): void {
+    const [now, then] = [countedOf(row), before === undefined ? undefined : countedOf(before)];
+    const isByTriggers = now === undefined || (before !== undefined && then === undefined);
+    if (!isByTriggers) this.#totals?.saved(row[FILE.clientId], now, then);
+  }
+
+  /** Writes what was counted so far; from here on the triggers count, until the next version is about to be stored. */
+  *letTriggersCount(): Steps<void> {
+    yield* this.#totals?.end(this.at) ?? [];
   }
 
   /** How often something was written for a client before its file was: a missing quota, versions of an old server's rows. */
@@ -86,7 +121,7 @@ export class SaveLedger {
     return this.#writes;
   }
 
-  /** The category the user gave the file's extension, or null. @throws {NotFoundError} for an unknown client */
+  /** The custom category of the file's extension, or null. @throws {NotFoundError} for an unknown client */
   *userCategory({ clientId, extension, category }: FileToSave): Steps<string | null> {
     const wanted = category === null ? extension : null;
     const known = this.#userCategories.get(wanted);
@@ -108,17 +143,17 @@ export class SaveLedger {
     return yield* this.#readState(clientId, extension);
   }
 
-  /** Reads a client's use again, which others than the saves of this transaction have changed. */
+  /** Reads a client's use again after somebody else changed it. */
   *readAgain(file: FileToSave): Steps<void> {
     this.#writes += 1;
     const before = this.#state(file.clientId);
     this.#clients.delete(file.clientId);
     yield* this.userCategory(file);
-    // That the threshold is crossed is told by the save that follows, also where use has reached it already.
+    // The next save reports crossing the threshold, even if the use has reached it already.
     if (!reachesWarning(before)) this.#unwarned.add(file.clientId);
   }
 
-  /** The client's quota as it is now; {@link userCategory} has made the client known. */
+  /** The client's present quota; call {@link userCategory} first. */
   quota(clientId: string): QuotaState {
     return quotaOf(this.#state(clientId));
   }
@@ -129,7 +164,7 @@ export class SaveLedger {
     if (client.quotaBytes < UNLIMITED_BYTES) assertFits(client, fileSize);
   }
 
-  /** Counts a file that was stored; whether it was the one that reached the warning threshold. */
+  /** Counts a stored file; returns whether it reached the warning threshold. */
   stored(file: FileToSave): boolean {
     const before = this.#state(file.clientId);
     const after = { ...before, usedBytes: before.usedBytes + file.fileSize };
@@ -147,6 +182,7 @@ export class SaveLedger {
 
   /** Records the transfers: when each client was last seen, its activity, and the day's statistics. */
   *record(): Steps<void> {
+    yield* this.letTriggersCount();
     for (const [clientId, { files, bytes }] of this.#transfers) {
       yield* run(sql`UPDATE clients SET LastSeen = ${this.at} WHERE ID = ${idBytes(clientId)}`);
       yield* run(sql`INSERT INTO client_activity (ClientID, ActivityType, Timestamp, FileCount, BytesTransferred)

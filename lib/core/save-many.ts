@@ -1,32 +1,32 @@
 /**
- * Saving a stream of files: rows are taken as fast as the writer commits them, so that a source of any length needs
- * little memory, and a bad row costs only itself.
+ * Saves a stream of files: takes rows as fast as the writer commits them, so that a source of any length needs little
+ * memory, and a bad row affects only itself.
  */
 import { ConflictError, DatabaseError } from '../errors.ts';
 import type { FileToSave } from '../values/file-input.ts';
 import type { BatchOutcome, SaveOutcome } from './save-file.ts';
 
-const BATCH = 512; // rows to a transaction of their own: 50 ms or so, which other writers wait at most
+const BATCH = 512; // rows of one transaction: other writers wait about 50 ms
 const PROGRESS_EVERY = 256; // rows between two reports
 
-/** How far a stream has come, in rows. */
+/** The progress of a stream, in rows. */
 export interface SaveProgress {
   readonly saved: number;
   readonly unchanged: number;
   readonly failed: number;
 }
 
-/** What became of a stream of files. */
+/** The result of a stream of files. */
 export interface SaveManyResult {
   /** Versions stored. */
   readonly saved: number;
-  /** Rows that `ifChanged` found nothing new in. */
+  /** Rows that `ifChanged` found unchanged. */
   readonly unchanged: number;
-  /** Rows that were refused, in the order given; `index` counts from 0. */
+  /** Refused rows, in order; `index` counts from 0. */
   readonly failed: { readonly index: number; readonly error: DatabaseError }[];
 }
 
-/** After these no later row can fare better. */
+/** After these errors, later rows would fail too. */
 const HOPELESS: ReadonlySet<string> = new Set([
   'CATALOG_CLOSED',
   'CATALOG_CORRUPT',
@@ -39,12 +39,12 @@ const endsTheStream = (error: unknown): boolean =>
   !(error instanceof DatabaseError) || (HOPELESS.has(error.code) && !error.retryable);
 
 /**
- * What a whole batch met that concerns every later one as well. A conflict of one row is told in the outcome of its batch;
- * one that the batch itself meets is with a transaction: it would wait for the caller's own, or that has ended.
+ * Whether an error of a batch concerns all later ones. A conflict of a row is part of the batch's outcome; a conflict
+ * of the batch itself is with a transaction: it would wait for the caller's own, or that has ended.
  */
 const endsTheBatches = (error: unknown): boolean => endsTheStream(error) || error instanceof ConflictError;
 
-/** After these another try of each row by itself would fare no better, or could store a row twice. */
+/** After these errors, retrying row by row would fail too or could store a row twice. */
 const concernsEveryRow = (error: DatabaseError) => error.retryable || error.code === 'CATALOG_INDETERMINATE';
 
 export interface SaveManyWork<Row> {
@@ -57,7 +57,7 @@ export interface SaveManyWork<Row> {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Takes rows from a source until it ends or a stop is asked for, even while it keeps the taker waiting. */
+/** Takes rows from a source until it ends or is stopped, even while waiting for a row. */
 class Source<Row> {
   readonly #iterator: Iterator<Row> | AsyncIterator<Row>;
   #stopped: { readonly reason: unknown } | undefined;
@@ -72,7 +72,7 @@ class Source<Row> {
     this.#wake?.(reason);
   }
 
-  /** @throws what the source throws, or why it was stopped */
+  /** @throws what the source throws, or the reason of the stop */
   async next(): Promise<IteratorResult<Row>> {
     this.#throwIfStopped();
     const next = await new Promise<IteratorResult<Row>>((resolve, reject) => {
@@ -86,7 +86,7 @@ class Source<Row> {
         .then(resolve, reject);
     });
     this.#wake = undefined;
-    this.#throwIfStopped(); // a stop that was asked for while the row was on its way
+    this.#throwIfStopped(); // a stop requested while waiting for the row
     return next;
   }
 
@@ -94,7 +94,7 @@ class Source<Row> {
     if (this.#stopped !== undefined) throw this.#stopped.reason;
   }
 
-  /** Lets the source clean up; one that still owes a row does so when it has come to it. */
+  /** Lets the source clean up; if it still owes a row, it cleans up after that. */
   async end(): Promise<void> {
     const ended = Promise.resolve(this.#iterator.return?.()).catch(() => undefined);
     if (this.#wake === undefined) await ended;
@@ -106,7 +106,7 @@ interface Waiting {
   readonly file: FileToSave;
 }
 
-/** Saves rows in the order they come: while one batch is under way the next one collects. */
+/** Saves rows in order: collects the next batch while one is being saved. */
 class Batches {
   readonly #work: Pick<SaveManyWork<never>, 'saveBatch' | 'saveOne' | 'onProgress'>;
   readonly #onFault: (error: unknown) => void;
@@ -129,7 +129,7 @@ class Batches {
     return { ...this.#counts, failed: this.#failed.toSorted((a, b) => a.index - b.index) };
   }
 
-  /** Takes a row; resolves once there is room for another. */
+  /** Accepts a row; resolves when there is room for another. */
   async add(waiting: Waiting): Promise<void> {
     if (this.#hasFailed) return;
     this.#waiting.push(waiting);
@@ -142,19 +142,19 @@ class Batches {
     this.#report(PROGRESS_EVERY);
   }
 
-  /** Resolves when everything that was taken has ended. */
+  /** Resolves when all accepted rows are done. */
   async end(): Promise<void> {
     while (this.#underWay !== undefined) await this.#underWay;
   }
 
-  // Resolves after one batch, with the next one under way already.
+  // Resolves after one batch, while the next is already running.
   async #saveWaiting(): Promise<void> {
     const batch = this.#waiting;
     this.#waiting = [];
     try {
       await this.#save(batch);
     } catch (error) {
-      // What comes later in the stream must not be stored without it.
+      // Later rows of the stream must not be stored without it.
       this.#hasFailed = true;
       this.#waiting = [];
       this.#onFault(error);
@@ -180,7 +180,7 @@ class Batches {
     }
   }
 
-  // A statement failed after something was written: nothing of the batch is stored, and one of its rows is to blame.
+  // A statement failed after a write: nothing of the batch is stored, and one of its rows is to blame.
   async #saveEach(batch: readonly Waiting[]): Promise<void> {
     for (const row of batch) {
       try {
@@ -205,16 +205,16 @@ class Batches {
     this.#work.onProgress?.({ saved, unchanged, failed: this.#failed.length });
   }
 
-  /** Tells how it ended. */
+  /** Returns the result. */
   reportEnd(): void {
     this.#report(Number.NEGATIVE_INFINITY);
   }
 }
 
 /**
- * Saves every row in the order given.
- * @throws what the source or `onProgress` throws, the signal's reason, or an error no row is to blame for; what was
- *   saved stays saved
+ * Saves all rows in order.
+ * @throws what the source or `onProgress` throws, the signal's reason, or an error that no row caused; saved rows stay
+ *   saved
  */
 export async function saveEach<Row>(work: SaveManyWork<Row>): Promise<SaveManyResult> {
   const { rows, check, signal } = work;
@@ -246,7 +246,7 @@ export async function saveEach<Row>(work: SaveManyWork<Row>): Promise<SaveManyRe
   return batches.result;
 }
 
-/** The checked form of a row, or what is wrong with it. */
+/** The checked row, or its error. */
 function checked<Row>(check: (row: Row) => FileToSave, row: Row): FileToSave | DatabaseError {
   try {
     return check(row);

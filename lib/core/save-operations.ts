@@ -1,6 +1,6 @@
 /**
- * Operations that are asked for again: a save keeps its operation id and the quota it answered with, beside its version or,
- * where it found nothing new, in a row of their own; the rest of the first result is told by the version.
+ * Repeated operations: a save stores its operation id and the returned quota with its version or, if the file was
+ * unchanged, in a separate row; the version holds the rest of the first result.
  */
 import { ConflictError } from '../errors.ts';
 import type { Dialect } from '../sql/dialect.ts';
@@ -11,7 +11,7 @@ import { idBytes } from '../values/ids.ts';
 import { FILE, type FileRow, pastFileColumns } from './file-rows.ts';
 import type { QuotaState, SaveLedger } from './save-ledger.ts';
 
-/** What a save did, as it leaves the engine's thread. */
+/** The result of a save, as it leaves the engine's thread. */
 export interface RowOutcome {
   readonly file: FileRow;
   readonly created: boolean;
@@ -21,10 +21,10 @@ export interface RowOutcome {
   readonly crossed: boolean;
 }
 
-/** The quota that a repeated operation answered with, null where none was kept; and the file as it was then. */
+/** The stored quota of a repeated operation, null without one; and the file of that time. */
 type Answered = readonly [operationQuota: string | null, ...FileRow];
 
-/** A quota as it is kept with an operation. */
+/** The quota stored with an operation. */
 export const quotaOut = ({ quotaBytes, usedBytes, warning }: QuotaState): string =>
   JSON.stringify([quotaBytes, usedBytes, warning]);
 
@@ -38,7 +38,7 @@ const isThatFile = (row: FileRow, { clientId, fileName, originalPath }: FileToSa
   row[FILE.fileName] === fileName &&
   (row[FILE.originalPath] ?? '') === (originalPath ?? '');
 
-/** What the call that first had this operation id returned. */
+/** The result of the first call with this operation id. */
 export function* earlierResult(file: FileToSave, ledger: SaveLedger, dialect: Dialect): Steps<RowOutcome | undefined> {
   const columns = pastFileColumns(dialect);
   const saved = yield* row<Answered>(sql`SELECT v.OperationQuota, ${columns} FROM file_versions v
@@ -59,7 +59,7 @@ export function* earlierResult(file: FileToSave, ledger: SaveLedger, dialect: Di
   return { file: answered, created: changed && answered[FILE.version] === 1, changed, quota, crossed: false };
 }
 
-/** Keeps the operation id of a save that found nothing new; the version it is kept with may be pruned meanwhile. */
+/** Stores the operation id of an unchanged save; its version may be pruned later. */
 export function* recordUnchanged(fileId: string, version: number, operationId: string, quota: QuotaState): Steps<void> {
   yield* run(sql`INSERT INTO unchanged_operations (OperationID, FileID, VersionNumber, OperationQuota)
     VALUES (${operationId}, ${idBytes(fileId)}, ${version}, ${quotaOut(quota)})

@@ -35,11 +35,11 @@ export const getVersion = procedure(
   { decode: (found): FileVersion | null => (found === undefined ? null : toVersion(found)) },
 );
 
-// What a file says of its current version, and where that says it.
+// The facts of a file, and their columns in the version.
 const CURRENT = raw(columnList(inFiles(CURRENT_FACTS)));
 const OF_VERSION = expressions(inFileVersions(CURRENT_FACTS), 'v');
 
-/** Makes a version the current one: every fact of the file becomes that version's. */
+/** Makes a version current: the file takes all its facts. */
 export const activateVersion = procedure(
   'versions.activate',
   'write',

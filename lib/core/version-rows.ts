@@ -1,12 +1,12 @@
-/** How a row of `file_versions` becomes a version. */
+/** Turns rows of `file_versions` into versions. */
 import { placesOf, type Row, selected } from '../sql/tuple.ts';
 import { dateOut } from '../values/dates.ts';
 import { VERSION_CONTENT } from '../values/file-facts.ts';
 
-/** One version of a file, with every fact it was saved with. */
+/** One version of a file, with all its saved facts. */
 export interface FileVersion {
   readonly fileId: string;
-  /** Counts from 1; never reused, even after a version is gone. */
+  /** Counts from 1; never reused, even after a version is removed. */
   readonly versionNumber: number;
   readonly pathName: string;
   /** Bytes. */

@@ -1,4 +1,4 @@
-/** `db.versions`: every version of a file, and which one is current. */
+/** `db.versions`: the versions of files. */
 import type { CallOptions, Executor } from '../sql/engine.ts';
 import { checkInteger } from '../validation.ts';
 import { checkId, type IdInput } from '../values/ids.ts';
@@ -7,16 +7,16 @@ import { pruningOf, type VersionPruning } from './retention.ts';
 import { activateVersion, getVersion, listVersions } from './version-procedures.ts';
 import type { FileVersion } from './version-rows.ts';
 
-/** `db.versions`: every version of a file, which one is current, and which ones a policy keeps. */
+/** `db.versions`: lists the versions of files, chooses the current one, prunes them by a policy. */
 export interface Versions extends VersionPruning {
-  /** Every version of a file, oldest first; empty when the file does not exist. */
+  /** Every version of a file, oldest first; empty if the file does not exist. */
   list(fileId: IdInput, options?: CallOptions): Promise<FileVersion[]>;
 
   /** One version, or null. */
   get(fileId: IdInput, versionNumber: number, options?: CallOptions): Promise<FileVersion | null>;
 
   /**
-   * Makes a version the current one, and returns the file with the facts of that version. Adds no version.
+   * Makes a version current, and returns the file with its facts. Adds no version.
    * @throws {NotFoundError} when the file or the version does not exist
    */
   activate(fileId: IdInput, versionNumber: number, options?: CallOptions): Promise<CatalogFile>;

@@ -1,22 +1,22 @@
-/** What a check is: one row that says what it asks, how it judges, and how it appears in reports and documents. */
+/** The type of a check: one row with its questions, its judgement, and its appearance in reports and documents. */
 import type { ErrorCode } from '../errors.ts';
 import type { MaintenanceKind, MaintenanceRecord } from '../maintenance/history.ts';
 import type { Thresholds } from '../options/thresholds.ts';
 import type { Facts, QuestionName } from './questions.ts';
 import type { Verdict } from './verdict.ts';
 
-/** What health remembers beside the facts of the moment. */
+/** The state that health keeps besides current facts. */
 export interface Memory {
-  /** Device and inode of the file that was opened; null when that is not known. */
+  /** Device and inode of the opened file; null if unknown. */
   readonly opened: string | null;
-  /** Calls that were refused in the last minutes. */
+  /** Calls refused in the last minutes. */
   readonly refused: number;
   /** Connections that died in the last minutes. */
   readonly lost: number;
-  /** Verdicts that are in no history, because the catalogue could not be written. */
+  /** Verdicts that could not be stored in the history. */
   readonly unrecorded: ReadonlyMap<MaintenanceKind, MaintenanceRecord>;
   readonly readOnly: boolean;
-  /** Milliseconds each question was given. */
+  /** Milliseconds allowed for each question. */
   readonly deadlineMs: number;
 }
 
@@ -33,7 +33,7 @@ export interface CheckDescription {
   readonly json: string;
   /** The kind of component in `application/health+json`. */
   readonly type: 'component' | 'datastore' | 'system';
-  /** What it observes is counted in; null for words. */
+  /** The unit of its observation; null for words. */
   readonly unit: string | null;
   readonly about: string;
 }
@@ -43,13 +43,13 @@ export interface Check<Name extends string, Asked extends QuestionName, Code ext
   readonly name: Name;
   /** The questions whose answers it judges. */
   readonly ask: readonly Asked[];
-  /** Health's own codes that it may raise, and when; it may raise the code of any error as well. */
+  /** Its health codes with their conditions; it may also report the code of any error. */
   readonly codes: Readonly<Record<Code, string>>;
   /** Pure: the verdict follows from the case alone. */
   readonly judge: (state: Case<Asked>) => Verdict<ErrorCode | NoInfer<Code>>;
 }
 
-/** Writes a row. The compiler sees to it that the judge looks at what the row asks, and raises what the row names. */
+/** Defines a row. The compiler ensures that the judge uses only the row's questions and codes. */
 export const check = <const Name extends string, const Asked extends QuestionName, const Code extends string>(
   row: Check<Name, Asked, Code>,
 ): Check<Name, Asked, Code> => row;

@@ -1,14 +1,14 @@
-/** Asks questions until a deadline: each gets an answer, an error, or the fact that the deadline came first. */
+/** Asks questions with a common deadline: each gets an answer, an error, or the fact that the deadline came first. */
 import type { CallOptions } from '../sql/engine.ts';
 
-/** What came of one question: an answer, the error that kept it from being found, or silence. */
+/** The result of a question: an answer, an error, or no answer. */
 export type Answer<Value> =
   | { readonly value: Value }
   | { readonly error: unknown }
-  /** At the deadline: `waiting`, its turn had not come; `running`, it had begun. `given up`: the caller's signal fired. */
+  /** At the deadline: `waiting`, it had not begun; `running`, it had begun. `given up`: the caller's signal fired. */
   | { readonly unanswered: 'waiting' | 'running' | 'given up' };
 
-/** One deadline over any number of questions. */
+/** A deadline for any number of questions. */
 export class Deadline {
   readonly #controller = new AbortController();
   readonly #over: Promise<'over'>;
@@ -28,13 +28,14 @@ export class Deadline {
     this.#giveUp = giveUp;
     signal?.addEventListener('abort', giveUp, { once: true });
     this.#over = new Promise((resolve) => {
-      // A turn later: a call whose turn has not come leaves its queue first, which tells it from one that has begun.
+      // One turn later, because a call that has not begun leaves its queue first, which distinguishes it from a running
+      // one.
       this.#controller.signal.addEventListener('abort', () => setImmediate(resolve, 'over'), { once: true });
     });
     if (signal?.aborted) giveUp();
   }
 
-  /** Never throws, and never waits beyond the deadline. */
+  /** Never throws or waits beyond the deadline. */
   async ask<Value>(question: (call: CallOptions) => Promise<Value>): Promise<Answer<Value>> {
     const { signal } = this.#controller;
     const answered = (async () => question({ signal }))().then(

@@ -1,4 +1,4 @@
-/** `healthCheck(db)`: the short report that monitoring asks for, with every key in every state. */
+/** `healthCheck(db)`: the short report for monitoring, with every key in every state. */
 
 import type { CallOptions } from '../sql/engine.ts';
 import { MIB } from '../values/byte-units.ts';
@@ -7,14 +7,14 @@ import { HEALTH_DEADLINE_MS } from './health.ts';
 import { type HealthStatus, issueOf, worst } from './issue.ts';
 import type { HealthIssue, HealthOptions, HealthReport } from './report.ts';
 
-/** What {@link healthCheck} needs of a catalogue. */
+/** The part of a catalogue that {@link healthCheck} uses. */
 export interface Examinable {
   health(options?: HealthOptions): Promise<HealthReport>;
   readonly clients: { count(options?: CallOptions): Promise<number> };
   readonly files: { count(options?: CallOptions): Promise<number> };
 }
 
-/** The short report; null is "not known". */
+/** The short report; null means unknown. */
 export interface HealthCheck {
   readonly status: HealthStatus;
   readonly databaseHealthy: boolean;
@@ -27,23 +27,23 @@ export interface HealthCheck {
 
 const answerOf = (answer: Answer<number>): number | null => ('value' in answer ? answer.value : null);
 
-/** Why a total is not known; undefined where it is. */
+/** Why a total is unknown; undefined if it is known. */
 function issueOfTotal(what: string, answer: Answer<number>): HealthIssue | undefined {
   if ('value' in answer) return undefined;
   if ('error' in answer) {
     const issue = issueOf(answer.error);
-    return { ...issue, message: `the ${what} could not be counted: ${issue.message}` };
+    return { ...issue, message: `could not count the ${what}: ${issue.message}` };
   }
-  const message = `the ${what} could not be counted within ${HEALTH_DEADLINE_MS} ms`;
-  return { code: 'CATALOG_TIMEOUT', severity: 'warn', message, hint: 'Look again: the catalogue is very busy.' };
+  const message = `could not count the ${what} within ${HEALTH_DEADLINE_MS} ms`;
+  return { code: 'CATALOG_TIMEOUT', severity: 'warn', message, hint: 'Check again: the catalogue is very busy.' };
 }
 
-/** Codes of calls that did not come to their turn: one of them is enough. */
+/** Codes of calls that never got a connection; one of them is enough. */
 const BUSY: ReadonlySet<string> = new Set(['CATALOG_TIMEOUT', 'CATALOG_POOL_EXHAUSTED', 'CATALOG_BUSY']);
 
 const tellsSame = (told: string, code: string) => told === code || (BUSY.has(told) && BUSY.has(code));
 
-/** Never throws, and answers as soon as `health` does; what cannot be found out is null. */
+/** Never throws, and answers as fast as `health`; unknown values are null. */
 export async function healthCheck(db: Examinable, options?: HealthOptions): Promise<HealthCheck> {
   const [report, clients, files] = await Promise.all([
     db.health(options),
@@ -56,7 +56,7 @@ export async function healthCheck(db: Examinable, options?: HealthOptions): Prom
     ['files', files],
   ] as const) {
     const issue = issueOfTotal(what, total);
-    // What the report tells already says why the total is not known.
+    // The report already explains why the total is unknown.
     if (issue !== undefined && !issues.some(({ code }) => tellsSame(code, issue.code))) issues.push(issue);
   }
   const status = worst(issues);

@@ -14,7 +14,7 @@ export interface HealthJsonCheck {
   readonly observedUnit?: string;
   /** When the report was made, in UTC. */
   readonly time: string;
-  /** What is wrong, in words; left out where nothing is. */
+  /** The problem, in words; omitted without one. */
   readonly output?: string;
 }
 
@@ -24,7 +24,7 @@ export interface HealthJson {
   /** Of this library. */
   readonly version: string;
   readonly description: string;
-  /** The first issue, in words; left out where there is none. */
+  /** The first issue, in words; omitted without one. */
   readonly output?: string;
   readonly notes?: readonly string[];
   readonly checks: Readonly<Record<string, readonly HealthJsonCheck[]>>;
@@ -32,7 +32,7 @@ export interface HealthJson {
 
 function checkOf(name: HealthCheckName, { checks }: HealthReport): [string, HealthJsonCheck[]] | undefined {
   const { status, observedValue, observedUnit, output, time } = checks[name];
-  // The format has no word for what is not known.
+  // The format has no status for "unknown".
   if (status === 'unknown') return undefined;
   const { json, type } = HEALTH_CHECKS[name];
   const check: HealthJsonCheck = {
@@ -46,7 +46,7 @@ function checkOf(name: HealthCheckName, { checks }: HealthReport): [string, Heal
   return [json, [check]];
 }
 
-/** The report in the format of load balancers; serve it as `application/health+json`, with 503 where it fails. */
+/** The report in the format of load balancers; serve it as `application/health+json`, with status 503 if it fails. */
 export function toHealthJson(report: HealthReport): HealthJson {
   const names = Object.keys(HEALTH_CHECKS) as HealthCheckName[];
   const [first] = report.issues;

@@ -1,7 +1,7 @@
 /**
- * What health asks of the database. Each question is a procedure of its own, so that one that cannot be answered leaves
- * the others be; none looks at more rows than it answers with, or than there are clients near their limit. Where the schema
- * is too old for a question the answer is null.
+ * The questions of health to the database. Each is a separate procedure, so that a failing one does not affect the
+ * others; none reads more rows than it returns, or than there are clients near their limit. If the schema is too old
+ * for a question, the answer is null.
  */
 import { QUOTA_WARNED } from '../core/quota-warnings.ts';
 import { indexProblem } from '../core/search-index-table.ts';
@@ -36,7 +36,7 @@ export const schemaFigures = procedure('health.schema', 'read', function* (_: nu
   return { tables: tables.length, indexes: indexes.length, bytes: pageSize * pageCount, pages: pageCount, freePages };
 });
 
-/** Takes the write lock and gives it back: whether the writer is there and can write. */
+/** Takes and releases the write lock, which shows that the writer can write. */
 export const probeWriter = procedure('health.probe', 'write', function* (_: null): Steps<null> {
   yield* one(sql`SELECT 1 AS "alive"`);
   return null;
@@ -44,7 +44,7 @@ export const probeWriter = procedure('health.probe', 'write', function* (_: null
 
 const WARNED_INDEX = 'idx_client_quotas_warned';
 
-/** Clients that have reached their warning threshold; the index that holds them is walked, and nothing else. */
+/** Counts the clients that have reached their warning threshold, reading only their index. */
 export const warnedClients = procedure('health.quotas', 'read', function* (_: null, dialect): Steps<number | null> {
   if (!(yield* isThere(dialect.hasIndex(WARNED_INDEX)))) return null;
   const found = yield* one<{ count: number }>(sql`SELECT count(*) AS "count" FROM client_quotas
@@ -52,7 +52,7 @@ export const warnedClients = procedure('health.quotas', 'read', function* (_: nu
   return found?.count ?? 0;
 });
 
-/** Attempts to transfer, and how many of them failed. */
+/** Transfers, and how many of them failed. */
 export interface TransferFigures {
   readonly attempts: number;
   readonly failed: number;
@@ -70,7 +70,7 @@ export const transfersSince = procedure(
   },
 );
 
-/** What was measured of the database's size. */
+/** Measurements of the database's size. */
 export interface SizeFigures {
   /** Whether the day has been measured. */
   readonly hasToday: boolean;
@@ -90,22 +90,22 @@ export const sizesBefore = procedure(
   },
 );
 
-/** How the search index stands. */
+/** The state of the search index. */
 export interface SearchFigures {
-  /** Changed files it has not indexed, counted up to a bound. */
+  /** Changed files that are not indexed yet, counted up to a bound. */
   readonly waiting: number;
-  /** What keeps it from being used, in words; null when nothing does. */
+  /** Why it is unusable, in words; null if it is usable. */
   readonly problem: string | null;
 }
 
 interface IndexQuestion {
-  /** Rows that wait are counted up to this. */
+  /** The bound of that count. */
   readonly most: number;
-  /** What an earlier call met in the index, which is not asked again then. */
+  /** An error that an earlier call met in the index, which is then not queried again. */
   readonly met: string | null;
 }
 
-/** Looks at the search index. */
+/** Examines the search index. */
 export const searchFigures = procedure(
   'health.search',
   'read',

@@ -1,7 +1,7 @@
 /**
- * Whether the catalogue is well. Promises to answer within a second in any state, and never to throw: what could not be
- * found out is an issue of the report, or unknown because of another's. Looks at no rows; a check of the whole file is only
- * done when asked for, by a process of its own with a deadline of its own.
+ * Reports whether the catalogue is healthy. Answers within a second in any state, and never throws: a failed question
+ * is an issue, or unknown because of another issue. Reads no rows; it checks the whole file only on request, in a
+ * separate process with its own deadline.
  */
 import type { Logger } from 'pino';
 import { DatabaseError } from '../errors.ts';
@@ -14,22 +14,22 @@ import { type Facts, gatherFacts, type Source } from './questions.ts';
 import { type HealthIssue, type HealthOptions, type HealthReport, reportOf } from './report.ts';
 import { lacksConnection } from './verdict.ts';
 
-/** Milliseconds a report without a check of the file may take: a second, less what a busy machine adds. */
+/** Milliseconds for a report without a check of the file: a second, less a margin for a busy machine. */
 export const HEALTH_DEADLINE_MS = 900;
 
-const REMEMBERED_MS = 300_000; // refused calls and lost connections are told for five minutes: several looks of a monitor
+const REMEMBERED_MS = 300_000; // refused calls and lost connections are reported for five minutes, so that monitoring sees them several times
 
-/** The catalogue that is examined. */
+/** The examined catalogue. */
 export interface HealthHost extends Source {
-  /** Connections in all. */
+  /** Total number of connections. */
   readonly poolSize: number;
   readonly integrity: Integrity;
   readonly logger: Logger;
-  /** Keeps the day's sizes, in bytes: growth is told from them. */
+  /** Stores the day's sizes, in bytes, for growth. */
   readonly recordSizes: (sizes: { readonly databaseBytes: number; readonly freeDiskBytes: number }) => Promise<void>;
 }
 
-/** Notices by how much a counter has grown in the last minutes. */
+/** Measures how much a counter has grown in the last minutes. */
 class Recent {
   #seen = 0;
   #grown: readonly { readonly at: number; readonly by: number }[] = [];
@@ -62,12 +62,12 @@ function readOptions(options: unknown): Wanted {
 
 const ofTheCall = (issue: HealthIssue): HealthIssue => ({
   ...issue,
-  hint: `${issue.hint} The call is at fault, not the catalogue.`,
+  hint: `${issue.hint} The fault is in the call, not the catalogue.`,
 });
 
 const refusedIn = ({ reads, writes }: EngineStats) => reads.refused + writes.refused;
 
-/** Examines one catalogue, and remembers what it has to between two looks. */
+/** Examines one catalogue, and keeps state between two reports. */
 export class Health {
   readonly #host: HealthHost;
   readonly #refused = new Recent();
@@ -76,14 +76,14 @@ export class Health {
 
   constructor(host: HealthHost) {
     this.#host = host;
-    // Not waited for, here or later: what is not known is not judged.
+    // Not awaited, now or later: an unknown value is not judged.
     const remember = ({ identity }: FileFigures) => {
       this.#opened = identity;
     };
     host.engine.file?.figures().then(remember, () => undefined);
   }
 
-  /** Never throws: an option that is not accepted is an issue as well. */
+  /** Never throws: even an unacceptable option is an issue. */
   async examine(options: HealthOptions = {}): Promise<HealthReport> {
     const { full, signal, issues } = readOptions(options);
     const more = [...issues, ...(full ? await this.#checkFile(signal) : [])];
@@ -94,7 +94,7 @@ export class Health {
   }
 
   #memory({ at, stats }: Facts): Memory {
-    const { readers, writers } = stats; // one and the same where there is one connection in all
+    const { readers, writers } = stats; // the same pool if there is only one connection
     return {
       opened: this.#opened,
       refused: this.#refused.look(refusedIn(stats), at),
@@ -105,26 +105,26 @@ export class Health {
     };
   }
 
-  /** The verdict is read from the history; what is returned kept it from being found. */
+  /** The history holds the verdict; returns the reason if there is none. */
   async #checkFile(signal: AbortSignal | undefined): Promise<HealthIssue[]> {
     try {
       await this.#host.integrity.check({ full: true, signal });
       return [];
     } catch (error) {
-      // That it is closed, or gone, other checks tell.
+      // Other checks report a closed or missing database.
       const isTold = error instanceof DatabaseError && ['CATALOG_CLOSED', 'CATALOG_NOT_FOUND'].includes(error.code);
       return isTold || signal?.aborted ? [] : [issueOf(error)];
     }
   }
 
-  /** Once a day, and not waited for: growth is told from the days before. */
+  /** Once a day, and not awaited: growth uses earlier days. */
   #keepSizes({ sizes, files, freeBytes, stats }: Facts): void {
     const { readOnly, recordSizes, logger } = this.#host;
     const isDue = 'value' in sizes && sizes.value?.hasToday === false;
     if (readOnly || stats.state !== 'open' || !isDue || !('value' in files) || !('value' in freeBytes)) return;
     const { databaseBytes } = files.value;
     recordSizes({ databaseBytes, freeDiskBytes: freeBytes.value }).catch((error: unknown) => {
-      if (!lacksConnection(error)) logger.warn({ err: error }, 'the sizes of the day could not be kept');
+      if (!lacksConnection(error)) logger.warn({ err: error }, 'could not store the sizes of the day');
     });
   }
 }
@@ -132,6 +132,6 @@ export class Health {
 const givenUp = (): HealthIssue => ({
   code: 'CATALOG_TIMEOUT',
   severity: 'warn',
-  message: 'the examination was given up before it was finished',
-  hint: 'Its signal fired; what is not known is unknown.',
+  message: 'the health check was stopped before it finished',
+  hint: 'Its signal fired; missing results are unknown.',
 });

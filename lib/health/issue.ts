@@ -1,4 +1,4 @@
-/** Issues: what a person should know, how grave it is, and what to do about it. */
+/** Issues: what a person should know, its severity, and what to do about it. */
 
 import { DatabaseError, type ErrorCode } from '../errors.ts';
 import { reasonOf } from '../runtime/thrown.ts';
@@ -27,7 +27,7 @@ export const failure = <Code extends string>(code: Code, message: string, hint: 
   hint,
 });
 
-/** Codes of errors that say the file cannot be read, or not be trusted. */
+/** Error codes of a file that cannot be read or trusted. */
 const UNREADABLE: ReadonlySet<string> = new Set([
   'CATALOG_CORRUPT',
   'CATALOG_IO',

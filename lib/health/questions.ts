@@ -1,6 +1,6 @@
 /**
- * The table of questions: what health asks of an open catalogue, each question once and apart from the others, so that one
- * that fails leaves the others alone. Checks name the questions whose answers they judge. Nothing here throws or judges.
+ * The table of questions that health asks an open catalogue, each once and independently, so that a failing one does
+ * not affect the others. Checks name the questions whose answers they judge. Nothing here throws or judges.
  */
 
 import { isBeyondMemory } from '../core/search-index-table.ts';
@@ -20,24 +20,24 @@ import {
   warnedClients,
 } from './health-procedures.ts';
 
-/** How far the schema is from this release. */
+/** The state of the schema relative to this release. */
 interface SchemaStanding {
   /** Migrations of this release that are not applied. */
   readonly pending: number;
-  /** What is wrong with that; undefined where nothing is. */
+  /** The problem with that; undefined without one. */
   readonly problem: DatabaseError | undefined;
-  /** Whether the tables are there without which nothing of the catalogue can be read. */
+  /** Whether the essential tables exist. */
   readonly isReadable: boolean;
 }
 
-/** The catalogue that is asked. */
+/** The examined catalogue. */
 export interface Source {
   readonly engine: Engine;
   readonly readOnly: boolean;
   readonly thresholds: Thresholds;
-  /** Asks how far the schema is from this release. */
+  /** Reads the state of the schema relative to this release. */
   readonly standing: (call: CallOptions) => Promise<SchemaStanding>;
-  /** Asks for the triggers that others have put on tables of the catalogue, in words. */
+  /** Lists the foreign triggers on tables of the catalogue, in words. */
   readonly foreignTriggers: (call: CallOptions) => Promise<readonly string[]>;
 }
 
@@ -47,7 +47,7 @@ interface Inquiry extends Source {
   readonly call: CallOptions;
 }
 
-const COUNTED_BACKLOG = 10_000; // rows counted where the backlog is not judged
+const COUNTED_BACKLOG = 10_000; // rows counted if the backlog is not judged
 
 /** The UTC day of an instant. */
 const dayAt = (at: number): string => new Date(at).toISOString().slice(0, 10);
@@ -85,19 +85,19 @@ export type QuestionName = keyof typeof QUESTIONS;
 
 type AnswerTo<Question> = Question extends (inquiry: Inquiry) => Promise<infer Value> ? Answer<Value> : never;
 
-/** What came of every question. */
+/** The results of all questions. */
 export type Answers = {
   readonly [Name in QuestionName]: AnswerTo<(typeof QUESTIONS)[Name]>;
 };
 
-/** What a check may look at: the answers it asks for, and what the engine counts. */
+/** The input of a check: the answers to its questions, and the engine's counters. */
 export type Facts<Asked extends QuestionName = QuestionName> = Pick<Answers, Asked> & {
   /** When it was asked, in milliseconds since the epoch. */
   readonly at: number;
   readonly stats: EngineStats;
 };
 
-/** Asks everything at once; answers at the deadline, or when the signal fires, with what is known by then. */
+/** Asks all questions at once; returns the results known at the deadline or when the signal fires. */
 export async function gatherFacts(source: Source, deadlineMs: number, signal?: AbortSignal): Promise<Facts> {
   const at = Date.now();
   const stats = source.engine.stats();

@@ -1,4 +1,4 @@
-/** What health tells: the report, and the tables of checks and codes that others read. */
+/** The health report, and the tables of checks and codes. */
 
 import type { ErrorCode } from '../errors.ts';
 import type { CallOptions } from '../sql/engine.ts';
@@ -19,7 +19,7 @@ export const HEALTH_CHECKS = Object.fromEntries(
   CHECKS.map(({ name, json, type, unit, about }) => [name, { json, type, unit, about }]),
 ) as Readonly<Record<HealthCheckName, CheckDescription>>;
 
-/** The codes of what is no error of a call; an issue may have any code of an error as well. */
+/** The health codes that are not errors of calls; an issue may also have any error code. */
 export const HEALTH_CODES = Object.assign({}, ...CHECKS.map(({ codes }) => codes)) as Readonly<Record<OwnCode, string>>;
 
 export type HealthCode = ErrorCode | OwnCode;
@@ -27,43 +27,43 @@ export type HealthCode = ErrorCode | OwnCode;
 /** Something a person should know. */
 export interface HealthIssue extends Issue<HealthCode> {}
 
-/** How one check ended. */
+/** The result of one check. */
 export interface HealthCheckResult {
-  /** `unknown`: it could not be looked at, because of another check's issue or in a schema that lacks it. */
+  /** `unknown`: not checked, because of another check's issue or an older schema. */
   readonly status: HealthStatus | 'unknown';
   readonly observedValue: number | string | null;
   readonly observedUnit: string | null;
-  /** What is wrong, in words; null where nothing is. */
+  /** The problem, in words; null without one. */
   readonly output: string | null;
-  /** When it was looked at, in UTC. */
+  /** Time of the check, in UTC. */
   readonly time: string;
 }
 
-/** What `health` reports. */
+/** The result of `health`. */
 export interface HealthReport {
   readonly status: HealthStatus;
-  /** The last verdict on the whole file, of this process or another; null when there never was one. */
+  /** The last verdict on the whole file, by any process; null if there never was one. */
   readonly integrityCheck: boolean | null;
-  /** Whether the last check found every foreign key kept; null when there never was one. */
+  /** Whether the last check found no broken foreign key; null if there never was one. */
   readonly foreignKeyCheck: boolean | null;
   readonly tableCount: number | null;
   readonly indexCount: number | null;
   readonly databaseBytes: number | null;
   readonly connectionPoolHealthy: boolean;
-  /** Those that fail first. */
+  /** Failures first. */
   readonly issues: HealthIssue[];
-  /** Every check there is, in every state. */
+  /** All checks, in every state. */
   readonly checks: Readonly<Record<HealthCheckName, HealthCheckResult>>;
 }
 
 export interface HealthOptions extends CallOptions {
-  /** Have SQLite check the whole file as well: seconds to minutes on a large one. Default false. */
+  /** Let SQLite also check the whole file, which takes seconds to minutes if it is large. Default false. */
   readonly full?: boolean | undefined;
 }
 
 const isFailure = ({ severity }: HealthIssue) => severity === 'fail';
 
-/** Each once, those that fail first. */
+/** Without duplicates, failures first. */
 function inOrder(issues: readonly HealthIssue[]): HealthIssue[] {
   const different = [...new Map(issues.map((issue) => [`${issue.code} ${issue.message}`, issue])).values()];
   return [...different.filter(isFailure), ...different.filter((issue) => !isFailure(issue))];
@@ -80,7 +80,7 @@ function resultOf(verdict: Verdict<HealthCode>, unit: string | null, at: number)
   };
 }
 
-/** The report of a case; `more` are issues that no check has. */
+/** The report of a case; `more` holds additional issues. */
 export function reportOf(state: Case, more: readonly HealthIssue[] = []): HealthReport {
   const { at, schema } = state.facts;
   const judged = CHECKS.map(({ name, unit, judge }) => ({ name, unit, verdict: judge(state) }));

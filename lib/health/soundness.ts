@@ -1,8 +1,8 @@
-/** Which verdict on the whole file counts: the history holds several, and this process may hold one that is in none. */
+/** Decides which verdict on the whole file counts: the history has several, and this process may have one more. */
 import type { MaintenanceKind, MaintenanceRecord } from '../maintenance/history.ts';
 import type { Case } from './check.ts';
 
-/** The verdicts that count; null where there is none. */
+/** The verdicts that count; null without any. */
 interface Soundness {
   readonly integrity: MaintenanceRecord | null;
   readonly foreignKeys: MaintenanceRecord | null;
@@ -15,13 +15,13 @@ export const newest = (...records: readonly (MaintenanceRecord | null)[]): Maint
     null,
   );
 
-/** The complete check sees all that the routine one sees; a routine one that passes takes back nothing it found. */
+/** The complete check includes the routine one, but a passing routine check does not clear its findings. */
 function verdictOf(routine: MaintenanceRecord | null, full: MaintenanceRecord | null): MaintenanceRecord | null {
   if (full?.ok === false && routine?.ok === true) return full;
   return newest(full, routine);
 }
 
-/** A restore voids what was found before it, and counts as a check: what it put in place was checked completely. */
+/** A restore clears earlier findings and counts as a check, because the restored content was checked completely. */
 export function soundnessOf({ facts: { history }, memory: { unrecorded } }: Case<'history'>): Soundness {
   const known = 'value' in history ? history.value : null;
   const restored = known?.succeeded.restore ?? null;

@@ -1,10 +1,10 @@
-/** What checks are written in: verdicts, and the rule that an answer which could not be had is unknown. Pure. */
+/** Verdicts of checks, and the rule that a missing answer is unknown. Pure. */
 import { DatabaseError, type ErrorCode } from '../errors.ts';
 import { DAY_MS, HOUR_MS } from '../values/intervals.ts';
 import type { Answer } from './deadline.ts';
 import { type HealthStatus, type Issue, issueOf, worst } from './issue.ts';
 
-/** What one check observed and what is wrong with it; without a status and without issues it passed. */
+/** The observation and the issues of one check; without a status and issues it passed. */
 export interface Verdict<Code extends string> {
   readonly status?: 'unknown';
   readonly observed: number | string | null;
@@ -20,7 +20,7 @@ export const found = <Code extends string>(
   ...issues: readonly Issue<Code>[]
 ): Verdict<Code> => ({ observed, issues });
 
-/** Codes that tell about the connections, which have checks of their own, and nothing about the question. */
+/** Codes about connections, which have their own checks; they say nothing about the question. */
 const OF_THE_CONNECTIONS: ReadonlySet<string> = new Set([
   'CATALOG_CLOSED',
   'CATALOG_POOL_EXHAUSTED',
@@ -28,11 +28,11 @@ const OF_THE_CONNECTIONS: ReadonlySet<string> = new Set([
   'CATALOG_CONFLICT',
 ]);
 
-/** Whether a question failed for want of a connection. */
+/** Whether a question failed for lack of a connection. */
 export const lacksConnection = (error: unknown): boolean =>
   error instanceof DatabaseError && OF_THE_CONNECTIONS.has(error.code);
 
-/** Judges an answer. Silence is unknown, and so is null, which an older schema answers; an error is an issue of its own. */
+/** Judges an answer. No answer, or null from an older schema, is unknown; an error is an issue. */
 export function judged<Value, Code extends string = never>(
   answer: Answer<Value>,
   judge: (value: NonNullable<Value>) => Verdict<Code>,
@@ -44,7 +44,7 @@ export function judged<Value, Code extends string = never>(
   return { ...UNKNOWN, issues: [issueOf(answer.error)] };
 }
 
-/** A figure and its threshold; null is no threshold. */
+/** A figure and its threshold; null means no threshold. */
 export const exceeds = (figure: number, threshold: number | null): boolean => threshold !== null && figure > threshold;
 
 /** The status of a verdict in the report. */
@@ -65,8 +65,8 @@ export function inWords(milliseconds: number): string {
   return `${Math.floor(milliseconds / size)} ${unit}`;
 }
 
-/** A part to four places. */
+/** A fraction with four decimals. */
 export const rounded = (part: number): number => Math.round(part * 10_000) / 10_000 + 0; // -0 is 0
 
-/** A part in words. */
+/** A fraction as a percentage. */
 export const percent = (part: number): string => `${Math.round(part * 1000) / 10} %`;

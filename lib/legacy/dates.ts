@@ -1,7 +1,7 @@
 /**
- * Reads the dates that old servers wrote: naive local time, ISO 8601 with the `+00:00Z` of a formatting mistake, slashes,
- * seconds since 1970. A naive time is read in the given IANA zone; one that a change of the clocks made twice is the
- * first of the two, one that it skipped is read as if the clocks had not been changed (PEP 495, fold=0).
+ * Reads the dates that old servers wrote: naive local time, ISO 8601 with the `+00:00Z` of a formatting mistake,
+ * slashes, seconds since 1970. A naive time is read in the given IANA zone; a time that a clock change repeated is the
+ * first of the two, and a skipped time is read as if the clocks had not changed (PEP 495, fold=0).
  */
 import { CANONICAL, canonical } from '../values/dates.ts';
 import { DAY_MS, MINUTE_MS } from '../values/intervals.ts';
@@ -9,11 +9,11 @@ import { DAY_MS, MINUTE_MS } from '../values/intervals.ts';
 const NAIVE =
   /^(\d{4})[-/](\d{1,2})[-/](\d{1,2})(?:[T ]+(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?\s*(Z|[+-]\d{2}(?::?\d{2})?Z?)?$/i;
 const EPOCH = /^-?\d{9,13}(?:\.\d+)?$/;
-const MILLISECONDS_FROM = 1e11; // a larger number of seconds would be past the year 5000
-const SLOT_MS = 15 * MINUTE_MS; // zones change their offset at multiples of a quarter of an hour
+const MILLISECONDS_FROM = 1e11; // more seconds would be after the year 5000
+const SLOT_MS = 15 * MINUTE_MS; // offsets change at multiples of a quarter of an hour
 const MAX_SLOTS = 200_000;
 
-/** Milliseconds to add to UTC for the local time of a zone. */
+/** Milliseconds that turn UTC into a zone's local time. */
 class Zone {
   readonly #format: Intl.DateTimeFormat;
   readonly #instants = new Map<number, number>();
@@ -42,7 +42,7 @@ class Zone {
     return local - Math.floor(instant / 1_000) * 1_000;
   }
 
-  /** The instant of a local time given as if it were UTC. */
+  /** The instant of a local time that is given as if it were UTC. */
   instantOf(local: number): number {
     const slot = Math.floor(local / SLOT_MS);
     const known = this.#instants.get(slot);
@@ -54,7 +54,7 @@ class Zone {
     return local - shift;
   }
 
-  // The offset of the day before comes first: it is that of the first of two, and of a time that was skipped.
+  // The offset of the day before comes first: it is right for the first of two repeated times and for skipped times.
   #shiftAt(local: number): number {
     const before = this.#offsetAt(local - DAY_MS);
     const after = this.#offsetAt(local + DAY_MS);
@@ -68,7 +68,7 @@ const offsetOf = (zone: string): number => {
   return sign === undefined ? 0 : (sign === '-' ? -1 : 1) * (Number(hours) * 60 + Number(minutes)) * MINUTE_MS;
 };
 
-/** The parts of a date as if it were UTC; undefined for one the calendar does not have. */
+/** The parts of a date as if it were UTC; undefined for a date that does not exist. */
 function localOf(parts: readonly (string | undefined)[]): number | undefined {
   const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = parts
     .slice(1, 7)
@@ -90,7 +90,7 @@ export class LegacyDates {
     this.#zone = new Zone(timeZone);
   }
 
-  /** The date as `YYYY-MM-DDTHH:MM:SS.sssZ`; null for what cannot be read. */
+  /** The date as `YYYY-MM-DDTHH:MM:SS.sssZ`; null if unreadable. */
   read(stored: unknown): string | null {
     if (typeof stored === 'number') return this.read(String(stored));
     if (typeof stored !== 'string') return null;
@@ -110,7 +110,7 @@ export class LegacyDates {
 
 const readers = new Map<string, LegacyDates>();
 
-/** The reader of a zone, kept: it remembers how the zone's offset changed. @throws {RangeError} for no zone */
+/** The cached reader of a zone, which remembers the zone's offsets. @throws {RangeError} for no zone */
 export function legacyDatesOf(timeZone: string): LegacyDates {
   const reader = readers.get(timeZone) ?? new LegacyDates(timeZone);
   readers.set(timeZone, reader);

@@ -1,7 +1,7 @@
 /**
- * The process that looks at a file which is not evidently a catalogue of this library: in a process of its own, because
- * a hostile or damaged file can keep SQLite busy for ever, and because only here may the file be read past SQLite.
- * Changes nothing and leaves nothing beside the file. Prints its verdict as JSON.
+ * The process that inspects a file which is not evidently a catalogue of this library. It is a separate process because
+ * a hostile or damaged file can keep SQLite busy for ever, and because only here may the file be read without SQLite.
+ * It changes nothing, leaves nothing beside the file, and prints its verdict as JSON.
  */
 
 import { closeSync, copyFileSync, existsSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
@@ -50,17 +50,17 @@ const foreign = (message: string, cause?: unknown) => new DatabaseError('CATALOG
 const damaged = (message: string, cause?: unknown) =>
   new DatabaseError('CATALOG_CORRUPT', message, {
     cause,
-    hint: 'Keep the file as it is and restore the newest verified backup; nothing was changed.',
+    hint: 'Keep the file unchanged and restore the newest verified backup; nothing was changed.',
   });
 
-/** A file that SQLite does not take for one: ours if it shows traces of a catalogue, else anything. */
+/** A file that SQLite does not recognise: ours if it has traces of a catalogue, else unknown. */
 function assertHeader(path: string): void {
   if (bytesOf(path, HEADER_BYTES).toString('latin1').startsWith(MAGIC)) return;
   if (TRACES.test(bytesOf(path, TRACE_BYTES).toString('latin1'))) throw damaged(`the header of ${path} is damaged`);
   throw foreign(`${path} is not a SQLite database`);
 }
 
-/** Opens without a trace: as it is where a reader leaves none, else unlocked or as a copy. */
+/** Opens the file without leaving a trace: directly if a reader leaves none, else without locks or as a copy. */
 function withDatabase<Result>(path: string, use: (database: DatabaseSync) => Result): Result {
   const needsRecovery = sizeOf(`${path}-journal`) > 0 || (sizeOf(`${path}-wal`) > 0 && !existsSync(`${path}-shm`));
   if (needsRecovery) return withCopy(path, use);
@@ -98,7 +98,7 @@ interface StoredTable {
   readonly wr: number;
 }
 
-// Types first: a view in the place of a table can run for ever once it is asked for its rows.
+// Check types first: querying a view in place of a table may run for ever.
 const tablesOf = (database: DatabaseSync) =>
   database
     .prepare("SELECT name, type, wr FROM pragma_table_list WHERE schema = 'main' AND name NOT GLOB 'sqlite_*'")
@@ -109,7 +109,7 @@ function columnsOf(database: DatabaseSync, table: string): Set<string> {
   return new Set(rows.map(({ name }) => String(name)));
 }
 
-/** The columns that the old server's first tables have. */
+/** The columns of the old server's first tables. */
 const FIRST_TABLES = new Map(
   (baseSchema[0]?.up ?? []).flatMap((statement) => {
     const change = schemaChange(statement);
@@ -130,8 +130,8 @@ function isFirstTable(database: DatabaseSync, { name, type, wr }: StoredTable): 
 function assertLegacy(database: DatabaseSync, path: string, tables: readonly StoredTable[]): void {
   const first = tables.filter(({ name }) => FIRST_TABLES.has(name.toLowerCase()));
   const other = first.find((table) => !isFirstTable(database, table));
-  if (other !== undefined) throw foreign(`${path} has a ${other.type} ${other.name}, but not that of a backup server`);
-  if (first.length === 0) throw foreign(`${path} holds tables, but not those of a backup server`);
+  if (other !== undefined) throw foreign(`${path} has a ${other.type} ${other.name}, which no backup server made`);
+  if (first.length === 0) throw foreign(`${path} has tables, but not those of a backup server`);
   const found = database.prepare(`PRAGMA integrity_check(${MAX_PROBLEMS})`).all();
   const problems = found.map((row) => String(Object.values(row)[0])).filter((text) => text !== 'ok');
   if (problems.length > 0) throw damaged(`${path} is damaged: ${problems.join('; ')}`);
@@ -146,7 +146,7 @@ function readJournal(database: DatabaseSync, tables: readonly StoredTable[]): Jo
   return rows.all() as unknown as JournalRow[];
 }
 
-/** Refuses what would run somebody else's SQL once it is asked. */
+/** Refuses objects that would run somebody else's SQL when queried. */
 function assertNames(database: DatabaseSync, { own, columns }: InspectionOrder): void {
   assertOwnNames(database.prepare(SCHEMA_OBJECTS).all() as unknown as SchemaObject[], own);
   const computed = database.prepare(computedColumns(own)).all() as unknown as ComputedColumn[];
@@ -172,7 +172,7 @@ function explained(error: unknown, path: string): unknown {
   const code = resultCodeOf(error);
   if (code === SQLITE.CORRUPT || code === SQLITE.NOTADB) return damaged(`${path} is damaged`, error);
   if (code !== undefined) return foreign(`${path} cannot be read as a catalogue`, error);
-  return new DatabaseError('CATALOG_IO', `${path} cannot be looked at`, { cause: error });
+  return new DatabaseError('CATALOG_IO', `${path} cannot be inspected`, { cause: error });
 }
 
 function inspect(order: InspectionOrder): Inspection {

@@ -1,13 +1,13 @@
 /**
- * Split transfers: the old server wrote most transfers twice, first announced, then verified. Here stands which two rows of
- * a file are one transfer, and what of a row a version can hold: any column may hold anything.
+ * Split transfers: the old server wrote most transfers twice, first announced, then verified. This module decides which
+ * two rows of a file are one transfer, and what a version can hold of a row, whose columns may hold anything.
  */
 
 import { MAX_CRC } from '../values/file-input.ts';
 import { DAY_MS } from '../values/intervals.ts';
 import type { LegacyDates } from './dates.ts';
 
-/** What a row says of its transfer, as it is stored. */
+/** The stored facts of a transfer. */
 export interface StoredTransfer {
   readonly pathName: unknown;
   readonly fileSize: unknown;
@@ -16,7 +16,7 @@ export interface StoredTransfer {
   readonly verified: unknown;
 }
 
-/** The same as a version can hold it: null for what is unknown or out of bounds, dates in UTC. */
+/** The same in the form of a version: null for unknown or out-of-range values, dates in UTC. */
 export interface Transfer {
   readonly pathName: unknown;
   readonly fileSize: number | null;
@@ -37,13 +37,13 @@ export const transferOf = (stored: StoredTransfer, dates: LegacyDates): Transfer
   verified: typeof stored.verified === 'number' && stored.verified !== 0 ? 1 : 0,
 });
 
-/** Whether two values can be the same: one that is unknown can be any. */
+/** Whether two values can be the same: an unknown value matches any. */
 export const agree = (a: unknown, b: unknown): boolean => a === null || b === null || a === b;
 
 const withinADay = (a: string | null, b: string | null) =>
   a === null || b === null || Math.abs(Date.parse(a) - Date.parse(b)) <= DAY_MS;
 
-/** Whether two rows of one file, in the order they were written, are one transfer. */
+/** Whether two rows of one file, in the order of writing, are one transfer. */
 export const areOneTransfer = (first: Transfer, second: Transfer): boolean =>
   first.verified === 0 &&
   second.verified === 1 &&

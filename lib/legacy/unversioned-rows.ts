@@ -1,7 +1,7 @@
 /**
- * Rows that an old server, or raw SQL, inserted beside this library: they have no version. A save that meets some of its
- * file takes them in first, in the order they were written, so that what they tell stays and is older than what is saved.
- * Rows that no save meets are left to repair.
+ * Rows that an old server or raw SQL inserted: they have no version. A save first makes versions of such rows of its
+ * file, in the order of writing, so that their facts are kept and are older than the save. Other such rows are left to
+ * repair.
  */
 
 import { isTimeZone, systemTimeZone } from '../runtime/time-zone.ts';
@@ -14,13 +14,13 @@ import { idBytes, newId } from '../values/ids.ts';
 import { legacyDatesOf } from './dates.ts';
 import { areOneTransfer, type StoredTransfer, type Transfer, transferOf } from './split-transfer.ts';
 
-/** A row of a file, of the old server's or ours. */
+/** A row of a file, from the old server or ours. */
 interface StoredRow extends StoredTransfer {
   readonly row: number;
   readonly hasId: 0 | 1;
-  /** 0 for a row that has no version. */
+  /** 0 without a version. */
   readonly highest: number;
-  /** The highest number of versions with its id, which are those of a row that was replaced; null where there are none. */
+  /** The highest number of versions with its id, left by a replaced row; null without any. */
   readonly replaced: number | null;
 }
 
@@ -31,14 +31,14 @@ const rowsOf = ({ clientId, fileName, originalPath }: FileToSave) =>
     AS "replaced" FROM files WHERE ClientID = ${idBytes(clientId)} AND FileName = ${fileName}
     AND coalesce(OriginalPath, '') = ${originalPath ?? ''} ORDER BY rowid`);
 
-/** A row on its way into a version. */
+/** A row that becomes a version. */
 interface Entry {
   readonly row: StoredRow;
   readonly transfer: Transfer;
   readonly version: number;
 }
 
-/** The row that stays, on its way to hold what all of them told. */
+/** The row that stays and takes the facts of all. */
 interface Keeper {
   readonly row: number;
   readonly id: Uint8Array;
@@ -69,7 +69,7 @@ function* addVersion({ id }: Keeper, { row, transfer, version }: Entry, at: stri
     FROM files f WHERE f.rowid = ${row.row}`);
 }
 
-/** The second row of a split transfer fills in what the first lacks. */
+/** The second row of a split transfer fills gaps of the first. */
 const completeVersion = ({ id }: Keeper, { transfer, version }: Entry) =>
   run(sql`UPDATE file_versions SET Verified = 1, FileSize = coalesce(FileSize, ${transfer.fileSize}),
     CRC = coalesce(CRC, ${transfer.crc}), ModificationDate = coalesce(ModificationDate, ${transfer.modificationDate})
@@ -80,14 +80,14 @@ const plain = (column: string) =>
 
 const FACTS = raw(`json_object(${['FileSize', 'CRC', 'Verified', 'ModificationDate'].map(plain).join(', ')})`);
 
-/** Whether a row says something that its version cannot hold. */
+/** Whether a row has a value that its version cannot hold. */
 const isOdd = (row: StoredRow, { fileSize, crc, verified, modificationDate }: Transfer) =>
   fileSize !== row.fileSize ||
   crc !== row.crc ||
   verified !== (row.verified ?? 0) ||
   (modificationDate === null && row.modificationDate !== null && row.modificationDate !== '');
 
-/** Keeps the id of a row that goes, and what of a row its version does not tell. */
+/** Keeps the id of a removed row, and the values that its version does not hold. */
 function* keepTrace(keeper: Keeper, { row, transfer, version }: Entry, isSecond: boolean): Steps<void> {
   const isTold = isOdd(row, transfer) ? 1 : 0;
   yield* run(sql`INSERT INTO adopted_rows (OldID, FileID, VersionNumber, Facts)
@@ -108,7 +108,7 @@ function* makeCurrent({ row, id }: Keeper, version: number, { mimeType, extensio
     WHERE FileID = ${id}`);
 }
 
-/** The zone in which the old server's rows were read when the file was adopted; else the system's. */
+/** The time zone of the adoption; else the system's. */
 function* zoneOf(): Steps<string> {
   const found = yield* one<{ zone: string | null }>(sql`SELECT json_extract(Report, '$.timeZone') AS "zone"
     FROM catalog_reports WHERE Kind = 'adoption' ORDER BY ID DESC LIMIT 1`);
@@ -116,19 +116,19 @@ function* zoneOf(): Steps<string> {
   return isTimeZone(zone) ? zone : systemTimeZone();
 }
 
-/** Makes versions of the rows of a file that have none; `at` is when that happens. */
+/** Makes versions of a file's rows without one; `at` is the current time. */
 export function* takeInRows(file: FileToSave, at: string): Steps<void> {
   const found = yield* rowsOf(file);
   const isVersioned = ({ highest, replaced }: StoredRow) => highest > 0 || replaced !== null;
   const first = found.find(({ highest }) => highest > 0) ?? found.find(isVersioned) ?? found[0];
-  // The versions of several rows that were replaced are for repair.
+  // Repair handles versions of several replaced rows.
   const bare = found.filter((row) => row.highest === 0 && (row === first || !isVersioned(row)));
   if (first === undefined || bare.length === 0) return;
   const dates = legacyDatesOf(yield* zoneOf());
   const keeper = yield* keeperOf(first);
   let version = Math.max(first.highest, first.replaced ?? 0);
   const announced: Entry[] = [];
-  // The row that stays is read until its version is made, and written last.
+  // The row that stays is written last, because it is read until its version is made.
   for (const row of bare) {
     const entry = { row, transfer: transferOf(row, dates), version: version + 1 };
     const announcing = announced.findLast(({ transfer }) => areOneTransfer(transfer, entry.transfer));

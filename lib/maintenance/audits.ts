@@ -1,16 +1,16 @@
 /**
- * Audits: figures that are counted again from the rows. How each one ended goes into the maintenance history, so that
- * health can report when that was and what it found.
+ * Audits recount figures from the rows. Each outcome goes into the maintenance history, so that health can report when
+ * an audit ran and what it found.
  */
 import type { Logger } from 'pino';
 import type { Executor } from '../sql/engine.ts';
 import { now } from '../values/dates.ts';
 import { type MaintenanceRecord, recordMaintenance } from './history.ts';
 
-/** What is counted again, and how messages name it. */
+/** What is recounted, and its name in messages. */
 const AUDITED = { 'quota-audit': 'quotas', 'totals-audit': 'totals' } as const;
 
-/** An audit that has ended. */
+/** A finished audit. */
 interface AuditOutcome {
   readonly kind: keyof typeof AUDITED;
   readonly startedAt: string;
@@ -42,8 +42,8 @@ export class AuditRecorder {
   }
 
   /**
-   * Runs an audit and records its outcome through the executor that it ran on. An audit that throws has no outcome; an
-   * outcome that cannot be recorded is logged, because the result is right all the same.
+   * Runs an audit and records its outcome through the same executor. An audit that throws has no outcome; a failure to
+   * record the outcome is only logged, because the result is still right.
    */
   async record<Result>(
     executor: Executor,
@@ -58,7 +58,7 @@ export class AuditRecorder {
     const durationMs = performance.now() - start;
     const row = recordOf({ kind, startedAt, durationMs, differences: differencesIn(result) });
     await executor.run(recordMaintenance, row).catch((error: unknown) => {
-      logger.warn({ err: error, kind }, 'the outcome of an audit could not be recorded');
+      logger.warn({ err: error, kind }, 'could not record the outcome of an audit');
     });
     return result;
   }

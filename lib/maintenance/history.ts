@@ -1,15 +1,15 @@
 /**
- * What was done for the catalogue as a whole and how it ended: backups, drills, restores, checks, audits. A row for each,
- * so that health can tell the last verdict and the age of the last good one; and the identity of the database, which its
- * backups carry.
+ * The maintenance history: one row for each backup, drill, restore, check and audit with its outcome, so that health
+ * can report the last verdict and the age of the last good one. Also the identity of the database, which its backups
+ * carry.
  */
 import { one, procedure, run, type Steps } from '../sql/procedure.ts';
 import { raw, type Sql, sql } from '../sql/template.ts';
 
 /**
- * What is recorded: backups, drills and restores; `check` the routine check of the whole file, `integrity` SQLite's
- * complete one, `foreign-keys` that every row named exists; `quota-audit` and `totals-audit` what was counted again. A
- * check or an audit is `ok` when it found nothing wrong; one that could not be finished is no verdict, and has no row.
+ * The kinds of work: backups, drills and restores; `check`, the routine check of the whole file; `integrity`, SQLite's
+ * complete check; `foreign-keys`, whether all referenced rows exist; `quota-audit` and `totals-audit`, the audits. A
+ * check or audit is `ok` if it found nothing wrong; one that could not finish has no verdict and no row.
  */
 export const MAINTENANCE_KINDS = [
   'backup',
@@ -24,23 +24,23 @@ export const MAINTENANCE_KINDS = [
 
 export type MaintenanceKind = (typeof MAINTENANCE_KINDS)[number];
 
-/** One piece of work that has ended. */
+/** One finished piece of work. */
 export interface MaintenanceRecord {
   readonly kind: MaintenanceKind;
   /** When it began. */
   readonly startedAt: string;
   readonly durationMs: number;
   readonly ok: boolean;
-  /** What it worked on, such as the path of a backup; what went wrong, for one that failed. */
+  /** Its object, such as the path of a backup; if it failed, the problem. */
   readonly detail: string | null;
 }
 
-/** The last piece of work of each kind that ended well; null where there was none. */
+/** The last successful work of each kind; null without any. */
 export type LastMaintenance = Readonly<Record<MaintenanceKind, MaintenanceRecord | null>>;
 
-const KEPT = 1_000; // rows of each kind: years of daily backups, and the table stays small
+const KEPT = 1_000; // rows of each kind: years of daily backups in a small table
 
-/** Records a piece of work, and lets the oldest rows of its kind go. */
+/** Records a piece of work, and removes the oldest rows of its kind. */
 export const recordMaintenance = procedure(
   'maintenance.record',
   'write',
@@ -62,7 +62,7 @@ const columns = raw(
   'Kind AS "kind", StartedAt AS "startedAt", DurationMs AS "durationMs", Succeeded AS "ok", Detail AS "detail"',
 );
 
-// One look into the index for each kind, however much is kept.
+// One index lookup for each kind, whatever the size of the table.
 function* lastOfEach(condition: Sql): Steps<Stored[]> {
   const found: Stored[] = [];
   for (const kind of MAINTENANCE_KINDS) {
@@ -78,7 +78,7 @@ const byKind = (rows: readonly Stored[]): LastMaintenance =>
     MAINTENANCE_KINDS.map((kind) => [kind, decode(rows.find((row) => row.kind === kind))]),
   ) as LastMaintenance;
 
-/** The last piece of work of each kind that ended well. */
+/** The last successful work of each kind. */
 export const lastMaintenance = procedure(
   'maintenance.last',
   'read',
@@ -88,13 +88,13 @@ export const lastMaintenance = procedure(
   { decode: byKind },
 );
 
-/** What is known of the work done for the catalogue. */
+/** The history that health uses. */
 export interface MaintenanceState {
-  /** The last of each kind that ended well. */
+  /** The last success of each kind. */
   readonly succeeded: LastMaintenance;
-  /** The last of each kind, however it ended. */
+  /** The last of each kind, whatever its outcome. */
   readonly latest: LastMaintenance;
-  /** When the catalogue was made, or adopted. */
+  /** When the catalogue was created or adopted. */
   readonly createdAt: string | null;
 }
 
@@ -104,7 +104,7 @@ interface StateWire {
   readonly createdAt: string | null;
 }
 
-/** Everything health wants to know of the history; null for a catalogue whose schema has none. */
+/** The history for health; null if the schema has none. */
 export const maintenanceState = procedure(
   'maintenance.state',
   'read',
@@ -126,7 +126,7 @@ export const databaseIdentity = procedure(
   'maintenance.identity',
   'read',
   function* (_: null, dialect): Steps<string | null> {
-    // A catalogue that was taken back to an older schema has none.
+    // A catalogue with an older schema has none.
     const exists = yield* one(dialect.hasTable('catalog_identity'));
     if (exists === undefined) return null;
     const found = yield* one<{ id: string }>(sql`SELECT DatabaseID AS "id" FROM catalog_identity`);

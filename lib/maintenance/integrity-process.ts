@@ -1,7 +1,7 @@
 /**
- * The process that checks a database in use: it reads the file through SQLite, in one read transaction, beside the server
- * that goes on working. A process of its own, because a check of a large or damaged file takes long and cannot be
- * interrupted: this one can be ended. Prints a line of JSON for each step, and its findings last.
+ * The process that checks a database in use: it reads the file through SQLite in one read transaction, while the server
+ * keeps working. It is a separate process because nothing can interrupt the check of a large or damaged file, but a
+ * process can be killed. Prints a line of JSON for each step, and its findings last.
  */
 
 import { writeSync } from 'node:fs';
@@ -14,10 +14,10 @@ import { codeOf } from '../runtime/thrown.ts';
 import { quoted } from '../sql/quoted.ts';
 import type { IntegrityFindings, IntegrityLine, IntegrityOrder } from './integrity.ts';
 
-const MAX_PROBLEMS = 20; // the first ones tell what is wrong
+const MAX_PROBLEMS = 20; // the first ones are enough
 const BUSY_TIMEOUT_MS = 5_000;
 
-/** One look at the file; what it finds wrong, in words. */
+/** One step of the check; returns the problems it finds. */
 interface Look {
   readonly step: string;
   readonly find: () => string[];
@@ -28,12 +28,12 @@ interface IndexRow {
   readonly index: string;
 }
 
-// A partial index holds fewer rows than its table, so the complete check alone judges it.
+// A partial index has fewer rows than its table, so only the complete check judges it.
 const INDEXES = `SELECT t.name AS "table", i.name AS "index" FROM pragma_table_list t
   JOIN pragma_index_list(t.name) i WHERE t.schema = 'main' AND t.type = 'table' AND t.wr = 0 AND i.partial = 0
   ORDER BY t.name, i.name`;
 
-/** SQLite's own words for a damaged file; what else goes wrong is no property of the file. */
+/** SQLite's message for a damaged file; other errors say nothing about the file. */
 const isDamage = (error: unknown): error is Error => /^SQLITE_(?:CORRUPT|NOTADB)/.test(codeOf(error));
 
 const pragma = (database: Database.Database, name: 'quick_check' | 'integrity_check') => (): string[] => {
@@ -41,7 +41,7 @@ const pragma = (database: Database.Database, name: 'quick_check' | 'integrity_ch
   return found.filter((text) => text !== 'ok');
 };
 
-/** Compares the rows an index leads to with those of its table; `count(*)` would ignore which index is named. */
+/** Compares the number of rows in an index and its table; `count(*)` alone would ignore the named index. */
 function indexLooks(database: Database.Database): Look[] {
   const rows = new Map<string, number>();
   const sum = (table: string, how: string) =>
@@ -103,7 +103,7 @@ function examine(database: Database.Database, kind: IntegrityOrder['kind']): Int
   try {
     database.pragma('trusted_schema = OFF');
     database.pragma('cell_size_check = ON');
-    // One snapshot: what others commit meanwhile makes no index differ from its table.
+    // One snapshot, so that concurrent commits make no index differ from its table.
     database.exec('BEGIN');
     return check(database, kind);
   } finally {
@@ -113,10 +113,10 @@ function examine(database: Database.Database, kind: IntegrityOrder['kind']): Int
 
 const open = (path: string) => new Database(path, { readonly: true, fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
 
-/** Whether SQLite lacks a file that it may not make: the log beside a database in a folder that cannot be written. */
+/** Whether SQLite may not create the log beside a database in a folder that is not writable. */
 const isUnplaced = (error: unknown) => /^SQLITE_(?:CANTOPEN|READONLY)/.test(codeOf(error));
 
-/** Reads a closed file as one that nobody writes; undefined where somebody does. */
+/** Reads a closed file as immutable; undefined if somebody writes it. */
 function examineClosed(path: string, kind: IntegrityOrder['kind']): IntegrityFindings | undefined {
   const file = ImmutableFile.at(path);
   if (file === undefined) return undefined;

@@ -1,7 +1,8 @@
 /**
- * Checks of the whole file while it is in use: the routine one (every page, every index against its table, every foreign
- * key) and SQLite's complete one. Each runs in a process of its own with a deadline, so that the server's connections go on
- * working; its verdict is kept in the history. Verdicts that could not be kept are remembered until the next one.
+ * Checks of the whole file while it is in use: the routine one (every page, every index against its table, every
+ * foreign key) and SQLite's complete one. Each runs in a separate process with a deadline, so that the server's
+ * connections keep working; the history keeps its verdict. Verdicts that cannot be stored are remembered until the next
+ * one.
  */
 import { stat } from 'node:fs/promises';
 import type { Logger } from 'pino';
@@ -11,13 +12,13 @@ import { assertOpen, type CallOptions, type Engine } from '../sql/engine.ts';
 import { now } from '../values/dates.ts';
 import { type MaintenanceKind, type MaintenanceRecord, recordMaintenance } from './history.ts';
 
-/** Which check; plain data for the process. */
+/** The order for the process; plain data. */
 export interface IntegrityOrder {
   readonly database: string;
   readonly kind: 'routine' | 'full';
 }
 
-/** How far a check has come. */
+/** The progress of a check. */
 export interface IntegrityProgress {
   /** `pages`, `index NAME`, `integrity` or `foreign keys`. */
   readonly step: string;
@@ -29,7 +30,7 @@ export interface IntegrityProgress {
 /** What the process found. */
 export interface IntegrityFindings {
   readonly problems: readonly string[];
-  /** Null where damage kept them from being counted. */
+  /** Null if damage prevented the count. */
   readonly foreignKeyViolations: number | null;
 }
 
@@ -41,11 +42,11 @@ export type IntegrityLine =
 
 /** The verdict on the whole file. */
 export interface IntegrityReport {
-  /** Whether the file is sound; violated foreign keys harm no page, and do not count here. */
+  /** Whether the file is sound; violated foreign keys damage no page and do not count here. */
   readonly ok: boolean;
-  /** In SQLite's words, and ours; nothing for a sound file. */
+  /** Messages of SQLite and of this library; empty for a sound file. */
   readonly problems: string[];
-  /** Rows that name a row which does not exist; null where damage kept them from being counted. */
+  /** Rows that reference a missing row; null if damage prevented the count. */
   readonly foreignKeyViolations: number | null;
   /** Whether it was SQLite's complete `integrity_check`, which also proves that each index holds the right rows. */
   readonly full: boolean;
@@ -54,9 +55,9 @@ export interface IntegrityReport {
 }
 
 export interface IntegrityOptions extends CallOptions {
-  /** SQLite's complete `integrity_check`: about ten times as long. Default false. */
+  /** Run SQLite's complete `integrity_check`, which takes about ten times as long. Default false. */
   readonly full?: boolean | undefined;
-  /** Hears which step begins, and when the last has ended. */
+  /** Called when a step begins and when the last one has ended. */
   readonly onProgress?: ((progress: IntegrityProgress) => void) | undefined;
 }
 
@@ -70,11 +71,11 @@ export interface IntegrityHost {
   readonly deadlineMs: number;
 }
 
-const RECORD_MS = 5_000; // a verdict is not worth waiting longer for a writer that is held
+const RECORD_MS = 5_000; // a verdict is not worth waiting longer for a busy writer
 
 const late = ({ database }: IntegrityOrder, deadlineMs: number) =>
-  new DatabaseError('CATALOG_TIMEOUT', `${database} could not be checked within ${deadlineMs} ms`, {
-    hint: 'The file is large, or the disk slow: raise thresholds.checkMs. Nothing is known to be wrong.',
+  new DatabaseError('CATALOG_TIMEOUT', `the check of ${database} did not finish within ${deadlineMs} ms`, {
+    hint: 'The file is large or the disk is slow: raise thresholds.checkMs. No problem was found.',
   });
 
 interface Run {
@@ -83,9 +84,9 @@ interface Run {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Runs the process to its end, or ends it: at the deadline, by the signal, or because the listener threw. */
+/** Runs the process to its end, or kills it: at the deadline, on the signal, or if the listener threw. */
 async function runProcess(order: IntegrityOrder, { deadlineMs, onProgress, signal }: Run): Promise<IntegrityFindings> {
-  const failed = `${order.database} could not be checked`;
+  const failed = `could not check ${order.database}`;
   const answer = (await runChild({
     script: 'maintenance/integrity-process',
     order,
@@ -111,14 +112,14 @@ export class Integrity {
     this.#host = host;
   }
 
-  /** The last verdict of each kind that is in no history, because the catalogue could not be written. */
+  /** The last verdicts that could not be stored in the history. */
   get unrecorded(): ReadonlyMap<MaintenanceKind, MaintenanceRecord> {
     return this.#unrecorded;
   }
 
   /**
    * Checks the whole file.
-   * @throws {DatabaseError} CATALOG_TIMEOUT past the deadline, CATALOG_NOT_FOUND when the file is gone, CATALOG_CLOSED,
+   * @throws {DatabaseError} CATALOG_TIMEOUT after the deadline, CATALOG_NOT_FOUND if the file is gone, CATALOG_CLOSED,
    *   CATALOG_BUSY, CATALOG_IO; the reason of the signal. There is no verdict then
    */
   async check({ full = false, onProgress = () => undefined, signal }: IntegrityOptions): Promise<IntegrityReport> {
@@ -141,7 +142,7 @@ export class Integrity {
     return { ok, problems: [...problems], foreignKeyViolations, full, startedAt, durationMs };
   }
 
-  // The verdict counts all the same: a damaged file may well be the reason why it cannot be written.
+  // The verdict still counts: damage may be the very reason why the file cannot be written.
   async #record(record: MaintenanceRecord): Promise<void> {
     const { engine, readOnly, logger } = this.#host;
     try {
@@ -151,7 +152,7 @@ export class Integrity {
         return;
       }
     } catch (error) {
-      logger.warn({ err: error, kind: record.kind }, 'the verdict of a check could not be kept');
+      logger.warn({ err: error, kind: record.kind }, 'could not store the verdict of a check');
     }
     this.#unrecorded.set(record.kind, record);
   }

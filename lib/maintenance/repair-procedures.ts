@@ -1,6 +1,6 @@
 /**
- * Repairing what raw SQL or an old server did since the file was adopted: orphans, split transfers, rows and versions
- * that contradict each other, quotas, what the search index lacks. Each step finds nothing to do after itself.
+ * Repairs what raw SQL or an old server did since the file was adopted: orphans, split transfers, contradictions
+ * between rows and versions, quotas, gaps of the search index. Repeating a step changes nothing.
  */
 
 import { adoptChanged, adoptGroup, type Counts, count, type GroupRules } from '../legacy/adoption/adopt-group.ts';
@@ -22,9 +22,10 @@ import { raw, type Sql, sql } from '../sql/template.ts';
 import { now } from '../values/dates.ts';
 import { inFiles, inFileVersions, VERSION_FACTS } from '../values/file-facts.ts';
 
-const CHUNK = 1_000; // rows between two statements that look for more
+const CHUNK = 1_000; // rows in one query
 
-// What follows from rows that are gone says nothing by itself, so it is not kept. Last: moving files counts their days.
+// Rows derived from missing rows say nothing alone, so they are not kept. This comes last: moving files counts their
+// days.
 function* removeDerived(): Steps<number> {
   const totals = yield* run(sql`DELETE FROM daily_totals
     WHERE NOT EXISTS (SELECT 1 FROM clients c WHERE c.ID = daily_totals.ClientID)`);
@@ -33,7 +34,7 @@ function* removeDerived(): Steps<number> {
   return totals.changes + operations.changes;
 }
 
-/** Moves away what names a client or file that does not exist; versions go before their files. */
+/** Moves rows away that reference a missing client or file, versions before their files. */
 export const repairOrphans = procedure('repair.orphans', 'write', function* (_: null): Steps<Counts> {
   const counts: Counts = {};
   const ofOrphans = sql`EXISTS (SELECT 1 FROM files WHERE files.ID = file_versions.FileID
@@ -77,13 +78,13 @@ function* adoptRows(context: WorkContext, counts: Counts): Steps<void> {
       if (done.has(row)) continue;
       for (const adopted of yield* adoptGroup(row, rules)) done.add(adopted);
     }
-    if (done.size === 0) return; // nothing that can be adopted is left: never the same rows again
+    if (done.size === 0) return; // nothing adoptable is left, so the loop never repeats the same rows
   }
 }
 
 const VERSION_COLUMNS = raw(columnList(inFileVersions(VERSION_FACTS)));
 
-// The version of a number that `files` names is gone: what the file says of it is put back.
+// The version that `files` names is gone: restore it from the file's facts.
 function* putVersionsBack(counts: Counts, dialect: Dialect): Steps<void> {
   const number = dialect.greater(sql`f.CurrentVersion`, sql`1`);
   const facts = expressions(inFiles(VERSION_FACTS), 'f', { version: number });
@@ -120,24 +121,24 @@ function* correctActive(counts: Counts): Steps<void> {
   count(counts, 'activeVersions', changes);
 }
 
-/** Files without a version, files that differ from theirs, and versions that are gone. */
+/** Files without a version, files that differ from their version, and missing versions. */
 export const repairFiles = procedure('repair.files', 'write', function* (context: WorkContext, dialect): Steps<Counts> {
   const counts: Counts = {};
   yield* adoptRows(context, counts);
   yield* putVersionsBack(counts, dialect);
   yield* correctNumbers(counts, dialect);
-  // Before the changes of files are looked at: they are compared with the active version.
+  // Before the changes of files, which are compared with the active version.
   yield* correctActive(counts);
   yield* adoptChanges(context, counts);
   return counts;
 });
 
-/** A quota for every client, and the use that its versions come to. */
+/** Gives every client a quota, and recounts its use from its versions. */
 export const repairQuotas = procedure('repair.quotas', 'write', function* (context: WorkContext): Steps<Counts> {
   return yield* giveQuotas({ ...context, legacy: false });
 });
 
-/** Room that is held by nobody any more. */
+/** Removes expired reservations. */
 export const repairReservations = procedure('repair.reservations', 'write', function* (_: null): Steps<Counts> {
   const { changes } = yield* run(sql`DELETE FROM quota_reservations WHERE ExpiresAt <= ${now()}
     OR NOT EXISTS (SELECT 1 FROM clients c WHERE c.ID = quota_reservations.ClientID)`);
@@ -150,7 +151,7 @@ function* note(rows: Sql): Steps<number> {
   return changes;
 }
 
-/** Notes for the search index which files it lacks, and which it still has though they are gone. */
+/** Queues for the search index the files that it lacks, and those that it still has but are gone. */
 export const repairSearch = procedure('repair.search', 'write', function* (_: null, dialect): Steps<Counts> {
   const exists = yield* one(dialect.hasTable('search_index_docsize'));
   if (exists === undefined) return {};

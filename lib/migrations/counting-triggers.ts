@@ -57,14 +57,22 @@ const recordDay = (row: string, condition: string) =>
 
 const WATCHED = ['FileCategory', 'FileExtension', 'FileSize', 'Verified', 'ClientID'];
 
-/** The triggers of the running totals, by name; those that measure a size first. */
-export const totalTriggers = (measure: Measure): Readonly<Record<string, string>> => ({
-  catalog_file_counted: `AFTER INSERT ON files BEGIN
+function recounts(unless: string | undefined): string {
+  const changes = WATCHED.map((column) => `OLD.${column} IS NOT NEW.${column}`).join(' OR ');
+  return unless === undefined ? changes : `NOT ${unless} AND (${changes})`;
+}
+
+/**
+ * The triggers of the running totals, by name; those that measure a size first. With `unless`, those that a save fires
+ * count nothing while that SQL condition holds.
+ */
+export const totalTriggers = (measure: Measure, unless?: string): Readonly<Record<string, string>> => ({
+  catalog_file_counted: `AFTER INSERT ON files${unless === undefined ? '' : ` WHEN NOT ${unless}`} BEGIN
     ${countKind('NEW', measure)} ${countClient('NEW', '+', measure)} ${recordDay('NEW', 'NEW.HighestVersion = 0')} END`,
   catalog_file_uncounted: `AFTER DELETE ON files BEGIN
     ${uncountKind('OLD', measure)} ${countClient('OLD', '-', measure)} ${recordDay('OLD', '1 = 1')} END`,
   catalog_file_recounted: `AFTER UPDATE OF ${WATCHED.join(', ')} ON files
-    WHEN ${WATCHED.map((column) => `OLD.${column} IS NOT NEW.${column}`).join(' OR ')} BEGIN
+    WHEN ${recounts(unless)} BEGIN
       ${uncountKind('OLD', measure)} ${countKind('NEW', measure)} ${countClient('OLD', '-', measure)} ${countClient('NEW', '+', measure)}
       ${recordDay('OLD', 'OLD.ClientID IS NOT NEW.ClientID')}
       ${recordDay('NEW', 'NEW.HighestVersion = OLD.HighestVersion')} END`,
@@ -76,9 +84,9 @@ const useOf = (file: string, bytes: string) =>
     LastUpdated = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE ClientID = (SELECT ClientID FROM files WHERE ID = ${file})`;
 
-/** The triggers of quota use, as statements. */
-export const useTriggers = ({ used }: Measure): readonly string[] => [
-  `CREATE TRIGGER catalog_version_inserted AFTER INSERT ON file_versions BEGIN
+/** The triggers of quota use, as statements; `unless` as of {@link totalTriggers}. */
+export const useTriggers = ({ used }: Measure, unless?: string): readonly string[] => [
+  `CREATE TRIGGER catalog_version_inserted AFTER INSERT ON file_versions${unless === undefined ? '' : ` WHEN NOT ${unless}`} BEGIN
       ${useOf('NEW.FileID', used('NEW'))}; END`,
   `CREATE TRIGGER catalog_version_resized AFTER UPDATE OF FileSize ON file_versions BEGIN
       ${useOf('NEW.FileID', `${used('NEW')} - ${used('OLD')}`)}; END`,

@@ -3,15 +3,27 @@ import { deleteSlice, pendingDeletions } from '../core/client-deletion-procedure
 import { finished, migrationWork, type WorkInput, type WorkResult } from '../schema/migration.ts';
 import type { Steps } from '../sql/procedure.ts';
 
+/** How far the work has come. */
+interface Progress {
+  readonly files: number;
+  /** Clients that need no further slice: a mark that is no id of a client would be found again for ever. */
+  readonly finished: readonly string[];
+}
+
+const START: Progress = { files: 0, finished: [] };
+
 /** One slice for each message, so that progress can be told between. */
 export const finishDeletions = migrationWork(
   'deletions.finish',
   function* ({ state }: WorkInput, dialect): Steps<WorkResult> {
-    const files = typeof state === 'number' ? state : 0;
-    const [next] = yield* pendingDeletions(dialect);
+    const progress = (state as Progress | null) ?? START;
+    const pending = yield* pendingDeletions(dialect);
+    const next = pending.find(({ clientId }) => !progress.finished.includes(clientId));
     if (next === undefined) return finished({ deletedFiles: 0 });
     const slice = yield* deleteSlice(next.clientId, dialect);
-    const done = files + slice.deleted;
-    return { state: done, finished: false, done, total: done, counts: { deletedFiles: slice.deleted } };
+    const files = progress.files + slice.deleted;
+    const ended = slice.finished ? [...progress.finished, next.clientId] : progress.finished;
+    const counts = { deletedFiles: slice.deleted };
+    return { state: { files, finished: ended }, finished: false, done: files, total: files, counts };
   },
 );

@@ -10,7 +10,7 @@ import { AS_STORED, kindOf, type Measure, totalTriggers, useTriggers } from './c
 const counted = (row: string) => countedBytes(`${row}.FileSize`);
 
 /** Only whole numbers of bytes; the size of anything else is not known. */
-const COUNTED: Measure = {
+export const COUNTED: Measure = {
   used: counted,
   bytes: counted,
   size: (row) => `(CASE WHEN typeof(${row}.FileSize) = 'integer' AND ${row}.FileSize <= 9007199254740991
@@ -19,11 +19,14 @@ const COUNTED: Measure = {
 
 const USE_TRIGGERS = ['catalog_version_inserted', 'catalog_version_resized', 'catalog_version_deleted'];
 
-const dropCounting = [...USE_TRIGGERS, ...Object.keys(totalTriggers(AS_STORED))].map((name) => `DROP TRIGGER ${name}`);
+export const dropCounting = [...USE_TRIGGERS, ...Object.keys(totalTriggers(AS_STORED))].map(
+  (name) => `DROP TRIGGER ${name}`,
+);
 
-const createCounting = (measure: Measure) => [
-  ...useTriggers(measure),
-  ...Object.entries(totalTriggers(measure)).map(([name, body]) => `CREATE TRIGGER ${name} ${body}`),
+/** Statements that make every counting trigger; `unless` as of {@link totalTriggers}. */
+export const createCounting = (measure: Measure, unless?: string): readonly string[] => [
+  ...useTriggers(measure, unless),
+  ...Object.entries(totalTriggers(measure, unless)).map(([name, body]) => `CREATE TRIGGER ${name} ${body}`),
 ];
 
 const isOdd = (table: string) => `(${table}.FileSize IS NOT NULL AND ${table}.FileSize IS NOT ${counted(table)})`;

@@ -1,4 +1,5 @@
 /** How a file's schema stands to this release, by its journal. */
+import type { ReleaseSchema } from '../backup/checker.ts';
 import { DatabaseError } from '../errors.ts';
 import {
   type JournalRow,
@@ -11,6 +12,7 @@ import { checksumOf } from '../schema/migration.ts';
 import { ownTables } from '../schema/own-objects.ts';
 import { objectsAfter } from '../schema/schema-objects.ts';
 import { LATEST_VERSION, MIGRATIONS } from './migration-list.ts';
+import { CREATE_JOURNAL } from './migration-procedures.ts';
 import type { OwnSchema } from './schema-state.ts';
 
 /** The checksums of this release's migrations. */
@@ -20,6 +22,12 @@ export const KNOWN: KnownChecksums = MIGRATIONS.map(checksumOf);
 export const OWN_SCHEMA: OwnSchema = {
   checksums: KNOWN,
   tables: ownTables(['CREATE TABLE catalog_migrations', ...MIGRATIONS.flatMap(({ up }) => up)]),
+};
+
+/** What this release makes of a new file. */
+export const RELEASE_SCHEMA: ReleaseSchema = {
+  statements: [CREATE_JOURNAL, ...MIGRATIONS.flatMap(({ up }) => up)],
+  checksums: KNOWN,
 };
 
 /** The columns of each table of this release. */

@@ -8,8 +8,9 @@ import { maintenanceSchema } from './maintenance-schema.ts';
 import { operationQuotaSchema, operationSchema } from './operation-schema.ts';
 import { quotaSchema } from './quota-schema.ts';
 import { reservationSchema } from './reservation-schema.ts';
-import { searchSchema } from './search-schema.ts';
+import { foldSchema, searchSchema } from './search-schema.ts';
 import { runningTotals } from './statistics-schema.ts';
+import { writerSchema } from './writer-schema.ts';
 
 const STEPS: readonly MigrationStep[] = [
   ...baseSchema,
@@ -23,6 +24,8 @@ const STEPS: readonly MigrationStep[] = [
   ...operationQuotaSchema,
   ...exactnessSchema,
   ...deletionSchema,
+  ...writerSchema,
+  ...foldSchema,
 ];
 
 export const MIGRATIONS: readonly Migration[] = STEPS.map((step, version) => ({ ...step, version }));

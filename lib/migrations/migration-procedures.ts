@@ -31,7 +31,8 @@ export interface MigrationToRecord {
 
 const JOURNAL = 'catalog_migrations';
 
-const CREATE_JOURNAL = `CREATE TABLE IF NOT EXISTS ${JOURNAL} (
+/** The table of the journal. */
+export const CREATE_JOURNAL = `CREATE TABLE IF NOT EXISTS ${JOURNAL} (
   version INTEGER PRIMARY KEY,
   name TEXT NOT NULL,
   checksum TEXT NOT NULL,
@@ -120,7 +121,8 @@ export const tableRows = procedure('migrations.rows', 'read', function* (tables:
 export const storedObjects = procedure('migrations.objects', 'read', function* (_: null): Steps<
   { kind: string; name: string; columns: string }[]
 > {
+  // A virtual table of somebody else's may need a module that is not here, and then has no columns to be asked for.
   return yield* all<{ kind: string; name: string; columns: string }>(sql`SELECT type AS "kind", lower(name) AS "name",
-      CASE type WHEN 'table' THEN (SELECT lower(group_concat(c.name, char(10))) FROM pragma_table_xinfo(m.name) c)
+      CASE WHEN type = 'table' AND sql LIKE 'CREATE TABLE%' THEN (SELECT lower(group_concat(c.name, char(10))) FROM pragma_table_xinfo(m.name) c)
       ELSE '' END AS "columns" FROM sqlite_schema m WHERE name NOT GLOB 'sqlite_*'`);
 });

@@ -47,3 +47,17 @@ const searchIndex: MigrationStep = {
 };
 
 export const searchSchema: readonly MigrationStep[] = [searchIndex];
+
+const FOLDED_OTHERWISE = `INSERT INTO search_todo (FileRow) SELECT rowid FROM files
+  WHERE (instr(FileName, 'ẞ') > 0 OR instr(PathName, 'ẞ') > 0) AND rowid NOT IN (SELECT FileRow FROM search_todo)`;
+
+/** The capital ẞ is folded as ß and ss are since; what was indexed before would no longer be found by its own name. */
+const capitalSharpS: MigrationStep = {
+  name: 'capital-sharp-s',
+  up: [FOLDED_OTHERWISE],
+  down: [FOLDED_OTHERWISE],
+  cost: { table: 'files', upMicroseconds: 0.2, downMicroseconds: 0.2, bytes: 0 },
+  safeVersion: 5,
+};
+
+export const foldSchema: readonly MigrationStep[] = [capitalSharpS];

@@ -1,6 +1,6 @@
 /**
- * Reads the options of a catalogue against their table. An explicit option wins over the environment, the environment
- * over the default; a name that is not in the table is refused.
+ * Reads the options of a catalogue by their table. An explicit option overrides the environment, which overrides the
+ * default; unknown names are refused.
  */
 
 import { ValidationError } from '../errors.ts';
@@ -17,7 +17,7 @@ function resolveOne(row: OptionRow, given: unknown, environment: NodeJS.ProcessE
   throw new ValidationError({ field: row.option, received: describe(value), accepted: row.accepted });
 }
 
-/** @throws {ValidationError} for the first element of an array that is not accepted, naming its place */
+/** @throws {ValidationError} for the first unacceptable element of an array, with its index */
 function refuseElement({ option, acceptsElement, acceptedElement = '' }: OptionRow, value: unknown): void {
   if (acceptsElement === undefined || !Array.isArray(value)) return;
   const place = value.findIndex((element) => !acceptsElement(element));
@@ -36,8 +36,8 @@ function fromVariable(
 }
 
 /**
- * Every option with its value, checked.
- * @throws {ValidationError} for a name that is not in the table (naming the nearest that is) or a value not accepted
+ * Every option with its checked value.
+ * @throws {ValidationError} for an unknown name (the hint proposes the nearest) or an unacceptable value
  */
 export function resolveOptions(
   options: CatalogOptions = {},
@@ -52,7 +52,7 @@ export function resolveOptions(
   return Object.freeze(Object.fromEntries(values));
 }
 
-/** What other libraries, and the Python server, call the path of the database. */
+/** Names that other libraries and the Python server use for the path of the database. */
 const NAMES_OF_DATABASE: ReadonlySet<string> = new Set(['path', 'file', 'filename', 'db', 'db_name', 'dbname']);
 
 function refuseUnknown(key: string, names: readonly string[]): void {

@@ -1,6 +1,6 @@
 /**
  * The one table of options: name, environment variable, CLI flag, default, and what is accepted. `open`, the
- * environment and the CLI all read it; how they are read is in options.ts.
+ * environment and the CLI all use it; reader.ts reads them.
  */
 
 import { isTimeZone } from '../runtime/time-zone.ts';
@@ -13,22 +13,22 @@ import type { CatalogOptions } from './types.ts';
 export interface OptionRow {
   readonly option: keyof CatalogOptions;
   readonly environment: string | null;
-  /** The CLI's long flag without its dashes; null where a command line cannot give it. */
+  /** The CLI's long flag without dashes; null if the CLI has none. */
   readonly flag: string | null;
   readonly default: unknown;
-  /** What stands for a default that is not the same everywhere. */
+  /** Describes a default that depends on the system. */
   readonly defaultText?: string;
   readonly accepted: string;
-  /** What is accepted as a text, where that is told in another unit. */
+  /** What is accepted as text, if the text uses another unit. */
   readonly acceptedText?: string;
   readonly description: string;
   readonly accepts: (value: unknown) => boolean;
-  /** Of an array of things: what each has to be, and how that is told. */
+  /** For an array: the check of each element and its description. */
   readonly acceptsElement?: (value: unknown) => boolean;
   readonly acceptedElement?: string;
   /** Reads the text of an environment variable or flag. */
   readonly parse: (text: string) => unknown;
-  /** Makes what is used of what was given, where that is more than a check. @throws {ValidationError} naming the part */
+  /** Converts the given value, if a check is not enough. @throws {ValidationError} naming the part */
   readonly complete?: (given: unknown) => unknown;
 }
 
@@ -86,7 +86,7 @@ export const OPTIONS: readonly OptionRow[] = [
     environment: null,
     flag: null,
     default: true,
-    description: 'make the file when it does not exist',
+    description: 'create the file if it does not exist',
     ...flagValue,
   },
   {
@@ -102,7 +102,7 @@ export const OPTIONS: readonly OptionRow[] = [
     environment: null,
     flag: null,
     default: 'auto',
-    description: "'auto' brings the schema up to date at open, 'off' refuses a file that is not",
+    description: "'auto' brings the schema up to date at open, 'off' refuses an outdated one",
     ...choice('auto', 'off'),
   },
   {
@@ -110,7 +110,7 @@ export const OPTIONS: readonly OptionRow[] = [
     environment: 'FILE_STORAGE_DIR',
     flag: 'storage-dir',
     default: 'received_files',
-    description: 'where the server keeps contents; measured, never changed',
+    description: 'where the server stores contents; measured, never changed',
     ...path,
   },
   {
@@ -118,7 +118,7 @@ export const OPTIONS: readonly OptionRow[] = [
     environment: 'CONNECTION_POOL_SIZE',
     flag: 'pool-size',
     default: 5,
-    description: 'connections in all, one of them the writer',
+    description: 'total number of connections, one of them the writer',
     ...whole(1, 64),
   },
   {
@@ -144,7 +144,7 @@ export const OPTIONS: readonly OptionRow[] = [
     environment: null,
     flag: null,
     default: 30_000,
-    description: 'how long `close` waits for what was accepted',
+    description: 'how long `close` waits for accepted calls',
     ...milliseconds,
   },
   {
@@ -152,7 +152,7 @@ export const OPTIONS: readonly OptionRow[] = [
     environment: null,
     flag: null,
     default: 32_768,
-    description: 'reads, and writes, that may wait at once',
+    description: 'how many reads, and how many writes, may wait',
     ...whole(1, 10_000_000),
   },
   {
@@ -168,7 +168,7 @@ export const OPTIONS: readonly OptionRow[] = [
     environment: null,
     flag: null,
     default: GIB,
-    description: 'bytes a new client may store; null for no limit',
+    description: 'how much a new client may store; null for no limit',
     accepted: 'bytes, 0 to 2^53-2, or null for no limit',
     accepts: (value) => value === null || isWhole(value, 0, Number.MAX_SAFE_INTEGER - 1),
     parse: asQuota,
@@ -178,7 +178,7 @@ export const OPTIONS: readonly OptionRow[] = [
     environment: null,
     flag: null,
     default: 90,
-    description: 'days that activity is kept',
+    description: 'how many days to keep activity',
     ...whole(1, 36_500),
   },
   {
@@ -186,7 +186,7 @@ export const OPTIONS: readonly OptionRow[] = [
     environment: null,
     flag: null,
     default: false,
-    description: 'go on where write-ahead logging is impossible, and on network file systems',
+    description: 'allow disks without write-ahead logging, and network file systems',
     ...flagValue,
   },
   {
@@ -194,7 +194,7 @@ export const OPTIONS: readonly OptionRow[] = [
     environment: 'MIGRATION_BACKUP_ENABLED',
     flag: null,
     default: true,
-    description: 'make a verified copy before the schema of an existing file is changed',
+    description: 'make a verified copy before changing the schema of an existing file',
     ...flagValue,
   },
   {
@@ -202,7 +202,7 @@ export const OPTIONS: readonly OptionRow[] = [
     environment: 'MIGRATION_VALIDATION_ENABLED',
     flag: null,
     default: true,
-    description: 'check integrity and foreign keys before and after the schema is changed',
+    description: 'check integrity and foreign keys before and after changing the schema',
     ...flagValue,
   },
   {
@@ -210,7 +210,7 @@ export const OPTIONS: readonly OptionRow[] = [
     environment: 'DANGEROUS_OPERATIONS_BLOCKED',
     flag: null,
     default: true,
-    description: 'refuse statements of migrations that can lose data and are not declared',
+    description: 'refuse undeclared statements of migrations that can lose data',
     ...flagValue,
   },
   {
@@ -230,7 +230,7 @@ export const OPTIONS: readonly OptionRow[] = [
     flag: 'legacy-time-zone',
     default: undefined,
     defaultText: "the system's, or UTC",
-    description: 'the zone in which an old server wrote dates without one',
+    description: 'the time zone of dates that an old server wrote without one',
     accepted: 'the IANA name of a time zone, such as Europe/Berlin',
     accepts: orNothing((value) => isText(value) && isTimeZone(value)),
     parse: asText,
@@ -240,7 +240,7 @@ export const OPTIONS: readonly OptionRow[] = [
     environment: null,
     flag: null,
     default: undefined,
-    description: 'hears how far a migration has come while the catalogue is opened',
+    description: 'receives the progress of migrations while the catalogue opens',
     accepted: 'a function',
     accepts: orNothing((value) => typeof value === 'function'),
     parse: asText,
@@ -275,7 +275,7 @@ export const OPTIONS: readonly OptionRow[] = [
     flag: null,
     default: resolveThresholds({}),
     defaultText: '[the table](#thresholds)',
-    description: 'what `health` warns of; those left out keep their defaults',
+    description: 'limits at which `health` warns; the rest keep their defaults',
     accepted: 'an object of thresholds',
     accepts: (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
     parse: asText,

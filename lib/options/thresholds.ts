@@ -1,16 +1,16 @@
 /**
- * The one table of what health calls too much, too little or too old: the option `thresholds` is read against it, the
- * README shows it. Judging is lib/health's.
+ * The table of health thresholds: the option `thresholds` is checked against it, and the README shows it. lib/health
+ * does the judging.
  */
 import { checkObject, refuse } from '../validation.ts';
 import { MIB } from '../values/byte-units.ts';
 import { DAY_MS, MAX_TIMER_MS, MINUTE_MS } from '../values/intervals.ts';
 
-/** What health holds its figures against; null: the figure is reported and never judged. */
+/** The limits of health's figures; with null a figure is reported and never judged. */
 export interface Thresholds {
   /** Milliseconds since the last verified backup, or since the catalogue was made. */
   readonly backupAgeMs: number | null;
-  /** Milliseconds since a backup was last restored, as a drill or in earnest. */
+  /** Milliseconds since a backup was last restored, in a drill or for real. */
   readonly restoreAgeMs: number | null;
   /** Milliseconds since the whole file was last checked. */
   readonly integrityAgeMs: number | null;
@@ -18,27 +18,27 @@ export interface Thresholds {
   readonly auditAgeMs: number | null;
   /** Free bytes of the disk for each byte of the database. */
   readonly freeDisk: number | null;
-  /** Growth of the database in a day, as a part of its size. */
+  /** Growth of the database in a day, as a fraction of its size. */
   readonly growth: number | null;
-  /** Bytes from which growth is judged. */
+  /** Size in bytes above which growth is judged. */
   readonly growthFromBytes: number;
-  /** Part of the database's pages that hold nothing. */
+  /** Fraction of the database's pages that are free. */
   readonly freePages: number | null;
-  /** Part of the transfers of today and yesterday (UTC) that failed. */
+  /** Fraction of failed transfers of today and yesterday (UTC). */
   readonly failedTransfers: number | null;
   /** Bytes of the write-ahead log. */
   readonly walBytes: number | null;
-  /** Calls that wait for a connection, of each kind. */
+  /** Calls waiting for a connection, of each kind. */
   readonly waitingCalls: number | null;
   /** Milliseconds that one reading connection has been in use. */
   readonly oldestReaderMs: number | null;
-  /** Milliseconds that the writer has been inside one request: it does not come back, and no change can be made. */
+  /** Milliseconds the writer has spent in one request, during which nothing can be changed. */
   readonly writerRequestMs: number | null;
-  /** Changed files that the search index has not indexed yet. */
+  /** Changed files that are not in the search index yet. */
   readonly searchBacklog: number | null;
   /** Clients that have reached the warning threshold of their quota. */
   readonly quotaWarnings: number | null;
-  /** Milliseconds that a check of the whole file may take. */
+  /** Milliseconds a check of the whole file may take. */
   readonly checkMs: number;
 }
 
@@ -47,7 +47,7 @@ export interface ThresholdRow {
   readonly threshold: keyof Thresholds;
   readonly default: number | null;
   readonly unit: 'milliseconds' | 'bytes' | 'part' | 'times' | 'calls' | 'files' | 'clients';
-  /** Whether null is accepted: never judged. */
+  /** Whether null (never judged) is accepted. */
   readonly nullable: boolean;
   readonly description: string;
 }
@@ -59,14 +59,14 @@ export const THRESHOLDS: readonly ThresholdRow[] = [
     default: DAY_MS,
     unit: 'milliseconds',
     nullable: true,
-    description: 'since the last verified backup; of a catalogue without one, since it was made',
+    description: 'since the last verified backup, or since the catalogue was created',
   },
   {
     threshold: 'restoreAgeMs',
     default: 90 * DAY_MS,
     unit: 'milliseconds',
     nullable: true,
-    description: 'since a backup was last proven by restoring it, as a drill or in earnest',
+    description: 'since a backup was last restored, in a drill or for real',
   },
   {
     threshold: 'integrityAgeMs',
@@ -94,28 +94,28 @@ export const THRESHOLDS: readonly ThresholdRow[] = [
     default: 0.5,
     unit: 'part',
     nullable: true,
-    description: 'growth of the database in a day, as a part of its size (0.5: half as large again)',
+    description: 'growth of the database in a day, as a fraction of its size (0.5: half as large again)',
   },
   {
     threshold: 'growthFromBytes',
     default: 100 * MIB,
     unit: 'bytes',
     nullable: false,
-    description: 'size from which growth is judged',
+    description: 'size above which growth is judged',
   },
   {
     threshold: 'freePages',
     default: 0.25,
     unit: 'part',
     nullable: true,
-    description: 'pages of the database that hold nothing, of all',
+    description: 'free pages, as a fraction of all pages',
   },
   {
     threshold: 'failedTransfers',
     default: 0.1,
     unit: 'part',
     nullable: true,
-    description: 'transfers of today and yesterday (UTC) that failed, of all',
+    description: 'failed transfers of today and yesterday (UTC), as a fraction of all',
   },
   {
     threshold: 'walBytes',
@@ -129,28 +129,28 @@ export const THRESHOLDS: readonly ThresholdRow[] = [
     default: 4_096,
     unit: 'calls',
     nullable: true,
-    description: 'reads, or writes, that wait for a connection',
+    description: 'reads, or writes, waiting for a connection',
   },
   {
     threshold: 'oldestReaderMs',
     default: MINUTE_MS,
     unit: 'milliseconds',
     nullable: true,
-    description: 'how long one reading connection has been in use: the log cannot shrink meanwhile',
+    description: 'how long one reading connection has been in use; the log cannot shrink meanwhile',
   },
   {
     threshold: 'writerRequestMs',
     default: MINUTE_MS / 2,
     unit: 'milliseconds',
     nullable: true,
-    description: 'how long the writer has been inside one request, while nothing can be changed',
+    description: 'how long the writer has spent in one request; nothing can be changed meanwhile',
   },
   {
     threshold: 'searchBacklog',
     default: 10_000,
     unit: 'files',
     nullable: true,
-    description: 'changed files that every search looks at, because the index has not taken them in',
+    description: 'changed files that are not indexed yet, so every search reads them',
   },
   {
     threshold: 'quotaWarnings',
@@ -164,7 +164,7 @@ export const THRESHOLDS: readonly ThresholdRow[] = [
     default: 10 * MINUTE_MS,
     unit: 'milliseconds',
     nullable: false,
-    description: 'how long a check of the whole file may take before it is given up',
+    description: 'how long a check of the whole file may take before it is stopped',
   },
 ];
 
@@ -182,7 +182,7 @@ function readOne({ threshold, default: usual, nullable }: ThresholdRow, value: u
 
 /**
  * Every threshold with its value.
- * @throws {ValidationError} for a name that is not in the table (naming the nearest that is) or a value not accepted
+ * @throws {ValidationError} for an unknown name (the hint proposes the nearest) or an unacceptable value
  */
 export function resolveThresholds(given: unknown): Thresholds {
   const values = checkObject(given, 'thresholds', NAMES, 'thresholds.');

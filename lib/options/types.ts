@@ -1,14 +1,14 @@
-/** What a catalogue can be told when it is opened; defaults and checks are in the table of options. */
+/** The options of a catalogue; defaults and checks are in the table of options. */
 import type { Logger } from 'pino';
 import type { Thresholds } from './thresholds.ts';
 
-/** How far a migration has come. */
+/** The progress of a migration. */
 export interface MigrationProgress {
   readonly version: number;
   readonly name: string;
-  /** What is being done, such as `adoption.files`. */
+  /** The current step, such as `adoption.files`. */
   readonly step: string;
-  /** Rows done, of `total`; both 0 where a step has no rows. */
+  /** Rows done, of `total`; both are 0 for a step without rows. */
   readonly done: number;
   readonly total: number;
   /** Milliseconds since the first migration began. */
@@ -19,49 +19,49 @@ export interface MigrationProgress {
 export interface CatalogOptions {
   /** The database file. Default `defensive.db`. */
   readonly database?: string | undefined;
-  /** Make the file when it does not exist. Default true. */
+  /** Create the file if it does not exist. Default true. */
   readonly create?: boolean | undefined;
   /** Refuse every change. Default false. */
   readonly readOnly?: boolean | undefined;
-  /** `auto` brings the schema up to date at open, `off` refuses a file that is not. Default `auto`. */
+  /** `auto` brings the schema up to date at open, `off` refuses an outdated one. Default `auto`. */
   readonly migrate?: 'auto' | 'off' | undefined;
-  /** Where the server keeps contents; measured for statistics, never changed. Default `received_files`. */
+  /** Where the server stores contents; measured for statistics, never changed. Default `received_files`. */
   readonly storageDir?: string | undefined;
-  /** Connections in all, one of them the writer; 1 to 64. Default 5. */
+  /** Total number of connections, one of them the writer; 1 to 64. Default 5. */
   readonly poolSize?: number | undefined;
   /** Milliseconds a call may wait for a connection. Default 30,000. */
   readonly acquireTimeoutMs?: number | undefined;
   /** Milliseconds to wait for another process's write lock. Default 5,000. */
   readonly busyTimeoutMs?: number | undefined;
-  /** Milliseconds `close` waits for what was accepted. Default 30,000. */
+  /** Milliseconds `close` waits for accepted calls. Default 30,000. */
   readonly closeTimeoutMs?: number | undefined;
-  /** Reads, and writes, that may wait at once. Default 32,768 each. */
+  /** How many reads, and how many writes, may wait. Default 32,768 each. */
   readonly queueLimit?: number | undefined;
   /** `full`: an acknowledged change survives power loss; `normal`: it survives a crash of the process. Default `full`. */
   readonly durability?: 'full' | 'normal' | undefined;
   /** Bytes a new client may store, null for no limit. Default 1 GiB. */
   readonly defaultQuotaBytes?: number | null | undefined;
-  /** Days that activity is kept, 1 to 36,500. Default 90. */
+  /** Days to keep activity, 1 to 36,500. Default 90. */
   readonly activityRetentionDays?: number | undefined;
-  /** Go on where write-ahead logging is impossible, and on network file systems. Default false. */
+  /** Allow disks without write-ahead logging, and network file systems. Default false. */
   readonly allowRollbackJournal?: boolean | undefined;
-  /** Make a verified copy before the schema of an existing file is changed. Default true. */
+  /** Make a verified copy before changing the schema of an existing file. Default true. */
   readonly migrationBackup?: boolean | undefined;
-  /** Check integrity and foreign keys before and after the schema is changed. Default true. */
+  /** Check integrity and foreign keys before and after changing the schema. Default true. */
   readonly migrationValidation?: boolean | undefined;
-  /** Refuse statements of migrations that can lose data and are not declared. Default true. */
+  /** Refuse undeclared statements of migrations that can lose data. Default true. */
   readonly blockDangerousOperations?: boolean | undefined;
   /** The folder of backups. Default `backups` beside the database. */
   readonly backupDir?: string | undefined;
-  /** IANA name of the zone in which an old server wrote dates without one. Default: the system's. */
+  /** IANA name of the time zone of dates that an old server wrote without one. Default: the system's. */
   readonly legacyTimeZone?: string | undefined;
-  /** Hears how far a migration has come while the catalogue is opened. */
+  /** Receives the progress of migrations while the catalogue opens. */
   readonly onMigrationProgress?: ((progress: MigrationProgress) => void) | undefined;
   /** Modules whose exported procedures the catalogue can run, as absolute URLs. Default none. */
   readonly procedureModules?: readonly (string | URL)[] | undefined;
-  /** Flags of Node.js for the threads of connections, such as a loader of `procedureModules`. Default none. */
+  /** Node.js flags for connection threads, such as a loader for `procedureModules`. Default none. */
   readonly threadArgv?: readonly string[] | undefined;
-  /** What `health` warns of; what is left out keeps its default. */
+  /** Limits at which `health` warns; the rest keep their defaults. */
   readonly thresholds?: { readonly [Name in keyof Thresholds]?: Thresholds[Name] | undefined } | undefined;
   /** A pino logger; every module logs through a child of it. Default: silent. */
   readonly logger?: Logger | undefined;
@@ -88,7 +88,7 @@ export interface ResolvedOptions {
   readonly blockDangerousOperations: boolean;
   /** Undefined: `backups` beside the database. */
   readonly backupDir: string | undefined;
-  /** Undefined: the system's, or UTC where that names none. */
+  /** Undefined: the system's, or UTC if the system names none. */
   readonly legacyTimeZone: string | undefined;
   readonly onMigrationProgress: ((progress: MigrationProgress) => void) | undefined;
   readonly procedureModules: readonly (string | URL)[];

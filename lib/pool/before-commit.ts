@@ -1,15 +1,15 @@
 /**
- * The before-commit hook: a procedure that ends every transaction which wrote. It runs once for a whole commit group, not
- * once for each call, because an index is cheaper to update for many rows together. No write fails because of it: when it
- * fails, its changes are undone, the transaction goes on without it, and it rests for a minute.
+ * The before-commit hook: a procedure that runs at the end of every transaction that wrote. It runs once for a commit
+ * group, not once for each call, because updating an index for many rows together is cheaper. It never makes a write
+ * fail: if it fails, its changes are undone, the transaction continues without it, and it pauses for a minute.
  */
 import { toWireError, type WireError } from '../errors.ts';
 import type { Connection } from './connection.ts';
 import { runInSavepoint } from './savepoint.ts';
 
-const REST_MS = 60_000; // what failed for a damaged page or a full disk would fail at each commit
+const REST_MS = 60_000; // a failure from a damaged page or a full disk would recur at each commit
 
-/** Runs the procedure, and remembers why it failed. */
+/** Runs the procedure and records why it failed. */
 export class BeforeCommit {
   readonly #procedure: string | undefined;
   #restsUntil = Number.NEGATIVE_INFINITY;
@@ -20,8 +20,8 @@ export class BeforeCommit {
   }
 
   /**
-   * Runs the procedure inside the transaction under way. Never throws; afterwards the connection may be in no
-   * transaction, when SQLite rolled back everything.
+   * Runs the procedure inside the current transaction. Never throws; if SQLite rolled everything back, the connection
+   * is in no transaction afterwards.
    */
   run(connection: Connection): void {
     if (this.#procedure === undefined || performance.now() < this.#restsUntil) return;
@@ -33,7 +33,7 @@ export class BeforeCommit {
     }
   }
 
-  /** Why the procedure failed since this was asked last. */
+  /** Why the procedure failed since the last call. */
   takeFailure(): WireError | null {
     const failure = this.#failure ?? null;
     this.#failure = undefined;

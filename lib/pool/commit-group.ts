@@ -1,6 +1,6 @@
 /**
- * Writes that share one commit. Each call stands or falls alone: whatever one of them does, the others end as if it had
- * not been there.
+ * Writes that share one commit. Each call succeeds or fails alone: whatever one of them does, the others end as if it
+ * had not run.
  */
 import { DatabaseError } from '../errors.ts';
 import type { Settled } from '../sql/procedure.ts';
@@ -14,10 +14,10 @@ import { classify, commitFailedCleanly } from './sqlite-errors.ts';
 /** `guarded`: each call in a savepoint. */
 type Mode = 'bare' | 'guarded';
 
-/** The numbers of the calls of a group that still need their outcome. */
+/** The indexes of the calls that still need an outcome. */
 type Numbers = readonly number[];
 
-/** Runs writes in one commit; the outcomes are true once this returns. */
+/** Runs writes in one commit; the outcomes are final when this returns. */
 export function runGroup(connection: Connection, calls: readonly Call[], beforeCommit = new BeforeCommit()): Outcome[] {
   const group = new Group(connection, calls, beforeCommit);
   group.settle(
@@ -60,7 +60,7 @@ class Group {
     }
     if (wrote) this.#beforeCommit.run(this.#connection);
     if (this.#connection.inTransaction) this.#commit(numbers);
-    // SQLite rolled back everything with the before-commit hook, which rests now: the calls run again without it.
+    // SQLite rolled everything back in the before-commit hook, which now pauses: run the calls again without it.
     else this.settle(numbers, 'guarded');
   }
 
@@ -158,6 +158,6 @@ class Group {
 }
 
 const lostConnection = () =>
-  new DatabaseError('CATALOG_IO', 'a neighbour’s commit broke the connection; nothing of this call was stored', {
+  new DatabaseError('CATALOG_IO', 'the commit of another call broke the connection; nothing of this call was stored', {
     retryable: true,
   });

@@ -1,7 +1,7 @@
 /**
- * The connections of one kind: all readers, or the one writer. generic-pool decides who gets which; this module keeps
- * its sharp edges away. A factory that rejects makes it spin for ever, so ours never does: a connection that could not
- * be opened is handed over with its failure, and thrown away here.
+ * The connections of one kind: all readers, or the one writer. generic-pool assigns them; this module handles its sharp
+ * edges. generic-pool loops for ever if its factory rejects, so ours never does: a connection that could not be opened
+ * is passed on with its error and discarded here.
  */
 import { createPool, type Pool } from 'generic-pool';
 import { DatabaseError } from '../errors.ts';
@@ -11,15 +11,15 @@ import type { ConnectionSettings } from './protocol.ts';
 import { ThreadHandle } from './thread-handle.ts';
 
 export interface PoolBounds {
-  /** Connections at most; they are opened as they are needed. */
+  /** Maximum number of connections; they open on demand. */
   readonly size: number;
   /** Milliseconds to wait for one. */
   readonly acquireTimeoutMs: number;
-  /** Requests for a connection that may wait at once. */
+  /** How many requests for a connection may wait. */
   readonly queueLimit: number;
 }
 
-/** Why a connection could not be opened, in the place of the connection. */
+/** Why a connection could not be opened; stands in for the connection. */
 class FailedOpening {
   readonly reason: unknown;
 
@@ -28,7 +28,7 @@ class FailedOpening {
   }
 }
 
-/** Statements of both together. */
+/** Adds up statement counts. */
 export const addStatements = (one: StatementFigures, other: StatementFigures): StatementFigures => ({
   found: one.found + other.found,
   prepared: one.prepared + other.prepared,
@@ -38,7 +38,7 @@ export const addStatements = (one: StatementFigures, other: StatementFigures): S
 export class ConnectionPool {
   readonly #pool: Pool<ThreadHandle | FailedOpening>;
   readonly #threads = new Set<ThreadHandle>();
-  /** Since when each connection has been out, by the monotonic clock. */
+  /** When each busy connection was acquired, by the monotonic clock. */
   readonly #outSince = new Map<ThreadHandle, number>();
   readonly #bounds: PoolBounds;
   #opening: Promise<void> | undefined;
@@ -59,7 +59,7 @@ export class ConnectionPool {
       {
         min: 0,
         max: bounds.size,
-        // The reader that was at work last is the one whose thread and pages the processor still has at hand.
+        // The most recently used reader still has its thread and pages in the processor's caches.
         fifo: false,
         testOnBorrow: true,
         acquireTimeoutMillis: bounds.acquireTimeoutMs,
@@ -76,18 +76,18 @@ export class ConnectionPool {
     return this.#pool.available;
   }
 
-  /** Whether it has a connection that can be used. */
+  /** Whether it has a usable connection. */
   get isOpen(): boolean {
     for (const thread of this.#threads) if (thread.usable) return true;
     return false;
   }
 
-  /** Opens one more connection for those who come later, if there may be more and none is being opened so. */
+  /** Opens one more connection in advance, if the limit allows and no other is opening. */
   openOneMore(): void {
     if (this.#pool.size === this.#bounds.size) return;
     this.#opening ??= this.acquire()
       .then((thread) => this.release(thread))
-      // Whoever needs one meets the reason, if it is still there.
+      // The next caller that needs one gets the error, if it persists.
       .catch(() => undefined)
       .finally(() => {
         this.#opening = undefined;
@@ -95,20 +95,20 @@ export class ConnectionPool {
   }
 
   /**
-   * Waits for a connection; it must be given back by `release`.
-   * @throws {DatabaseError} CATALOG_TIMEOUT, CATALOG_POOL_EXHAUSTED, or why no connection can be opened
-   * @throws {InvariantError} for a connection that has an owner; that is why a pool of one has one writer at a time
+   * Waits for a connection; return it with `release`.
+   * @throws {DatabaseError} CATALOG_TIMEOUT, CATALOG_POOL_EXHAUSTED, or the error of opening a connection
+   * @throws {InvariantError} if the connection already has an owner; so a pool of one has one writer at a time
    */
   async acquire(): Promise<ThreadHandle> {
     const opened = await this.#pool.acquire().catch((error: Error) => {
       throw this.#acquireError(error);
     });
     if (opened instanceof ThreadHandle) {
-      invariant(!this.#outSince.has(opened), 'a connection has one owner', 'it is out already');
+      invariant(!this.#outSince.has(opened), 'a connection has one owner', 'it is already in use');
       invariant(
         this.#outSince.size < this.#bounds.size,
-        'a pool gives out no more connections than it has',
-        'all are out',
+        'a pool lends no more connections than it has',
+        'all are in use',
       );
       this.#outSince.set(opened, performance.now());
       return opened;
@@ -117,10 +117,10 @@ export class ConnectionPool {
     throw opened.reason;
   }
 
-  /** Gives a connection back; one that can no longer be used is replaced at the next need. */
+  /** Returns a connection; a broken one is replaced on the next demand. */
   async release(thread: ThreadHandle): Promise<void> {
     this.#outSince.delete(thread);
-    if (!this.#pool.isBorrowedResource(thread)) return; // taken away by abandon()
+    if (!this.#pool.isBorrowedResource(thread)) return; // removed by abandon()
     if (thread.usable) await this.#pool.release(thread);
     else await this.#pool.destroy(thread);
   }
@@ -140,7 +140,7 @@ export class ConnectionPool {
     };
   }
 
-  /** Statements of all its connections, those that are gone included. */
+  /** Statements of all its connections, including closed ones. */
   get statements(): StatementFigures {
     return [...this.#threads].reduce((sum, thread) => addStatements(sum, thread.statements), this.#retired);
   }
@@ -154,21 +154,21 @@ export class ConnectionPool {
     return this.#beforeCommit;
   }
 
-  /** Closes every connection, waiting for those that are out. */
+  /** Closes every connection, waiting for the busy ones. */
   async close(): Promise<void> {
     await this.#pool.drain();
     await this.#pool.clear();
   }
 
   /**
-   * Ends every thread now, whatever it does, and opens none again: who waits for a connection is refused with `reason`.
-   * Not waited for: a native statement that never ends cannot be interrupted.
+   * Ends every thread now, whatever it is doing, and opens no more: waiting requests are refused with `reason`. It does
+   * not wait for the threads, because nothing can interrupt an endless native statement.
    */
   abandon(reason: DatabaseError): void {
     this.#abandoned = reason;
     for (const thread of this.#threads) {
       void thread.kill(reason);
-      // Its place is needed: generic-pool answers those who wait only when it can open another.
+      // Free its slot: generic-pool serves waiting requests only when it can open another connection.
       if (this.#pool.isBorrowedResource(thread)) void this.#pool.destroy(thread);
     }
   }
@@ -209,7 +209,7 @@ export class ConnectionPool {
     if (error.message === 'pool is draining and cannot accept work') {
       return new DatabaseError('CATALOG_CLOSED', 'the database is closed', { cause: error });
     }
-    const message = `${this.#bounds.queueLimit} requests for a connection are waiting already`;
+    const message = `${this.#bounds.queueLimit} requests are already waiting for a connection`;
     return new DatabaseError('CATALOG_POOL_EXHAUSTED', message, { cause: error });
   }
 }

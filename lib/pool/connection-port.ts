@@ -1,6 +1,6 @@
 /**
- * The channel between a connection and its owner, as the connection sees it: that of a thread, or that of a process of
- * its own (connection-process.ts is the owner's end of the latter).
+ * The connection's end of the channel to its owner, in a thread or in a separate process (connection-process.ts is the
+ * owner's end for a process).
  */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { takeUris } from '../runtime/sqlite-uris.ts';
@@ -12,21 +12,21 @@ import {
   type ThreadData,
 } from './protocol.ts';
 
-/** The end of the channel that the connection holds. */
-export interface ConnectionPort {
+/** The connection's end of the channel. */
+interface ConnectionPort {
   postMessage(message: unknown): void;
   on(event: string, listener: (request: Request) => void): unknown;
   /** Lets the thread or process end. */
   close(): void;
 }
 
-/** What a process sends: it shares no memory with its owner, so the counts of its statements come with each message. */
+/** The messages of a process: it shares no memory with its owner, so each message carries its statement counts. */
 export interface ProcessMessage {
   readonly message: unknown;
   readonly counts: readonly number[];
 }
 
-/** The argument of a process that is one: its module may be imported by any other, with a channel of its own. */
+/** The argument that marks a connection process: other processes with a channel may import this module too. */
 export const AS_PROCESS = 'connection';
 
 /** What a thread or process has when it knows what to open. */
@@ -46,13 +46,13 @@ async function portOfThread(port: MessagePort): Promise<OpenPort> {
   return { port, settings, phase, counts };
 }
 
-/** The port of this thread or process, and what its owner says to begin with. */
+/** The port of this thread or process, and its owner's first message. */
 export async function openPort(): Promise<OpenPort> {
   if (parentPort !== null) return portOfThread(parentPort);
   if (process.argv[2] !== AS_PROCESS)
     throw new TypeError('connection-thread.ts runs as a worker thread only, or as the process of a connection');
   takeUris();
-  // They are sent to everybody at the terminal; the owner decides when this process ends.
+  // The terminal sends them to every process; the owner decides when this one ends.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);
   process.once('disconnect', () => process.exit()); // the owner has died
   const settings = await firstMessage(process);
@@ -60,7 +60,7 @@ export async function openPort(): Promise<OpenPort> {
   const figures = new Float64Array(counts);
   const port: ConnectionPort = {
     postMessage(message) {
-      // As a thread would have it: no Buffer, and an error here for what cannot be sent.
+      // Like a thread: no Buffer, and an error here for values that cannot be sent.
       const sent: ProcessMessage = { message: structuredClone(message), counts: [...figures] };
       process.send?.(sent);
     },

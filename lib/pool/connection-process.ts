@@ -1,6 +1,6 @@
 /**
- * The owner's end of a connection that lives in a process of its own, with what thread-handle.ts uses of a `Worker`. Only
- * connections that write nothing live so: nobody sees how far a commit had come when the process died.
+ * The owner's end of a connection in a separate process, with the interface of `Worker` that thread-handle.ts uses.
+ * Only for connections that never write: if the process died, nobody could see how far a commit had got.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { EventEmitter } from 'node:events';
@@ -11,7 +11,7 @@ import { scriptUrl } from '../runtime/scripts.ts';
 import { AS_PROCESS, type ProcessMessage } from './connection-port.ts';
 import { type ConnectionBuffers, connectionBuffers } from './protocol.ts';
 
-/** What the owner of a connection uses of its thread or process. */
+/** The part of a thread or process that the owner of a connection uses. */
 export interface ConnectionWorker extends EventEmitter {
   postMessage(message: unknown): void;
   ref(): void;
@@ -38,14 +38,14 @@ class ConnectionProcess extends EventEmitter implements ConnectionWorker {
     this.#ended = promise;
     this.#child.on('error', (error) => {
       this.emit('error', error);
-      if (this.#child.pid === undefined) resolve(); // it never began, and so will not end
+      if (this.#child.pid === undefined) resolve(); // it never started, so it will not end
     });
     this.#child.once('exit', resolve);
     void promise.then(() => this.emit('exit'));
   }
 
   postMessage(message: unknown): void {
-    // What cannot be sent throws; that the process has ended is told by its end.
+    // A value that cannot be sent throws; the 'exit' event reports the end of the process.
     this.#child.send(message as object, () => undefined);
   }
 
@@ -65,7 +65,7 @@ class ConnectionProcess extends EventEmitter implements ConnectionWorker {
   }
 }
 
-/** @throws {DatabaseError} CATALOG_IO where no process may be started */
+/** @throws {DatabaseError} CATALOG_IO if no process may be started */
 function started(): ChildProcess {
   try {
     return fork(SCRIPT, [AS_PROCESS], {
@@ -75,9 +75,9 @@ function started(): ChildProcess {
       env: ownEnvironment(),
     });
   } catch (cause) {
-    throw new DatabaseError('CATALOG_IO', 'the process that reads the database could not be started', {
+    throw new DatabaseError('CATALOG_IO', 'could not start the process that reads the database', {
       cause,
-      hint: "A folder that cannot be written takes one: see the cause, or Node.js's --allow-child-process.",
+      hint: "Reading from a folder that cannot be written needs a process: see the cause, or use Node.js's --allow-child-process.",
     });
   }
 }

@@ -1,5 +1,5 @@
 /**
- * The thread of one connection, or its process: opens it, answers one request at a time, and ends by itself when told to
+ * The thread or process of one connection: opens it, answers one request at a time, and ends itself when asked to
  * close, so that nothing it holds is cut off.
  */
 import { ConflictError, DatabaseError, InvariantError, toWireError, ValidationError } from '../errors.ts';
@@ -33,11 +33,11 @@ const one = (work: () => unknown): Outcome[] => {
 };
 
 function requireTransaction(): Transaction {
-  if (transaction === undefined) throw new ConflictError('the connection has no transaction open');
+  if (transaction === undefined) throw new ConflictError('the connection has no open transaction');
   return transaction;
 }
 
-/** A request that is answered. */
+/** A request with an answer. */
 type Work = Exclude<Request, { kind: 'close' }>;
 
 function perform(open: Connection, request: Work): Outcome[] {
@@ -63,11 +63,14 @@ function perform(open: Connection, request: Work): Outcome[] {
 
 const isIdle = (open: Connection) => transaction !== undefined || open.broken || !open.inTransaction;
 
-/** Answers a request. A connection that leaves a transaction open, which nobody would commit, is given up with its calls. */
+/**
+ * Answers a request. A connection that leaves a transaction open, which nobody would commit, is discarded with its
+ * calls.
+ */
 function answer(open: Connection, request: Work): Outcome[] {
   try {
     const outcomes = perform(open, request);
-    invariant(isIdle(open), 'a connection is given back in no transaction', 'one is still open');
+    invariant(isIdle(open), 'a returned connection is in no transaction', 'one is still open');
     return outcomes;
   } catch (error) {
     if (!(error instanceof InvariantError)) throw error;
@@ -77,7 +80,7 @@ function answer(open: Connection, request: Work): Outcome[] {
   }
 }
 
-/** Outcomes that may be true: none of what was read of a file as one that nobody writes, once somebody has. */
+/** Outcomes that are valid: rows of an immutable file are not once somebody has written it. */
 function trusted(open: Connection, outcomes: Outcome[]): Outcome[] {
   const { overtaken } = open;
   if (overtaken === undefined) return outcomes;
@@ -85,7 +88,7 @@ function trusted(open: Connection, outcomes: Outcome[]): Outcome[] {
   return outcomes.map(() => ({ ok: false, error: toWireError(overtaken) }));
 }
 
-/** A result that cannot be cloned must not take its neighbours' outcomes with it. */
+/** A result that cannot be cloned must not spoil the outcomes of its neighbours. */
 function sendable(outcome: Outcome): Outcome {
   try {
     return structuredClone(outcome);
@@ -119,18 +122,18 @@ async function load(url: string): Promise<object> {
   try {
     return (await import(url)) as object;
   } catch (error) {
-    const received = `the module ${url.slice(0, MAX_SHOWN)}, which cannot be imported: ${reasonOf(error)}`;
+    const received = `the module ${url.slice(0, MAX_SHOWN)}, which failed to import: ${reasonOf(error)}`;
     return refuseModules(received, 'URLs of modules that can be imported', error);
   }
 }
 
-/** @throws {ValidationError} for a module that cannot be imported, or a name that two procedures have */
+/** @throws {ValidationError} for a module that cannot be imported, or two procedures with one name */
 async function loadProcedures(): Promise<Registry> {
   const modules = await Promise.all(settings.procedureModules.map(load));
   try {
     return createRegistry(modules);
   } catch (error) {
-    return refuseModules(reasonOf(error), 'procedures with a name of their own each', error);
+    return refuseModules(reasonOf(error), 'procedures with different names', error);
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * One SQLite connection with every setting this product relies on. Lives on a thread of its own; everything here is
- * synchronous. Leaves transactions over several calls to transactions.ts.
+ * One SQLite connection with every setting that this library relies on. It lives on its own thread, and everything here
+ * is synchronous. Transactions over several calls are in transaction.ts.
  */
 import type Database from 'better-sqlite3';
 import { DatabaseError, ValidationError } from '../errors.ts';
@@ -22,8 +22,8 @@ import { classify, classifyStatement, sqliteCode } from './sqlite-errors.ts';
 import { StatementCache } from './statement-cache.ts';
 
 const LOCK_POLL_MS = 1; // SQLite's own handler sleeps up to 100 ms and is unfair
-const RIVAL_PAUSE_MS = 2; // lets another process in between two groups
-const RIVAL_MEMORY_MS = 2_000; // how long another writer is remembered
+const RIVAL_PAUSE_MS = 2; // lets another process write between two groups
+const RIVAL_MEMORY_MS = 2_000; // how long to remember another writer
 
 const NO_CHANGE: RunResult = { changes: 0, lastInsertRowid: 0 };
 
@@ -32,12 +32,12 @@ const sleep = (ms: number) => void Atomics.wait(sleeper, 0, 0, ms);
 
 const notRegistered = (name: string) =>
   new DatabaseError('CATALOG_SQL', `the procedure ${name} is not registered`, {
-    hint: 'Give the URL of the module that exports it in the option procedureModules.',
+    hint: 'List the URL of the module that exports it in the option procedureModules.',
   });
 
 const readsOnly = (what: string) =>
-  new DatabaseError('CATALOG_READ_ONLY', `${what} writes, and its call was declared as a read`, {
-    hint: "Use db.execute for SQL that writes; declare a procedure of your own that writes as 'write'.",
+  new DatabaseError('CATALOG_READ_ONLY', `${what} writes, but the call was declared as a read`, {
+    hint: "Use db.execute for SQL that writes; declare your own writing procedures as 'write'.",
   });
 
 const MAX_SHOWN = 200; // characters of a statement
@@ -55,7 +55,7 @@ export class Connection {
   readonly #statements: StatementCache;
   readonly #registry: Registry;
   readonly #busyTimeoutMs: number;
-  // With a write-ahead log a writing transaction meets no lock after its first one; a rollback journal has more at COMMIT.
+  // With a write-ahead log a writing transaction takes only one lock; with a rollback journal it takes more at COMMIT.
   readonly #locksOnce: boolean;
   #timeoutMs: number;
   readonly #phase: Int32Array;
@@ -64,12 +64,12 @@ export class Connection {
   #rivalSeenAt = Number.NEGATIVE_INFINITY;
   #rolledBackBy: unknown;
 
-  /** Whether the procedure under way has tried to change anything: one that has not needs no undoing when it fails. */
+  /** Whether the running procedure has tried to change anything: if not, a failure needs no undoing. */
   wrote = false;
-  /** Set once a failure leaves the connection's state unknown; it must then be replaced. */
+  /** Set when a failure leaves the connection's state unknown; it must then be replaced. */
   broken = false;
 
-  /** @throws {DatabaseError} CATALOG_IO, CATALOG_CORRUPT, CATALOG_BUSY: what opening met */
+  /** @throws {DatabaseError} CATALOG_IO, CATALOG_CORRUPT, CATALOG_BUSY: errors of opening */
   constructor(settings: ConnectionSettings, registry: Registry, phase: Int32Array, counts?: Float64Array) {
     this.#immutable = settings.immutable ? ImmutableFile.at(settings.database) : undefined;
     this.#database = openDatabase(settings, this.#immutable);
@@ -82,7 +82,7 @@ export class Connection {
     this.#phase = phase;
   }
 
-  /** The error of what was read of a file as one that nobody writes, once somebody has; undefined for all else. */
+  /** The error for rows of an immutable file that somebody has written meanwhile; undefined otherwise. */
   get overtaken(): DatabaseError | undefined {
     return this.#immutable?.overtaken;
   }
@@ -92,16 +92,16 @@ export class Connection {
   }
 
   /**
-   * Runs the procedure a call names, inside a transaction that is under way.
-   * @throws whatever the procedure throws, driver errors classified; the failure that made SQLite roll back the whole
-   *   transaction even when the procedure caught it
+   * Runs the procedure of a call inside the current transaction.
+   * @throws whatever the procedure throws, with driver errors classified; the failure that made SQLite roll back the
+   *   whole transaction, even if the procedure caught it
    */
   run([name, input]: Call, intent: Intent): unknown {
     this.wrote = false;
     const found = this.#registry.get(name);
     if (found === undefined) throw notRegistered(name);
     if (intent === 'read' && found.intent === 'write') throw readsOnly(`the procedure ${name}`);
-    this.#intent = found.intent === 'read' ? 'read' : intent; // a read inside a writing transaction is a read all the same
+    this.#intent = found.intent === 'read' ? 'read' : intent; // a read inside a writing transaction is still a read
     return this.#drive(found.steps(input as never, sqliteDialect));
   }
 
@@ -127,10 +127,10 @@ export class Connection {
   }
 
   readonly #execute = ({ mode, sql }: Step): unknown => {
-    // Without the transaction each further statement would be stored at once, whatever becomes of the call.
+    // Without the transaction each further statement would be stored at once, whatever the outcome of the call.
     if (this.#rolledBackBy !== undefined) throw this.#rolledBackBy;
     const text = sqliteDialect.text(sql);
-    // The driver would store NULL, which nobody wrote. It costs 10 ns a statement.
+    // The driver would store NULL, which the caller did not write. The check costs 10 ns a statement.
     if (sql.values.includes(undefined)) throw undefinedIn(text, sql.values);
     try {
       const statement = this.#statements.get(text, mode === 'row' || mode === 'rows' || mode === 'table');
@@ -143,8 +143,8 @@ export class Connection {
     }
   };
 
-  // A reader's connection refuses by itself; where the writer serves reads as well, their changes would be rolled back
-  // in silence. SQLite counts PRAGMAs that only ask, such as journal_mode, among those that write.
+  // A reader's connection refuses writes itself; if the writer serves reads, their changes would be rolled back
+  // silently. SQLite counts PRAGMAs that only query, such as journal_mode, as writes.
   #writing({ source }: Database.Statement<unknown[]>): void {
     if (this.#intent === 'read' && !/^\s*PRAGMA/i.test(source)) throw readsOnly('the statement');
     this.wrote = true;
@@ -168,7 +168,7 @@ export class Connection {
   #table(statement: Database.Statement<unknown[]>, values: unknown[]): unknown {
     if (!statement.reader) return { columns: [], rows: [], ...this.#change(statement, values) };
     const rows = statement.all(values);
-    // Asked for afterwards: a prepared statement learns of a changed schema when it runs.
+    // Read afterwards: a prepared statement notices a changed schema when it runs.
     const columns = statement.columns().map(({ name }) => name);
     return { columns, rows, ...(statement.readonly ? NO_CHANGE : this.#lastChange()) };
   }
@@ -182,7 +182,7 @@ export class Connection {
     return { changes, lastInsertRowid: Number(lastInsertRowid) };
   }
 
-  // What a statement with a RETURNING clause changed: the driver reports that of others only.
+  // The changes of a statement with a RETURNING clause: the driver reports them only for other statements.
   #lastChange(): RunResult {
     const text = 'SELECT changes() AS changes, last_insert_rowid() AS lastInsertRowid';
     return this.#prepared(text).get() as RunResult;
@@ -201,8 +201,8 @@ export class Connection {
   }
 
   /**
-   * Takes the write lock, looking every millisecond until `busyTimeoutMs` has passed.
-   * @throws {DatabaseError} CATALOG_BUSY when another process kept it
+   * Takes the write lock, trying every millisecond until `busyTimeoutMs` has passed.
+   * @throws {DatabaseError} CATALOG_BUSY if another process kept it
    */
   beginImmediate(): void {
     const start = performance.now();
@@ -215,7 +215,7 @@ export class Connection {
     }
   }
 
-  // Setting it costs 25 us, so it stays at 0 from one group of writes to the next, and is set again for whoever needs it.
+  // Setting it costs 25 us, so it stays at 0 between groups of writes and is set only when needed.
   #setTimeout(ms: number): void {
     if (this.#timeoutMs === ms) return;
     this.#database.pragma(`busy_timeout = ${ms}`);
@@ -234,13 +234,13 @@ export class Connection {
     }
   }
 
-  /** Commits, and lets the owner of a dead thread see that it may have. @throws the driver's own error */
+  /** Commits, and lets the owner of a dead thread see that it may have committed. @throws the driver's error */
   commit(): void {
     Atomics.store(this.#phase, 0, PHASE.committing);
     this.#prepared('COMMIT').run();
   }
 
-  /** Rolls back if anything is left to roll back; a failure there makes the connection broken. */
+  /** Rolls back if there is anything to roll back; if that fails, the connection is broken. */
   rollback(): void {
     try {
       if (this.#database.inTransaction) this.control('ROLLBACK');

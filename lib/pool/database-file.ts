@@ -1,6 +1,6 @@
 /**
- * The database file itself, before SQLite has it: made with the right mode, and refused where its locks cannot work.
- * The file is never opened here when it exists: closing any descriptor of it would drop the locks of this process
+ * Prepares the database file for SQLite: creates it with the right mode, and refuses places where its locks cannot
+ * work. An existing file is never opened here: closing any descriptor of it would drop the locks of this process
  * (https://sqlite.org/howtocorrupt.html, section 2.2).
  */
 import { access, constants, readlink, realpath, stat } from 'node:fs/promises';
@@ -22,11 +22,11 @@ export interface FileRules {
 }
 
 /**
- * Makes the file if it may be made, and tells its real path, links resolved, and whether it is new.
- * @throws {ValidationError} for a path that SQLite would not take as a file
- * @throws {DatabaseError} CATALOG_NOT_FOUND when the file is missing and may not be made, CATALOG_IO on a network file
- *   system, for a file with a second name that is to be written, or when it cannot be made, CATALOG_CONFLICT or
- *   CATALOG_CORRUPT when the log of a file is there without it
+ * Creates the file if allowed, and returns its real path, with links resolved, and whether it is new.
+ * @throws {ValidationError} for a path that SQLite would not treat as a file
+ * @throws {DatabaseError} CATALOG_NOT_FOUND if the file is missing and may not be created, CATALOG_IO on a network file
+ *   system, for a file with a second name opened for writing, or if it cannot be created, CATALOG_CONFLICT or
+ *   CATALOG_CORRUPT if a log exists without its file
  */
 export async function prepareDatabaseFile(
   database: string,
@@ -35,7 +35,7 @@ export async function prepareDatabaseFile(
 ): Promise<{ path: string; created: boolean }> {
   refuseSpecialNames(database);
   const path = await realDatabase(resolve(database));
-  refuseSpecialNames(path); // what a link leads to
+  refuseSpecialNames(path); // the target of a link
   if (!rules.allowRollbackJournal) await refuseNetwork(path, fileSystemOf);
   if (!rules.readOnly) await refuseSecondName(path);
   if (!rules.readOnly) await refuseLeftLog(path, rules.create);
@@ -47,18 +47,18 @@ export async function prepareDatabaseFile(
 const MAX_NAME = 255; // bytes, on nearly every file system
 const LONGEST_SUFFIX = '-journal'.length;
 
-/** Refused before the file is made: its log could not be. */
+/** Checked before the file is created, because its log could not be. */
 function refuseLongName(path: string): void {
   const bytes = Buffer.byteLength(basename(path));
   if (bytes + LONGEST_SUFFIX <= MAX_NAME) return;
-  const accepted = `a name of ${MAX_NAME - LONGEST_SUFFIX} bytes at most, since the log beside it has a longer one`;
+  const accepted = `a name of at most ${MAX_NAME - LONGEST_SUFFIX} bytes, because the log beside it has a longer name`;
   throw new ValidationError({ field: 'database', received: `a name of ${bytes} bytes`, accepted });
 }
 
 function refuseSpecialNames(database: string): void {
   refuseLongName(database);
   const isSpecial = database === '' || database.startsWith(':') || database.startsWith('file:');
-  // The driver trims names, and would open another file than the one prepared here.
+  // The driver trims names and would open a different file.
   const isTrimmed = database === database.trim();
   if (!isSpecial && isTrimmed && !database.includes('\0') && database.isWellFormed()) return;
   const accepted = 'the path of a file (not a URI, not in memory), without NUL, lone surrogates or spaces around it';
@@ -68,8 +68,8 @@ function refuseSpecialNames(database: string): void {
 const MAX_LINKS = 40; // as many as Linux follows
 
 /**
- * Where a database really is, whichever name it is opened by: its log and its backups are beside the file itself. Of a
- * link that leads to no file yet, it is where the file is to be made.
+ * The real path of a database, whichever name opens it: its log and backups lie beside the real file. For a dangling
+ * link it is the path where the file will be created.
  */
 export async function realDatabase(path: string): Promise<string> {
   let place = path;
@@ -88,28 +88,24 @@ export async function realDatabase(path: string): Promise<string> {
 async function refuseNetwork(path: string, fileSystemOf: FileSystemOf | undefined): Promise<void> {
   const name = await sharedFileSystem(path, fileSystemOf);
   if (name === undefined) return;
-  throw new DatabaseError(
-    'CATALOG_IO',
-    `${path} is on a network file system (${name}), whose locks cannot be trusted`,
-    {
-      hint: 'Move the database to a local disk, or set allowRollbackJournal if only one machine ever opens it.',
-    },
-  );
+  throw new DatabaseError('CATALOG_IO', `${path} is on a network file system (${name}), whose locks are not reliable`, {
+    hint: 'Move the database to a local disk, or set allowRollbackJournal if only one machine ever opens it.',
+  });
 }
 
 /**
- * A log without its database holds changes that were acknowledged, and SQLite deletes it where it makes a new file.
- * Looked at before the file: whoever makes a database at this moment has the file before the log.
+ * A log without its database holds acknowledged changes, and SQLite deletes it when it creates a new file. Check the
+ * log before the file: a process that creates a database now creates the file before the log.
  */
 async function refuseLeftLog(path: string, create: boolean): Promise<void> {
   const [wal = 0, journal = 0] = await Promise.all([sizeOf(`${path}-wal`), sizeOf(`${path}-journal`)]);
   if (wal + journal === 0) return;
   const size = await sizeOf(path);
   const hint =
-    'Put the database back beside it; if it is gone for good, move the log away: a new file would delete it.';
+    'Put the database back beside it. If the database is lost, move the log away, because creating a new file deletes it.';
   if (size === undefined && create) {
     const log = `${path}-${wal > 0 ? 'wal' : 'journal'}`;
-    throw new DatabaseError('CATALOG_CONFLICT', `${log} holds changes of a database that is not there`, { hint });
+    throw new DatabaseError('CATALOG_CONFLICT', `${log} holds changes of a missing database`, { hint });
   }
   if (size === 0 && wal > 0)
     throw new DatabaseError('CATALOG_CORRUPT', `${path} is empty, but its log is not`, { hint });
@@ -121,7 +117,7 @@ async function createPrivate(path: string): Promise<boolean> {
   } catch (error) {
     throw new DatabaseError('CATALOG_IO', `${path} cannot be created`, {
       cause: error,
-      hint: hintOfCause(error) ?? 'Check that the folder exists and may be written.',
+      hint: hintOfCause(error) ?? 'Check that the folder exists and that you may write to it.',
     });
   }
 }
@@ -134,15 +130,18 @@ async function assertRegularFile(path: string, { readOnly }: FileRules): Promise
     if (!hasCode(error, 'ENOENT')) throw new DatabaseError('CATALOG_IO', `${path} cannot be read`, { cause: error });
     throw new DatabaseError('CATALOG_NOT_FOUND', `${path} does not exist`, {
       cause: error,
-      hint: readOnly ? 'Check the path: with readOnly no file is made.' : 'Check the path, or open with create: true.',
+      hint: readOnly
+        ? 'Check the path: with readOnly no file is created.'
+        : 'Check the path, or open with create: true.',
     });
   }
-  if (!isFile) throw new ValidationError({ field: 'database', received: path, accepted: 'a regular file' });
+  if (!isFile)
+    throw new ValidationError({ field: 'database', received: JSON.stringify(path), accepted: 'the path of a file' });
 }
 
 const UNPLACED = /^SQLITE_(?:CANTOPEN|READONLY|PERM)/;
 
-/** Whether SQLite could not open a file, or write it or its folder. */
+/** Whether SQLite could not open a file, or could not write to it or its folder. */
 export const isUnplaced = (error: unknown): error is DatabaseError =>
   error instanceof DatabaseError && UNPLACED.test(sqliteCode(error.cause));
 
@@ -152,7 +151,7 @@ const may = (path: string, mode: number) =>
     () => false,
   );
 
-/** What is not allowed of a file and its folder, in words; undefined where all of it is. */
+/** Which permission is missing on a file or its folder, in words; undefined if none is. */
 async function forbidden(path: string): Promise<string | undefined> {
   const folder = dirname(path);
   const { R_OK, W_OK, X_OK } = constants;
@@ -162,17 +161,17 @@ async function forbidden(path: string): Promise<string | undefined> {
   return (await may(path, W_OK)) ? undefined : 'the file cannot be written';
 }
 
-const PLACE_HINT = 'Check the owner and the mode of the file and its folder, and how the disk is mounted.';
+const PLACE_HINT = 'Check the owner and mode of the file and its folder, and how the disk is mounted.';
 const LOG_HINT =
-  'Its log holds changes of a process that was killed: open it once to be written, or copy the file and its log into a folder that can be written, and open the copy.';
+  'Its log holds changes of a killed process: open it once for writing, or copy the file and its log to a writable folder and open the copy.';
 
-/** Bytes that a database's logs hold. */
+/** Size of a database's logs in bytes. */
 async function logBytes(path: string): Promise<number> {
   const [wal = 0, journal = 0] = await Promise.all([sizeOf(`${path}-wal`), sizeOf(`${path}-journal`)]);
   return wal + journal;
 }
 
-/** An error of SQLite's that it cannot open or write a file, with the file's path and what is not allowed of it. */
+/** SQLite's error that it cannot open or write a file, with the path and the missing permission. */
 export async function placed(error: unknown, path: string): Promise<unknown> {
   if (!isUnplaced(error)) return error;
   const why = (await forbidden(path)) ?? error.message;

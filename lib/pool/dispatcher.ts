@@ -1,7 +1,7 @@
 /**
- * Sends waiting calls to connections: whatever waits when a connection becomes free travels as one message and is
- * answered by one. Over readers that is read batching, over the one writer group commit. There is no timer: an idle
- * engine sends a single call at once.
+ * Sends waiting calls to connections: all calls that wait when a connection becomes free go in one message and return
+ * in one. For readers this is read batching, for the writer group commit. There is no timer: an idle engine sends a
+ * single call at once.
  */
 import { availableParallelism } from 'node:os';
 import { DatabaseError, reviveError, ValidationError } from '../errors.ts';
@@ -14,7 +14,7 @@ import type { Outcome } from './protocol.ts';
 import type { ThreadHandle } from './thread-handle.ts';
 import { type QueueBounds, type Ticket, WaitQueue } from './wait-queue.ts';
 
-/** Calls in one message at most: a group's commit stays under 50 ms, and a batch's answer under a few. */
+/** Most calls in one message: a group then commits within 50 ms, and a batch answers within a few. */
 const MAX_ROUND = { batch: 256, group: 512 } as const;
 
 const INTENT = { batch: 'read', group: 'write' } as const;
@@ -22,30 +22,30 @@ const QUEUE = { batch: 'reads', group: 'writes' } as const;
 
 const PROCESSORS = availableParallelism();
 
-/** A batch that is worth a message of its own: from twice as many on, calls are split among readers. */
+/** The smallest batch worth its own message: twice as many calls are split between readers. */
 const WORTH_SPLITTING = 4;
 
-/** Milliseconds after which waiting reads take a further reader all the same: what is at work may take long. */
+/** Milliseconds after which waiting reads get another reader anyway, because the busy ones may take long. */
 const PATIENCE_MS = 1;
 
 /** Milliseconds from the first answers to the start of a reader: starting a thread holds up the main thread for five. */
 const REST_AFTER_OPENING_MS = 50;
 
-/** Milliseconds for which a stream counts as active after its last answers. */
+/** Milliseconds that a stream counts as active after its last answers. */
 const ACTIVE_MS = 5;
 
-/** What became of a call: its outcome, or what befell the connection that held it. */
+/** The result of a call: its outcome, or the failure of its connection. */
 type Answer = Outcome | { readonly ok: false; readonly lost: unknown };
 
-/** Whom a stream of calls takes into account. */
+/** The other streams that a stream considers. */
 export interface Neighbours {
-  /** As long as the stream's own pool has no connection open, an idle one of this pool serves brief calls. */
+  /** While the stream's own pool has no open connection, an idle one of this pool serves brief calls. */
   readonly standIn?: ConnectionPool | undefined;
-  /** A stream that gets a processor of its own while it is active. */
+  /** A stream that has its own processor while active. */
   readonly preferred?: Dispatcher | undefined;
 }
 
-/** One stream of calls over one pool. */
+/** A stream of calls to one pool. */
 export class Dispatcher {
   readonly #pool: ConnectionPool;
   readonly #kind: 'batch' | 'group';
@@ -76,7 +76,7 @@ export class Dispatcher {
     this.#neighbours = neighbours;
   }
 
-  /** Queues a call and resolves with what its procedure returned, decoded. */
+  /** Queues a call and resolves with the decoded result of its procedure. */
   async run<Input, Output>(wanted: Procedure<Input, Output>, input: Input, options: CallOptions): Promise<Output> {
     const result = this.#queue.add([wanted.name, input], wanted, options);
     this.#pump();
@@ -93,12 +93,12 @@ export class Dispatcher {
     return { ...figures, waiting, rounds: this.#rounds, largestRound: this.#largestRound };
   }
 
-  /** Whether it has work, or had some a moment ago: those who were answered are likely to come back. */
+  /** Whether it has work, or had some a moment ago: callers that got an answer are likely to call again. */
   get isActive(): boolean {
     return this.#underWay.size > 0 || performance.now() - this.#lastAnswer < ACTIVE_MS;
   }
 
-  /** Resolves when nothing waits and nothing is under way. */
+  /** Resolves when no call is waiting or running. */
   async settled(): Promise<void> {
     while (this.#queue.length > 0 || this.#underWay.size > 0) {
       await Promise.all(this.#underWay);
@@ -113,8 +113,8 @@ export class Dispatcher {
     else this.#start();
   }
 
-  // Together with the main thread, which has much to do only when answers come in, readers fill the processors; one more
-  // would only take its share from the writer.
+  // With the main thread, which is busy only when answers arrive, these readers fill the processors; one more would
+  // only slow the writer.
   get #readersAtOnce(): number {
     return Math.max(1, this.#neighbours.preferred?.isActive ? PROCESSORS - 1 : PROCESSORS);
   }
@@ -148,7 +148,7 @@ export class Dispatcher {
     this.#acquiring = false;
     if (pool !== this.#pool) this.#isStoodInFor = true;
     this.#atWork += 1;
-    // What waits behind it may take long, and the writer has other work.
+    // The calls behind it may take long, and the writer has other work.
     const tickets = this.#queue.take(pool === this.#pool ? this.#share() : 1);
     this.#pump();
     const answers = await this.#send(thread, tickets);
@@ -160,7 +160,7 @@ export class Dispatcher {
     this.#pump();
   }
 
-  // The one connection of a catalogue that was just opened answers its first reads; the first reader is opened after it.
+  // The writer of a newly opened catalogue answers its first reads; the first reader opens later.
   #poolNow(): ConnectionPool {
     const { standIn } = this.#neighbours;
     if (standIn === undefined || standIn.idle === 0 || this.#pool.isOpen || !this.#queue.startsBrief) return this.#pool;
@@ -171,7 +171,7 @@ export class Dispatcher {
     return standIn;
   }
 
-  // A wait that was too long ends in the queue, ticket by ticket; any other failure is everyone's.
+  // A timeout ends single tickets in the queue; any other failure ends all of them.
   #acquireFailed(error: unknown): void {
     const onlyLate = error instanceof DatabaseError && error.code === 'CATALOG_TIMEOUT';
     if (!onlyLate) this.#queue.rejectAll(error);
@@ -189,11 +189,11 @@ export class Dispatcher {
   }
 
   async #send(thread: ThreadHandle, tickets: readonly Ticket[]): Promise<readonly Answer[]> {
-    if (tickets.length === 0) return []; // whoever waited gave up meanwhile
+    if (tickets.length === 0) return []; // the callers gave up meanwhile
     this.#rounds += 1;
     this.#largestRound = Math.max(this.#largestRound, tickets.length);
     try {
-      invariant(this.#kind === 'batch' || this.#atWork === 1, 'one group writes at a time', 'another is under way');
+      invariant(this.#kind === 'batch' || this.#atWork === 1, 'one group writes at a time', 'another is running');
       const calls = tickets.map(({ call }) => call);
       const { outcomes } = await thread.request({ kind: this.#kind, calls });
       this.#log.rounds[this.#kind].observe(tickets.length);
@@ -204,14 +204,14 @@ export class Dispatcher {
     }
   }
 
-  // One input that cannot be cloned must not fail its neighbours.
+  // An input that cannot be cloned must not fail its neighbours.
   async #sendEach(thread: ThreadHandle, tickets: readonly Ticket[]): Promise<readonly Answer[]> {
     const answers: Answer[] = [];
     for (const ticket of tickets) answers.push(...(await this.#send(thread, [ticket])));
     return answers;
   }
 
-  // A ticket that is settled twice is a defect of this library; the callers behind it must not wait for ever.
+  // Settling a ticket twice is a defect of this library; the callers behind it must not wait for ever.
   #settleAll(tickets: readonly Ticket[], answers: readonly Answer[]): void {
     try {
       this.#settle(tickets, answers);
@@ -222,7 +222,7 @@ export class Dispatcher {
   }
 
   #settle(tickets: readonly Ticket[], answers: readonly Answer[]): void {
-    const now = performance.now(); // once for all: asking costs more than counting
+    const now = performance.now(); // once for all calls: reading the clock costs more than counting
     this.#lastAnswer = now;
     for (const [position, ticket] of tickets.entries()) {
       const answer = answers[position] as Answer;

@@ -1,10 +1,13 @@
-/** The write-ahead log that a connection leaves which may only read: SQLite makes one, and has it removed by who may write. */
+/**
+ * Removes the empty write-ahead log that a read-only connection leaves: SQLite creates one, and only a writer removes
+ * it.
+ */
 
 import Database from 'better-sqlite3';
 import { sizeOfSync } from '../runtime/files-sync.ts';
 
 /**
- * Has SQLite remove the empty log of a database. Nothing happens while somebody else has the database open, or where it
+ * Makes SQLite remove the empty log of a database. Does nothing while another process has the database open, or if it
  * cannot be written.
  */
 export function removeEmptyLog(path: string): void {
@@ -12,11 +15,11 @@ export function removeEmptyLog(path: string): void {
     if (sizeOfSync(`${path}-wal`) !== 0) return;
     const database = new Database(path, { fileMustExist: true, timeout: 0 });
     try {
-      database.pragma('schema_version'); // the log is opened by the first statement, and removed when it was open
+      database.pragma('schema_version'); // the first statement opens the log, and closing removes it
     } finally {
       database.close();
     }
   } catch {
-    // An empty log does no harm.
+    // An empty log is harmless.
   }
 }

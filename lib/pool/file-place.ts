@@ -1,6 +1,6 @@
 /**
- * Where a database file lies, and under how many names. SQLite finds the log and the locks of a file by its name, so a
- * file that has two of them has two logs: what is saved under one name is lost to the other
+ * Checks which file system holds a database file, and how many names it has. SQLite finds the log and the locks of a
+ * file by its name, so a file with two names has two logs: saves under one name are lost to the other
  * (https://sqlite.org/howtocorrupt.html, section 2.5). Opens nothing.
  */
 import { readdir, readFile, realpath, stat, statfs } from 'node:fs/promises';
@@ -8,9 +8,9 @@ import { basename, dirname, join } from 'node:path';
 import { DatabaseError } from '../errors.ts';
 
 /**
- * statfs(2) magic numbers of file systems that several machines reach, so that locks or the shared memory of a
- * write-ahead log hold on one of them at most (https://sqlite.org/wal.html, "all processes must be on the same host").
- * The numbers are those of stat(1) of the GNU coreutils.
+ * statfs(2) magic numbers of file systems that several machines can share, where locks and the shared memory of a
+ * write-ahead log work on one machine at most (https://sqlite.org/wal.html, "all processes must be on the same host").
+ * The numbers are from stat(1) of the GNU coreutils.
  */
 const SHARED_BY_NUMBER: ReadonlyMap<number, string> = new Map([
   [0x6969, 'NFS'],
@@ -22,8 +22,8 @@ const SHARED_BY_NUMBER: ReadonlyMap<number, string> = new Map([
 ]);
 
 /**
- * The same by the name that the kernel gives them: a server of 9p reports the number of the file system behind it, and
- * everything in user space has one number.
+ * The same by kernel name: a 9p server reports the number of the file system behind it, and all user-space file systems
+ * share one number.
  * - 9p caches without consistency, or maps no memory that can be written (Linux, Documentation/filesystems/9p.rst);
  * - vboxsf: a shared mapping does not see what the host writes (VirtualBox, Additions/linux/sharedfolders/regops.c);
  * - sshfs: the SFTP protocol has no locks (https://github.com/libfuse/sshfs/pull/55);
@@ -42,7 +42,7 @@ const SHARED_BY_NAME: ReadonlyMap<string, string> = new Map([
   ['fuse.virtiofs', 'virtiofs'],
 ]);
 
-/** What is mounted where, as Linux tells it. */
+/** A mount, as Linux reports it. */
 export interface Mount {
   readonly point: string;
   readonly type: string;
@@ -51,7 +51,7 @@ export interface Mount {
 const unescaped = (path: string) =>
   path.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 
-/** The mounts in the text of /proc/self/mountinfo, in the order in which they were made; see proc(5). */
+/** Parses /proc/self/mountinfo, in the order of mounting; see proc(5). */
 export function mountsIn(mountinfo: string): Mount[] {
   return mountinfo.split('\n').flatMap((line) => {
     const [before = '', after = ''] = line.split(' - ');
@@ -61,7 +61,7 @@ export function mountsIn(mountinfo: string): Mount[] {
   });
 }
 
-/** Reads the mounts that this process sees; none where the system does not tell. */
+/** Reads the mounts that this process sees; empty if the system does not report them. */
 export type ReadMounts = () => Promise<readonly Mount[]>;
 
 const readMounts: ReadMounts = async () =>
@@ -69,7 +69,7 @@ const readMounts: ReadMounts = async () =>
 
 const holds = ({ point }: Mount, path: string) => point === '/' || path === point || path.startsWith(`${point}/`);
 
-/** The mount that a path lies on: the innermost one, and of several at one place the last. */
+/** The mount that holds a path: the innermost, and the last of several at one place. */
 export const mountOf = (path: string, mounts: readonly Mount[]): Mount | undefined =>
   mounts
     .filter((mount) => holds(mount, path))
@@ -78,24 +78,24 @@ export const mountOf = (path: string, mounts: readonly Mount[]): Mount | undefin
       undefined,
     );
 
-/** The statfs(2) type of the file system that holds a path. @throws when there is no such path */
+/** The statfs(2) type of the file system that holds a path. @throws if there is no such path */
 export type FileSystemOf = (path: string) => Promise<number>;
 
 const typeOfFileSystem: FileSystemOf = async (path) => (await statfs(path)).type;
 
-/** The path without links, or that of its folder where there is no file yet. */
+/** The path with links resolved, or that of its folder if there is no file yet. */
 const realPlace = (path: string): Promise<string> =>
   realpath(path)
     .catch(() => realpath(dirname(path)))
     .catch(() => path);
 
-/** The name of the file system that other machines share; undefined where the file is on one of this machine's own. */
+/** The name of the shared file system; undefined if the file is on a local one. */
 export async function sharedFileSystem(
   path: string,
   fileSystemOf: FileSystemOf = typeOfFileSystem,
   mounts: ReadMounts = readMounts,
 ): Promise<string | undefined> {
-  // The file itself where it exists, because a link may lead to another file system than its folder's.
+  // The file itself if it exists, because a link may lead to another file system.
   const type = await fileSystemOf(path)
     .catch(() => fileSystemOf(dirname(path)))
     .catch(() => 0);
@@ -103,57 +103,70 @@ export async function sharedFileSystem(
   return SHARED_BY_NUMBER.get(type >>> 0) ?? SHARED_BY_NAME.get(found?.type ?? '');
 }
 
-/** How many of a file's names a restore has given it that was killed while it put the file aside. */
-async function namesSetAside(path: string, inode: bigint): Promise<number> {
-  const [folder, start] = [dirname(path), `${basename(path)}.damaged-`];
-  const names = (await readdir(folder).catch(() => [])).filter((name) => name.startsWith(start));
+// `x.db.damaged-TIME` is a file set aside, `x.db.MACHINE-PROCESS.partial` one about to replace it.
+const OF_A_RESTORE = /^\.(?:damaged-.+|[0-9a-f]{8}-\d+\.partial)$/;
+
+/** How many of a file's names come from a restore that was killed while it set the file aside or replaced it. */
+async function namesOfRestores(path: string, inode: bigint): Promise<number> {
+  const [folder, start] = [dirname(path), basename(path)];
+  const isOne = (name: string) => name.startsWith(start) && OF_A_RESTORE.test(name.slice(start.length));
+  const names = (await readdir(folder).catch(() => [])).filter(isOne);
   const found = await Promise.all(
     names.map((name) => stat(join(folder, name), { bigint: true }).catch(() => undefined)),
   );
   return found.filter((stats) => stats?.ino === inode).length;
 }
 
-/** Why a file may have a second log, and the way out. */
+/** Why a file may have a second log, with advice. */
 export interface SecondName {
   readonly message: string;
   readonly hint: string;
 }
 
+/** A path quoted for a shell. */
+const typed = (path: string) => (/^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`);
+
 const mounted = (path: string): SecondName => ({
-  message: `${path} is a mount point: a log beside it belongs to another file than outside of the mount`,
+  message: `${path} is a mount point: inside and outside of the mount, its log is another file`,
   hint:
     'Mount the folder instead of the file. Stop every program that uses it, then: ' +
-    `mkdir data && mv ${basename(path)} data/ and mount data, such as docker run -v ./data:${join(dirname(path), 'data')}.`,
+    `\`mkdir data && mv ${typed(basename(path))} data/\` and mount data: \`docker run -v ./data:${typed(join(dirname(path), 'data'))} …\`.`,
 });
 
-const linked = (path: string, names: number): SecondName => ({
-  message: `${path} has ${names} names (hard links), and each name has a log of its own`,
-  hint:
-    'Stop every program that uses it, and find the other names with find -samefile. Then give it a file of its own: ' +
-    `cp -p ${basename(path)} own.db && mv own.db ${basename(path)}.`,
-});
+/** `within` is the mount that holds the file, and so all of its names. */
+function linked(path: string, names: number, within: string): SecondName {
+  const [file, copy] = [typed(path), typed(join(dirname(path), 'own.db'))];
+  return {
+    message: `${path} has ${names} names (hard links), and each name has its own log`,
+    hint:
+      `Stop every program that uses it and find its other names: \`find ${typed(within)} -xdev -samefile ${file}\`. ` +
+      `Then make this name a separate file: \`cp -p ${file} ${copy} && mv ${copy} ${file}\`.`,
+  };
+}
 
 /**
- * Why an existing file may have a second name: it is mounted by itself, or has several hard links. Undefined where it has
- * one name, or is not there.
+ * Why an existing file has a second name: it is a mount point, or has several hard links. Undefined if it has one name
+ * or does not exist.
  */
 export async function secondName(path: string, mounts: ReadMounts = readMounts): Promise<SecondName | undefined> {
   const stats = await stat(path, { bigint: true }).catch(() => undefined);
   if (stats === undefined || !stats.isFile()) return undefined;
   const real = await realPlace(path);
-  if ((await mounts()).some(({ point }) => point === real)) return mounted(real);
+  const known = await mounts();
+  if (known.some(({ point }) => point === real)) return mounted(real);
   const names = Number(stats.nlink);
-  return names > 1 && names - (await namesSetAside(real, stats.ino)) > 1 ? linked(real, names) : undefined;
+  if (names <= 1 || names - (await namesOfRestores(real, stats.ino)) <= 1) return undefined;
+  return linked(real, names, mountOf(real, known)?.point ?? '/');
 }
 
 /**
  * Refuses a file that may have a second log.
- * @throws {DatabaseError} CATALOG_IO with the way out
+ * @throws {DatabaseError} CATALOG_IO with advice
  */
 export async function refuseSecondName(path: string, mounts?: ReadMounts): Promise<void> {
   const found = await secondName(path, mounts);
   if (found === undefined) return;
   throw new DatabaseError('CATALOG_IO', `${found.message}: changes of one would be lost to the other`, {
-    hint: `${found.hint} With readOnly it can be read as it is.`,
+    hint: found.hint.replace(/\.$/, ', or open it with readOnly to read it as it is.'),
   });
 }

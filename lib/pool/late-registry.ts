@@ -1,6 +1,6 @@
 /**
- * A registry that loads further modules when a procedure is called which it does not hold: what few ever call must not
- * make every thread start slower. Loading is synchronous, because calls are.
+ * A registry that loads more modules when a call names a procedure it does not hold: rarely used procedures must not
+ * slow the start of every thread. Loading is synchronous, because calls are.
  */
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';

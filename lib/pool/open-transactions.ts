@@ -1,7 +1,6 @@
 /**
- * The transactions over several calls that are open: each gives a callback one connection, whose calls travel one by one.
- * A transaction has a deadline: when it passes, the transaction is rolled back and the connection goes back to the pool,
- * whatever the callback does.
+ * The open transactions over several calls: each gives a callback one connection, and its calls are sent one by one. At
+ * its deadline a transaction is rolled back and its connection returns to the pool, whatever the callback is doing.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { ConflictError, DatabaseError } from '../errors.ts';
@@ -13,7 +12,7 @@ import { TransactionConnection, type TransactionContext } from './transaction-co
 
 const DEADLINE_MS = 30_000; // a reader held longer lets the WAL grow without bound
 
-/** A connection that the running code holds, and those held around it. */
+/** A connection held by the running code, and those held around it. */
 interface Held {
   readonly connection: TransactionConnection;
   readonly pool: ConnectionPool;
@@ -22,17 +21,17 @@ interface Held {
 
 const alreadyEnded = () =>
   new ConflictError('the transaction has ended', {
-    hint: 'Make the call on the catalogue itself; it finds a reservation made inside by its id.',
+    hint: 'Make the call on the catalogue itself; it finds reservations made inside the transaction by their ids.',
   });
 
 const selfWait = (what: string) =>
-  new ConflictError(`${what} inside a transaction would wait for that transaction itself`, {
-    hint: 'Use the connection that the callback was given.',
+  new ConflictError(`${what} inside a transaction would wait for the transaction itself`, {
+    hint: 'Use the connection that the callback receives.',
   });
 
 const deadlinePassed = (ms: number) =>
-  new DatabaseError('CATALOG_TIMEOUT', `the transaction did not end within ${ms} ms and was rolled back`, {
-    hint: 'Do less in one transaction, or give it a longer timeoutMs.',
+  new DatabaseError('CATALOG_TIMEOUT', `the transaction did not finish within ${ms} ms and was rolled back`, {
+    hint: 'Do less in one transaction, or raise timeoutMs.',
   });
 
 /** Runs transactions over several calls, each on a connection of the pool of its intent. */
@@ -52,13 +51,13 @@ export class OpenTransactions {
     return { ...this.#figures };
   }
 
-  /** @throws {ConflictError} when every connection that such work could wait for is held by transactions the caller is inside */
+  /** @throws {ConflictError} if transactions around the caller hold every connection that the work could use */
   assertNotWaitingForItself(what: string, intent: Intent): void {
     const pool = this.#pools[intent];
     if (this.#heldByCaller().filter((held) => held.pool === pool).length >= pool.size) throw selfWait(what);
   }
 
-  /** @throws {ConflictError} when the caller is inside a transaction */
+  /** @throws {ConflictError} if the caller is inside a transaction */
   assertOutside(what: string): void {
     if (this.#heldByCaller().length > 0) throw selfWait(what);
   }
@@ -80,7 +79,7 @@ export class OpenTransactions {
     return this.#watched(this.#run(intent, use, options));
   }
 
-  /** Holds a connection of a pool without a transaction, and runs one after the other on it. */
+  /** Holds a connection of a pool without a transaction, and runs transactions on it one after the other. */
   hold<Result>(
     intent: Intent,
     use: (transaction: WriterTransaction) => Promise<Result>,
@@ -121,7 +120,7 @@ export class OpenTransactions {
       return await this.#current.run({ connection, pool, outer: this.#current.getStore() }, () => use(transaction));
     } finally {
       connection.retire(alreadyEnded());
-      await last; // a transaction that was begun and not waited for still has the connection
+      await last; // a transaction that nobody awaits still has the connection
       await pool.release(thread);
     }
   }
@@ -151,7 +150,7 @@ export class OpenTransactions {
     }
   }
 
-  /** Counts the failure of what only the transaction itself waits for; those of its calls are counted with the calls. */
+  /** Counts failures of the transaction itself; failures of its calls are counted with the calls. */
   async #counted<Value>(work: Promise<Value>): Promise<Value> {
     try {
       return await work;
@@ -168,7 +167,7 @@ export class OpenTransactions {
     const { promise: aborted, reject } = Promise.withResolvers<never>();
     const onAbort = () => reject(signal.reason);
     signal.addEventListener('abort', onAbort, { once: true });
-    // Whoever gave up must not keep the connection that arrives later.
+    // A caller that gave up must not keep a connection that arrives later.
     const giveUp = (reason: unknown) => {
       acquired.then((thread) => pool.release(thread)).catch(() => undefined);
       throw reason;

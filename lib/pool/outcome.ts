@@ -1,4 +1,4 @@
-/** What became of a call, as data for its caller. */
+/** The outcome of a call, as data for its caller. */
 import { DatabaseError, toWireError } from '../errors.ts';
 import type { Outcome } from './protocol.ts';
 
@@ -7,7 +7,7 @@ const succeeded = (value: unknown): Outcome => ({ ok: true, value });
 /** The outcome of a call that threw. */
 export const failed = (error: unknown): Outcome => ({ ok: false, error: toWireError(error) });
 
-/** Does the work of one call; never throws. */
+/** Runs one call; never throws. */
 export function attempt(work: () => unknown): Outcome {
   try {
     return succeeded(work());
@@ -16,6 +16,6 @@ export function attempt(work: () => unknown): Outcome {
   }
 }
 
-/** The error of a call whose commit may be on the disk or not. */
+/** The error of a call whose commit may or may not be on the disk. */
 export const indeterminate = (cause: unknown) =>
-  new DatabaseError('CATALOG_INDETERMINATE', 'the commit failed half-way; it may be on the disk', { cause });
+  new DatabaseError('CATALOG_INDETERMINATE', 'the commit was interrupted; it may be on the disk', { cause });

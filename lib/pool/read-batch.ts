@@ -9,7 +9,7 @@ export function runBatch(connection: Connection, calls: readonly Call[]): Outcom
   try {
     return calls.map((call) => attempt(() => connection.run(call, 'read')));
   } finally {
-    // Nothing was written: ending by ROLLBACK costs the same and cannot fail halfway.
+    // Nothing was written: ROLLBACK costs the same and cannot fail halfway.
     connection.rollback();
   }
 }

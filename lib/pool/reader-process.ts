@@ -1,5 +1,5 @@
 /**
- * The process that runs one reading procedure on a connection of its own: as a reader's thread does, but it can be ended
+ * The process that runs one reading procedure on its own connection, like a reader's thread, but it can be killed
  * inside a statement.
  */
 import { toWireError } from '../errors.ts';
@@ -14,7 +14,7 @@ import type { ConnectionSettings, Outcome } from './protocol.ts';
 import { runBatch } from './read-batch.ts';
 import { classify } from './sqlite-errors.ts';
 
-/** Opens a closed file that cannot be written where it lies as one that nobody writes. */
+/** Opens a closed file as immutable if its place is not writable. */
 function open(settings: ConnectionSettings, registry: Registry, phase: Int32Array): Connection {
   try {
     return new Connection({ ...settings, immutable: wouldLeaveLog(settings.database) }, registry, phase);
@@ -41,7 +41,7 @@ takeUris();
 
 answerOrder(async (order) => {
   try {
-    // As between threads: a Buffer arrives as the Uint8Array that it is.
+    // Like between threads: a Buffer arrives as a Uint8Array.
     return structuredClone(await read(order as ProcessOrder));
   } catch (error) {
     return { ok: false, error: toWireError(classify(error)) };

@@ -1,8 +1,8 @@
-/** One call that stands or falls alone inside a transaction it shares with others. */
+/** Runs one call that succeeds or fails alone inside a shared transaction. */
 import type { Connection } from './connection.ts';
 import type { Call } from './protocol.ts';
 
-/** Runs a writing call; when it throws, what it changed is undone. */
+/** Runs a writing call; if it throws, its changes are undone. */
 export function runInSavepoint(connection: Connection, call: Call): unknown {
   connection.control('SAVEPOINT one');
   try {
@@ -15,7 +15,7 @@ export function runInSavepoint(connection: Connection, call: Call): unknown {
   }
 }
 
-/** Undoes one call; where that fails the whole transaction goes, so that nothing half-done is ever committed. */
+/** Undoes one call; if that fails, rolls back the whole transaction, so that nothing half-done is committed. */
 function undoCall(connection: Connection): void {
   if (!connection.inTransaction) return;
   try {

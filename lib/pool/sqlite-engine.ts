@@ -1,6 +1,6 @@
 /**
- * The SQLite engine: pooled readers, exactly one writer, each connection on a thread of its own. Promises the contract
- * of sql/engine.ts; knows procedures by name only and nothing of what they do.
+ * The SQLite engine: pooled readers and exactly one writer, each connection on its own thread. It fulfils the contract
+ * of sql/engine.ts and knows procedures by name only.
  */
 import { DatabaseError } from '../errors.ts';
 import { isClosed, wouldLeaveLog } from '../runtime/closed-file.ts';
@@ -26,19 +26,19 @@ import type { ConnectionSettings } from './protocol.ts';
 import { sqliteDialect } from './sqlite-dialect.ts';
 import { SqliteFile } from './sqlite-file.ts';
 
-/** Everything the engine needs to know; `DatabaseManager` fills it from the options. */
+/** The options of the engine; `DatabaseManager` derives them from its own. */
 export interface SqliteEngineOptions extends ConnectionSettings {
-  /** Connections in all, one of them the writer; with 1 the writer serves the reads as well. */
+  /** Total number of connections, one of them the writer; with 1 the writer serves reads too. */
   readonly poolSize: number;
   readonly acquireTimeoutMs: number;
   readonly closeTimeoutMs: number;
-  /** Calls of one kind that may wait at once. */
+  /** How many calls of one kind may wait. */
   readonly queueLimit: number;
 }
 
-const OPEN_TIMEOUT_MS = 30_000; // a thread starts in a tenth of a second, on a busy machine in several
+const OPEN_TIMEOUT_MS = 30_000; // a thread starts in 0.1 s, on a busy machine in several tenths
 
-/** Opens a pool's first connection; acquireTimeoutMs may be shorter than that takes, since it is meant for calls. */
+/** Opens a pool's first connection, which may take longer than acquireTimeoutMs, a limit for calls. */
 async function openFirst(pool: ConnectionPool): Promise<void> {
   const start = performance.now();
   for (;;) {
@@ -90,9 +90,9 @@ export class SqliteEngine implements Engine {
   }
 
   /**
-   * Opens the writer (the first reader, when read-only) and with it proves that the file can be used. A closed file that
-   * cannot be written where it lies is read, when read-only, as one that nobody writes.
-   * @throws {DatabaseError} why it cannot
+   * Opens the writer (the first reader if read-only), which proves that the file is usable. If read-only, a closed file
+   * in a place that is not writable is read as immutable.
+   * @throws {DatabaseError} if it is not usable
    */
   static async open(options: SqliteEngineOptions): Promise<SqliteEngine> {
     if (!options.readOnly) return SqliteEngine.#opened(options);
@@ -151,12 +151,12 @@ export class SqliteEngine implements Engine {
     return this.#transactions.hold('write', use, options);
   }
 
-  /** @throws {ConflictError} when called from inside a transaction that it would wait for */
+  /** @throws {ConflictError} if called inside a transaction that it would wait for */
   #assertUsable(intent: Intent, what: string): void {
     if (this.#state !== 'open') throw closedError();
     this.#transactions.assertNotWaitingForItself(what, intent);
     if (intent === 'write' && this.#options.readOnly) {
-      throw new DatabaseError('CATALOG_READ_ONLY', `${what} writes, and the database was opened read-only`);
+      throw new DatabaseError('CATALOG_READ_ONLY', `${what} writes, but the database is open read-only`);
     }
   }
 
@@ -177,9 +177,9 @@ export class SqliteEngine implements Engine {
     return this.#log.figures();
   }
 
-  /** @throws {ConflictError} when called from inside a transaction, which it would wait for */
+  /** @throws {ConflictError} if called inside a transaction, where it would wait for itself */
   async close(): Promise<void> {
-    // Also when somebody else has begun to close: that waits for the caller's transaction as well.
+    // Even if another caller is already closing: that waits for this caller's transaction too.
     if (this.#state !== 'closed') this.#transactions.assertOutside('close');
     if (this.#closing === undefined) {
       this.#state = 'closing';
@@ -208,7 +208,7 @@ export class SqliteEngine implements Engine {
     await this.#writers.close();
   }
 
-  // Not awaited: a native statement that never ends cannot be interrupted, and close must not hang on it.
+  // Not awaited: nothing can interrupt an endless native statement, and close must not hang on it.
   #abandon(): void {
     for (const pool of [this.#readers, this.#writers]) pool.abandon(closedError());
   }

@@ -1,12 +1,12 @@
 /**
- * The one place where SQLite's result codes become this library's errors. Codes are those of
- * https://sqlite.org/rescode.html as better-sqlite3 names them; nobody above parses a message.
+ * The only place that turns SQLite's result codes into this library's errors. The codes are those of
+ * https://sqlite.org/rescode.html as better-sqlite3 names them; no code above parses messages.
  */
 
 import { DatabaseError, type ErrorCode } from '../errors.ts';
 import { codeOf } from '../runtime/thrown.ts';
 
-/** Primary result codes; an extended code (SQLITE_IOERR_FSYNC) is found by its longest prefix here. */
+/** Primary result codes; an extended code (SQLITE_IOERR_FSYNC) matches its longest prefix. */
 const CODES: Readonly<Record<string, ErrorCode>> = {
   SQLITE_BUSY: 'CATALOG_BUSY',
   SQLITE_LOCKED: 'CATALOG_BUSY',
@@ -24,7 +24,7 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
   SQLITE_INTERRUPT: 'CATALOG_TIMEOUT',
 };
 
-/** The result code of a driver's error, '' for any other. */
+/** The result code of a driver's error; '' for any other error. */
 export function sqliteCode(error: unknown): string {
   const code = codeOf(error);
   return code.startsWith('SQLITE_') ? code : '';
@@ -32,7 +32,7 @@ export function sqliteCode(error: unknown): string {
 
 const primaryCode = (code: string) => code.split('_').slice(0, 2).join('_');
 
-/** Turns what the driver threw into a {@link DatabaseError}; everything else passes as it is. */
+/** Turns a driver's error into a {@link DatabaseError}; anything else is returned unchanged. */
 export function classify(error: unknown): unknown {
   const code = sqliteCode(error);
   if (code === '') return error;
@@ -41,9 +41,9 @@ export function classify(error: unknown): unknown {
 }
 
 /**
- * What a statement threw, as {@link classify} does, and what better-sqlite3 refuses before SQLite sees the statement: the
- * wrong number or kind of values. None of the values is in the message, though SQLite quotes a JSON path or the words of
- * a full-text query there.
+ * Like {@link classify}, for errors of a statement, including the wrong number or type of values, which better-sqlite3
+ * refuses before SQLite sees the statement. The message contains none of the values, although SQLite quotes JSON paths
+ * and words of full-text queries.
  */
 export function classifyStatement(error: unknown, text: string, values: readonly unknown[]): unknown {
   if (!(error instanceof Error) || error instanceof DatabaseError) return error;
@@ -54,7 +54,7 @@ export function classifyStatement(error: unknown, text: string, values: readonly
   return isRefused ? new DatabaseError('CATALOG_SQL', message, { cause: error }) : classify(error);
 }
 
-/** The message with every word left out that a bound value has and the statement's own text has not. */
+/** The message without words that occur in a bound value but not in the statement's text. */
 function withoutValues(message: string, text: string, values: readonly unknown[]): string {
   const bound = values.map((value) => (value instanceof Uint8Array ? Buffer.from(value).toString() : String(value)));
   const isBound = (word: string) => !text.includes(word) && bound.some((value) => value.includes(word));
@@ -62,8 +62,8 @@ function withoutValues(message: string, text: string, values: readonly unknown[]
 }
 
 /**
- * Whether a COMMIT that failed so can be told to have changed nothing. A full disk fails before the commit record is
- * whole, a constraint or a lock before anything is written; after any other failure the record may be on the disk.
+ * Whether a COMMIT that failed with this error certainly changed nothing. A full disk fails before the commit record is
+ * complete, a constraint or lock before anything is written; after any other failure the record may be on the disk.
  */
 export const commitFailedCleanly = (error: unknown) =>
   ['SQLITE_FULL', 'SQLITE_BUSY', 'SQLITE_CONSTRAINT'].includes(primaryCode(sqliteCode(error)));

@@ -1,6 +1,6 @@
 /**
- * The files of a SQLite database, as the file system knows them. Opens none of them: closing any descriptor of the file
- * would drop the locks of this process (https://sqlite.org/howtocorrupt.html, section 2.2).
+ * The files of a SQLite database in the file system. Opens none of them: closing any descriptor of the file would drop
+ * the locks of this process (https://sqlite.org/howtocorrupt.html, section 2.2).
  */
 
 import { stat } from 'node:fs/promises';
@@ -16,9 +16,9 @@ const statOrNull = (path: string) =>
     throw error;
   });
 
-const OTHERS = 0o077; // what is wider than 0600
+const OTHERS = 0o077; // permissions beyond 0600
 
-/** The file, its write-ahead log and the index of that. */
+/** The file, its write-ahead log and the log's index. */
 export class SqliteFile implements DatabaseFile {
   readonly path: string;
   readonly holdWriter: DatabaseFile['holdWriter'];

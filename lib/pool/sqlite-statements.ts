@@ -1,6 +1,6 @@
 /**
- * Which statements SQLite is given: none that ends the surrounding transaction, reaches another file or, from a user,
- * changes a setting. SQLite itself would execute them.
+ * Refuses statements that would end the surrounding transaction, reach another file or, from a user, change a setting.
+ * SQLite itself would execute them.
  */
 import { ValidationError } from '../errors.ts';
 import { refuse } from '../validation.ts';
@@ -32,7 +32,7 @@ export function assertNoControl(text: string): void {
   throw new ValidationError({ field: 'sql', received: keyword, accepted });
 }
 
-/** PRAGMAs that take an argument and yet only report. */
+/** PRAGMAs that take an argument but only report. */
 const REPORTS = new Set([
   'table_info',
   'table_xinfo',
@@ -46,23 +46,24 @@ const REPORTS = new Set([
   'quick_check',
 ]);
 
-/** PRAGMAs that act without an argument. */
+/** PRAGMAs that have an effect without an argument. */
 const ACTIONS = new Set(['optimize', 'wal_checkpoint', 'incremental_vacuum', 'shrink_memory']);
 
 const COMMENT = /--[^\n]*(?:\n|$)|\/\*[\s\S]*?(?:\*\/|$)/g;
 
-/** What an EXPLAIN explains is prepared, and a PRAGMA takes effect when it is prepared. */
+/** EXPLAIN prepares its statement, and a PRAGMA takes effect when it is prepared. */
 const EXPLAIN = /^EXPLAIN\s+(?:QUERY\s+PLAN\s+)?/i;
 
-// Temporary objects live on one connection until it is replaced, and hide what has the same name from every later call.
+// Temporary objects stay on one connection until it is replaced, and hide objects of the same name from every later
+// call.
 const TEMPORARY = /^CREATE\s+(?:TEMP|TEMPORARY)\b|^CREATE\s[\w\s]*["'`[]?temp["'`\]]?\s*\./i;
 
 /**
  * Checks a statement that a user wrote.
- * @throws {ValidationError} for transaction control, other files, temporary objects and PRAGMAs that act
+ * @throws {ValidationError} for transaction control, other files, temporary objects and PRAGMAs with effects
  */
 export function assertUsersStatement(text: string): void {
-  // Quotes need no care: no statement has any before the words that decide here.
+  // Quotes do not matter: no statement has any before the words that decide here.
   const body = text
     .replace(COMMENT, ' ')
     .replace(/^[\s;]+/, '')
@@ -83,11 +84,11 @@ function assertReport(body: string): void {
 
 const PIECE = /"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]|'(?:[^']|'')*'|--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)/g;
 
-/** PRAGMAs can also be read as tables, with the name in any quotes. One that acts does so then, on any connection. */
+/** PRAGMAs can also be read as tables, with the name in any quotes. Their effects then happen on any connection. */
 function assertPragmaTables(text: string): void {
   if (!/pragma_/i.test(text)) return;
-  // Comments and string literals are no names, except a literal where SQLite expects a name.
+  // Comments and string literals are not names, except a literal where SQLite expects a name.
   const names = text.replace(PIECE, (piece) => (/^["`[]|^'pragma_\w+'$/i.test(piece) ? piece : ' '));
   const found = [...names.matchAll(/\bpragma_(\w+)/gi)].find(([, name = '']) => ACTIONS.has(name.toLowerCase()));
-  if (found !== undefined) refuse('sql', found[0], 'the tables of PRAGMAs that only read');
+  if (found !== undefined) refuse('sql', found[0], 'the tables of read-only PRAGMAs');
 }

@@ -1,18 +1,18 @@
 /**
- * Prepared statements of one connection, the least recently used dropped first. Preparing costs four times what
- * running a prepared lookup does, so every statement passes here. Statements are run to their end at once, so none is
- * in use when it is dropped. Text that would end the surrounding transaction, or reach another file, is refused.
+ * The prepared statements of one connection; the least recently used are dropped first. Preparing a lookup costs four
+ * times as much as running it, so every statement goes through here. Statements run to completion at once, so none is
+ * in use when dropped. SQL that would end the surrounding transaction or reach another file is refused.
  */
 import type { Database, Statement } from 'better-sqlite3';
 import { FOUND, PREPARED, STATEMENT_COUNTS } from './protocol.ts';
 import { assertNoControl } from './sqlite-statements.ts';
 
-const MAX_STATEMENTS = 256; // three times what all procedures together use; about 10 KB each
+const MAX_STATEMENTS = 256; // three times as many as all procedures use; about 10 KB each
 
-// A PRAGMA answers with what was set when it was prepared, so a statement that asks for this one is not kept.
+// A PRAGMA returns the value at its preparation, so a statement that reads this one is not cached.
 const TIMEOUT = /busy_timeout/i;
 
-/** The statements of one text: rows come as objects or as tuples, and a statement does one of them. */
+/** The statements of one text: one returns rows as objects, the other as tuples. */
 interface Prepared {
   objects?: Statement<unknown[]>;
   tuples?: Statement<unknown[]>;
@@ -21,15 +21,15 @@ interface Prepared {
 /** A bounded cache of prepared statements over one connection. */
 export class StatementCache {
   readonly #database: Database;
-  // By the text alone: a key put together for each look-up would have to be read through each time.
+  // Keyed by the text alone: a composed key would have to be hashed at each lookup.
   readonly #byText = new Map<string, Prepared>();
   readonly #limit: number;
   readonly #counts: Float64Array;
   readonly #beforeTimeout: () => void;
 
   /**
-   * @param counts where what is found and what is prepared is counted, for whoever shares it
-   * @param beforeTimeout called before a statement is prepared that may ask how long the connection waits for locks
+   * @param counts shared memory that counts the statements found and prepared
+   * @param beforeTimeout called before preparing a statement that may read how long the connection waits for locks
    */
   constructor(
     database: Database,
@@ -43,12 +43,12 @@ export class StatementCache {
     this.#beforeTimeout = beforeTimeout;
   }
 
-  /** Texts whose statements are held. */
+  /** Number of cached texts. */
   get size(): number {
     return this.#byText.size;
   }
 
-  /** The prepared statement of a text; `raw` rows are tuples and have statements of their own. */
+  /** The prepared statement of a text; `raw` statements return tuples and are cached separately. */
   get(text: string, raw: boolean): Statement<unknown[]> {
     const known = this.#byText.get(text);
     const found = raw ? known?.tuples : known?.objects;
@@ -75,7 +75,7 @@ export class StatementCache {
     return prepared;
   }
 
-  // Moving a key costs a delete and an insert, so it is only done once the cache is full enough to drop anything.
+  // Moving a key costs a delete and an insert, so it happens only when the cache is nearly full.
   #touch(text: string, prepared: Prepared): void {
     if (this.#byText.size * 2 <= this.#limit) return;
     this.#byText.delete(text);

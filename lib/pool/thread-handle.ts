@@ -1,6 +1,6 @@
 /**
- * The owner's side of a connection's thread: one request at a time, and a plain answer to what a thread held when it
- * died. An idle thread does not keep the process alive; one that works does.
+ * The owner's side of a connection's thread: one request at a time, and a definite outcome for the calls of a thread
+ * that died. An idle thread does not keep the process alive; a busy one does.
  */
 import { DatabaseError, InvariantError, reviveError, ValidationError, type WireError } from '../errors.ts';
 import { invariant } from '../runtime/invariant.ts';
@@ -19,15 +19,15 @@ import {
 import { takeThread } from './spare-thread.ts';
 
 interface Waiting {
-  /** Calls that are to be answered. */
+  /** Calls to be answered. */
   readonly calls: number;
   readonly resolve: (response: Response) => void;
   readonly reject: (error: unknown) => void;
 }
 
-/** What a thread tells its owner besides the answers. */
+/** Messages of a thread besides answers. */
 export interface ThreadEvents {
-  /** The connection died, or can no longer be trusted. */
+  /** The connection died or is no longer reliable. */
   onLost(): void;
   /** The before-commit hook failed. */
   onBeforeCommitFailed(error: WireError): void;
@@ -44,7 +44,7 @@ export class ThreadHandle {
   #crash: unknown;
   #usable = false;
   #killed = false;
-  /** Whether the request under way may commit, and when it was sent. */
+  /** Whether the running request may commit, and when it was sent. */
   #writes = false;
   #sentAt = 0;
 
@@ -68,7 +68,7 @@ export class ThreadHandle {
 
   /**
    * Starts a thread and opens its connection.
-   * @throws whatever kept it from opening; the thread has ended, or will by itself, then
+   * @throws the error of opening; the thread has ended or will end itself
    */
   static async open(settings: ConnectionSettings, events: ThreadEvents): Promise<ThreadHandle> {
     const handle = new ThreadHandle(settings, events);
@@ -96,32 +96,32 @@ export class ThreadHandle {
     }
   }
 
-  /** Statements it has executed, dead or alive. */
+  /** Statements it has executed, also after its end. */
   get statements(): StatementFigures {
     return { found: this.#counts[FOUND] ?? 0, prepared: this.#counts[PREPARED] ?? 0 };
   }
 
-  /** Milliseconds that the request under way has taken; 0 when none is. */
+  /** Milliseconds that the running request has taken; 0 if none is. */
   get requestMs(): number {
     return this.#waiting === undefined ? 0 : performance.now() - this.#sentAt;
   }
 
-  /** False once the thread has ended, or its connection can no longer be trusted. */
+  /** False once the thread has ended or its connection is unreliable. */
   get usable(): boolean {
     return this.#usable;
   }
 
   /**
    * Sends a request and waits for the answer.
-   * @throws {DatabaseError} CATALOG_IO (retryable) when the thread died before it could commit, CATALOG_INDETERMINATE
-   *   when it may have committed
-   * @throws {ValidationError} when the request cannot be sent
-   * @throws {InvariantError} when another request is under way, or not each call is answered
+   * @throws {DatabaseError} CATALOG_IO (retryable) if the thread died before it could commit, CATALOG_INDETERMINATE if
+   *   it may have committed
+   * @throws {ValidationError} if the request cannot be sent
+   * @throws {InvariantError} if another request is running, or a call has no answer
    */
   request(request: Request): Promise<Response> {
     return new Promise((resolve, reject) => {
       if (!this.#usable) throw this.#rolledBack();
-      invariant(this.#waiting === undefined, 'a connection has one request at a time', 'another is under way');
+      invariant(this.#waiting === undefined, 'a connection has one request at a time', 'another is running');
       Atomics.store(this.#phase, 0, PHASE.begun);
       this.#post(request);
       this.#sentAt = performance.now();
@@ -136,7 +136,10 @@ export class ThreadHandle {
       this.#worker.postMessage(request);
     } catch (cause) {
       const received = 'a value that cannot be sent to a thread';
-      throw new ValidationError({ field: 'input', received, accepted: 'what structuredClone takes' }, { cause });
+      throw new ValidationError(
+        { field: 'input', received, accepted: 'values that structuredClone accepts' },
+        { cause },
+      );
     }
   }
 
@@ -173,15 +176,15 @@ export class ThreadHandle {
 
   #lostError(): DatabaseError {
     if (Atomics.load(this.#phase, 0) !== PHASE.committing) return this.#rolledBack();
-    const message = 'the connection’s thread ended while a commit was under way';
+    const message = 'the connection’s thread ended during a commit';
     return new DatabaseError('CATALOG_INDETERMINATE', message, { cause: this.#crash });
   }
 
   #rolledBack(): DatabaseError {
-    return new DatabaseError('CATALOG_IO', 'the connection’s thread ended; what it held was rolled back', {
+    return new DatabaseError('CATALOG_IO', 'the connection’s thread ended; its changes were rolled back', {
       cause: this.#crash,
       retryable: true,
-      hint: 'Make the call again; a new connection takes its place.',
+      hint: 'Repeat the call; a new connection replaces the old one.',
     });
   }
 
@@ -196,8 +199,8 @@ export class ThreadHandle {
   }
 
   /**
-   * Ends the thread now. A statement that it is inside ends first, if it ever does; what it holds is rejected at once, with
-   * `reason` where nothing can have been stored.
+   * Ends the thread now, after its current statement, if that ever ends. Its calls are rejected at once, with `reason`
+   * if nothing can have been stored.
    */
   async kill(reason = closedError()): Promise<void> {
     this.#usable = false;
@@ -214,21 +217,18 @@ export class ThreadHandle {
   }
 }
 
-// The statement may yet return, and nobody can say how far the thread then comes before it is ended.
+// The statement may still return, and nobody knows how far the thread gets before it ends.
 const givenUp = () =>
-  new DatabaseError(
-    'CATALOG_INDETERMINATE',
-    'the database was closed while a statement was under way that did not end',
-  );
+  new DatabaseError('CATALOG_INDETERMINATE', 'the database was closed during a statement that did not end');
 
-/** Errors of the surroundings, such as addons that are not allowed, are none of the library's own. */
+/** Errors from outside, such as forbidden addons, are not errors of this library. */
 function openingFailed(error: Error): Error {
   if (error instanceof DatabaseError || error instanceof InvariantError) return error;
-  return new DatabaseError('CATALOG_IO', `no connection could be opened: ${error.message}`, { cause: error });
+  return new DatabaseError('CATALOG_IO', `could not open a connection: ${error.message}`, { cause: error });
 }
 
 function openingLost(cause: unknown, { threadArgv = [] }: ConnectionSettings): DatabaseError {
-  const message = 'the thread of a connection ended before it had opened the database';
-  const hint = 'The cause says why; check what the option threadArgv has the thread load.';
+  const message = 'the thread of a connection ended before it opened the database';
+  const hint = 'The cause says why; check what the option threadArgv makes the thread load.';
   return new DatabaseError('CATALOG_IO', message, threadArgv.length === 0 ? { cause } : { cause, hint });
 }

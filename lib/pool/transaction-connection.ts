@@ -1,6 +1,6 @@
 /**
- * The connection of a transaction over several calls: the calls run one after the other, in the order they were made, until
- * the transaction ends. Who gets one, and for how long, is left to open-transactions.ts.
+ * The connection of a transaction over several calls: the calls run one after the other, in the order of calling, until
+ * the transaction ends. open-transactions.ts decides who gets one and for how long.
  */
 import { type DatabaseError, reviveError } from '../errors.ts';
 import type { CallLog } from '../sql/call-log.ts';
@@ -10,7 +10,7 @@ import { isTraced, traceCall } from '../sql/tracing.ts';
 import type { Request } from './protocol.ts';
 import type { ThreadHandle } from './thread-handle.ts';
 
-/** Where calls are measured, and which database they are of. */
+/** The log that measures calls, and their database. */
 export interface TransactionContext {
   readonly database: string;
   readonly log: CallLog;
@@ -67,7 +67,7 @@ export class TransactionConnection implements Executor {
     await this.#next({ kind: 'begin', intent: this.intent, suspendForeignKeys });
   }
 
-  /** Ends the transaction once what was sent has been answered; later calls are refused with `reason`. */
+  /** Ends the transaction once all sent calls are answered; later calls are refused with `reason`. */
   async end(commit: boolean, reason: DatabaseError): Promise<void> {
     if (!this.active) return;
     const ending = this.#next({ kind: 'end', commit });
@@ -75,12 +75,12 @@ export class TransactionConnection implements Executor {
     await ending;
   }
 
-  /** Refuses later calls of a connection that was held without a transaction. */
+  /** Refuses later calls on a connection that was held without a transaction. */
   retire(reason: DatabaseError): void {
     this.#ended = reason;
   }
 
-  // Calls that the callback makes side by side run one after the other, in the order they were made.
+  // Concurrent calls of the callback run one after the other, in the order of calling.
   #next(request: Request, onAnswer?: (ok: boolean) => void): Promise<unknown> {
     const send = async () => {
       const { outcomes } = await this.#thread.request(request);

@@ -1,6 +1,6 @@
 /**
- * A transaction over several calls, on the thread of its connection. Each writing call runs in a savepoint, so that one
- * that fails can be caught and the rest kept.
+ * A transaction over several calls, on the thread of its connection. Each writing call runs in a savepoint, so that the
+ * callback can catch its failure and keep the rest.
  */
 import { ConflictError } from '../errors.ts';
 import type { Intent } from '../sql/procedure.ts';
@@ -11,7 +11,7 @@ import type { Call } from './protocol.ts';
 import { runInSavepoint } from './savepoint.ts';
 import { classify, commitFailedCleanly } from './sqlite-errors.ts';
 
-/** A transaction whose calls arrive one by one. */
+/** A transaction whose calls arrive one at a time. */
 export class Transaction {
   readonly #connection: Connection;
   readonly #intent: Intent;
@@ -20,7 +20,7 @@ export class Transaction {
   #wrote = false;
   #lostBecause: unknown;
 
-  /** @throws {DatabaseError} CATALOG_BUSY when another process keeps the write lock */
+  /** @throws {DatabaseError} CATALOG_BUSY if another process keeps the write lock */
   constructor(connection: Connection, intent: Intent, suspendForeignKeys: boolean, beforeCommit = new BeforeCommit()) {
     this.#connection = connection;
     this.#intent = intent;
@@ -55,7 +55,10 @@ export class Transaction {
     }
   }
 
-  /** Ends the transaction. @throws {DatabaseError} what the commit met, or why SQLite had rolled back already */
+  /**
+   * Ends the transaction. @throws {DatabaseError} the error of the commit, or the reason why SQLite had already rolled
+   * back
+   */
   end(commit: boolean): void {
     try {
       if (commit) this.#assertAlive();
@@ -80,9 +83,9 @@ export class Transaction {
 
   #assertAlive(): void {
     if (this.#connection.inTransaction) return;
-    throw new ConflictError('the transaction was rolled back by an earlier failure', {
+    throw new ConflictError('an earlier failure rolled the transaction back', {
       cause: this.#lostBecause,
-      hint: 'Run the whole transaction again; nothing of it was stored.',
+      hint: 'Repeat the whole transaction; none of it was stored.',
     });
   }
 }

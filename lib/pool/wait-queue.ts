@@ -1,6 +1,6 @@
 /**
- * A bounded queue of calls that wait for a connection, first come, first served. Whoever waits too long, or gives up by
- * a signal, leaves the queue and nothing of its call has happened.
+ * A bounded queue of calls that wait for a connection, first come, first served. A call that waits too long, or whose
+ * signal fires, leaves the queue without having done anything.
  */
 import { DatabaseError } from '../errors.ts';
 import { invariant } from '../runtime/invariant.ts';
@@ -9,15 +9,15 @@ import type { Histogram } from '../sql/histogram.ts';
 import type { Procedure } from '../sql/procedure.ts';
 import type { Call } from './protocol.ts';
 
-/** What a call asks for beside its answer. */
+/** The options of a queued call. */
 type CallTraits = Pick<Procedure<never, unknown>, 'alone' | 'brief'>;
 
-/** A call in the queue. It is settled once: with its answer, or with the reason why there is none. */
+/** A call in the queue. It is settled once: with its answer, or with an error. */
 export class Ticket {
   readonly call: Call;
   readonly alone: boolean;
   readonly brief: boolean;
-  /** When it was queued, in milliseconds. */
+  /** Time of queueing, in milliseconds. */
   readonly since = performance.now();
   readonly #resolve: (wire: unknown) => void;
   readonly #reject: (error: unknown) => void;
@@ -59,7 +59,7 @@ export class Ticket {
 }
 
 export interface QueueBounds {
-  /** Calls that may wait at once. */
+  /** How many calls may wait. */
   readonly limit: number;
   /** Milliseconds a call may wait. */
   readonly timeoutMs: number;
@@ -67,16 +67,16 @@ export interface QueueBounds {
 
 const NOTHING = () => undefined;
 
-/** The bounded queue, with the figures `stats()` reports. */
+/** The bounded queue, with the figures that `stats()` reports. */
 export class WaitQueue {
   readonly #bounds: QueueBounds;
   readonly #waits: Histogram | undefined;
-  // A map, so that thousands that give up together leave at once each; with what takes the ticket off its signal.
+  // A map, so that each of thousands of tickets can leave quickly; the value detaches the ticket from its signal.
   readonly #tickets = new Map<Ticket, () => void>();
   #timer: NodeJS.Timeout | undefined;
   readonly figures = { calls: 0, maxWaiting: 0, expired: 0, refused: 0, totalWaitMs: 0, maxWaitMs: 0 };
 
-  /** `waits` gets the milliseconds that each call has waited when it is taken. */
+  /** `waits` receives how long each call waited, in milliseconds. */
   constructor(bounds: QueueBounds, waits?: Histogram) {
     this.#bounds = bounds;
     this.#waits = waits;
@@ -86,21 +86,21 @@ export class WaitQueue {
     return this.#tickets.size;
   }
 
-  /** Whether the next call is one that takes no time. */
+  /** Whether the next call is brief. */
   get startsBrief(): boolean {
     const [next] = this.#tickets.keys();
     return next?.brief === true;
   }
 
   /**
-   * Queues a call; the promise settles with what it yields.
-   * @throws {DatabaseError} CATALOG_POOL_EXHAUSTED when the queue is full, CATALOG_TIMEOUT when the wait was too long
+   * Queues a call; the promise settles with its result.
+   * @throws {DatabaseError} CATALOG_POOL_EXHAUSTED if the queue is full, CATALOG_TIMEOUT if the call waited too long
    */
   add(call: Call, traits: CallTraits, { signal }: CallOptions): Promise<unknown> {
     if (signal?.aborted) return Promise.reject(signal.reason);
     if (this.#tickets.size >= this.#bounds.limit) {
       this.figures.refused += 1;
-      const message = `${this.#bounds.limit} calls are waiting already`;
+      const message = `${this.#bounds.limit} calls are already waiting`;
       return Promise.reject(new DatabaseError('CATALOG_POOL_EXHAUSTED', message));
     }
     return new Promise((resolve, reject) => {
@@ -112,7 +112,7 @@ export class WaitQueue {
     });
   }
 
-  /** Takes up to `most` calls; one that runs alone is taken alone. */
+  /** Takes up to `most` calls, or a single call that must run alone. */
   take(most: number): Ticket[] {
     const taken: Ticket[] = [];
     for (const ticket of this.#tickets.keys()) {
@@ -130,7 +130,7 @@ export class WaitQueue {
     return taken;
   }
 
-  /** Rejects everything that waits. */
+  /** Rejects every waiting call. */
   rejectAll(error: unknown): void {
     for (const ticket of this.#tickets.keys()) {
       this.#forget(ticket);
@@ -140,7 +140,7 @@ export class WaitQueue {
     this.#timer = undefined;
   }
 
-  /** Gives the ticket up when its signal fires; returns what takes it off the signal. */
+  /** Abandons the ticket when its signal fires; returns a function that detaches it. */
   #listen(ticket: Ticket, signal: AbortSignal | undefined): () => void {
     if (signal === undefined) return NOTHING;
     const onAbort = () => this.#giveUp(ticket, signal.reason);
@@ -159,8 +159,8 @@ export class WaitQueue {
     ticket.reject(reason);
   }
 
-  // All calls may wait equally long, so the oldest is always the next to expire: one timer serves them all, and it is
-  // only moved when it fires.
+  // All calls have the same timeout, so the oldest expires first: one timer serves them all, and it moves only when it
+  // fires.
   #watchOldest(): void {
     if (this.#timer !== undefined) return;
     const [oldest] = this.#tickets.keys();

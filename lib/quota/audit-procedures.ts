@@ -1,4 +1,4 @@
-/** Recounting what a client uses: one snapshot holds both figures, so that saves meanwhile never look like drift. */
+/** Recounts a client's use: both figures come from one snapshot, so that concurrent saves never look like drift. */
 
 import { insertMissingQuota, useOf } from '../core/quota-rows.ts';
 import type { Dialect } from '../sql/dialect.ts';
@@ -8,7 +8,7 @@ import { isSameTotal } from '../values/counted-bytes.ts';
 import { now } from '../values/dates.ts';
 import { idBytes } from '../values/ids.ts';
 
-/** What is recorded of a client's use, and what its versions come to. Sizes in bytes. */
+/** A client's recorded use, and the use counted from its versions. Sizes in bytes. */
 export interface MeasuredUse {
   readonly recordedBytes: number;
   readonly actualBytes: number;
@@ -22,7 +22,7 @@ function* measure(clientId: string, dialect: Dialect): Steps<MeasuredUse | null>
   return found ?? null;
 }
 
-/** Counts every version of a client; null for one that does not exist. */
+/** Counts every version of a client; null if the client does not exist. */
 export const measureUse = procedure(
   'quotas.measureUse',
   'read',
@@ -33,8 +33,8 @@ export const measureUse = procedure(
 );
 
 /**
- * Adds what was found missing in a snapshot: saves since have counted themselves on top of the wrong record. False where
- * there is no record that could have counted them.
+ * Adds the drift found in a snapshot: later saves have counted themselves on top of the wrong record. False if there is
+ * no record to correct.
  */
 export const adjustUse = procedure(
   'quotas.adjustUse',
@@ -46,7 +46,7 @@ export const adjustUse = procedure(
   },
 );
 
-/** Counts again with the writer in hand, and sets the record to what was found. */
+/** Recounts while holding the writer, and sets the record to the result. */
 export const repairUse = procedure(
   'quotas.repairUse',
   'write',

@@ -1,29 +1,29 @@
 /**
- * The audit of quota use: counts every stored version again, a client at a time, on a reader. Repairing takes the writer
- * for one row; only where the record is not right then, because someone else repaired it meanwhile, for a client's count.
+ * The audit of quota use: recounts every stored version on a reader, client by client. A repair holds the writer for
+ * one row, or for one client's count if somebody else repaired the record meanwhile.
  */
 import type { Executor } from '../sql/engine.ts';
 import { isSameTotal } from '../values/counted-bytes.ts';
 import { adjustUse, type MeasuredUse, measureUse, repairUse } from './audit-procedures.ts';
 
-/** A client whose recorded use is not what its versions come to. Sizes in bytes. */
+/** A client whose recorded use differs from its versions. Sizes in bytes. */
 export interface QuotaDrift {
   readonly clientId: string;
   readonly recordedBytes: number;
   readonly actualBytes: number;
-  /** Recorded less actual: negative where bytes went uncounted. */
+  /** Recorded minus actual: negative if bytes were not counted. */
   readonly driftBytes: number;
 }
 
-/** What an audit found. */
+/** The result of an audit. */
 export interface QuotaAudit {
   /** Clients counted. */
   readonly checked: number;
   /** Clients whose record was repaired. */
   readonly repaired: number;
-  /** The drift of every client, without regard to sign. */
+  /** The sum of the absolute drift of all clients. */
   readonly driftBytes: number;
-  /** The clients with drift, as they were before they were repaired. */
+  /** The clients with drift, as they were before the repair. */
   readonly clients: QuotaDrift[];
 }
 
@@ -46,7 +46,7 @@ async function correct(
   if (!isAdjusted || (after !== null && hasDrifted(after))) await executor.run(repairUse, clientId);
 }
 
-/** @throws the signal's reason, between two clients; what was repaired stays repaired */
+/** @throws the signal's reason, between two clients; earlier repairs stay */
 export async function auditUse(executor: Executor, { clientIds, repair, signal }: QuotaAuditWork): Promise<QuotaAudit> {
   const clients: QuotaDrift[] = [];
   let checked = 0;

@@ -13,7 +13,7 @@ import type { PageRequest } from '../values/pages.ts';
 export interface QuotaToSet {
   readonly clientId: string;
   readonly quotaBytes: number;
-  /** Null keeps what is set. */
+  /** Null keeps the present value. */
   readonly warningThreshold: number | null;
 }
 
@@ -41,7 +41,7 @@ export const listQuotas = procedure(
   { decode: (found): Quota[] => found.map(toQuota) },
 );
 
-// Only a client that an old server left without a quota comes here; its use is counted once.
+// Only for a client that an old server left without a quota; counts its use once.
 function* insertQuota({ clientId, quotaBytes, warningThreshold }: QuotaToSet, dialect: Dialect): Steps<void> {
   const id = idBytes(clientId);
   yield* run(sql`INSERT INTO client_quotas (ClientID, QuotaBytes, UsedBytes, LastUpdated, WarningThreshold)

@@ -13,9 +13,9 @@ import { type Reservations, reservationsOf } from './reservations.ts';
 
 /** A new limit for a client. */
 export interface QuotaInput {
-  /** Bytes, 0 to 2^53-2; null for no limit. May be below what is used: then nothing more fits. */
+  /** Bytes, 0 to 2^53-2; null for no limit. May be below the use: then nothing more fits. */
   readonly quotaBytes: number | null;
-  /** 0 to 1; left out keeps what is set. */
+  /** 0 to 1; omit it to keep the present value. */
   readonly warningThreshold?: number | null | undefined;
 }
 
@@ -25,15 +25,15 @@ export interface QuotaPage {
   readonly nextCursor: string | null;
 }
 
-/** How use is audited. */
+/** Options of an audit. */
 export interface QuotaAuditOptions extends CallOptions {
-  /** Repair what has drifted. Default false. */
+  /** Repair the drift. Default false. */
   readonly repair?: boolean | undefined;
 }
 
-/** `db.quotas`: how much each client may store, and room that is held for uploads. */
+/** `db.quotas`: limits of clients, and reservations for uploads. */
 export interface Quotas extends Reservations {
-  /** A client's quota and use, or null when the client does not exist. */
+  /** A client's quota and use; null if the client does not exist. */
   get(clientId: IdInput, options?: CallOptions): Promise<Quota | null>;
 
   /**
@@ -49,8 +49,8 @@ export interface Quotas extends Reservations {
   listAll(options?: CallOptions): AsyncGenerator<Quota, void, undefined>;
 
   /**
-   * Counts what every client uses again, from its versions. Saves keep the use exact; it can only drift through raw SQL
-   * with triggers off, or through an old server that does not enforce foreign keys. Changes nothing without `repair`.
+   * Recounts every client's use from its versions. Saves keep the use exact; only raw SQL with triggers off, or an old
+   * server that does not enforce foreign keys, can make it drift. Changes nothing without `repair`.
    */
   audit(options?: QuotaAuditOptions): Promise<QuotaAudit>;
 }
@@ -66,7 +66,7 @@ function checkQuotaBytes(value: unknown): number {
 }
 
 /**
- * Builds `db.quotas`; `onSaved` is told of each commit of a reservation.
+ * Builds `db.quotas`; `onSaved` is called after each commit of a reservation.
  * @internal
  */
 export function quotasOf(executor: Executor, onSaved: (stored: Stored) => void): Quotas {

@@ -1,6 +1,6 @@
 /**
- * The statements behind reservations. A row holds room until it expires, is released, or is committed: then it goes in
- * the transaction that saves the file, before the save looks at what is free.
+ * The statements behind reservations. A row holds room until it expires, is released or is committed; a commit removes
+ * it in the transaction that saves the file, before the save checks the quota.
  */
 
 import { assertNotDeleting } from '../core/client-deletion-procedures.ts';
@@ -29,7 +29,7 @@ export interface StoredReservation {
   readonly expiresAt: string;
 }
 
-const MOST_EXPIRED = 100; // rows removed by one reservation: more than it adds, so that the table never grows for long
+const MOST_EXPIRED = 100; // expired rows removed by one reservation: more than it adds, so the table does not grow for long
 
 const dropExpired = (at: string, dialect: Dialect) =>
   run(sql`DELETE FROM quota_reservations WHERE ID IN
@@ -46,7 +46,7 @@ export const reserveRoom = procedure(
     const quota = yield* row<QuotaRow>(sql`${selectQuotas(dialect, at)} WHERE c.ID = ${dialect.unplanned(client)}`);
     if (quota === undefined) throw new NotFoundError(`client ${clientId}`);
     yield* assertNotDeleting(clientId);
-    // Without a limit as well: a sum past 2^53-1 could not be told exactly.
+    // Also without a limit: sums above 2^53-1 are not exact.
     assertFits(roomOf(quota), bytes);
     yield* dropExpired(at, dialect);
     const id = newId();
@@ -69,7 +69,7 @@ export const getReservation = procedure(
   },
 );
 
-/** Saves a file in the room that was held for it; once that has expired it is a save like any other. */
+/** Saves a file into its reserved room; after expiry it is an ordinary save. */
 export const commitReservation = procedure(
   'quotas.commit',
   'write',
@@ -80,7 +80,7 @@ export const commitReservation = procedure(
   { decode: saveFile.decode },
 );
 
-/** Gives the room back; does nothing when it has expired or was released before. */
+/** Releases the room; does nothing after expiry or release. */
 export const releaseReservation = procedure('quotas.release', 'write', function* (id: string): Steps<void> {
   yield* removeReservation(id);
 });

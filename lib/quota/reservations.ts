@@ -1,6 +1,6 @@
 /**
- * Reservations: room in a client's quota that is held while a file is under way, so that uploads side by side, in
- * however many processes, never promise the same bytes twice.
+ * Reservations hold room in a client's quota during an upload, so that concurrent uploads, even of several processes,
+ * never count on the same bytes.
  */
 
 import type { SaveResult, Stored } from '../core/save-file.ts';
@@ -17,39 +17,37 @@ import {
   type StoredReservation,
 } from './reservation-procedures.ts';
 
-/** How room is reserved. */
+/** Options of a reservation. */
 export interface ReserveOptions extends CallOptions {
-  /** Milliseconds until the room is free again by itself, 1 to 31 days. Default one hour. */
+  /** Milliseconds until the reservation expires, at most 31 days. Default one hour. */
   readonly ttlMs?: number | null | undefined;
 }
 
-/** Room that is held. `await using` releases it at the end of the block, which does nothing after `commit`. */
+/** Reserved room. `await using` releases it at the end of the block, which does nothing after `commit`. */
 export interface Reservation extends AsyncDisposable {
   readonly id: string;
-  /** Bytes held. */
+  /** Reserved bytes. */
   readonly bytes: number;
-  /** When the room is free again by itself. */
+  /** When the reservation expires. */
   readonly expiresAt: string;
   /**
-   * Saves the file and gives the room back in one transaction. What it needs beyond the reservation must be free; after
-   * expiry, or a commit or release before, it is a save like any other.
-   * @throws what `files.save` throws, nothing being changed then and the room still held; {ValidationError} for a file
+   * Saves the file and releases the room in one transaction. If the file is larger than the reservation, the rest must
+   * be free; after expiry, commit or release it is an ordinary save.
+   * @throws what `files.save` throws; then nothing is changed and the room stays reserved; {ValidationError} for a file
    *   of another client
    */
   commit(file: FileInput, options?: SaveOptions & CallOptions): Promise<SaveResult>;
-  /** Gives the room back. Does nothing after expiry, commit or release. */
+  /** Releases the room. Does nothing after expiry, commit or release. */
   release(options?: CallOptions): Promise<void>;
 }
 
 /** The part of `db.quotas` that reserves. */
 export interface Reservations {
   /**
-   * Holds room for an upload until it is committed, released or expires. Every process that has the catalogue open
-   * counts it. A reservation that was made inside a transaction works as long as the transaction; `reservation(id)`
-   * finds it again afterwards.
+   * Reserves room for an upload until it is committed, released or expires. Every process that has the catalogue open counts it. A reservation object made inside a transaction works until the transaction ends; `reservation(id)` finds it again afterwards.
    * @param bytes 0 to 2^53-1
    * @throws {NotFoundError} when the client does not exist
-   * @throws {QuotaExceededError} when that much is not free
+   * @throws {QuotaExceededError} if that much is not free
    * @example
    * ```ts
    * await using room = await db.quotas.reserve(clientId, 48_213, { ttlMs: 600_000 });
@@ -65,15 +63,15 @@ export interface Reservations {
    */
   reserve(clientId: IdInput, bytes: number, options?: ReserveOptions): Promise<Reservation>;
 
-  /** The reservation with this id, whichever process made it; null once it expired, was committed or released. */
+  /** The reservation with this id, whichever process made it; null after it expired, was committed or released. */
   reservation(id: IdInput, options?: CallOptions): Promise<Reservation | null>;
 }
 
-const MAX_TTL_MS = 31 * 24 * HOUR_MS; // longer, and a forgotten one would in effect lower the quota
+const MAX_TTL_MS = 31 * 24 * HOUR_MS; // a forgotten one that lasts longer would in effect lower the quota
 const RESERVE_KEYS = new Set(['ttlMs', 'signal']);
 
 /**
- * Builds the part of `db.quotas` that reserves; `onSaved` is told of each commit.
+ * Builds the part of `db.quotas` that reserves; `onSaved` is called after each commit.
  * @internal
  */
 export function reservationsOf(executor: Executor, onSaved: (stored: Stored) => void): Reservations {

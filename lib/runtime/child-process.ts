@@ -1,7 +1,7 @@
 /**
- * Runs a script of the library in a process of its own, with a deadline: the work may take for ever and cannot be
- * interrupted in a thread. The process inherits neither the flags of the application nor NODE_OPTIONS. It gets its order as
- * JSON in its first argument and prints lines of JSON; the last one is its answer.
+ * Runs a script of the library in a separate process with a deadline, for work that may never end and that nothing can
+ * interrupt in a thread. The process inherits neither the flags of the application nor NODE_OPTIONS. It receives its
+ * order as JSON in its first argument and prints lines of JSON; the last line is its answer.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -10,28 +10,28 @@ import { DatabaseError } from '../errors.ts';
 import { ownEnvironment } from './environment.ts';
 import { scriptUrl } from './scripts.ts';
 
-/** A piece of work for a process. */
+/** The work of one process. */
 export interface ChildOrder {
-  /** The module that carries it out, named by its path in `lib/` without extension. */
+  /** The module that does it: its path in `lib/` without extension. */
   readonly script: string;
-  /** What the module is told; plain data. */
+  /** The order for the module; plain data. */
   readonly order: unknown;
-  /** Milliseconds the process may take; past them it is killed. */
+  /** Milliseconds the process may take before it is killed. */
   readonly deadlineMs: number;
   /** The error of a process that was killed at its deadline. */
   readonly late: () => DatabaseError;
-  /** The message of the error when there is no answer for another reason. */
+  /** The error message if the answer is missing for another reason. */
   readonly failed: string;
   /** Kills the process when it is aborted. */
   readonly signal?: AbortSignal | undefined;
-  /** Hears each line, the answer included; what it throws kills the process. */
+  /** Receives each line, including the answer; throwing kills the process. */
   readonly onLine?: ((line: object) => void) | undefined;
 }
 
-const MAX_TIMER_MS = 2 ** 31 - 1; // the longest delay of setTimeout; a longer one would be none at all
-const MAX_STDERR = 2_000; // characters that the cause of an error keeps
+const MAX_TIMER_MS = 2 ** 31 - 1; // the longest delay of setTimeout; a longer one fires at once
+const MAX_STDERR = 2_000; // characters of output in the cause of an error
 
-/** A line of the script; nothing for a text that is not JSON, such as a line that the end of the process cut off. */
+/** A parsed line of the script; undefined if it is not JSON, such as a line that was cut off when the process ended. */
 function lineOf(text: string): object | undefined {
   try {
     const line: unknown = JSON.parse(text);
@@ -41,13 +41,13 @@ function lineOf(text: string): object | undefined {
   }
 }
 
-/** How a process ended, where no error of starting it came first. */
+/** How a started process ended. */
 interface Ending {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
 }
 
-/** Waits for the end of a process and of its output. */
+/** Waits until a process and its output have ended. */
 function ended(child: ChildProcess): Promise<Ending> {
   return new Promise((resolve, reject) => {
     child.on('error', reject);
@@ -55,7 +55,7 @@ function ended(child: ChildProcess): Promise<Ending> {
   });
 }
 
-/** Ends a process, and the waiting for its output, which another process that has the pipe would make last. */
+/** Kills a process and stops reading its output: a child of it that holds the pipe would keep the output open. */
 function end(child: ChildProcess | undefined): void {
   child?.kill('SIGKILL');
   child?.stdout?.destroy();
@@ -65,7 +65,7 @@ function end(child: ChildProcess | undefined): void {
 const EXHAUSTED = new Set(['EAGAIN', 'ENOMEM', 'EMFILE', 'ENFILE']);
 const NO_PROGRAM = new Set(['ENOENT', 'EACCES', 'EPERM', 'ENOEXEC']);
 
-/** What to do about a process that could not be started. */
+/** Advice for a process that could not be started. */
 export function adviceOn(cause: unknown): { readonly hint?: string; readonly retryable?: boolean } {
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
   if (code === 'ERR_ACCESS_DENIED') {
@@ -73,21 +73,24 @@ export function adviceOn(cause: unknown): { readonly hint?: string; readonly ret
     return { hint: `The permission model of Node.js forbids processes: start the application with ${flag}.` };
   }
   if (EXHAUSTED.has(code)) {
-    const hint = 'The machine has no memory, process or open file left: free some, and make the call again.';
+    const hint = 'The machine has no free memory, process or file descriptor: free some, then repeat the call.';
     return { hint, retryable: true };
   }
   if (NO_PROGRAM.has(code))
-    return { hint: `Node.js cannot be started any more: see whether ${process.execPath} is there.` };
+    return { hint: `Node.js cannot be started any more: check whether ${process.execPath} still exists.` };
   return {};
 }
 
 const endedEarly = ({ code, signal }: Ending, stderr: string) =>
-  new Error(`the process ended by ${signal ?? `exit code ${code}`} without an answer: ${stderr.trim() || 'no output'}`);
+  new Error(
+    `the process ended with ${signal ?? `exit code ${code}`} and gave no answer: ${stderr.trim() || 'no output'}`,
+  );
 
 /**
  * Runs a script to its end and returns its answer.
- * @throws what `late` makes, past the deadline; the reason of the signal; what `onLine` threw. The process has ended then
- * @throws {DatabaseError} CATALOG_IO with the message `failed` when it cannot be started or ends without an answer
+ * @throws the error made by `late` after the deadline; the reason of the signal; what `onLine` threw. The process has
+ *   ended by then
+ * @throws {DatabaseError} CATALOG_IO with the message `failed` if it cannot start or ends without an answer
  */
 export async function runChild(work: ChildOrder): Promise<object> {
   const { signal, failed } = work;
@@ -120,12 +123,12 @@ function start({ script, order }: ChildOrder): ChildProcess {
   return spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], windowsHide: true, env: ownEnvironment() });
 }
 
-/** Reads what a process prints until it has ended. */
+/** Reads the output of a process until it ends. */
 async function listen(child: ChildProcess, { onLine }: ChildOrder, kill: (reason: unknown) => void) {
   const whenEnded = ended(child);
   let answer: object | undefined;
   let stderr = '';
-  // There are no pipes when no descriptor is left; the error follows.
+  // Without free descriptors there are no pipes; the error follows.
   if (child.stdout) {
     createInterface({ input: child.stdout }).on('line', (text) => {
       const line = child.killed ? undefined : lineOf(text);

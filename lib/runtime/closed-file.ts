@@ -4,7 +4,7 @@
  */
 import { accessSync, constants, statSync } from 'node:fs';
 
-// stat opens no descriptor, so it leaves the locks of this process alone.
+// stat opens no descriptor, so the locks of this process stay.
 const statOf = (path: string) => statSync(path, { bigint: true, throwIfNoEntry: false });
 
 const isEmpty = (path: string) => (statOf(path)?.size ?? 0n) === 0n;
@@ -21,7 +21,7 @@ export function stateOfClosed(path: string): string | undefined {
   }
 }
 
-/** Whether everybody who wrote a database has closed it: no log holds changes that the file lacks. */
+/** Whether every writer has closed a database, so that no log holds changes that the file lacks. */
 export const isClosed = (path: string): boolean => stateOfClosed(path) !== undefined;
 
 function mayWrite(path: string): boolean {
@@ -34,8 +34,8 @@ function mayWrite(path: string): boolean {
 }
 
 /**
- * Whether a reader of a closed file would leave a log beside it that it may not have removed, and that the owner of the file
- * may then not be able to write.
+ * Whether reading a closed file would leave a log beside it that the reader cannot remove and the owner of the file may
+ * not be able to write.
  */
 export const wouldLeaveLog = (path: string): boolean =>
   isClosed(path) && statOf(`${path}-shm`) === undefined && !mayWrite(path);

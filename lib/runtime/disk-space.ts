@@ -1,10 +1,10 @@
-/** The room on a disk, asked for before anything is begun: a full disk half-way helps nobody. */
+/** Checks for free disk space before work begins, rather than running out of it halfway. */
 import { statfs } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { DatabaseError } from '../errors.ts';
 import { hasCode, resultCodeOf, SQLITE } from './thrown.ts';
 
-/** Bytes that a process of this user may still write to the file system of a folder. */
+/** Bytes that this user can still write to the file system of a folder. */
 export type FreeBytes = (folder: string) => Promise<number>;
 
 /** Asks the folder itself. @throws when it does not exist */
@@ -13,7 +13,7 @@ export const freeBytesOf: FreeBytes = async (folder) => {
   return bavail * bsize;
 };
 
-/** Asks the nearest folder above that exists. */
+/** Asks the nearest existing folder above. */
 export const freeBytes: FreeBytes = async (folder) => {
   const path = resolve(folder);
   try {
@@ -25,8 +25,8 @@ export const freeBytes: FreeBytes = async (folder) => {
 };
 
 /**
- * Makes sure that so many bytes fit.
- * @throws {DatabaseError} CATALOG_FULL when they do not; nothing was written
+ * Checks that this many bytes fit.
+ * @throws {DatabaseError} CATALOG_FULL if they do not; nothing was written
  */
 export async function assertRoom(folder: string, needed: number, what: string, free: FreeBytes): Promise<void> {
   const available = await free(folder);
@@ -37,6 +37,6 @@ export async function assertRoom(folder: string, needed: number, what: string, f
   });
 }
 
-/** Whether the system or SQLite says that a disk, or what its user may have of it, is full. */
+/** Whether the system or SQLite reports a full disk or an exhausted disk quota. */
 export const saysFull = (thrown: unknown): boolean =>
   hasCode(thrown, 'ENOSPC', 'EDQUOT', 'EFBIG', 'SQLITE_FULL') || resultCodeOf(thrown) === SQLITE.FULL;

@@ -1,9 +1,9 @@
-/** The environment of this library's threads and processes: that of the application, without the flags it starts Node.js with. */
+/** The environment of this library's threads and processes: the application's, without its Node.js flags. */
 
 /**
- * A copy of the environment without NODE_OPTIONS: a preload of the application would otherwise run again, with all its
- * effects and at its cost, in every thread and process of the library.
+ * A copy of the environment without NODE_OPTIONS: otherwise a preload of the application would run again in every
+ * thread and process of the library.
  */
 export const ownEnvironment = (): NodeJS.ProcessEnv =>
-  // Windows knows names in any case.
+  // On Windows names have any case.
   Object.fromEntries(Object.entries(process.env).filter(([name]) => name.toUpperCase() !== 'NODE_OPTIONS'));

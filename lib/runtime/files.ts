@@ -1,16 +1,19 @@
-/** Files and folders by their names. Nothing here opens a file that may be a database in use: that would drop its locks. */
+/**
+ * Helpers for files and folders. Nothing here opens a file that may be a database in use, because that would drop its
+ * locks.
+ */
 import { constants } from 'node:fs';
 import { lstat, open, stat } from 'node:fs/promises';
 import { hasCode } from './thrown.ts';
 
-/** Bytes of a file; undefined where none can be seen. */
+/** Size of a file in bytes; undefined if it cannot be seen. */
 export const sizeOf = (path: string): Promise<number | undefined> =>
   stat(path).then(
     ({ size }) => size,
     () => undefined,
   );
 
-/** Whether something of this name exists; a link that leads nowhere does. @throws what else the file system says */
+/** Whether the name exists, even as a dangling link. @throws any other error of the file system */
 export const exists = (path: string): Promise<boolean> =>
   lstat(path).then(
     () => true,
@@ -20,9 +23,9 @@ export const exists = (path: string): Promise<boolean> =>
     },
   );
 
-/** Puts the names of a folder on the disk. */
+/** Flushes a folder's entries to the disk. */
 export async function syncFolder(folder: string): Promise<void> {
-  if (process.platform === 'win32') return; // folders cannot be opened there, and a rename is durable by itself
+  if (process.platform === 'win32') return; // Windows cannot open folders, and a rename is durable there
   const handle = await open(folder, constants.O_RDONLY);
   try {
     await handle.sync();

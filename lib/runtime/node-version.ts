@@ -1,6 +1,6 @@
 /**
- * Refuses a Node.js that is too old, plainly and before anything else is loaded: better-sqlite3 13 crashes the process
- * on Node 20 instead of throwing.
+ * Refuses an outdated Node.js before anything else loads: on Node 20 better-sqlite3 13 crashes the process instead of
+ * throwing.
  */
 const MIN_NODE = [22, 15] as const;
 

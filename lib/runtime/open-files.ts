@@ -1,19 +1,19 @@
 /**
- * The databases that are open in this process. Reading such a file other than through SQLite drops SQLite's locks on it
- * (https://sqlite.org/howtocorrupt.html, section 2.2), so whoever wants to read a file asks here first.
+ * The databases that are open in this process. Reading such a file without SQLite drops SQLite's locks on it
+ * (https://sqlite.org/howtocorrupt.html, section 2.2), so code that reads a file asks here first.
  */
 import { stat } from 'node:fs/promises';
 
 /** How many times each file is open, by device and inode. */
 const openFiles = new Map<string, number>();
 
-// stat opens no descriptor, so it leaves the locks of this process alone.
+// stat opens no descriptor, so the locks of this process stay.
 const inodeOf = async (path: string): Promise<string> => {
   const { dev, ino } = await stat(path, { bigint: true });
   return `${dev}:${ino}`;
 };
 
-/** Remembers that a database is open here; returns the function that forgets it again. */
+/** Records that a database is open here; returns a function that removes the record. */
 export async function rememberOpen(database: string): Promise<() => void> {
   const inode = await inodeOf(database);
   openFiles.set(inode, (openFiles.get(inode) ?? 0) + 1);

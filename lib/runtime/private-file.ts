@@ -1,11 +1,11 @@
-/** Files and folders that only their owner may read: SQLite would make them readable for everyone. */
+/** Creates files and folders that only the owner may read: SQLite would make them readable for everyone. */
 import { mkdir, open } from 'node:fs/promises';
 import { hasCode } from './thrown.ts';
 
 const OWNER_ONLY = 0o600;
 const OWNER_ONLY_FOLDER = 0o700;
 
-/** Makes an empty file; false when the name is taken. */
+/** Creates an empty file; false if the name is taken. */
 export async function createPrivateFile(path: string): Promise<boolean> {
   try {
     await (await open(path, 'wx', OWNER_ONLY)).close();
@@ -16,7 +16,7 @@ export async function createPrivateFile(path: string): Promise<boolean> {
   }
 }
 
-/** Writes a new file and puts it on the disk. @throws EEXIST when the name is taken */
+/** Writes a new file and flushes it to the disk. @throws EEXIST if the name is taken */
 export async function writePrivateFile(path: string, text: string): Promise<void> {
   const handle = await open(path, 'wx', OWNER_ONLY);
   try {
@@ -27,7 +27,7 @@ export async function writePrivateFile(path: string, text: string): Promise<void
   }
 }
 
-/** Makes a folder with those above it, unless it exists. */
+/** Creates a folder and its parents, if missing. */
 export async function makePrivateFolder(path: string): Promise<void> {
   await mkdir(path, { recursive: true, mode: OWNER_ONLY_FOLDER });
 }

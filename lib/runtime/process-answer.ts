@@ -1,8 +1,8 @@
-/** The side of process-call.ts that works: takes one order, answers it, and outlives neither its deadline nor its caller. */
+/** The callee of process-call.ts: takes one order, answers it, and ends at its deadline or with its caller. */
 import { Worker } from 'node:worker_threads';
 import type { ProcessMessage, ProcessOrder } from './process-call.ts';
 
-// A thread of its own, because a statement that never ends keeps the main thread from everything else.
+// In a thread, because an endless statement blocks the main thread.
 const WATCH = `const { workerData: { endsAt, caller } } = require('node:worker_threads');
 setInterval(() => {
   if (Date.now() > endsAt || process.ppid !== caller) process.kill(process.pid, 'SIGKILL');
@@ -10,7 +10,7 @@ setInterval(() => {
 
 const send = (message: ProcessMessage, sent = () => {}) => process.send?.(message, undefined, undefined, sent);
 
-/** Has the order of this process carried out; what `carryOut` throws is its own to put into the answer. */
+/** Carries out the order of this process; `carryOut` puts its own errors into the answer. */
 export function answerOrder(
   carryOut: (order: unknown, note: (note: unknown) => void) => Promise<unknown> | unknown,
 ): void {

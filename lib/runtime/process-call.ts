@@ -1,38 +1,38 @@
 /**
- * Calls a script in a process of its own, which can be given up: one order, one answer, both as data that the structured
- * clone algorithm takes. SQLite cannot be interrupted here, and a thread that is inside a statement cannot be ended; a
- * process can. The other side is in process-answer.ts.
+ * Calls a script in a separate process that can be killed: one order, one answer, both as data for the structured clone
+ * algorithm. Nothing can interrupt SQLite or end a thread that is inside a statement, but a process can be killed.
+ * process-answer.ts is the other side.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { DatabaseError } from '../errors.ts';
 import { adviceOn } from './child-process.ts';
 import { ownEnvironment } from './environment.ts';
 
-/** What a process is started with. */
+/** The input of a process. */
 export interface ProcessOrder {
-  /** When it has to be done, in milliseconds since the epoch: it ends itself then, also where its caller has died. */
+  /** Deadline in milliseconds since the epoch: the process then ends itself, even if its caller has died. */
   readonly endsAt: number;
   /** The process that waits for the answer. */
   readonly caller: number;
   readonly order: unknown;
 }
 
-/** What a process sends: any number of notes, then its answer. */
+/** The messages of a process: any number of notes, then its answer. */
 export type ProcessMessage = { readonly note: unknown } | { readonly answer: unknown };
 
 export interface CallRules {
   /** Milliseconds from the start of the process to its answer. */
   readonly deadlineMs: number;
   readonly signal?: AbortSignal | undefined;
-  /** What is thrown past the deadline. */
+  /** Makes the error thrown after the deadline. */
   readonly late: () => Error;
   readonly onNote?: (note: unknown) => void;
 }
 
-const GRACE_MS = 5_000; // the caller, if it lives, is first
+const GRACE_MS = 5_000; // a living caller comes first
 
 const notStarted = (cause: unknown) =>
-  new DatabaseError('CATALOG_IO', 'no process could be started', { cause, ...adviceOn(cause) });
+  new DatabaseError('CATALOG_IO', 'could not start a process', { cause, ...adviceOn(cause) });
 
 function start(script: URL): ChildProcess {
   try {
@@ -49,8 +49,8 @@ function start(script: URL): ChildProcess {
 
 /**
  * The answer of a script to an order.
- * @throws what `late` makes past the deadline; the reason of the signal; {DatabaseError} CATALOG_IO when no process can be
- *   started, or it ends without an answer. It is ended in each case
+ * @throws the error made by `late` after the deadline; the reason of the signal; {DatabaseError} CATALOG_IO if the
+ *   process cannot start or ends without an answer. The process has ended in each case
  */
 export async function callProcess(script: URL, order: unknown, rules: CallRules): Promise<unknown> {
   const { deadlineMs, signal, late, onNote } = rules;
@@ -66,11 +66,11 @@ export async function callProcess(script: URL, order: unknown, rules: CallRules)
   });
   child.on('error', (error) => reject(notStarted(error)));
   child.on('exit', (code, by) => {
-    const message = `a process ended before it had answered (${by ?? `exit code ${code}`})`;
+    const message = `a process ended before it answered (${by ?? `exit code ${code}`})`;
     reject(new DatabaseError('CATALOG_IO', message));
   });
   const sent: ProcessOrder = { endsAt: Date.now() + deadlineMs + GRACE_MS, caller: process.pid, order };
-  child.send(sent, () => undefined); // what keeps it from being sent is told by the events above
+  child.send(sent, () => undefined); // the events above report why it could not be sent
   try {
     return await promise;
   } finally {

@@ -1,12 +1,12 @@
 /**
- * The logger of a catalogue that was given none: it says nothing. pino itself is the caller's to load, since it makes an
- * opening 20 ms slower; what is here answers as a pino logger at level `silent` does.
+ * The default logger: silent. Loading pino would make opening 20 ms slower, so that is up to the caller; this object
+ * behaves like a pino logger at level `silent`.
  */
 import type { Logger } from 'pino';
 
 const nothing = () => undefined;
 
-/** Writes nothing, and neither do its children. */
+/** Writes nothing; nor do its children. */
 export const silentLogger = {
   level: 'silent',
   isLevelEnabled: () => false,

@@ -1,6 +1,6 @@
 /**
- * The one place that starts a worker thread. A thread of the library runs the library's code and nothing else: it inherits
- * neither the flags that the application was started with nor NODE_OPTIONS.
+ * The only place that starts worker threads. A thread runs the library's code and nothing else: it inherits neither the
+ * flags of the application nor NODE_OPTIONS.
  */
 
 import { Worker } from 'node:worker_threads';
@@ -9,20 +9,20 @@ import { ownEnvironment } from './environment.ts';
 import { scriptUrl } from './scripts.ts';
 import { codeOf } from './thrown.ts';
 
-/** What a thread is started with. */
+/** The input of a thread. */
 export interface ThreadStart {
-  /** What a debugger and a heap snapshot call it. */
+  /** The name shown by debuggers and heap snapshots. */
   readonly name: string;
-  /** What the thread reads as `workerData`. */
+  /** The thread's `workerData`. */
   readonly data: unknown;
-  /** Flags of Node.js, from the option `threadArgv`. Default none. */
+  /** Node.js flags from the option `threadArgv`. Default none. */
   readonly threadArgv?: readonly string[] | undefined;
 }
 
 /**
- * Starts a thread on a module of the library, named by its path in `lib/` without extension.
- * @throws {ValidationError} for flags that Node.js does not take for a thread
- * @throws {DatabaseError} CATALOG_IO when the thread cannot be started
+ * Starts a thread on a module of the library, given its path in `lib/` without extension.
+ * @throws {ValidationError} for flags that Node.js does not allow for threads
+ * @throws {DatabaseError} CATALOG_IO if the thread cannot start
  */
 export function startThread(script: string, { name, data, threadArgv = [] }: ThreadStart): Worker {
   try {
@@ -37,13 +37,13 @@ export function startThread(script: string, { name, data, threadArgv = [] }: Thr
   }
 }
 
-/** What is thrown in the place of Node.js's own error, where that is about the machine or the flags. */
+/** Replaces Node.js's error if the machine or the flags caused it. */
 function notStarted(name: string, threadArgv: readonly string[], cause: unknown): unknown {
-  const message = `the thread ${name} could not be started`;
+  const message = `could not start the thread ${name}`;
   switch (codeOf(cause)) {
     case 'ERR_WORKER_INVALID_EXEC_ARGV': {
       const received = JSON.stringify(threadArgv);
-      const accepted = "flags of Node.js that a thread can have, such as ['--import', 'tsx']";
+      const accepted = "Node.js flags that threads can have, such as ['--import', 'tsx']";
       return new ValidationError({ field: 'threadArgv', received, accepted }, { cause });
     }
     case 'ERR_ACCESS_DENIED': {
@@ -51,7 +51,7 @@ function notStarted(name: string, threadArgv: readonly string[], cause: unknown)
       return new DatabaseError('CATALOG_IO', message, { cause, hint });
     }
     case 'ERR_WORKER_INIT_FAILED': {
-      const hint = 'The machine has no memory, thread or open file left: free some, and make the call again.';
+      const hint = 'The machine has no free memory, thread or file descriptor: free some, then repeat the call.';
       return new DatabaseError('CATALOG_IO', message, { cause, hint, retryable: true });
     }
     default:

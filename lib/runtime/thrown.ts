@@ -1,13 +1,13 @@
-/** What a thrown value says of itself: it may be anything. */
+/** Reads thrown values, which may be anything. */
 
-/** The code of an error of the system or a driver, such as `ENOENT`; '' where there is none. */
+/** The code of an error of the system or a driver, such as `ENOENT`; '' without one. */
 export const codeOf = (thrown: unknown): string =>
   thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string' ? thrown.code : '';
 
-/** Whether it is an error with one of the codes. */
+/** Whether it is an error with one of these codes. */
 export const hasCode = (thrown: unknown, ...codes: readonly string[]): boolean => codes.includes(codeOf(thrown));
 
-const PRIMARY = 0xff; // what is above it narrows the result down: https://sqlite.org/rescode.html
+const PRIMARY = 0xff; // the bits above are the extended code: https://sqlite.org/rescode.html
 
 /** Primary result codes of SQLite. */
 export const SQLITE = { ERROR: 1, CORRUPT: 11, FULL: 13, NOTADB: 26 } as const;
@@ -16,5 +16,5 @@ export const SQLITE = { ERROR: 1, CORRUPT: 11, FULL: 13, NOTADB: 26 } as const;
 export const resultCodeOf = (thrown: unknown): number | undefined =>
   thrown instanceof Error && 'errcode' in thrown ? Number(thrown.errcode) & PRIMARY : undefined;
 
-/** Its message, in words. */
+/** Its message. */
 export const reasonOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));

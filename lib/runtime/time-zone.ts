@@ -1,4 +1,4 @@
-/** The time zone of this machine, as far as Intl can name it. */
+/** The time zone of this machine, if Intl can name it. */
 
 /** Whether Intl knows a zone by this name. */
 export function isTimeZone(name: string): boolean {
@@ -12,24 +12,21 @@ export function isTimeZone(name: string): boolean {
 
 function zoneOfIntl(): string | undefined {
   const { timeZone } = new Intl.DateTimeFormat().resolvedOptions();
-  // No name, or `Etc/Unknown`, which Intl itself refuses, for a TZ that is empty or a rule (`UTC+2`).
+  // If TZ is empty or a rule (`UTC+2`), there is no name, or `Etc/Unknown`, which Intl itself refuses.
   return typeof timeZone === 'string' && isTimeZone(timeZone) ? timeZone : undefined;
 }
 
-// Intl takes UTC for some rules that it cannot read, such as CET-1CEST. POSIX allows a colon before a name.
+// Intl uses UTC for some rules that it cannot read, such as CET-1CEST. POSIX allows a colon before a name.
 const isRule = (variable: string | undefined) =>
   variable !== undefined && variable !== '' && !isTimeZone(variable.replace(/^:/, ''));
 
-/**
- * The zone of this machine by its IANA name; undefined where TZ is set to something that names none: it is the
- * surroundings' fault then, and no reason to refuse anything.
- */
+/** The IANA name of this machine's time zone; undefined if TZ names none, which is no reason to refuse anything. */
 export const namedTimeZone = (variable = process.env['TZ']): string | undefined =>
   isRule(variable) ? undefined : zoneOfIntl();
 
-/** The zone in which dates without one are read if nobody says another: this machine's, or UTC where it names none. */
+/** The default time zone of dates without one: this machine's, or UTC if it names none. */
 export const systemTimeZone = (): string => namedTimeZone() ?? 'UTC';
 
-/** What a log says where dates were read in a zone that nobody named. */
+/** The log message after dates were read in a zone that nobody chose. */
 export const ZONE_ASSUMED =
-  'the system names no time zone, so dates without one were read as UTC; the option legacyTimeZone names another';
+  'the system names no time zone, so dates without one were read as UTC; set legacyTimeZone to choose another';

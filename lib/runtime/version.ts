@@ -1,16 +1,16 @@
-/** The release of this library, as package.json has it. */
+/** The version of this library, from package.json. */
 import { createRequire } from 'node:module';
 
 const require = createRequire(import.meta.url);
 
-// From source package.json is two folders up, from dist/lib/runtime three.
+// package.json is two folders above the sources, and three above dist/lib/runtime.
 function readVersion(): string {
   for (const path of ['../../package.json', '../../../package.json']) {
     try {
       const { name, version } = require(path);
       if (name === 'backup-catalog') return version;
     } catch {
-      // Not there: the other place is tried.
+      // Not there: try the other place.
     }
   }
   return '0.0.0';

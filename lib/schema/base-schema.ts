@@ -1,4 +1,4 @@
-/** Versions 0 to 5: the schema the Python server knows, column for column, so that its SQL keeps working. */
+/** Versions 0 to 5: the schema of the Python server, column for column, so that its SQL keeps working. */
 import type { MigrationStep } from './migration.ts';
 
 const base: MigrationStep = {
@@ -135,7 +135,7 @@ const versions: MigrationStep = {
   ],
   down: ['DROP TABLE file_versions'],
   declares: { down: ['DROP TABLE'] },
-  loses: 'every version of a file but the current one',
+  loses: 'every version of a file except the current one',
   safeVersion: 0,
 };
 

@@ -1,7 +1,6 @@
 /**
- * Versions 0 to 5 on a file that the Python server made: what each migration makes is compared with what the schema
- * has, and only what is missing is made. So half-applied, unrecorded and skipped steps all end the same way. What the
- * file has beyond that stays.
+ * Versions 0 to 5 on a file of the Python server: compares what each migration creates with the schema, and creates
+ * only what is missing. So half-applied, unrecorded and skipped steps all end the same way. Additional objects stay.
  */
 
 import { DatabaseError } from '../errors.ts';
@@ -16,10 +15,10 @@ interface StoredObject {
   readonly sql: string | null;
 }
 
-/** A column as PRAGMA table_xinfo tells it. */
+/** A column, as PRAGMA table_xinfo reports it. */
 export interface StoredColumn {
   readonly name: string;
-  /** Everything past the name that ALTER TABLE takes. */
+  /** The definition that follows the name in ALTER TABLE. */
   readonly definition: string;
 }
 
@@ -35,7 +34,7 @@ export function* storedColumns(table: string): Steps<StoredColumn[]> {
     FROM pragma_table_xinfo(${table})`);
 }
 
-/** What an index is on: everything past ON, so that quoting and letters' case make no difference. */
+/** What an index covers: everything after ON, normalised for quotes and case. */
 function definitionOf(index: string): string {
   const tokens = tokensOf(index);
   const on = tokens.findIndex((token) => isWord(token, 'ON'));
@@ -73,7 +72,7 @@ function* completeIndex(name: string, statement: string, stored: StoredObject): 
   return 1;
 }
 
-/** Runs a statement of a base migration if the schema lacks what it makes. */
+/** Runs a statement of a base migration if the schema lacks its object. */
 function* complete(statement: string): Steps<number> {
   const change = schemaChange(statement);
   if (change?.does === 'add') return yield* addMissingColumns(change.table, [change.column]);
@@ -91,7 +90,7 @@ function* complete(statement: string): Steps<number> {
   return yield* completeIndex(change.name, statement, stored);
 }
 
-/** Completes a version; returns how many things were missing. */
+/** Completes a version; returns how many objects were missing. */
 export function* completeVersion(statements: readonly string[]): Steps<number> {
   let made = 0;
   for (const statement of statements) made += yield* complete(statement);

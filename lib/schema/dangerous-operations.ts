@@ -1,6 +1,6 @@
 /**
- * Finds the statements of a migration that can lose data, by reading them: what stands in a comment, a string or a
- * quoted name is no code. A migration that means such a loss declares it.
+ * Finds the statements of a migration that can lose data by parsing them: comments, strings and quoted names do not
+ * count. A migration declares its intended losses.
  */
 import { DangerousOperationError } from '../errors.ts';
 import {
@@ -30,7 +30,7 @@ export interface DangerousStatement {
 
 const CHANGES = ['DELETE', 'UPDATE', 'INSERT', 'REPLACE', 'SELECT', 'VALUES'] as const;
 
-/** The statement past EXPLAIN and WITH, and what of it stands outside parentheses. */
+/** The statement after EXPLAIN and WITH, and its part outside parentheses. */
 function mainPart(tokens: readonly Token[]): Token[] {
   const depths = parenthesisDepths(tokens);
   const outside = tokens.filter((_, position) => depths[position] === 0);
@@ -63,7 +63,7 @@ function operationOf(tokens: readonly Token[]): DangerousOperation | undefined {
 
 const textOf = (sql: string, tokens: readonly Token[]) => sql.slice(tokens[0]?.start, tokens.at(-1)?.end);
 
-/** Every statement of the text that can lose data, those in the bodies of triggers included. */
+/** Every statement of the text that can lose data, including those in trigger bodies. */
 export function findDangerousOperations(sql: string): DangerousStatement[] {
   const statements = splitStatements(tokensOf(sql)).flatMap((statement) => [statement, ...bodyStatements(statement)]);
   return statements.flatMap((tokens) => {
@@ -72,7 +72,7 @@ export function findDangerousOperations(sql: string): DangerousStatement[] {
   });
 }
 
-/** @throws {DangerousOperationError} for the first statement whose operation is not among those declared */
+/** @throws {DangerousOperationError} for the first undeclared operation */
 export function assertDeclared(migration: string, sql: string, declared: readonly DangerousOperation[] = []): void {
   const found = findDangerousOperations(sql).find(({ operation }) => !declared.includes(operation));
   if (found !== undefined) throw new DangerousOperationError({ migration, ...found });

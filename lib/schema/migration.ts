@@ -1,7 +1,6 @@
 /**
- * What a migration is: statements that bring the schema one version up, and those that bring it down again; where
- * statements are not enough, procedures that work through the rows. Once released, a migration is never edited: its
- * checksum is in every journal.
+ * A migration: statements that take the schema one version up, and statements that take it down again; where these are
+ * not enough, procedures that process the rows. A released migration is never edited: its checksum is in every journal.
  */
 import { createHash } from 'node:crypto';
 import type { Dialect } from '../sql/dialect.ts';
@@ -11,43 +10,43 @@ import { type Watch, watched } from './watched.ts';
 
 export type Direction = 'up' | 'down';
 
-/** What a working procedure is told beside the rows; plain data. */
+/** The settings of a working procedure; plain data. */
 export interface WorkContext {
   /** IANA name of the zone in which an old server wrote dates without one. */
   readonly timeZone: string;
-  /** What a client may store that has no quota of its own; null for no limit. */
+  /** The quota of clients without their own; null for no limit. */
   readonly defaultQuotaBytes: number | null;
-  /** Whether the file's tables were there before this library's journal. */
+  /** Whether the file's tables are older than this library's journal. */
   readonly legacy: boolean;
 }
 
-/** One message to a working procedure: where the one before it ended. */
+/** One step of a working procedure, from where the previous one ended. */
 export interface WorkInput {
   readonly context: WorkContext;
   readonly watch: Watch;
-  /** What the procedure returned last; null at the beginning. */
+  /** The last result of the procedure; null at the beginning. */
   readonly state: unknown;
 }
 
-/** What one message did. */
+/** The result of one step. */
 export interface WorkResult {
   readonly state: unknown;
   readonly finished: boolean;
-  /** Rows looked at so far, of `total`. */
+  /** Rows processed so far, of `total`. */
   readonly done: number;
   readonly total: number;
-  /** What was done to how many rows in this message, by kind. */
+  /** How many rows this step changed, by kind. */
   readonly counts: Readonly<Record<string, number>>;
 }
 
-/** A procedure that works through rows, some at each message, so that progress can be told between. */
+/** A procedure that processes rows in steps, so that progress can be reported. */
 export type Work = Procedure<WorkInput, WorkResult>;
 
-/** Declares a working procedure: each of its statements passes the gate that those of a migration's lists pass. */
+/** Declares a working procedure: its statements pass the same gate as the statements of a migration. */
 export const migrationWork = (name: string, steps: (input: WorkInput, dialect: Dialect) => Steps<WorkResult>): Work =>
   procedure(name, 'write', (input: WorkInput, dialect) => watched(steps(input, dialect), input.watch));
 
-/** A message that did everything there was to do. */
+/** A step that did all the work. */
 export const finished = (counts: WorkResult['counts'] = {}, total = 0): WorkResult => ({
   state: null,
   finished: true,
@@ -56,34 +55,34 @@ export const finished = (counts: WorkResult['counts'] = {}, total = 0): WorkResu
   counts,
 });
 
-/** One step of the schema; its version is its place in the list of all. */
+/** One migration; its version is its index in the list. */
 export interface MigrationStep {
-  /** What it does, in a few words with dashes. */
+  /** What it does, in a few hyphenated words. */
   readonly name: string;
   readonly up: readonly string[];
   readonly down: readonly string[];
   /** The oldest schema version whose library can still use the file after this step; null: none older. */
   readonly safeVersion: number | null;
-  /** Losses that are meant. */
+  /** Intended losses. */
   readonly declares?: Readonly<Partial<Record<Direction, readonly DangerousOperation[]>>>;
   /** Work beyond statements: after those of `up`, before those of `down`. A change of it raises `revision`. */
   readonly work?: { readonly revision: number } & Readonly<Partial<Record<Direction, readonly Work[]>>>;
-  /** What going down cannot keep, for the plan. To be told wherever `down` drops anything: null where it is made again. */
+  /** What a rollback loses, for the plan. Required if `down` drops anything; null if the data can be rebuilt. */
   readonly loses?: string | null | undefined;
-  /** The table whose rows it touches, and microseconds each takes on the machine of reference. */
+  /** The table whose rows it touches, and the microseconds a row takes on the reference machine. */
   readonly cost?: MigrationCost;
 }
 
-/** What a migration costs, for estimates: see docs/MIGRATIONS.md for how the figures were taken. */
+/** The cost of a migration, for estimates: docs/MIGRATIONS.md explains how it was measured. */
 interface MigrationCost {
   readonly table: 'files' | 'file_versions' | 'clients' | 'client_activity';
   readonly upMicroseconds: number;
   readonly downMicroseconds: number;
-  /** Bytes that the file grows by, for each row, on the way up. */
+  /** Bytes by which the file grows for each row on the way up. */
   readonly bytes: number;
 }
 
-/** A step with its place. */
+/** A migration with its version. */
 export interface Migration extends MigrationStep {
   readonly version: number;
 }

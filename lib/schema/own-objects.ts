@@ -1,8 +1,8 @@
 /**
- * The names that are this library's in a file, and what must stand under them. Where a table of ours should be, a view
- * or a foreign virtual table would run somebody else's SQL, maybe without end, as soon as it is asked: such a file is
- * refused before anything is read from it. Told by kind and columns, never by text, so that releases and dialects of
- * SQL do not matter. What is missing, or is there beside ours, is no reason to refuse.
+ * The names that this library uses in a file, and the kind of object each must be. A view or foreign virtual table in
+ * place of one of our tables would run somebody else's SQL, possibly for ever, when queried: such a file is refused
+ * before anything is read from it. Objects are judged by kind and columns, never by their SQL, so releases and dialects
+ * do not matter. Missing and additional objects are allowed.
  */
 import { DatabaseError } from '../errors.ts';
 import { all } from '../sql/procedure.ts';
@@ -16,7 +16,7 @@ export interface OwnTables {
   readonly virtual: Readonly<Record<string, string>>;
 }
 
-/** An object of a schema, as SQLite stores it: it makes sure itself that kind and name are those of the text. */
+/** An object of a schema, as SQLite stores it; SQLite ensures that kind and name match the SQL. */
 export interface SchemaObject {
   readonly kind: string;
   readonly name: string;
@@ -27,10 +27,10 @@ export interface SchemaObject {
 
 const MADE = /^\s*CREATE\s+(?:TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?(\w+)|VIRTUAL\s+TABLE\s+(\w+)\s+USING\s+(\w+))/i;
 
-/** What FTS5 keeps of an index in tables of its own: https://sqlite.org/fts5.html#fts5_data_structures */
+/** The tables in which FTS5 stores an index: https://sqlite.org/fts5.html#fts5_data_structures */
 const SHADOWS = ['data', 'idx', 'content', 'docsize', 'config'];
 
-/** The tables that statements make, whatever becomes of them later: a name that once was ours stays ours. */
+/** The tables that statements create, even if later ones drop them: a name of ours stays ours. */
 export function ownTables(statements: readonly string[]): OwnTables {
   const found = statements.flatMap((statement) => {
     const [, plain, virtual, module] = MADE.exec(statement) ?? [];
@@ -48,7 +48,7 @@ export function ownTables(statements: readonly string[]): OwnTables {
 
 const TEXT_SHOWN = 1_000; // characters; the longest text of a virtual table of ours has 150
 
-/** Every object of the file's schema but those that SQLite makes for itself. */
+/** Every object of the file's schema, without SQLite's internal ones. */
 export const SCHEMA_OBJECTS = `SELECT type AS "kind", lower(name) AS "name", lower(tbl_name) AS "table",
   coalesce(substr(sql, 1, ${TEXT_SHOWN}), '') AS "text" FROM sqlite_schema`;
 
@@ -59,8 +59,8 @@ export interface ComputedColumn {
 }
 
 /**
- * The columns of tables of ours that are computed, and so may call any function as often as they are read. To be asked
- * once the names are known to be those of plain tables: of a view it would be compiled what it shows.
+ * The generated columns of our tables, which may call any function whenever they are read. Query this only once the
+ * names are known to be plain tables: for a view, SQLite would compile its query.
  */
 export const computedColumns = ({
   plain,
@@ -71,10 +71,10 @@ export const computedColumns = ({
 /** The objects of a schema. Reads nothing but the schema itself. */
 export const schemaObjects = () => all<SchemaObject>(raw(SCHEMA_OBJECTS));
 
-// SQLite stores the text of every plain table with this beginning, however it was written.
+// SQLite stores the SQL of every plain table with this beginning, however it was typed.
 const isPlain = (text: string) => /^CREATE TABLE\b/i.test(text);
 
-/** Whether a text makes a virtual table of a module that keeps what it shows itself: FTS5 can show a view instead. */
+/** Whether the SQL creates a virtual table that stores its own content: FTS5 can show a view instead. */
 function isModule(text: string, module: string): boolean {
   const tokens = tokensOf(text);
   const using = tokens.findIndex((token) => isWord(token, 'USING'));
@@ -84,23 +84,23 @@ function isModule(text: string, module: string): boolean {
   return content !== -1 && tokens[content + 2]?.text === '';
 }
 
-/** What stands in the place of a table of ours, in words; undefined for what may stand there. */
+/** What replaces one of our tables, in words; undefined if it is allowed. */
 function intruder({ kind, name, text }: SchemaObject, own: OwnTables, plain: ReadonlySet<string>): string | undefined {
   const module = own.virtual[name];
   if (!plain.has(name) && module === undefined && !name.startsWith('sqlite_')) return undefined;
   if (kind === 'view') return `${name} is a view, not a table`;
   if (kind !== 'table' || isPlain(text)) return undefined;
   if (module !== undefined && isModule(text, module)) return undefined;
-  return `${name} is a virtual table of another kind than this library's`;
+  return `${name} is a virtual table of a different kind than this library's`;
 }
 
 const foreign = (message: string) =>
   new DatabaseError('CATALOG_FOREIGN_DATABASE', message, {
-    hint: 'The file was made or changed by another program: restore a backup, or rename what took the name.',
+    hint: 'Another program made or changed the file: restore a backup, or rename the object.',
   });
 
 /**
- * Refuses a schema in which something else stands under a name of ours.
+ * Refuses a schema in which another object has one of our names.
  * @throws {DatabaseError} CATALOG_FOREIGN_DATABASE
  */
 export function assertOwnNames(objects: readonly SchemaObject[], own: OwnTables): void {
@@ -112,8 +112,8 @@ export function assertOwnNames(objects: readonly SchemaObject[], own: OwnTables)
 }
 
 /**
- * Refuses a schema in which a column of ours is computed.
- * @param columns the columns of each table of ours; a table that is left out has none that may be computed
+ * Refuses a schema in which one of our columns is generated.
+ * @param columns the columns of each of our tables
  * @throws {DatabaseError} CATALOG_FOREIGN_DATABASE
  */
 export function assertStoredColumns(
@@ -126,7 +126,7 @@ export function assertStoredColumns(
   if (found !== undefined) throw foreign(`the column ${found.column} of ${found.table} is computed, not stored`);
 }
 
-/** Triggers on tables of ours that this release did not make: `name on table`. */
+/** Triggers on our tables that this release did not create: `name on table`. */
 export function foreignTriggers(
   objects: readonly SchemaObject[],
   own: OwnTables,

@@ -1,6 +1,6 @@
 /**
- * What statements of migrations make: which tables with which columns, which indexes and triggers. Read from the
- * statements themselves, so that what a file should have is never written down twice.
+ * The tables, columns, indexes and triggers that migrations create, parsed from their statements, so that the expected
+ * schema is never written down twice.
  */
 import type { Migration } from './migration.ts';
 import { isMark, isWord, nameOf, parenthesisDepths, type Token, tokensOf } from './sql-tokens.ts';
@@ -19,7 +19,7 @@ export type SchemaChange =
       readonly does: 'create';
       readonly kind: ObjectKind;
       readonly name: string;
-      /** Of a table. */
+      /** Only for a table. */
       readonly columns: ColumnDefinition[];
       /** The table that an index or trigger is on, in lower case; '' for a table. */
       readonly on: string;
@@ -60,7 +60,7 @@ function columnsOf(sql: string, tokens: readonly Token[]): ColumnDefinition[] {
   return columns.map((part) => columnOf(sql, part));
 }
 
-/** The tokens past the kind of an object and IF [NOT] EXISTS: they begin with its name. */
+/** The tokens after the kind of an object and IF [NOT] EXISTS, beginning with its name. */
 const pastExists = (tokens: readonly Token[]) =>
   isWord(tokens[0], 'IF') ? tokens.slice(isWord(tokens[1], 'NOT') ? 3 : 2) : tokens;
 
@@ -89,7 +89,7 @@ function alter(sql: string, tokens: readonly Token[]): SchemaChange {
   return { does: 'rename', table };
 }
 
-/** What a statement does to the schema; undefined for one that leaves it alone. */
+/** What a statement does to the schema; undefined if nothing. */
 export function schemaChange(sql: string): SchemaChange | undefined {
   const tokens = tokensOf(sql);
   if (isWord(tokens[0], 'ALTER') && isWord(tokens[1], 'TABLE')) return alter(sql, tokens);
@@ -136,7 +136,7 @@ class GrowingSchema implements SchemaObjects {
   }
 }
 
-/** What a schema holds after these migrations went up, one after the other. */
+/** The schema after these migrations, applied in order. */
 export function objectsAfter(migrations: readonly Migration[]): SchemaObjects {
   const schema = new GrowingSchema();
   const changes = migrations.flatMap(({ up }) => up.map(schemaChange));

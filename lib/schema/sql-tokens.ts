@@ -1,7 +1,7 @@
 /**
- * Reads SQLite's SQL as tokens: comments are dropped, strings and quoted names are told from keywords, and statements
- * are split where SQLite splits them, bodies of triggers included. It knows the lexical rules of
- * https://sqlite.org/lang_keywords.html and https://sqlite.org/lang_comment.html, and nothing of grammar.
+ * Reads SQLite's SQL as tokens: comments are dropped, strings and quoted names are distinguished from keywords, and
+ * statements are split where SQLite splits them, also in trigger bodies. It knows the lexical rules of
+ * https://sqlite.org/lang_keywords.html and https://sqlite.org/lang_comment.html, but no grammar.
  */
 
 /** A word may be a keyword or a name; a name was quoted and is never a keyword. */
@@ -11,7 +11,7 @@ export interface Token {
   readonly kind: TokenKind;
   /** A word in upper case, a name or string without its quotes, anything else as written. */
   readonly text: string;
-  /** Where it stands in the source. */
+  /** Its offset in the source. */
   readonly start: number;
   readonly end: number;
 }
@@ -57,11 +57,11 @@ export const isWord = (token: Token | undefined, ...words: readonly string[]): b
 export const isMark = (token: Token | undefined, mark: string): boolean =>
   token?.kind === 'mark' && token.text === mark;
 
-/** The name a token stands for, in lower case: SQLite compares names so. Undefined for what is no name. */
+/** The name of a token in lower case, because SQLite ignores case; undefined if it is not a name. */
 export const nameOf = (token: Token | undefined): string | undefined =>
   token === undefined || token.kind === 'number' || token.kind === 'mark' ? undefined : token.text.toLowerCase();
 
-/** Where the body of a trigger begins, past BEGIN; -1 for any other statement. */
+/** The index of a trigger's body, after BEGIN; -1 for any other statement. */
 function triggerBody(tokens: readonly Token[]): number {
   const kind = isWord(tokens[1], 'TEMP', 'TEMPORARY') ? tokens[2] : tokens[1];
   if (!isWord(tokens[0], 'CREATE') || !isWord(kind, 'TRIGGER')) return -1;
@@ -72,7 +72,7 @@ function triggerBody(tokens: readonly Token[]): number {
 /** How many blocks a token opens or closes inside the body of a trigger. */
 const blockDepth = (token: Token): number => (isWord(token, 'CASE') ? 1 : isWord(token, 'END') ? -1 : 0);
 
-/** Whether the statement is complete but for its semicolon: only a trigger whose blocks are open is not. */
+/** Whether the statement needs only its semicolon: all do, except triggers with open blocks. */
 function isWhole(statement: readonly Token[]): boolean {
   const begin = triggerBody(statement);
   if (begin === -1) return true;
@@ -103,7 +103,7 @@ export function bodyStatements(trigger: readonly Token[]): Token[][] {
   return bodies.filter((body) => body.length > 0);
 }
 
-/** How deep in parentheses each token stands; the parentheses themselves count as outside. */
+/** The nesting depth of each token in parentheses; the parentheses themselves count as outside. */
 export function parenthesisDepths(tokens: readonly Token[]): number[] {
   let depth = 0;
   return tokens.map((token) => {

@@ -1,23 +1,24 @@
 /**
- * Lets every statement of a migration pass one gate, on the thread that runs it: a statement that can lose data must be
- * declared, also where a procedure put it together. Tests hang a hook in here to end the process between two statements.
+ * Passes every statement of a migration through one gate, on the thread that runs it: a statement that can lose data
+ * must be declared, even if a procedure composed it. Tests install a hook here to end the process between two
+ * statements.
  */
 import type { Steps } from '../sql/procedure.ts';
 import { assertDeclared, type DangerousOperation } from './dangerous-operations.ts';
 
-/** What the gate knows of the migration. */
+/** The settings of the gate for one migration. */
 export interface Watch {
   readonly migration: string;
-  /** Losses that are meant; null lets everything pass. */
+  /** Intended losses; null lets everything pass. */
   readonly declared: readonly DangerousOperation[] | null;
 }
 
-/** Where a test may hang a function that receives each statement before it runs. */
+/** A hook for tests that receives each statement before it runs. */
 export const STATEMENT_HOOK = Symbol.for('backup-catalog.migration-statement');
 
 type Hook = (statement: string) => void;
 
-const MAX_KNOWN = 2_000; // texts that were read once; a migration has a few dozen
+const MAX_KNOWN = 2_000; // texts checked before; a migration has a few dozen
 
 /** Runs a procedure's steps through the gate. */
 export function* watched<Result>(steps: Steps<Result>, { migration, declared }: Watch): Steps<Result> {

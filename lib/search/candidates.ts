@@ -1,6 +1,6 @@
 /**
- * Ways to the rows that may match a search, in stretches of bounded size. Each way is complete (no match is left out)
- * and disjoint (no row comes twice); none is trusted to be exact.
+ * Sources of candidate rows for a search, in batches of bounded size. Each source is complete (no match is missing) and
+ * free of duplicates; none needs to be exact.
  */
 
 import { type Dialect, perDialect } from '../sql/dialect.ts';
@@ -9,13 +9,13 @@ import { type Sql, sql } from '../sql/template.ts';
 import type { Candidate } from './matcher.ts';
 import { type Conditions, indexedFilters, nearFilters } from './search-conditions.ts';
 
-/** What every way needs to know. */
+/** The settings of every source. */
 export interface Way {
   readonly conditions: Conditions;
   readonly dialect: Dialect;
   /** Rows in memory at once. */
   readonly stretch: number;
-  /** Receives each stretch of candidates. */
+  /** Receives each batch of candidates. */
   readonly take: (candidates: readonly Candidate[]) => void;
 }
 
@@ -24,7 +24,7 @@ export const candidateColumns = perDialect(
   (dialect) => sql`f.rowid, ${dialect.hex('f.ID')}, f.FileName, f.PathName, f.FileSize, f.ModificationDate`,
 );
 
-/** Rows of a statement that goes on after a row, stretch by stretch. */
+/** Runs a statement batch by batch, each after the last row of the previous one. */
 function* stretches({ stretch, take }: Way, statement: (after: number) => Sql): Steps<void> {
   let after = Number.MIN_SAFE_INTEGER;
   for (;;) {
@@ -36,7 +36,7 @@ function* stretches({ stretch, take }: Way, statement: (after: number) => Sql): 
   }
 }
 
-/** Every file that passes the conditions: a walk through the whole table. */
+/** Every file that passes the conditions, by a full table scan. */
 export function* everyFile(way: Way): Steps<void> {
   const { dialect, conditions, stretch } = way;
   yield* stretches(
@@ -61,12 +61,12 @@ export function* fewFiles({ conditions, dialect, take }: Way): Steps<void> {
   );
 }
 
-/** The files that wait to be indexedto the search index. */
+/** The files that are not in the search index yet. */
 export function* waitingFiles(way: Way): Steps<void> {
   const { dialect, conditions, stretch } = way;
   yield* stretches(
     way,
-    // A plain JOIN would walk through the files and look for each in the list.
+    // A plain JOIN would scan the files and look each up in the list.
     (after) => sql`SELECT ${candidateColumns(dialect)} FROM search_todo t CROSS JOIN files f ON f.rowid = t.FileRow
       WHERE t.FileRow > ${after}${nearFilters(conditions)} ORDER BY t.FileRow LIMIT ${stretch}`,
   );
@@ -81,7 +81,7 @@ export function* indexedRows(query: string, most: number): Steps<number[]> {
 
 const isNotWaiting = sql`NOT EXISTS (SELECT 1 FROM search_todo t WHERE t.FileRow = f.rowid)`;
 
-/** The files of some rows, as far as they do not wait. */
+/** The files of some rows, except those that are not indexed yet. */
 export function* filesOfRows(found: readonly number[], { conditions, dialect, take }: Way): Steps<void> {
   take(
     yield* rows<Candidate>(sql`SELECT ${candidateColumns(dialect)}
@@ -90,7 +90,7 @@ export function* filesOfRows(found: readonly number[], { conditions, dialect, ta
   );
 }
 
-/** Every file that the search index finds, as far as it does not wait. */
+/** Every file that the search index finds, except those that are not indexed yet. */
 export function* everyIndexedFile(query: string, way: Way): Steps<void> {
   let after = Number.MIN_SAFE_INTEGER;
   for (;;) {

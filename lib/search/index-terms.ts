@@ -1,4 +1,6 @@
-/** How a term and an extension are asked of the search index: FTS5's own query language, every text in it quoted. */
+/**
+ * Translates a term and an extension into queries of the search index, in FTS5's query language with every text quoted.
+ */
 
 import { rows, type Steps } from '../sql/procedure.ts';
 import { quoted } from '../sql/quoted.ts';
@@ -6,20 +8,20 @@ import { sql } from '../sql/template.ts';
 import type { SearchPlan } from './plans.ts';
 import { END } from './search-index.ts';
 
-/** Queries that find exactly the rows asked for. */
+/** Queries that find exactly the matching rows. */
 export interface ExactQuery {
   readonly all: string;
-  /** The rows of each step of relevance, best first; together they are all. */
+  /** The rows of each level of relevance, best first; together they are all matches. */
   readonly ranks: readonly string[];
 }
 
 /** A query of the index. */
 export interface IndexQuery {
-  /** What it asks for; a phrase or a short term may come with an extension. */
+  /** Its kind; a phrase or a short term may come with an extension. */
   readonly kind: Extract<SearchPlan, 'phrase' | 'short term' | 'extension'>;
-  /** Finds every row asked for, and few others: cheaper than the exact one. */
+  /** Finds every match and few other rows, more cheaply than the exact query. */
   readonly candidates: string;
-  /** Null where the index cannot tell exactly. */
+  /** Null if the index cannot be exact. */
   readonly exact: ExactQuery | null;
 }
 
@@ -38,14 +40,14 @@ const anyOf = (queries: readonly string[]): string => `(${queries.join(' OR ')})
 const without = (query: string, other: string): string => `(${query}) NOT (${other})`;
 const both = (query: string, other: string | null): string => (other === null ? query : `(${query}) AND (${other})`);
 
-/** Every third trigram and the last: together they hold every character, and cost a third of the whole phrase. */
+/** Every third trigram and the last: they cover every character, at a third of the cost of the whole phrase. */
 function cover(characters: readonly string[]): string {
   const grams = characters.slice(GRAM - 1).map((_, at) => characters.slice(at, at + GRAM).join(''));
   const chosen = grams.filter((_, at) => at % GRAM === 0 || at === grams.length - 1);
   return [...new Set(chosen)].map(quoted).join(' AND ');
 }
 
-/** The trigrams that begin with a shorter term; undefined when they are too many. */
+/** The trigrams that begin with a shorter term; undefined if there are too many. */
 function* gramsBeginning(term: string): Steps<string[] | undefined> {
   const found = yield* rows<readonly [term: string]>(sql`SELECT term FROM search_vocabulary
     WHERE term >= ${term} AND term <= ${term + LAST_CHARACTER.repeat(GRAM)} LIMIT ${MAX_GRAMS + 1}`);
@@ -60,7 +62,7 @@ function exactQuery(term: string, texts: readonly string[]): ExactQuery {
   return { all, ranks: [whole, without(prefix, whole), without(inName, prefix), without(all, inName)] };
 }
 
-/** How to ask for a term; undefined when a scan is better, null when nothing in the index can match. */
+/** The query for a term; undefined if a scan is better, null if nothing in the index can match. */
 function* termQuery(term: string): Steps<IndexQuery | null | undefined> {
   const characters = [...term.replace(NOT_INDEXED, '\ufffd')];
   const isExact = !INEXACT.test(term);
@@ -76,7 +78,7 @@ function* termQuery(term: string): Steps<IndexQuery | null | undefined> {
   return { kind: 'short term', candidates, exact: isExact ? exactQuery(term, grams) : null };
 }
 
-/** Names that end with an extension, and are more than it. */
+/** Names that end with an extension and have more characters. */
 function extensionQuery(extension: string): IndexQuery {
   const end = `.${extension.replace(NOT_INDEXED, '\ufffd')}${END}`;
   const all = without(`Name : ${quoted(end)}`, atStart(end));
@@ -84,14 +86,14 @@ function extensionQuery(extension: string): IndexQuery {
 }
 
 /**
- * How to ask the index for a term ('' for none) and an extension; undefined when there is nothing to ask it or a scan
- * is better, null when nothing in it can match.
+ * The query for a term ('' for none) and an extension; undefined if there is nothing to query or a scan is better, null
+ * if nothing in the index can match.
  */
 export function* indexQuery(term: string, extension: string | null): Steps<IndexQuery | null | undefined> {
   const ending = extension === null ? null : extensionQuery(extension);
   if (term === '') return ending ?? undefined;
   const found = yield* termQuery(term);
-  // With an extension the index leads to fewer rows than the files have, even when it knows nothing of the term.
+  // With an extension the index narrows the files even if it cannot use the term.
   if (found === undefined) return ending === null ? undefined : { ...ending, exact: null };
   if (found === null || ending === null) return found;
   const join = (query: string) => both(query, ending.candidates);

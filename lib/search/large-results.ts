@@ -1,6 +1,6 @@
 /**
- * A page of a result that is too large to look at each file: counted by SQLite, its first files found in order. Only
- * for what the index and plain columns decide exactly; what waits to be indexed is looked at and merged.
+ * Pages of a result that is too large to read every file: SQLite counts it and finds its first files in order. Only for
+ * conditions that the index and plain columns decide exactly; files that are not indexed yet are read and merged.
  */
 import type { Dialect } from '../sql/dialect.ts';
 import type { Steps } from '../sql/procedure.ts';
@@ -11,10 +11,10 @@ import { countFiles, highestRow, type Selection, sortedFiles, walkedFiles } from
 import type { Conditions } from './search-conditions.ts';
 import type { SearchRequest } from './search-filter.ts';
 
-const WALKED = 10; // times the few: files a walk may meet before it has filled a page, where each is looked at
-const PASSED = 12; // rows that a walk passes over in the time that one match takes to be sorted
+const WALKED = 10; // times the few: files that a walk may read before it has filled a page
+const PASSED = 12; // rows that a walk skips in the time of sorting one match
 
-/** A large result under way. */
+/** A large result in progress. */
 interface Result {
   readonly request: SearchRequest;
   readonly conditions: Conditions;
@@ -22,7 +22,7 @@ interface Result {
   readonly matches: MatchList;
 }
 
-/** Fills a page; undefined, where dates of other forms have to be read one by one. */
+/** Fills a page; undefined if dates of other forms must be read one by one. */
 export function* largeResult(
   request: SearchRequest,
   conditions: Conditions,
@@ -45,7 +45,7 @@ export function* largeResult(
   return matches;
 }
 
-/** Counts a selection, unless its number is known; false where dates of other forms have to be read one by one. */
+/** Counts a selection unless its number is known; false if dates of other forms must be read one by one. */
 function* areCounted({ request, matches }: Result, selection: Selection): Steps<boolean> {
   const { sort, dateFrom, dateTo, knownTotal } = request;
   const readsDates = sort === 'date' || dateFrom !== null || dateTo !== null;
@@ -63,7 +63,7 @@ function selectionOf({ request, conditions }: Result, match: string | null): Sel
   return { conditions, match, order: sort === 'relevance' ? 'name' : sort, descending, after: null };
 }
 
-/** Whether a walk along the order is cheaper than a sort of all matches. */
+/** Whether walking along the order is cheaper than sorting all matches. */
 function* isWalkCheaper(
   { request, conditions, matches: { total } }: Result,
   { match, order }: Selection,
@@ -74,7 +74,7 @@ function* isWalkCheaper(
   return match === null ? (limit + 1) * files <= total * bounds.few * WALKED : files <= total * PASSED;
 }
 
-/** Keeps the matches among some candidates; how many. */
+/** Keeps the matches among some candidates; returns how many. */
 function keepFrom({ request, matches }: Result, candidates: readonly Candidate[], rank: number | undefined): number {
   let kept = 0;
   for (const candidate of candidates) {
@@ -85,7 +85,7 @@ function keepFrom({ request, matches }: Result, candidates: readonly Candidate[]
   return kept;
 }
 
-/** Keeps the first matches of a selection, `wanted` of them if there are; how many. */
+/** Keeps up to `wanted` first matches of a selection; returns how many. */
 function* firstInOrder(result: Result, selection: Selection, wanted: number, rank?: number): Steps<number> {
   const { dialect } = result;
   const isWalked = yield* isWalkCheaper(result, selection);
@@ -93,14 +93,14 @@ function* firstInOrder(result: Result, selection: Selection, wanted: number, ran
   if (walked !== undefined && rank === undefined) result.matches.plan = 'ordered walk';
   const kept = keepFrom(result, walked ?? [], rank);
   if (walked !== undefined && (walked.length >= wanted || selection.order === 'name')) return kept;
-  // Where no walk leads: those without a value for the order are left.
+  // The walk does not reach files without a value for the order.
   const last = walked?.at(-1);
   const after = last === undefined ? selection.after : keysOf(selection.order, 0, last);
   const sorted = yield* sortedFiles({ ...selection, after }, wanted - (walked?.length ?? 0), dialect);
   return kept + keepFrom(result, sorted, rank);
 }
 
-/** Goes from step to step of relevance until the page is full; within each, files are in the order of their names. */
+/** Goes through the levels of relevance until the page is full; within a level, files are ordered by name. */
 function* firstByRank(result: Result, ranks: readonly string[]): Steps<void> {
   const { after, descending, limit } = result.request;
   const begun = after === null ? null : Number(after[0]);

@@ -1,11 +1,11 @@
-/** Which file matches a search, and where it stands among the others: decided row by row, the last word on both. */
+/** Decides, row by row and finally, which files match a search and how they are ordered. */
 import { dateOut } from '../values/dates.ts';
 import { extensionOf } from '../values/file-category.ts';
 import type { SearchPlan } from './plans.ts';
 import type { SearchRequest, SearchSort, SortKeys } from './search-filter.ts';
 import { foldedText } from './search-index.ts';
 
-/** The columns a match is decided by. */
+/** The columns that decide a match. */
 export type Candidate = readonly [
   row: number,
   id: string | null,
@@ -15,13 +15,13 @@ export type Candidate = readonly [
   modificationDate: unknown,
 ];
 
-/** A file that matches, and what it is sorted by. */
+/** A matching file with its sort keys. */
 export interface Match {
   readonly row: number;
   readonly keys: SortKeys;
 }
 
-/** How well a folded name and path fit a term: the lower, the better; undefined where neither contains it. */
+/** How well a folded name and path match a term, lower is better; undefined if neither contains it. */
 function rankOf(term: string, fileName: unknown, pathName: unknown): number | undefined {
   const name = foldedText(fileName);
   const at = name.indexOf(term);
@@ -30,7 +30,7 @@ function rankOf(term: string, fileName: unknown, pathName: unknown): number | un
   return foldedText(pathName).includes(term) ? RANKS.inPath : undefined;
 }
 
-/** The steps of relevance. */
+/** The levels of relevance. */
 const RANKS = { exact: 0, prefix: 1, inName: 2, inPath: 3 } as const;
 
 function isWithin(modificationDate: unknown, { dateFrom, dateTo }: SearchRequest): boolean {
@@ -39,11 +39,11 @@ function isWithin(modificationDate: unknown, { dateFrom, dateTo }: SearchRequest
   return date !== null && (dateFrom === null || date >= dateFrom) && (dateTo === null || date <= dateTo);
 }
 
-// Of the folded name, as the index has it: a full-width dot is a dot.
+// From the folded name, like in the index: a full-width dot is a dot.
 const hasExtension = (fileName: unknown, wanted: string | null): boolean =>
   wanted === null || extensionOf(foldedText(fileName)) === wanted;
 
-/** What a candidate is sorted by. */
+/** The sort keys of a candidate. */
 export function keysOf(sort: SearchSort, rank: number, candidate: Candidate): SortKeys {
   const [, id, fileName, , fileSize, modificationDate] = candidate;
   const name = typeof fileName === 'string' ? fileName : '';
@@ -59,7 +59,7 @@ export function keysOf(sort: SearchSort, rank: number, candidate: Candidate): So
   }
 }
 
-/** The match that a candidate is; undefined when it is none. What plain columns decide is the statement's part. */
+/** The match of a candidate; undefined if it does not match. The statement decides conditions on plain columns. */
 export function matchOf(request: SearchRequest, candidate: Candidate): Match | undefined {
   const [row, , fileName, pathName, , modificationDate] = candidate;
   const rank = request.term === '' ? RANKS.exact : rankOf(request.term, fileName, pathName);
@@ -68,10 +68,10 @@ export function matchOf(request: SearchRequest, candidate: Candidate): Match | u
   return { row, keys: keysOf(request.sort, rank, candidate) };
 }
 
-// UTF-16 puts characters beyond U+FFFF before U+E000 to U+FFFF; SQLite, which compares UTF-8, after them.
+// UTF-16 sorts characters above U+FFFF before U+E000 to U+FFFF; SQLite compares UTF-8 and sorts them after.
 const weight = (unit: number) => (unit >= 0xe000 ? unit - 0x800 : unit >= 0xd800 ? unit + 0x2000 : unit);
 
-/** Compares two texts as SQLite does. */
+/** Compares two texts like SQLite. */
 function compareTexts(a: string, b: string): number {
   const shorter = Math.min(a.length, b.length);
   for (let i = 0; i < shorter; i += 1) {
@@ -88,7 +88,7 @@ function compareKey(a: SortKeys[number], b: SortKeys[number], direction: number)
   return difference * direction;
 }
 
-/** Compares two sets of keys in the order of a search; below 0 when the first comes first. */
+/** Compares two sets of keys in the order of a search; negative if the first comes first. */
 function compareKeys(a: SortKeys, b: SortKeys, descending: boolean): number {
   const direction = descending ? -1 : 1;
   for (const [place, key] of a.entries()) {
@@ -98,9 +98,9 @@ function compareKeys(a: SortKeys, b: SortKeys, descending: boolean): number {
   return 0;
 }
 
-const SLACK = 2_000; // matches kept beyond those that can be wanted, so that sorting is rare
+const SLACK = 2_000; // extra matches kept, so that sorting is rare
 
-/** Counts matches and keeps the first of those that come after the cursor: a page and one more. */
+/** Counts matches and keeps the first ones after the cursor: a page and one more. */
 export class MatchList {
   total = 0;
   /** The plan that finds them. */
@@ -125,7 +125,7 @@ export class MatchList {
     }
   }
 
-  /** Keeps a match that is counted elsewhere; returns whether it comes after the cursor. */
+  /** Keeps a match that was counted elsewhere; returns whether it comes after the cursor. */
   keep(match: Match): boolean {
     const { after, descending } = this.#request;
     if (after !== null && compareKeys(match.keys, after, descending) <= 0) return false;
@@ -134,7 +134,7 @@ export class MatchList {
     return true;
   }
 
-  /** The first matches in order, one more than a page holds. */
+  /** The first matches in order, one more than a page. */
   first(): readonly Match[] {
     this.#cut();
     return this.#kept;

@@ -1,6 +1,6 @@
 /**
- * The first files of a large result, in order, without looking at all of it: a walk along the index of the order where
- * enough of its files match, else a sort by SQLite. Both give candidates; the files themselves decide (matching.ts).
+ * Finds the first files of a large result in order without reading all of it: walks along the index of the order if
+ * enough files match, else lets SQLite sort. Both yield candidates; matcher.ts decides.
  */
 
 import type { Dialect } from '../sql/dialect.ts';
@@ -12,14 +12,14 @@ import type { Candidate } from './matcher.ts';
 import { type Conditions, exactFilters, hasFilters, nearFilters, withinDates } from './search-conditions.ts';
 import type { SortKeys } from './search-filter.ts';
 
-/** What the files of a result have in common, and where to go on among them. */
+/** The selection of a result, and where to continue in it. */
 export interface Selection {
   readonly conditions: Conditions;
-  /** An exact query of the search index; null for none. Rows that wait to be indexed are left out with one. */
+  /** An exact query of the search index, or null. A query omits rows that are not indexed yet. */
   readonly match: string | null;
   readonly order: 'name' | 'size' | 'date';
   readonly descending: boolean;
-  /** The keys of the last file before; null at the beginning. */
+  /** The keys of the previous page's last file; null at the beginning. */
   readonly after: SortKeys | null;
 }
 
@@ -28,7 +28,7 @@ const ID = raw(`coalesce(f.ID, x'')`); // old servers left NULL keys behind
 
 const NOT_WAITING = raw('f.rowid NOT IN (SELECT FileRow FROM search_todo)');
 
-/** `FROM … WHERE …` of a selection, less what dates and order decide. */
+/** `FROM … WHERE …` of a selection, without dates and order. */
 function source({ conditions, match }: Selection): Sql {
   if (match === null) return sql`FROM files f WHERE 1 = 1${nearFilters(conditions)}`;
   return sql`FROM search_index CROSS JOIN files f ON f.rowid = search_index.rowid
@@ -38,7 +38,7 @@ function source({ conditions, match }: Selection): Sql {
 const idIn = (keys: SortKeys) => idBytes(String(keys[1] ?? ''));
 const keysIn = (keys: SortKeys): Sql => sql`(${keys[0] ?? null}, ${idIn(keys)})`;
 
-/** What comes after the keys, null being last in both directions. */
+/** The condition for rows after the keys; null is last in both directions. */
 function goesOn({ order, descending, after }: Selection): Sql {
   if (after === null) return empty;
   const [beyond, column] = [raw(descending ? '<' : '>'), raw(KEYS[order])];
@@ -50,26 +50,26 @@ function goesOn({ order, descending, after }: Selection): Sql {
 function orderBy({ order, descending }: Selection): Sql {
   const direction = descending ? 'DESC' : 'ASC';
   const nullsLast = order === 'name' ? '' : `${KEYS[order]} IS NULL, `;
-  // The plus keeps SQLite from walking along the order's own index, where matches are rare.
+  // The plus keeps SQLite from walking along the index of the order if matches are rare.
   return raw(`ORDER BY ${nullsLast}+${KEYS[order]} ${direction}, ${ID.sql} ${direction}`);
 }
 
-/** The first `count` files of a selection, sorted out of all of it; themselves in no order. */
+/** The first `count` files of a selection, found by sorting all of it; returned in no order. */
 export function* sortedFiles(selection: Selection, count: number, dialect: Dialect): Steps<Candidate[]> {
   return yield* rows<Candidate>(sql`SELECT ${candidateColumns(dialect)} FROM files f
     WHERE f.rowid IN (SELECT f.rowid ${source(selection)} AND ${withinDates(selection.conditions)}${goesOn(selection)} ${orderBy(selection)} LIMIT ${count})`);
 }
 
-/** The index to walk along; undefined where none has the order. */
+/** The index to walk along; undefined if there is none for this order. */
 function pathOf({ order, after, conditions }: Selection): Sql | undefined {
   if (order === 'name') return raw(conditions.oneClient ? 'idx_files_client_name' : 'idx_files_filename');
   return order === 'size' && after?.[0] !== null ? raw('idx_files_size') : undefined;
 }
 
 /**
- * The first `count` files of a selection that have a value for its order, met on a walk along the index of that order:
- * rows that the search index has not found are passed over without a look at the file. Undefined where no index has the
- * order.
+ * The first `count` files of a selection that have a value for its order, found by walking along the index of that
+ * order: rows that the search index has not found are skipped without reading the file. Undefined if there is no index
+ * for this order.
  */
 export function* walkedFiles(selection: Selection, count: number, dialect: Dialect): Steps<Candidate[] | undefined> {
   const path = pathOf(selection);
@@ -86,17 +86,17 @@ export function* walkedFiles(selection: Selection, count: number, dialect: Diale
     ORDER BY ${column} ${direction}, ${ID} ${direction} LIMIT ${count}`);
 }
 
-/** How many files a selection has, and how many of them have a date that only JavaScript reads. */
+/** How many files a selection has, and how many have a date that only JavaScript can read. */
 export interface SelectionFigures {
   readonly total: number;
   readonly oddDates: number;
 }
 
-// The one form of dates that the library itself stores; such texts are compared as they are.
+// The stored form of this library's dates, which compare as text.
 const digits = (count: number) => '[0-9]'.repeat(count);
 const CANONICAL_DATE = `${digits(4)}-${digits(2)}-${digits(2)}T${digits(2)}:${digits(2)}:${digits(2)}.${digits(3)}Z`;
 
-/** Counts a selection, wherever it begins; `oddDates` only where dates are read. */
+/** Counts a selection, ignoring the cursor; `oddDates` only if dates matter. */
 export function* countFiles(selection: Selection, readsDates: boolean): Steps<SelectionFigures> {
   const { conditions } = selection;
   if (!readsDates) return { total: yield* countPlain(selection), oddDates: 0 };
@@ -107,7 +107,7 @@ export function* countFiles(selection: Selection, readsDates: boolean): Steps<Se
 }
 
 function* countPlain(selection: Selection): Steps<number> {
-  // Every row of the index that does not wait is a file: without other conditions it counts alone.
+  // Every indexed row is a file: without other conditions the index alone can count.
   const from =
     selection.match !== null && !hasFilters(selection.conditions)
       ? sql`FROM search_index WHERE search_index MATCH ${selection.match}
@@ -117,7 +117,7 @@ function* countPlain(selection: Selection): Steps<number> {
   return found?.total ?? 0;
 }
 
-/** The number that no file's row is above: about how many files there are. */
+/** The highest row number of files: about how many files there are. */
 export function* highestRow(): Steps<number> {
   const found = yield* one<{ highest: number | null }>(sql`SELECT max(rowid) AS "highest" FROM files`);
   return found?.highest ?? 0;

@@ -1,6 +1,6 @@
 /**
- * The plans of a search: ways to the files that may match, each with a name. Which one is taken depends on how few rows
- * each leads to (search-procedures.ts); tests ask which it was.
+ * The named plans of a search: ways to find candidates. search-procedures.ts chooses the one with the fewest rows;
+ * tests check which one it was.
  */
 
 /** What each plan does. */

@@ -1,4 +1,4 @@
-/** The filters that plain columns decide, as conditions on `files f`. */
+/** The filters on plain columns, as conditions on `files f`. */
 
 import { rows, type Steps } from '../sql/procedure.ts';
 import { empty, join, type Sql, sql } from '../sql/template.ts';
@@ -16,15 +16,15 @@ export interface Conditions {
   /** On the size, which has an index. */
   readonly sizes: readonly Sql[];
   readonly others: readonly Sql[];
-  /** What the text of a date of any form must be to lie within the dates asked for. */
+  /** The condition on the text of a date in any form for lying within the range. */
   readonly nearDates: readonly Sql[];
-  /** The dates asked for, for dates in the one form that the library stores. */
+  /** The date range, for dates in the library's stored form. */
   readonly exactDates: readonly Sql[];
 }
 
 const DAY_LENGTH = 'YYYY-MM-DD'.length;
 
-/** The UTC day some days from a date, as far as days have four digits. */
+/** The UTC day some days from a date, within four-digit years. */
 function dayBeside(date: string, days: number): string | undefined {
   const shifted = new Date(Date.parse(date) + days * DAY_MS).toISOString();
   return /^\d{4}-/.test(shifted) ? shifted.slice(0, DAY_LENGTH) : undefined;
@@ -54,8 +54,8 @@ function sizeConditions({ minSize, maxSize }: SearchRequest): Sql[] {
 }
 
 /**
- * A stored date may have any form that dates come in, with any zone: by its text alone it is known to the day and one
- * day more. The rest is decided row by row.
+ * A stored date may have any form and time zone, so its text alone is exact to a day on either side. The rest is
+ * decided row by row.
  */
 function nearDates({ dateFrom, dateTo }: SearchRequest): Sql[] {
   const from = dateFrom === null ? undefined : dayBeside(dateFrom, -1);
@@ -72,7 +72,7 @@ const exactDates = ({ dateFrom, dateTo }: SearchRequest): Sql[] => [
   ...(dateTo === null ? [] : [sql`f.ModificationDate <= ${dateTo}`]),
 ];
 
-/** The filters of a search as conditions; null when no client has the name asked for. */
+/** The filters of a search as conditions; null if no client matches the name. */
 export function* conditionsOf(request: SearchRequest): Steps<Conditions | null> {
   const clients = yield* clientConditions(request);
   if (clients === null) return null;
@@ -94,19 +94,19 @@ export function* conditionsOf(request: SearchRequest): Steps<Conditions | null> 
 const andAll = (conditions: readonly Sql[]): Sql =>
   conditions.length === 0 ? empty : sql` AND ${join(conditions, ' AND ')}`;
 
-/** The filters that have an index, as ` AND …`; undefined when there are none. */
+/** The filters with an index, as ` AND …`; undefined without any. */
 export const indexedFilters = ({ clients, sizes }: Conditions): Sql | undefined =>
   clients.length + sizes.length === 0 ? undefined : andAll([...clients, ...sizes]);
 
-/** The filters as ` AND …`, those on dates as far as their text tells. */
+/** The filters as ` AND …`, with dates as exact as their text allows. */
 export const nearFilters = ({ clients, sizes, others, nearDates: near }: Conditions): Sql =>
   andAll([...clients, ...sizes, ...others, ...near]);
 
-/** The filters as ` AND …`, for files whose dates have the form that the library stores. */
+/** The filters as ` AND …`, for files with dates in the stored form. */
 export const exactFilters = (conditions: Conditions): Sql =>
   sql`${nearFilters(conditions)}${andAll(conditions.exactDates)}`;
 
-/** The dates asked for as a condition. */
+/** The date range as a condition. */
 export const withinDates = ({ exactDates: exact }: Conditions): Sql => sql`1 = 1${andAll(exact)}`;
 
 export const hasFilters = (conditions: Conditions): boolean => nearFilters(conditions) !== empty;

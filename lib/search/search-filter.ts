@@ -1,4 +1,4 @@
-/** What may be asked of `db.files.search`, checked and brought into the form the procedures take. */
+/** Checks the filters of `db.files.search` and converts them to the form that the procedures expect. */
 
 import { checkBoolean, checkObject, checkText, optional, refuse, refuseAs } from '../validation.ts';
 import { checkDate, type DateInput, dayOf } from '../values/dates.ts';
@@ -15,11 +15,11 @@ const ORDERS = ['asc', 'desc'] as const;
 export type SearchSort = (typeof SORTS)[number];
 export type SearchOrder = (typeof ORDERS)[number];
 
-/** What to find: a file must pass every filter that is given. One that lacks a value fails the filters on that value. */
+/** The filters of a search: a file must pass all of them. A file without a value fails the filters on that value. */
 export interface SearchFilter extends PageOptions {
   /**
-   * A literal part of the file's name or path, at most 32,767 characters; both sides are compared folded (see `fold`).
-   * Left out or empty: every file.
+   * A literal part of the file's name or path, at most 32,767 characters; both sides are folded (see `fold`). If
+   * omitted or empty, every file matches.
    */
   readonly term?: string | null | undefined;
   /** The last extension of the name, `txt` or `.txt`, in any case. */
@@ -27,7 +27,7 @@ export interface SearchFilter extends PageOptions {
   readonly mimeType?: string | null | undefined;
   readonly category?: string | null | undefined;
   readonly clientId?: IdInput | null | undefined;
-  /** A part of the client's name, compared folded. */
+  /** A part of the client's name, folded like `term`. */
   readonly clientName?: string | null | undefined;
   /** The earliest modification date. A text without a time means the whole day, in UTC. */
   readonly dateFrom?: DateInput | null | undefined;
@@ -41,16 +41,16 @@ export interface SearchFilter extends PageOptions {
   readonly verifiedOnly?: boolean | null | undefined;
   /**
    * `relevance` puts exact names first, then names that begin with the term, names that contain it, and paths that do;
-   * it is the default with a term, `name` without. Equal ones are ordered by name where relevance is equal, then by id.
+   * it is the default with a term, `name` without. Files of equal relevance are ordered by name, then by id.
    */
   readonly sort?: SearchSort | null | undefined;
-  /** Default `asc`, for relevance the order above. Files without a value for the sort come last in both. */
+  /** Default `asc`, for relevance the order above. Files without a value for the sort come last in either order. */
   readonly order?: SearchOrder | null | undefined;
 }
 
-/** Sizes a plan depends on, in rows. */
+/** The limits of plans, in rows. */
 export interface SearchBounds {
-  /** Looked at one by one, in a few milliseconds. */
+  /** Read one by one, in a few milliseconds. */
   readonly few: number;
   /** In memory at once. */
   readonly stretch: number;
@@ -79,14 +79,14 @@ export interface SearchRequest {
   readonly limit: number;
   /** The keys of the last file of the page before. */
   readonly after: SortKeys | null;
-  /** Matches in all, where the page before told; null to count them. */
+  /** The total of matches from the previous page; null to count them. */
   readonly knownTotal: number | null;
   readonly bounds: SearchBounds;
-  /** Looks at each file, because the index cannot be asked. */
+  /** Read every file, because the index is unusable. */
   readonly withoutIndex?: boolean;
 }
 
-/** What a file is sorted by, the most important key first; the last is its id. Null comes last in both directions. */
+/** The sort keys of a file, most important first; the last is its id. Null comes last in both directions. */
 export type SortKeys = readonly (string | number | null)[];
 
 const MAX_NAME = 255;
@@ -123,18 +123,18 @@ function checkFileType(value: unknown): string {
   return isOne ? fold(extension) : refuse('fileType', value, 'one extension such as txt or .txt');
 }
 
-/** A day stands for its first or last instant, whichever includes all of it. */
+/** A day means its first or last instant, so that all of it is included. */
 const checkBound = (value: unknown, field: string, time: string) =>
   typeof value === 'string' && DAY.test(value) ? `${dayOf(checkDate(value, field))}${time}` : checkDate(value, field);
 
-/** The name of the list that a cursor belongs to: one of another order leads nowhere. */
+/** The name of a cursor's list, which includes the order: cursors of other orders are refused. */
 export const listName = ({ sort, descending }: Pick<SearchRequest, 'sort' | 'descending'>): string =>
   `files.search ${sort} ${descending ? 'desc' : 'asc'}`;
 
 const isText = (key: unknown) => typeof key === 'string';
 const isNumber = (key: unknown) => typeof key === 'number';
 const isId = (key: unknown) => typeof key === 'string' && /^([0-9a-f]{2})*$/.test(key);
-// '' stands for null: a cursor holds texts and numbers only.
+// '' encodes null: a cursor holds only texts and numbers.
 const KEYS: Readonly<Record<SearchSort, readonly ((key: unknown) => boolean)[]>> = {
   name: [isText, isId],
   size: [(key) => isNumber(key) || key === '', isId],
@@ -142,7 +142,7 @@ const KEYS: Readonly<Record<SearchSort, readonly ((key: unknown) => boolean)[]>>
   relevance: [isNumber, isText, isId],
 };
 
-/** Sort keys as a cursor holds them. */
+/** Sort keys as stored in a cursor. */
 export const toCursorKeys = (keys: SortKeys): Key[] => keys.map((key) => key ?? '');
 
 function fromCursorKeys(after: readonly Key[], sort: SearchSort): SortKeys {
@@ -154,7 +154,7 @@ function fromCursorKeys(after: readonly Key[], sort: SearchSort): SortKeys {
 
 /**
  * The checked form of a filter.
- * @throws {ValidationError} for the first field that is not accepted
+ * @throws {ValidationError} for the first unacceptable field
  */
 export function checkFilter(filter: SearchFilter): SearchRequest {
   const given = checkObject(filter, 'filter', FILTER_KEYS);

@@ -1,7 +1,7 @@
 /**
- * Keeps the search index. Triggers note in `search_todo` which rows have changed; here those rows are taken into the
- * index, many at once, because a row of its own costs more than twice as much as one among 512. A search is exact
- * meanwhile: it looks at the rows that wait themselves. The statements are SQLite's own (FTS5).
+ * Maintains the search index. Triggers queue changed rows in `search_todo`; this module indexes them in batches,
+ * because a single row costs more than twice as much as one of 512. Searches stay exact meanwhile, because they read
+ * the queued rows themselves. The SQL is specific to SQLite (FTS5).
  */
 
 import { askIndex, isIndexDamage, SEARCH_INDEX_TABLE } from '../core/search-index-table.ts';
@@ -11,23 +11,25 @@ import { one, procedure, rows, run, type Steps } from '../sql/procedure.ts';
 import { raw, sql } from '../sql/template.ts';
 import { fold } from './fold.ts';
 
-/** Rows that wait before a commit takes them in; each search looks at all that wait, 2 us a row. */
+/** Queued rows before a commit indexes them; each search reads all queued rows, at 2 us a row. */
 const BATCH = 512;
-/** Rows indexed at once: more than a group of calls adds, so that a backlog shrinks, and 30 ms at most. */
+/** Rows per batch: more than a commit group adds, so that a backlog shrinks, in at most 30 ms. */
 const MAX_PORTION = 1_024;
-/** Characters indexed at once: a thousand of the longest paths would hold a commit up for seconds. */
+/** Characters per batch: a thousand of the longest paths would delay a commit by seconds. */
 const MAX_CHARACTERS = 512 * 1_024;
 
-/** Ends a name and a path in the index: no text holds it there, and each character begins a trigram because of it. */
+/**
+ * Terminates names and paths in the index; no indexed text contains it, and it makes every character begin a trigram.
+ */
 export const END = '\u0001\u0001';
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: those two have a meaning of their own in the index
 const RESERVED = /[\u0000\u0001]/g;
 
-/** A folded text as the index knows it. */
+/** A folded text in the form of the index. */
 export const indexed = (folded: string): string => folded.replace(RESERVED, '\ufffd');
 
-/** The folded form of a column; a value that is no text has none. */
+/** The folded form of a column; a value that is not text has none. */
 export const foldedText = (value: unknown): string => (typeof value === 'string' ? fold(value) : '');
 
 type Waiting = readonly [row: number, file: number | null, fileName: unknown, pathName: unknown];
@@ -54,7 +56,7 @@ function* takePortion(dialect: Dialect): Steps<void> {
   }
   if (last === undefined) return;
   yield* run(sql`DELETE FROM search_todo WHERE FileRow <= ${last}`);
-  // What FTS5 still holds in memory it would write during the commit, where a failure could not be undone any more.
+  // Otherwise FTS5 would write its buffers during the commit, where a failure could not be undone.
   yield* run(sql`INSERT INTO search_index (search_index) VALUES ('flush')`);
 }
 
@@ -67,18 +69,18 @@ function* hasIndex(dialect: Dialect): Steps<boolean> {
   return (yield* one(dialect.hasTable('search_todo'))) !== undefined;
 }
 
-/** Runs before each commit: takes rows in once enough of them wait. */
+/** Runs before each commit: indexes queued rows once there are enough. */
 export const keepIndex = procedure('search.keep', 'write', function* (_: null, dialect): Steps<void> {
   try {
     if (yield* isWaiting(BATCH, dialect)) yield* takePortion(dialect);
   } catch (error) {
-    // A file on its way up from an older schema has no index yet.
+    // During an upgrade from an older schema there is no index yet.
     const isMissing = error instanceof DatabaseError && error.code === 'CATALOG_SQL' && !(yield* hasIndex(dialect));
     if (!isMissing) throw error;
   }
 });
 
-/** Whether more waits than a commit leaves waiting. */
+/** Whether the queue is longer than a commit leaves it. */
 export const hasBacklog = procedure(
   'search.hasBacklog',
   'read',
@@ -88,7 +90,7 @@ export const hasBacklog = procedure(
   { brief: true },
 );
 
-/** Indexes a portion of what waits; returns whether a backlog is left. */
+/** Indexes a batch of queued rows; returns whether a backlog is left. */
 export const catchUpIndex = procedure(
   'search.catchUp',
   'write',
@@ -99,9 +101,9 @@ export const catchUpIndex = procedure(
   { alone: true },
 );
 
-/** How the search index stands. */
+/** The state of the search index. */
 export interface IndexState {
-  /** Rows it has not indexed yet; every search looks at each of them. */
+  /** Rows that are not indexed yet; every search reads them. */
   readonly waiting: number;
 }
 
@@ -110,7 +112,7 @@ export const indexState = procedure('search.indexState', 'read', function* (_: n
   return { waiting: found?.waiting ?? 0 };
 });
 
-/** Whether the index can be relied on; what a schema without one has cannot be wrong. */
+/** Whether the index is reliable; true for a schema without one. */
 export const isIndexSound = procedure(
   'search.isSound',
   'write', // the statement that checks is an INSERT, though it changes nothing
@@ -119,7 +121,7 @@ export const isIndexSound = procedure(
     try {
       yield* askIndex();
       yield* one(sql`SELECT term FROM search_vocabulary LIMIT 1`);
-      // Reads the whole index, and throws where its parts contradict each other.
+      // Reads the whole index, and throws if its parts contradict each other.
       yield* run(sql`INSERT INTO search_index (search_index) VALUES ('integrity-check')`);
       return true;
     } catch (error) {
@@ -130,7 +132,7 @@ export const isIndexSound = procedure(
   { alone: true },
 );
 
-/** Rebuilds the index, whatever state it is in, and notes every file for it; searches look at the files until then. */
+/** Recreates the index, whatever its state, and queues every file for it; searches read the queued files. */
 export const renewIndex = procedure('search.renew', 'write', function* (_: null): Steps<void> {
   yield* run(sql`DROP TABLE IF EXISTS search_vocabulary`);
   yield* run(sql`DROP TABLE IF EXISTS search_index`);

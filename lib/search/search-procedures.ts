@@ -1,7 +1,6 @@
 /**
- * Finding files. The plan is chosen by how few rows each way leads to; whichever it is, each candidate's own columns
- * decide, so that a result is exact whatever the index says beside what it leaves out: nothing, since rows it has not
- * indexed are looked at one by one. An index that cannot be read costs time, never a result.
+ * Finds files. Chooses the plan with the fewest rows; each candidate's own columns then decide, so results are exact.
+ * Rows that are not indexed yet are read one by one. An unreadable index costs time, never a result.
  */
 
 import { type CatalogFile, type FileRow, fileColumns, toFile } from '../core/file-rows.ts';
@@ -27,29 +26,29 @@ import type { SearchPlan } from './plans.ts';
 import { type Conditions, conditionsOf } from './search-conditions.ts';
 import type { SearchRequest, SortKeys } from './search-filter.ts';
 
-/** The matches of a page, one more than asked for, and how many there are in all. */
+/** The matches of a page, plus one more, and the total number. */
 export interface SearchFound {
   readonly files: readonly CatalogFile[];
-  /** What each file is sorted by. */
+  /** The sort keys of each file. */
   readonly keys: readonly SortKeys[];
   readonly total: number;
-  /** How they were found. */
+  /** The plan that found them. */
   readonly plan: SearchPlan;
 }
 
 type SearchWire = Omit<SearchFound, 'files'> & { readonly files: readonly FileRow[] };
 
-const MANY = 10; // times the few: rows found by the index that are looked at one by one, sooner than counted and sorted
-const PLENTY = 25; // times the few: files of a client or a range of sizes that are looked at rather than more rows
+const MANY = 10; // times the few: most index rows that are read one by one rather than counted and sorted
+const PLENTY = 25; // times the few: most files of a client or a range of sizes that are read instead of more index rows
 
-/** What a search is about, on its way through the plans. */
+/** The state of a search during planning. */
 interface Search {
   readonly request: SearchRequest;
   readonly conditions: Conditions;
   readonly dialect: Dialect;
 }
 
-/** Looks at each candidate on a way. */
+/** Reads each candidate of a source. */
 function* lookAtEach(
   { request, conditions, dialect }: Search,
   plan: SearchPlan,
@@ -61,7 +60,7 @@ function* lookAtEach(
   return matches;
 }
 
-/** Rows that the index leads to, where they are few enough to look at each; undefined where not. */
+/** Rows found by the index, if few enough to read each; undefined otherwise. */
 function* leadingRows({ candidates, exact }: IndexQuery, few: number): Steps<number[] | undefined> {
   const found = yield* indexedRows(candidates, few);
   if (found.length <= few) return found;
@@ -69,7 +68,7 @@ function* leadingRows({ candidates, exact }: IndexQuery, few: number): Steps<num
   return more.length <= few * MANY ? more : undefined;
 }
 
-/** The matches that the index leads to; undefined where a walk through the files is better. */
+/** The matches found by the index; undefined if scanning the files is better. */
 function* throughIndex(search: Search): Steps<MatchList | undefined> {
   const { request, conditions, dialect } = search;
   const { few } = request.bounds;
@@ -100,11 +99,11 @@ function* choosePlan(search: Search): Steps<MatchList> {
   return found ?? (yield* lookAtEach(search, 'scan', everyFile));
 }
 
-/** Every table and index a plan may use beside the files themselves. */
+/** Every table and index that a plan may use besides the files. */
 const USED_TABLES = ['search_todo', 'search_vocabulary'];
 const USED_INDEXES = ['idx_files_filename', 'idx_files_client_name', 'idx_files_size'];
 
-/** Whether an error means that the index is damaged or gone, and not of a mistake in a statement. */
+/** Whether an error means a damaged or missing index, not a mistake in a statement. */
 function* isUnreadable(error: unknown, dialect: Dialect): Steps<boolean> {
   if (!(error instanceof DatabaseError)) return false;
   if (error.code === 'CATALOG_CORRUPT') return true;

@@ -1,4 +1,4 @@
-/** `db.files.search`: files by a part of their name or path, and by what is known of them. */
+/** `db.files.search`: finds files by part of their name or path, and by their properties. */
 import type { CatalogFile } from '../core/file-rows.ts';
 import { isBeyondMemory } from '../core/search-index-table.ts';
 import type { CallOptions, Executor } from '../sql/engine.ts';
@@ -10,7 +10,7 @@ import { searchFiles } from './search-procedures.ts';
 /** A page of matches. */
 export interface SearchResult {
   readonly files: CatalogFile[];
-  /** Matches in all. */
+  /** Total number of matches. */
   readonly total: number;
   readonly nextCursor: string | null;
 }
@@ -18,8 +18,7 @@ export interface SearchResult {
 /** The part of `db.files` that searches. */
 export interface Search {
   /**
-   * A page of the files that pass every filter, and the number of all matches. The result is exact: the same as if each
-   * file were compared with the filter.
+   * A page of the files that pass every filter, and the number of all matches. The result is exact, as if each file were compared with the filter.
    * @throws {ValidationError} for a bad filter
    * @example
    * ```ts
@@ -30,7 +29,7 @@ export interface Search {
    */
   search(filter?: SearchFilter, options?: CallOptions): Promise<SearchResult>;
 
-  /** Every match; fetches a page at a time. A `cursor` in the filter says where to begin. */
+  /** Every match; fetches a page at a time. A `cursor` in the filter sets the start. */
   searchAll(filter?: SearchFilter, options?: CallOptions): AsyncGenerator<CatalogFile, void, undefined>;
 }
 

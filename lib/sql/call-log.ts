@@ -1,14 +1,14 @@
 /**
- * What an engine measures of the calls it answers, since it was opened. Names of procedures and codes of errors are all
- * it keeps: no input, no result, no message.
+ * Measures an engine's calls since it was opened. It keeps names of procedures and codes of errors only: no input, no
+ * result, no message.
  */
 import { DatabaseError, type ErrorCode } from '../errors.ts';
 import { Histogram, type HistogramFigures } from './histogram.ts';
 import type { Intent } from './procedure.ts';
 
-/** How long the calls of one procedure took, in milliseconds, from being made to being answered. */
+/** How long the calls of one procedure took to be answered, in milliseconds. */
 export interface CallFigures {
-  /** `other` for names by which no call has succeeded yet, so that the list is never longer than the registry. */
+  /** `other` for names that no call has succeeded with yet, so that the list never outgrows the registry. */
   readonly procedure: string;
   readonly intent: Intent;
   readonly ok: HistogramFigures;
@@ -22,21 +22,21 @@ interface TransactionFigures {
   readonly rolledBack: HistogramFigures;
 }
 
-/** Where calls wait for a connection; transactions over several calls wait apart from single calls. */
+/** The queues for a connection; transactions over several calls wait in their own. */
 export type Queue = 'reads' | 'writes' | 'transactions';
 
-/** A failed call by its error: `other` is an error that is not ours, such as the reason of a signal. */
+/** Failed calls by error: `other` is an error from outside the library, such as the reason of a signal. */
 export type Failure = ErrorCode | 'other';
 
-/** Everything a {@link CallLog} has measured. */
+/** Everything that a {@link CallLog} has measured. */
 export interface CallLogFigures {
   readonly calls: readonly CallFigures[];
   readonly transactions: readonly TransactionFigures[];
-  /** Calls that threw, by code; those included that never reached a connection. */
+  /** Calls that threw, by code, including those that never reached a connection. */
   readonly failures: Readonly<Partial<Record<Failure, number>>>;
   /** How long calls waited for a connection, in milliseconds. */
   readonly waits: Readonly<Record<Queue, HistogramFigures>>;
-  /** How many calls travelled together: a batch of reads on one snapshot, a group of writes in one commit. */
+  /** How many calls were sent together: a batch of reads on one snapshot, a group of writes in one commit. */
   readonly rounds: Readonly<Record<'batch' | 'group', HistogramFigures>>;
 }
 
@@ -65,7 +65,7 @@ export class CallLog {
   };
   readonly rounds: Readonly<Record<'batch' | 'group', Histogram>> = { batch: sizes(), group: sizes() };
 
-  /** A connection answered a call, so many milliseconds after it was made. */
+  /** A connection answered a call this many milliseconds after it was made. */
   answered(name: string, intent: Intent, ok: boolean, ms: number): void {
     const calls = this.#calls[intent];
     const known = calls.get(name);
@@ -73,13 +73,13 @@ export class CallLog {
     (ok ? outcomes.ok : outcomes.failed).observe(ms);
   }
 
-  /** A call threw, wherever that happened. */
+  /** A call threw, at any stage. */
   threw(error: unknown): void {
     const failure = error instanceof DatabaseError ? error.code : OTHER;
     this.#failures.set(failure, (this.#failures.get(failure) ?? 0) + 1);
   }
 
-  /** A transaction over several calls gave its connection back. */
+  /** A transaction over several calls returned its connection. */
   ended(intent: Intent, committed: boolean, ms: number): void {
     const { ok, failed } = this.#transactions[intent];
     (committed ? ok : failed).observe(ms);

@@ -1,36 +1,36 @@
 /**
- * The narrow contract between domain code and a database engine. An engine runs procedures, each by itself or several in
- * the transaction of a callback, and closes; it knows nothing of clients or files. Every engine passes the suite in test/engine-conformance.ts.
- * What only some engines can do, `supports` and `file` tell.
+ * The narrow contract between domain code and a database engine. An engine runs procedures, one at a time or several in
+ * the transaction of a callback, and closes; it knows nothing about clients or files. Every engine passes the suite in
+ * test/engine-conformance.ts. `supports` and `file` tell what only some engines can do.
  *
- * Writes that share a commit stand or fall alone. How an engine undoes one of them is its own business: a savepoint around
- * each call is always right. The SQLite engine runs a group without savepoints first, because there a statement that fails
- * leaves its transaction usable; the contract does not ask for that, and the suite cannot tell.
+ * Writes that share a commit succeed or fail alone. How an engine undoes one of them is up to the engine: a savepoint
+ * around each call is always correct. The SQLite engine first runs a group without savepoints, because a failed
+ * statement leaves a SQLite transaction usable; the contract does not require that, and the suite cannot tell.
  */
 import { DatabaseError } from '../errors.ts';
 import type { CallLogFigures } from './call-log.ts';
 import type { Dialect } from './dialect.ts';
 import type { Intent, Procedure } from './procedure.ts';
 
-/** Options of every call that can wait. */
+/** Options of calls that can wait. */
 export interface CallOptions {
-  /** Gives up waiting; a call that has begun completes, so that its outcome is always known. */
+  /** Stops waiting; a call that has begun completes, so that its outcome is always known. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Whatever runs procedures: an engine, or the connection of a transaction. */
+/** Runs procedures: an engine, or the connection of a transaction. */
 export interface Executor {
   /**
-   * Runs a procedure in a transaction of its own; inside a transaction of several calls, in a savepoint.
-   * @throws {DatabaseError} what the procedure threw, or what the engine met; nothing was changed then, except that
-   *   CATALOG_INDETERMINATE says that this is not known
+   * Runs a procedure in its own transaction or, inside a transaction of several calls, in a savepoint.
+   * @throws {DatabaseError} what the procedure threw, or an error of the engine; nothing was changed, except that after
+   *   CATALOG_INDETERMINATE nobody knows
    */
   run<Input, Output>(procedure: Procedure<Input, Output>, input: Input, options?: CallOptions): Promise<Output>;
 }
 
-/** How a transaction over several calls is run. */
+/** Options of a transaction over several calls. */
 export interface TransactionSettings extends CallOptions {
-  /** Milliseconds after which it is rolled back and its connection taken away. Default: the engine's. */
+  /** Milliseconds after which it is rolled back and loses its connection. Default: the engine's. */
   readonly deadlineMs?: number | undefined;
   /**
    * true suspends foreign keys until the transaction ends, as schema changes and repairs need; only where the engine
@@ -39,21 +39,21 @@ export interface TransactionSettings extends CallOptions {
   readonly suspendForeignKeys?: boolean | undefined;
 }
 
-/** Figures of one kind of work since the engine was opened; times in milliseconds. */
+/** Figures of one kind of call since the engine was opened; times in milliseconds. */
 export interface WorkFigures {
   /** Calls that were accepted. */
   readonly calls: number;
-  /** Messages they travelled in: batches of reads, commits of writes. */
+  /** Messages that carried them: batches of reads, commits of writes. */
   readonly rounds: number;
-  /** The most calls that shared one. */
+  /** The most calls in one message. */
   readonly largestRound: number;
   /** Calls waiting now. */
   readonly waiting: number;
   /** The most that ever waited. */
   readonly maxWaiting: number;
-  /** Calls that gave up: their time was over, or their signal fired. */
+  /** Calls that gave up: they timed out, or their signal fired. */
   readonly expired: number;
-  /** Calls refused because the queue was full. */
+  /** Calls refused because of a full queue. */
   readonly refused: number;
   readonly totalWaitMs: number;
   readonly maxWaitMs: number;
@@ -65,25 +65,27 @@ export interface ConnectionFigures {
   readonly open: number;
   readonly busy: number;
   readonly idle: number;
-  /** Connections opened since the engine was. */
+  /** Connections opened since the engine was opened. */
   readonly created: number;
   /** Connections that died and were, or will be, replaced. */
   readonly lost: number;
-  /** Milliseconds that the connection which is out longest has been out, for a batch, a group or a transaction; 0 when none is. */
+  /**
+   * Milliseconds that the longest busy connection has been in use, for a batch, a group or a transaction; 0 if none is.
+   */
   readonly longestMs: number;
-  /** Milliseconds that the longest request under way has taken, which nothing can interrupt; 0 when none is. */
+  /** Milliseconds that the longest running request has taken, which nothing can interrupt; 0 if none is. */
   readonly requestMs: number;
 }
 
 /** Statements that were executed. */
 export interface StatementFigures {
-  /** Found prepared. */
+  /** Found in the cache of prepared statements. */
   readonly found: number;
-  /** Prepared first, which costs several times what running them does. */
+  /** Prepared first, which costs several times as much as running them. */
   readonly prepared: number;
 }
 
-/** How the before-commit hook fared; no call fails because of it. */
+/** Figures of the before-commit hook; no call fails because of it. */
 export interface BeforeCommitFigures {
   readonly failures: number;
   /** The message of the last failure. */
@@ -97,56 +99,53 @@ export interface EngineStats {
   readonly writers: ConnectionFigures;
   readonly reads: WorkFigures;
   readonly writes: WorkFigures;
-  /** Transactions over several calls: open now, begun ever, and rolled back at their deadline. */
+  /** Transactions over several calls: open now, begun in all, and rolled back at their deadline. */
   readonly transactions: { readonly active: number; readonly granted: number; readonly expired: number };
   readonly beforeCommit: BeforeCommitFigures;
-  /** Of all connections, those that are gone included. */
+  /** Of all connections, including closed ones. */
   readonly statements: StatementFigures;
 }
 
-/** The files of a database, as the file system knows them. */
+/** The files of a database in the file system. */
 export interface FileFigures {
-  /** Device and inode; null when there is no file at the path. */
+  /** Device and inode; null if there is no file at the path. */
   readonly identity: string | null;
-  /** 0 when there is no such file. */
+  /** 0 if there is no such file. */
   readonly databaseBytes: number;
-  /** Bytes of the write-ahead log; 0 when there is none. */
+  /** Bytes of the write-ahead log; 0 without one. */
   readonly walBytes: number;
-  /** Names of those that others than the owner may read or write, with their mode. */
+  /** Files that users other than the owner may read or write, with their mode. */
   readonly open: readonly string[];
-  /** Why the file may have a second log, and the way out; null where it has one name. */
+  /** Why the file may have a second log, with advice; null if it has one name. */
   readonly secondName: { readonly message: string; readonly hint: string } | null;
 }
 
-/** Runs one transaction on the writer that is held. */
+/** Runs one transaction on the held writer. */
 export type WriterTransaction = <Result>(use: (connection: Executor) => Promise<Result>) => Promise<Result>;
 
-/**
- * The port of an engine whose database is a file of this machine: whoever is concerned with the file asks here. An engine
- * on a server has none.
- */
+/** Access to the database file of an engine that stores its data on this machine. An engine on a server has none. */
 export interface DatabaseFile {
   /** Absolute. */
   readonly path: string;
-  /** Looks at the files without opening any of them. @throws what the file system throws; a missing file is no error */
+  /** Inspects the files without opening any of them. @throws errors of the file system; a missing file is no error */
   figures(): Promise<FileFigures>;
-  /** Bytes that this user may still write to the file system that holds the file. @throws what the file system throws */
+  /** Bytes that this user can still write to the file's file system. @throws errors of the file system */
   freeBytes(): Promise<number>;
   /**
-   * Keeps the engine's own writers waiting while `use` works on the file by other means; `use` gets a function that runs
-   * one transaction after the other on the writer.
+   * Keeps the engine's writers waiting while `use` works on the file by other means; `use` receives a function that
+   * runs transactions on the writer, one after the other.
    * @throws what `use` throws; {DatabaseError} as a writing transaction does
    */
   holdWriter<Result>(use: (transaction: WriterTransaction) => Promise<Result>, options?: CallOptions): Promise<Result>;
 }
 
-/** What an engine can do beyond the contract; callers ask before they rely on it. */
+/** Optional abilities of an engine; callers check before they rely on them. */
 export interface EngineSupports {
-  /** Rows have a number of their own, and a change tells that of the last row inserted (`lastInsertRowid`). */
+  /** Rows are numbered, and a change reports the number of the last inserted row (`lastInsertRowid`). */
   readonly rowids: boolean;
   /** A transaction can suspend foreign keys (`suspendForeignKeys`). */
   readonly suspendedForeignKeys: boolean;
-  /** A procedure named at opening ends every transaction that wrote (the before-commit hook). */
+  /** A procedure named at opening runs at the end of every transaction that wrote (the before-commit hook). */
   readonly beforeCommit: boolean;
 }
 
@@ -154,12 +153,12 @@ export interface EngineSupports {
 export interface Engine extends Executor, AsyncDisposable {
   readonly dialect: Dialect;
   readonly supports: EngineSupports;
-  /** The database as a file; undefined where it is none of this machine. */
+  /** The database file; undefined if it is not on this machine. */
   readonly file: DatabaseFile | undefined;
   /**
-   * Runs `use` with one connection in one transaction: committed when `use` resolves, rolled back when it throws. A call
-   * on the engine itself from inside throws CATALOG_CONFLICT where it would wait for that transaction: a write inside a
-   * writing one, `close` inside any, and whatever needs a connection when the caller's transactions hold them all.
+   * Runs `use` with one connection in one transaction: committed when `use` resolves, rolled back when it throws.
+   * Inside, a call on the engine itself throws CATALOG_CONFLICT if it would wait for that transaction: a write inside a
+   * writing one, `close` inside any, and any call if the caller's transactions hold all connections.
    */
   transaction<Result>(
     intent: Intent,
@@ -167,13 +166,13 @@ export interface Engine extends Executor, AsyncDisposable {
     options?: TransactionSettings,
   ): Promise<Result>;
   stats(): EngineStats;
-  /** What was measured of the calls since the engine was opened; asks nothing of the database. */
+  /** The measurements of calls since the engine was opened, without asking the database. */
   callLog(): CallLogFigures;
-  /** Waits for what was accepted, then closes. Idempotent, and never hangs. */
+  /** Waits for accepted calls, then closes. Idempotent; never hangs. */
   close(): Promise<void>;
 }
 
-/** The file of an engine. @throws {DatabaseError} CATALOG_IO for an engine whose database is no file of this machine */
+/** The file of an engine. @throws {DatabaseError} CATALOG_IO if the engine's database is not a file of this machine */
 export function fileOf({ file }: { readonly file: DatabaseFile | undefined }): DatabaseFile {
   if (file !== undefined) return file;
   throw new DatabaseError('CATALOG_IO', 'the database is not a file of this machine', {
@@ -181,10 +180,10 @@ export function fileOf({ file }: { readonly file: DatabaseFile | undefined }): D
   });
 }
 
-/** What every call on a closed engine throws. */
+/** The error of every call on a closed engine. */
 export const closedError = () => new DatabaseError('CATALOG_CLOSED', 'the database is closed');
 
-/** For work that reads the file by other means than the engine's connections. @throws {DatabaseError} CATALOG_CLOSED */
+/** For work that reads the file without the engine's connections. @throws {DatabaseError} CATALOG_CLOSED */
 export function assertOpen(engine: Pick<Engine, 'stats'>): void {
   if (engine.stats().state !== 'open') throw closedError();
 }

@@ -1,15 +1,15 @@
 /**
- * A histogram as a plain row of counters: adding a value costs some 20 ns, which every call can bear. Whoever shows it
- * (Prometheus, a report) takes its figures when asked.
+ * A histogram as a plain row of counters: adding a value costs about 20 ns, cheap enough for every call. Prometheus and
+ * reports read the figures when asked.
  */
 
-/** A histogram at one instant. */
+/** A snapshot of a histogram. */
 export interface HistogramFigures {
-  /** Upper bounds of the buckets, each included, in rising order; above the last there is one more bucket. */
+  /** Inclusive upper bounds of the buckets, ascending; there is one more bucket above the last. */
   readonly bounds: readonly number[];
-  /** Values in each bucket: those above the bound before it. One more than there are bounds. */
+  /** Values in each bucket, above the bound before it. One more than there are bounds. */
   readonly counts: readonly number[];
-  /** Every value together. */
+  /** The sum of all values. */
   readonly sum: number;
 }
 
@@ -36,17 +36,17 @@ export class Histogram {
   }
 }
 
-/** How many values a histogram has, and what they say; null where there is none. */
+/** Percentiles of a histogram; null without values. */
 export interface Distribution {
   readonly count: number;
   readonly average: number | null;
-  /** The upper bound of the bucket the median lies in; null above the last. */
+  /** The upper bound of the median's bucket; null above the last. */
   readonly p50: number | null;
-  /** The same of the value that 99 of a hundred do not exceed. */
+  /** The same for the 99th percentile. */
   readonly p99: number | null;
 }
 
-/** What several histograms of the same bounds tell together. */
+/** The percentiles of several histograms with the same bounds. */
 export function distribution(histograms: readonly HistogramFigures[]): Distribution {
   const bounds = histograms[0]?.bounds ?? [];
   const counts = Array.from({ length: bounds.length + 1 }, (_, bucket) =>

@@ -1,4 +1,4 @@
-/** Statements that write columns by name. Their text is made once, and no value can get into the column of another. */
+/** Statements that write columns by name. Their text is built once, and no value can end up in the wrong column. */
 import { join, raw, type Sql, sql } from './template.ts';
 
 /** A column and the name of the value it gets. */
@@ -13,7 +13,7 @@ export type NamedValues<Name extends string> = Readonly<Record<Name, unknown>>;
 /** `A, B, C` */
 export const columnList = (targets: readonly Target[]): string => targets.map(({ column }) => column).join(', ');
 
-/** Makes the statement that inserts one row. */
+/** Builds the statement that inserts one row. */
 export function insertInto<const Name extends string>(
   table: string,
   targets: readonly Target<Name>[],
@@ -24,7 +24,7 @@ export function insertInto<const Name extends string>(
   return (values) => sql(texts, ...names.map((name) => values[name]));
 }
 
-/** Makes the statement that updates the rows whose column `key` has the value of that name. */
+/** Builds the statement that updates the rows whose column `key` has the value of that name. */
 export function update<const Name extends string>(
   table: string,
   targets: readonly Target<Name>[],
@@ -36,7 +36,7 @@ export function update<const Name extends string>(
   return (values) => sql(texts, ...names.map((name) => values[name]));
 }
 
-/** For each target, in their order, what is given under its name; else its column, of a table called `alias`. */
+/** For each target, in order, the value given under its name, else its column of a table called `alias`. */
 export const expressions = <const Name extends string>(
   targets: readonly Target<Name>[],
   alias: string,

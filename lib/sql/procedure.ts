@@ -1,7 +1,7 @@
 /**
  * A procedure is a generator that yields SQL statements and returns a result: all domain code is procedures. The same
  * generator runs synchronously inside a SQLite thread (so that many share one commit) or asynchronously against a
- * server. `await` inside one is a syntax error, so "no other work inside a transaction" enforces itself.
+ * server. `await` inside one is a syntax error, so no procedure can do other work inside a transaction.
  */
 
 import type { Dialect } from './dialect.ts';
@@ -11,7 +11,7 @@ import type { Sql } from './template.ts';
 export type Intent = 'read' | 'write';
 
 /**
- * How a statement answers: `one` an object or undefined, `all` objects, `row` a tuple or undefined, `rows` tuples,
+ * What a statement returns: `one` an object or undefined, `all` objects, `row` a tuple or undefined, `rows` tuples,
  * `table` tuples with their column names, `run` the number of changed rows.
  */
 export type StepMode = 'one' | 'all' | 'row' | 'rows' | 'table' | 'run';
@@ -22,17 +22,17 @@ export interface Step {
   readonly sql: Sql;
 }
 
-/** What a procedure's generator looks like from outside. */
+/** The generator of a procedure. */
 export type Steps<Result> = Generator<Step, Result, unknown>;
 
-/** The answer to a writing statement. */
+/** The result of a writing statement. */
 export interface RunResult {
   readonly changes: number;
-  /** The number of the last row inserted on this connection; 0 where rows have none (`supports.rowids`). */
+  /** The number of the last row inserted on this connection; 0 if rows are not numbered (`supports.rowids`). */
   readonly lastInsertRowid: number;
 }
 
-/** Rows of a statement whose columns are not known beforehand. */
+/** Rows of a statement whose columns are unknown in advance. */
 export interface Table {
   readonly columns: readonly string[];
   readonly rows: readonly (readonly unknown[])[];
@@ -40,13 +40,16 @@ export interface Table {
 
 const PROCEDURE = Symbol.for('backup-catalog.procedure');
 
-/** A named piece of domain code. `Wire` is what leaves the engine's thread, `Output` what the caller gets. */
+/**
+ * A named piece of domain code. `Wire` is the result that leaves the engine's thread, `Output` the one that the caller
+ * gets.
+ */
 export interface Procedure<in Input, out Output> {
   readonly name: string;
   readonly intent: Intent;
-  /** Runs in a batch of its own, so that short neighbours do not wait for it. */
+  /** Runs in its own batch, so that short neighbours do not wait for it. */
   readonly alone: boolean;
-  /** Reads a few rows at most, so that the writer may answer it while no reader is open. */
+  /** Reads few rows, so the writer may answer it while no reader is open. */
   readonly brief: boolean;
   readonly steps: (input: Input, dialect: Dialect) => Steps<unknown>;
   /** Runs several calls as one, where that is cheaper. See {@link ProcedureOptions.together}. */
@@ -57,22 +60,22 @@ export interface Procedure<in Input, out Output> {
 /** What became of one of several calls that ran as one. One that is refused has changed nothing that it must not. */
 export type Settled<Wire> = { readonly value: Wire } | { readonly refused: Error };
 
-/** How a procedure's result reaches the caller, and whether it shares a batch. */
+/** How a procedure's result reaches the caller, and whether the procedure shares a batch. */
 export interface ProcedureOptions<Input, Wire, Output> {
   /**
    * Runs calls that follow each other in a commit group as one, in their order and with the results they would have one
    * by one. When it throws, what all of them changed is undone, and each runs by itself.
    */
   readonly together?: (inputs: readonly Input[], dialect: Dialect) => Steps<readonly Settled<Wire>[]>;
-  /** Turns what crossed the thread (tuples, flags) into the caller's result, on the caller's side. */
+  /** Turns the data that crossed the thread (tuples, flags) into the caller's result, on the caller's side. */
   readonly decode?: (wire: Wire) => Output;
   readonly alone?: boolean;
   readonly brief?: boolean;
 }
 
 /**
- * Declares a procedure. `steps` must be repeatable: a group that fails for a neighbour's sake runs it again.
- * Input and result must survive `structuredClone`.
+ * Declares a procedure. `steps` must be repeatable: if a neighbour fails, the whole group runs again. Input and result
+ * must survive `structuredClone`.
  */
 export function procedure<Input, Wire, Output = Wire>(
   name: string,
@@ -101,14 +104,14 @@ export const isProcedure = (value: unknown): value is Procedure<never, unknown> 
   typeof value === 'object' && value !== null && PROCEDURE in value;
 
 /**
- * Collects every procedure the modules export; two of one name are a mistake.
+ * Collects every procedure that the modules export; two with one name are an error.
  * @internal
  */
 export function createRegistry(modules: readonly object[]): Registry {
   const registry = new Map<string, Procedure<never, unknown>>();
   for (const found of modules.flatMap((module) => Object.values(module)).filter(isProcedure)) {
     if (registry.has(found.name) && registry.get(found.name) !== found) {
-      throw new TypeError(`two procedures are called ${found.name}`);
+      throw new TypeError(`two procedures have the name ${found.name}`);
     }
     registry.set(found.name, found);
   }
@@ -132,7 +135,7 @@ export const table = (sql: Sql) => step<Table>('table', sql);
 /** Executes a change. */
 export const run = (sql: Sql) => step<RunResult>('run', sql);
 
-/** Drives a procedure where statements answer at once. */
+/** Runs a procedure whose statements return synchronously. */
 export function driveSync<Result>(steps: Steps<Result>, execute: (step: Step) => unknown): Result {
   let next = steps.next();
   while (!next.done) {
@@ -148,7 +151,7 @@ export function driveSync<Result>(steps: Steps<Result>, execute: (step: Step) =>
   return next.value;
 }
 
-/** Drives a procedure where each statement is awaited. */
+/** Runs a procedure whose statements are awaited. */
 export async function driveAsync<Result>(
   steps: Steps<Result>,
   execute: (step: Step) => Promise<unknown>,

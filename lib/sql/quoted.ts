@@ -1,2 +1,2 @@
-/** A name inside SQL text, or a text inside a full-text query: both stand in double quotes. */
+/** Puts a name for SQL text, or a phrase for a full-text query, into double quotes. */
 export const quoted = (text: string): string => `"${text.replaceAll('"', '""')}"`;

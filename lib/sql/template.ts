@@ -1,11 +1,11 @@
 /**
- * SQL as tagged templates, put together by `sql-template-tag`. What is added here is that the text of a template is put
- * together once and found again by the template's identity: a statement that runs ten thousand times a second is one
- * and the same string, which a cache of prepared statements finds without reading it.
+ * SQL as tagged templates, built on `sql-template-tag`. This module builds the text of a template once and finds it
+ * again by the template's identity: a statement that runs ten thousand times a second stays one string, which the cache
+ * of prepared statements finds without reading it.
  */
 import compose, { Sql as Composed } from 'sql-template-tag';
 
-/** A text with gaps for values: one object for each template, and for each way in which templates are nested. */
+/** A text with gaps for values: one object for each template and for each nesting of templates. */
 class Shape {
   readonly composed: Composed;
   #question: string | undefined;
@@ -20,7 +20,7 @@ class Shape {
   }
 }
 
-/** A statement, or a piece of one, with its values. */
+/** A statement, or part of one, with its values. */
 export class Sql {
   readonly values: unknown[];
   readonly #shape: Shape;
@@ -41,13 +41,13 @@ export class Sql {
     return this.#shape.composed.text;
   }
 
-  /** The same object for the same text, as long as it came from the same templates. */
+  /** The same object for the same text from the same templates. */
   get shape(): Shape {
     return this.#shape;
   }
 }
 
-/** What may follow, value by value: a plain one, or a piece of some shape. */
+/** The next shapes, by value: plain, or a part of some shape. */
 class Branch {
   readonly #pieces = new WeakMap<Shape, Branch>();
   #plain: Branch | undefined;
@@ -66,7 +66,7 @@ class Branch {
   }
 }
 
-/** What is known of a template: its own text, and what became of it with pieces in its gaps. */
+/** A template's text, and the shapes built from it with parts in its gaps. */
 interface Template {
   readonly plain: Shape;
   readonly nested: Branch;
@@ -76,7 +76,7 @@ const templates = new WeakMap<readonly string[], Template>();
 
 const isSql = (value: unknown): value is Sql => value instanceof Sql;
 
-/** The values of a shape are of no account: it is one for all of them. */
+/** A shape does not depend on values. */
 const NO_VALUE = null;
 
 function templateOf(strings: readonly string[]): Template {
@@ -88,7 +88,7 @@ function templateOf(strings: readonly string[]): Template {
   return made;
 }
 
-/** Makes SQL of a template; a nested {@link Sql} becomes text, everything else a bound value. */
+/** Builds SQL from a template; a nested {@link Sql} becomes text, everything else a bound value. */
 export function sql(strings: readonly string[], ...values: unknown[]): Sql {
   const { plain, nested } = templateOf(strings);
   if (!values.some(isSql)) return new Sql(plain, values);
@@ -104,9 +104,9 @@ export function sql(strings: readonly string[], ...values: unknown[]): Sql {
   return new Sql(branch.shape, flat);
 }
 
-const MAX_KEPT = 512; // texts and lists come without a template, and a process may make any number of them
+const MAX_KEPT = 512; // texts and lists have no template, and a process may make any number of them
 
-/** Keeps the first few values made. */
+/** Caches the first values made. */
 function keeper<Key, Value>(make: (key: Key) => Value): (key: Key) => Value {
   const kept = new Map<Key, Value>();
   return (key) => {
@@ -120,23 +120,23 @@ function keeper<Key, Value>(make: (key: Key) => Value): (key: Key) => Value {
 
 const shapeOf = keeper((text: string) => new Shape(new Composed([text], [])));
 
-/** A text as it is. */
+/** A raw text. */
 export const raw = (text: string): Sql => new Sql(shapeOf(text), []);
 
-/** A statement as somebody wrote it, with its own `?` for the values. Not kept: nobody knows how many there will be. */
+/** A statement of a user, with `?` for the values. Not cached, because there may be any number of them. */
 export const written = ({ text, values }: { readonly text: string; readonly values: readonly unknown[] }): Sql =>
   new Sql(new Shape(new Composed([text], [])), [...values]);
 
 /** No text. */
 export const empty: Sql = raw('');
 
-/** The texts of a list: between so many values, the same text each time. */
+/** The texts of a list: one separator between this many values. */
 const listOf = keeper((key: string) => {
   const [, count = '', separator = ''] = /^(\d+) (.*)$/s.exec(key) ?? [];
   return ['', ...Array.from({ length: Number(count) - 1 }, () => separator), ''];
 });
 
-/** Values or pieces side by side. @throws {TypeError} for none at all */
+/** Joins values or parts. @throws {TypeError} for an empty list */
 export function join(values: readonly unknown[], separator = ','): Sql {
   if (values.length === 0) throw new TypeError('a list in SQL needs at least one value');
   return sql(listOf(`${values.length} ${separator}`), ...values);

@@ -1,19 +1,19 @@
 /**
- * When two paths name one content. Servers build the path of a content in several ways, so `a/./b`, `a//b` and `a\b` count
- * as one; letter case and `..` keep their meaning, since only the file system knows what they lead to. A content may only
- * be removed when no remaining row names it, however that row spells it.
+ * Tells when two paths name one content. Servers build paths in several ways, so `a/./b`, `a//b` and `a\b` count as
+ * one; letter case and `..` stay significant, because only the file system knows where they lead. A content may be
+ * removed only when no remaining row names it in any spelling.
  */
 
 const SEPARATORS = /[\\/]+/;
 
-/** The one spelling of a path: `/` between parts, no empty part and no `.` but the root's. */
+/** The canonical spelling of a path: `/` between parts, no empty parts and no `.` except the root's. */
 export function canonicalPath(path: string): string {
   const parts = path.split(SEPARATORS).filter((part) => part !== '' && part !== '.');
   const root = /^[\\/]/.test(path) ? '/' : '';
   return `${root}${parts.join('/')}`;
 }
 
-/** Every path that names the same content has the same key; few others have it. */
+/** Paths that name the same content have the same key; few others share it. */
 export const contentKey = (path: string): string => path.replaceAll(/[\\/.]/g, '');
 
 /** {@link contentKey} of a column, as SQL of every engine. Part of a migration: never edited. */
@@ -23,8 +23,8 @@ export const contentKeyOf = (column: string): string =>
 const DRIVE = /^[a-z]:$/i;
 
 /**
- * Whether a path names one content, which a server may remove: no folder of all contents ('', '.', '/', a drive), and no
- * path through `..`, which leads to a place that another spelling names as well.
+ * Whether a path names a single content, which a server may remove: not a folder of contents ('', '.', '/', a drive),
+ * nor a path through `..`, whose target has other spellings.
  */
 export function namesContent(path: string): boolean {
   const parts = path.split(SEPARATORS).filter((part) => part !== '' && part !== '.');

@@ -1,10 +1,10 @@
 /**
  * Which sizes count: whole numbers of bytes from 0 to 2^53-1. Raw SQL and old servers can store anything in the column,
- * infinity included, and what is no size adds nothing to a total. Totals are exact up to 2^53-1 bytes (8 PiB); beyond, they
- * are the nearest number that JavaScript has.
+ * even infinity; an invalid size adds nothing to a total. Totals are exact up to 2^53-1 bytes (8 PiB) and rounded to
+ * the nearest JavaScript number above.
  */
 
-/** The bytes that a column counts for, as SQL; 0 for what is no size. Part of a migration: never edited. */
+/** The size in a column, as SQL; 0 if invalid. Part of a migration: never edited. */
 export const countedBytes = (column: string): string =>
   `(CASE WHEN typeof(${column}) = 'integer' AND ${column} BETWEEN 0 AND 9007199254740991 THEN ${column} ELSE 0 END)`;
 
@@ -18,10 +18,10 @@ const LOW = 2 ** LOW_BITS;
 export const sumOfWhole = (expression: string): string =>
   `coalesce(sum((${expression}) >> ${LOW_BITS}) * ${LOW} + sum((${expression}) & ${LOW - 1}), 0)`;
 
-/** The part of a total past 2^53 by which two ways to add it up may differ. */
+/** The fraction by which two ways of adding up a total above 2^53 may differ. */
 const ROUNDING = 2 ** -50;
 
-/** Whether two totals are the same within what is promised. */
+/** Whether two totals are equal within that precision. */
 export function isSameTotal(one: number, other: number): boolean {
   if (one === other) return true;
   const larger = Math.max(Math.abs(one), Math.abs(other));

@@ -1,6 +1,6 @@
 /**
- * What a file's extension says about its content. Told by the extension alone, as people sort files; MIME types mislead
- * here (`.ts` is an MPEG stream to mime-db).
+ * The category of a file by its extension alone, as people sort files; MIME types mislead here (mime-db takes `.ts` for
+ * an MPEG stream).
  */
 
 /** The categories every catalogue has. */
@@ -32,7 +32,7 @@ const CATEGORY_OF: ReadonlyMap<string, BuiltInCategory> = new Map(
   ),
 );
 
-/** The last extension in lower case without its dot; null for none, as in `README` and `.profile`. */
+/** The last extension in lower case without its dot; null without one, as in `README` and `.profile`. */
 export function extensionOf(fileName: string): string | null {
   const dot = fileName.lastIndexOf('.');
   if (dot <= 0 || dot === fileName.length - 1) return null;
@@ -40,5 +40,5 @@ export function extensionOf(fileName: string): string | null {
   return /[/\\\s]/.test(extension) ? null : extension.toLowerCase();
 }
 
-/** The built-in category of an extension; `other` for one that is not known, or none. */
+/** The built-in category of an extension; `other` if it is unknown or missing. */
 export const categoryOf = (extension: string | null): BuiltInCategory => CATEGORY_OF.get(extension ?? '') ?? 'other';

@@ -1,6 +1,6 @@
 /**
- * The facts of a file and the columns that hold them: the one list from which the columns of every statement about files
- * and versions follow, and the form of their rows. A fact that is added here is saved, read and put back everywhere.
+ * The facts of a file and their columns: all statements about files and versions derive their columns and rows from
+ * this list. A fact added here is saved, read and restored everywhere.
  */
 import type { Target } from '../sql/named-values.ts';
 import type { Kind } from '../sql/tuple.ts';
@@ -27,7 +27,7 @@ const factOfFile = <const Name extends string, const Of extends Kind>(name: Name
   versions: null,
 });
 
-/** What makes a file the same file: it never changes. */
+/** The identity of a file, which never changes. */
 const IDENTITY = [
   fact('id', 'id', 'ID', 'FileID'),
   factOfFile('clientId', 'id', 'ClientID'),
@@ -44,7 +44,7 @@ export const CONTENT_FACTS = [
   fact('verified', 'flag', 'Verified'),
   fact('category', 'plain', 'FileCategory'),
   fact('mimeType', 'plain', 'MimeType'),
-  factOfFile('extension', 'plain', 'FileExtension'), // follows from the name, so that every version has the same
+  factOfFile('extension', 'plain', 'FileExtension'), // derived from the name, so all versions share it
   fact('fileHash', 'plain', 'FileHash', 'VersionHash'),
   fact('transferDuration', 'plain', 'TransferDuration'),
   fact('transferSpeed', 'plain', 'TransferSpeed'),
@@ -68,10 +68,10 @@ const inVersions = <const Facts extends readonly FileFact[]>(facts: Facts) =>
 /** The facts of each version, which `file_versions` holds. */
 export const VERSION_CONTENT = inVersions(CONTENT_FACTS);
 
-/** What a file says of its current version. */
+/** The facts that a file has from its current version. */
 export const CURRENT_FACTS = [...VERSION_CONTENT, NUMBER] as const;
 
-/** Everything a file's version says. */
+/** All facts of a version. */
 export const VERSION_FACTS = inVersions(FILE_FACTS);
 
 /** The facts as columns of `files`. */

@@ -1,4 +1,4 @@
-/** What a caller may say of a file, checked and brought into the form the saving procedure takes. */
+/** Checks the files that callers pass and converts them to the form that the saving procedure expects. */
 
 import { createRequire } from 'node:module';
 import { checkBoolean, checkInteger, checkNumber, checkObject, checkText, isAbsent, optional } from '../validation.ts';
@@ -11,22 +11,22 @@ type MimeTypes = typeof import('mime-types');
 const require = createRequire(import.meta.url);
 let loadedTypes: MimeTypes | undefined;
 
-/** Loaded at the first file, because reading the whole registry would make every opening 10 ms slower. */
+/** Loaded with the first file, because reading the whole registry would slow every opening by 10 ms. */
 function mimeTypes(): MimeTypes {
   loadedTypes ??= require('mime-types') as MimeTypes;
   return loadedTypes;
 }
 
-/** A file to save. What is left out is null or derived from the name, never taken from the version before. */
+/** A file to save. Omitted fields are null or derived from the name, never taken from the previous version. */
 export interface FileInput {
-  /** The id a new file shall have; a file that exists keeps its own. */
+  /** The id of a new file; an existing file keeps its own. */
   readonly id?: IdInput | null | undefined;
   readonly clientId: IdInput;
   /** 1 to 255 characters. */
   readonly fileName: string;
-  /** Where the server keeps the content; 1 to 32,767 characters. */
+  /** The path of the content on the server; 1 to 32,767 characters. */
   readonly pathName: string;
-  /** Where the content was on the client; together with client and name it identifies the file. */
+  /** The path of the file on the client; identifies the file together with client and name. */
   readonly originalPath?: string | null | undefined;
   /** Bytes, 0 to 2^53-1. */
   readonly fileSize: number;
@@ -48,15 +48,15 @@ export interface FileInput {
   readonly compressionRatio?: number | null | undefined;
 }
 
-/** How a file is saved. */
+/** Options of a save. */
 export interface SaveOptions {
-  /** Add no version when size, modification date and CRC (those given) are those of the current one. */
+  /** Add no version if the given size, modification date and CRC equal those of the current one. */
   readonly ifChanged?: boolean | undefined;
-  /** 1 to 128 characters; a repeated call with the same one returns the first result and saves nothing. */
+  /** 1 to 128 characters; repeating a call with the same id returns the first result and saves nothing. */
   readonly operationId?: string | null | undefined;
 }
 
-/** A checked file on its way into the database. */
+/** A checked file for the database. */
 export interface FileToSave {
   readonly id: string | null;
   readonly clientId: string;
@@ -67,7 +67,7 @@ export interface FileToSave {
   readonly modificationDate: string | null;
   readonly crc: number | null;
   readonly verified: 0 | 1;
-  /** Null where it is to be derived: a category of the user's may claim the extension. */
+  /** Null to derive it: a custom category may claim the extension. */
   readonly category: string | null;
   readonly derivedCategory: string;
   readonly mimeType: string | null;
@@ -117,7 +117,7 @@ export const checkOriginalPath = (value: unknown): string | null =>
 
 export const checkFileName = (value: unknown): string => checkText(value, 'fileName', { max: MAX_FILE_NAME });
 
-/** The MIME type of an extension. Of a bare name the lookup would take `zip` for one. */
+/** The MIME type of an extension. The lookup would treat a bare name such as `zip` as an extension. */
 export const mimeTypeOf = (extension: string | null): string | null =>
   extension === null ? null : mimeTypes().lookup(extension) || null;
 
@@ -132,8 +132,8 @@ const checkRounded = (value: unknown, field: string) =>
   Math.round(checkNumber(value, field, 0, Number.MAX_SAFE_INTEGER));
 
 /**
- * The checked form of a file and how to save it.
- * @throws {ValidationError} for the first field that is not accepted
+ * The checked file and its save options.
+ * @throws {ValidationError} for the first unacceptable field
  */
 export function checkFile(file: FileInput, options: SaveOptions = {}): FileToSave {
   const given = checkObject(file, 'file', FILE_KEYS);

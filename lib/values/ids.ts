@@ -1,6 +1,6 @@
 /**
- * Ids: 32 lower-case hex digits outside, 16 bytes in the database. Those made here are time-ordered (UUID version 7,
- * RFC 9562), which keeps inserts at the end of every index and cost 72 us a save less than random ones at a million rows.
+ * Ids: 32 lower-case hex digits in the API, 16 bytes in the database. New ids are time-ordered (UUID version 7, RFC
+ * 9562), which keeps inserts at the end of every index: 72 us less a save than random ids at a million rows.
  */
 import { isBytes, refuseSecret } from '../validation.ts';
 
@@ -12,7 +12,10 @@ const ACCEPTED = '32 hex digits, a UUID with dashes or a Uint8Array of 16 bytes'
 /** Any accepted form of an id. */
 export type IdInput = string | Uint8Array;
 
-/** The one form of an id. What came instead is not shown: it may be a key that took the id's place. @throws {ValidationError} for anything that is none */
+/**
+ * The canonical form of an id. Errors do not show the received value, which may be a misplaced key. @throws
+ * {ValidationError} for an invalid id
+ */
 export function checkId(value: unknown, field: string): string {
   if (typeof value === 'string') {
     if (HEX_ID.test(value)) return value;
@@ -23,19 +26,21 @@ export function checkId(value: unknown, field: string): string {
   return isBinary ? Buffer.from(value).toString('hex') : refuseSecret(field, value, ACCEPTED);
 }
 
-/** An id that was checked, or read from a table, as a statement binds it: other programs store ids of any length. */
+/** The bytes of an id that was checked or read from a table; other programs store ids of any length. */
 export const idBytes = (id: string): Buffer => Buffer.from(id, 'hex');
 
-/** Any accepted form of an id as a statement binds it. @throws {ValidationError} for anything that is none */
+/** The bytes of any accepted form of an id. @throws {ValidationError} for an invalid id */
 export const checkedIdBytes = (id: IdInput): Buffer => idBytes(checkId(id, 'id'));
 
-const RANDOM_IDS = 256; // asking the system for 16 random bytes at a time is most of what an id costs
+const RANDOM_IDS = 256; // fetching 16 random bytes at a time would be most of the cost of an id
 
 const random = Buffer.alloc(RANDOM_IDS * ID_BYTES);
 let used = random.length;
 let [msecs, seq] = [0, 0];
 
-/** Counts on within a millisecond, from a random start in the lower half of 32 bits; past their end it borrows from time. */
+/**
+ * Counts up within a millisecond, from a random start in the lower half of 32 bits; an overflow moves the time forward.
+ */
 function tick(start: number): void {
   const present = Date.now();
   if (present > msecs) [msecs, seq] = [present, start & 0x7fffffff];
@@ -46,7 +51,7 @@ function tick(start: number): void {
 /** A new time-ordered id; within one thread each is greater than the one before. */
 export function newId(): string {
   if (used === random.length) {
-    // Loaded here, because it takes a thread 3 ms and few threads make ids.
+    // Loaded here, because loading takes 3 ms and few threads make ids.
     process.getBuiltinModule('node:crypto').randomFillSync(random);
     used = 0;
   }

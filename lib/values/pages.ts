@@ -1,6 +1,6 @@
 /**
- * Keyset pages: a cursor holds the keys of the last row of a page, so a page costs the same at any depth and rows that
- * are written meanwhile neither repeat nor hide others.
+ * Keyset pages: a cursor holds the keys of the last row of a page, so a page costs the same at any depth, and rows
+ * written meanwhile neither repeat nor hide others.
  */
 import type { CallOptions } from '../sql/engine.ts';
 import { checkInteger, checkObject, checkSignal, refuse } from '../validation.ts';
@@ -10,16 +10,16 @@ const MAX_LIMIT = 1_000;
 
 /** Which page of a list. */
 export interface PageOptions extends CallOptions {
-  /** Rows at most, 1 to 1000. Default 100. */
+  /** Maximum number of rows, 1 to 1000. Default 100. */
   readonly limit?: number | undefined;
-  /** `nextCursor` of the page before; left out for the first page. */
+  /** `nextCursor` of the previous page; omit it for the first page. */
   readonly cursor?: string | null | undefined;
 }
 
 /** A key of a list's order. */
 export type Key = string | number;
 
-/** A page request as procedures take it: `after` are the keys of the last row seen. */
+/** A page request for procedures: `after` holds the keys of the last row seen. */
 export interface PageRequest {
   readonly limit: number;
   readonly after: readonly Key[] | null;
@@ -28,8 +28,8 @@ export interface PageRequest {
 const PAGE_KEYS = new Set(['limit', 'cursor', 'signal']);
 
 /**
- * @param list the name of the list, which a cursor must carry: one of another list is refused
- * @param keys how many keys its order has
+ * @param list the name of the list; cursors of other lists are refused
+ * @param keys the number of keys in its order
  * @throws {ValidationError} for a limit out of bounds or a cursor of another list
  */
 export function checkPage(options: PageOptions, list: string, keys: number): PageRequest {
@@ -54,12 +54,12 @@ function decodeCursor(cursor: unknown, list: string, keys: number): Key[] {
     const isKey = (key: unknown): key is Key => typeof key === 'string' || Number.isFinite(key);
     if (name === list && after.length === keys && after.every(isKey)) return after as Key[];
   } catch {
-    // Not ours: refused below with what is accepted.
+    // Not one of our cursors: refused below.
   }
   return refuse('cursor', cursor, accepted);
 }
 
-/** Rows of a page that was asked for with one row more than its limit, to know whether another follows. */
+/** The rows of a page, read with one extra row that shows whether another page follows. */
 export function cutPage<Row>(
   found: readonly Row[],
   limit: number,

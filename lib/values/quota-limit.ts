@@ -1,4 +1,4 @@
-/** How a limit is stored that is none. */
+/** How "unlimited" is stored. */
 
 /** The stored limit that means "unlimited", in bytes. */
 export const UNLIMITED_BYTES = Number.MAX_SAFE_INTEGER;

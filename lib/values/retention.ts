@@ -1,20 +1,20 @@
 /**
- * The rules of retention, for whatever has a date: versions of a file, backups of a catalogue. They are those of restic's
- * `forget` (https://restic.readthedocs.io/en/stable/060_forget.html; ApplyPolicy in restic's snapshot_policy.go), in UTC.
- * One thing differs: what is dated in the future stays and fills no rule, as a clock that ran ahead would otherwise let the
- * rules remove everything made since. Pure: no clock, no database.
+ * The rules of retention, for anything with a date: versions of a file, backups of a catalogue. They are those of
+ * restic's `forget` (https://restic.readthedocs.io/en/stable/060_forget.html; ApplyPolicy in restic's
+ * snapshot_policy.go), in UTC. One difference: items dated in the future stay and count for no rule; otherwise a clock
+ * that ran ahead would make the rules remove everything made since. Pure: no clock, no database.
  */
 import { ValidationError } from '../errors.ts';
 import { checkInteger, isAbsent } from '../validation.ts';
 import { DAY_MS, HOUR_MS } from './intervals.ts';
 
-/** What the rules need to know of an item. */
+/** The part of an item that the rules use. */
 export interface DatedItem {
-  /** Milliseconds since 1970; null where the date cannot be read. */
+  /** Milliseconds since 1970; null if the date is unreadable. */
   readonly instant: number | null;
-  /** Of two items of one instant, the one with the higher rank is the newer. */
+  /** Of two items with the same time, the one with the higher rank is newer. */
   readonly rank: number;
-  /** Whether it stays whatever the rules say. It counts for them all the same. */
+  /** Whether it stays regardless of the rules. It still counts for them. */
   readonly pinned: boolean;
 }
 
@@ -28,9 +28,9 @@ export interface Span {
 
 /** Rules that were checked. */
 export interface Rules {
-  /** How many items each rule that counts may keep; 0 is no rule, -1 keeps all. */
+  /** How many items each counting rule keeps; 0 turns the rule off, -1 keeps all. */
   readonly counts: readonly number[];
-  /** How much older than the newest item a kept one may be. */
+  /** The maximum age of kept items, relative to the newest item. */
   readonly within: Span | null;
 }
 
@@ -39,13 +39,13 @@ const MONDAY_OFFSET = 3; // 1 January 1970 was a Thursday
 const MONTHS_PER_YEAR = 12;
 const KEEP_ALL = -1;
 
-/** The most a rule can count to. */
+/** The highest count of a rule. */
 export const MAX_COUNT = 2 ** 31 - 1;
 
-/** The longest span: like five digits of years, within what a Date can hold. */
+/** The longest span: five digits of years, within the range of Date. */
 export const MAX_SPAN_MS = 100_000 * 365 * DAY_MS;
 
-/** The rules that count. Two items in one bucket stand side by side once the items are sorted by time. */
+/** The counting rules. Items of one bucket are adjacent once sorted by time. */
 const COUNTING = [
   { key: 'keepLast', name: 'last', bucket: () => Symbol('each its own') },
   { key: 'keepHourly', name: 'hourly', bucket: (ms: number) => Math.floor(ms / HOUR_MS) },
@@ -63,24 +63,24 @@ const COUNTING = [
   { key: 'keepYearly', name: 'yearly', bucket: (ms: number) => new Date(ms).getUTCFullYear() },
 ] as const;
 
-/** The keys of the rules that count, as a policy has them. */
+/** The policy keys of the counting rules. */
 export type CountingKey = (typeof COUNTING)[number]['key'];
 
 export const COUNTING_KEYS: readonly CountingKey[] = COUNTING.map(({ key }) => key);
 
-/** The counts in a policy, whose keys were checked. @throws {ValidationError} for one that is not accepted */
+/** The counts of a policy whose keys were checked. @throws {ValidationError} for an unacceptable count */
 export const countsIn = (given: Readonly<Record<string, unknown>>): number[] =>
   COUNTING_KEYS.map((key) => (isAbsent(given[key]) ? 0 : checkInteger(given[key], key, KEEP_ALL, MAX_COUNT)));
 
 export const hasCount = (counts: readonly number[]): boolean => counts.some((count) => count !== 0);
 
-/** @throws {ValidationError} always: the policy has none of the rules that it may have */
+/** @throws {ValidationError} always: the policy has no rule */
 export function refuseEmpty(keys: Iterable<string>): never {
   const accepted = `at least one of ${[...keys].join(', ')}`;
   throw new ValidationError({ field: 'policy', received: 'an empty policy', accepted });
 }
 
-// The reasons of an item are the bits of one number, which is all that crosses the thread for each.
+// The reasons of an item are the bits of one number, so that only a number per item crosses the thread.
 const REASONS = [
   'pinned',
   'no date',
@@ -95,7 +95,7 @@ const FUTURE = 4;
 const WITHIN = 8;
 const FIRST_RULE = 4; // place in REASONS
 
-/** The reasons behind a number that {@link applyRules} gave, in the caller's words for the two that are the caller's. */
+/** The reasons in a number from {@link applyRules}; the caller provides the words for two of them. */
 export function reasonsIn(mask: number, words: { readonly pinned: string; readonly within?: string }): string[] {
   const own: Readonly<Record<string, string | undefined>> = words;
   return REASONS.filter((_, bit) => (mask & (1 << bit)) !== 0).map((reason) => own[reason] ?? reason);
@@ -113,7 +113,7 @@ export function parseSpan(text: string): Span | undefined {
   return { years: of('y'), months: of('m'), days: of('d'), milliseconds: of('h') * HOUR_MS };
 }
 
-/** Days, months and years are taken off at once and what overflows is carried, as Go's AddDate does. */
+/** Subtracts days, months and years together and normalises the overflow, like Go's AddDate. */
 function spanBefore(instant: number, { years, months, days, milliseconds }: Span): number {
   const date = new Date(instant);
   date.setUTCFullYear(date.getUTCFullYear() - years, date.getUTCMonth() - months, date.getUTCDate() - days);
@@ -123,7 +123,7 @@ function spanBefore(instant: number, { years, months, days, milliseconds }: Span
 interface Ranked {
   readonly instant: number;
   readonly rank: number;
-  /** Place in the list that was given. */
+  /** Index in the given list. */
   readonly place: number;
 }
 
@@ -149,16 +149,16 @@ function markRule(ranked: readonly Ranked[], rule: number, count: number, masks:
     if (!isNew && !isOldest) continue;
     mark(masks, item.place, 1 << (FIRST_RULE + rule + (isNew ? 0 : COUNTING.length)));
     previous = bucket;
-    left -= 1; // from -1 it never comes to 0
+    left -= 1; // counting down from -1 never reaches 0
   }
 }
 
 const isDated = <Item extends DatedItem>(item: Item): item is Item & Ranked => item.instant !== null;
 
 /**
- * Why each item stays, as a number for {@link reasonsIn}; 0 where it does not. What has no readable date, or one in the
- * future, stays and counts for no rule.
- * @param at milliseconds since 1970; what is later is in the future
+ * Why each item stays, as a number for {@link reasonsIn}; 0 if it goes. Items with an unreadable date, or one in the
+ * future, stay and count for no rule.
+ * @param at the current time in milliseconds since 1970
  */
 export function applyRules(items: readonly DatedItem[], { counts, within }: Rules, at: number): number[] {
   const masks = items.map(({ pinned, instant }) => {

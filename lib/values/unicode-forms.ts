@@ -1,9 +1,10 @@
 /**
- * Names that are canonically equal: the same characters in Unicode's composed form (NFC, as Linux and Windows store what is
- * typed) and decomposed form (NFD, as macOS has stored it). They are different names, and different files, all the same.
+ * Names that are canonically equal: the same characters in Unicode's composed form (NFC, as Linux and Windows store
+ * what is typed) and decomposed form (NFD, as macOS has stored it). They are still different names, and different
+ * files.
  */
 
-/** A name of a file and the path it was at, '' for none. */
+/** The name of a file and its original path; '' without one. */
 export interface Spelling {
   readonly fileName: string;
   readonly originalPath: string;
@@ -14,14 +15,14 @@ const ASCII = /^[\u0000-\u007f]*$/;
 
 const FORMS = ['NFC', 'NFD'] as const;
 
-/** The forms of a path; a folder and the file in it may have got their names on different systems. */
+/** The forms of a path; a folder and its file may have been named on different systems. */
 function formsOfPath(path: string): string[] {
   const end = Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\')) + 1;
   const [folder, name] = [path.slice(0, end), path.slice(end)];
   return FORMS.flatMap((one) => FORMS.map((other) => folder.normalize(one) + name.normalize(other)));
 }
 
-/** What else a file may be called that is looked for by a spelling: likely ones first, without the spelling itself. */
+/** Other forms of a name to search for, likely ones first, without the name itself. */
 export function otherSpellings({ fileName, originalPath }: Spelling): Spelling[] {
   if (ASCII.test(fileName) && ASCII.test(originalPath)) return [];
   const alike = FORMS.map((form) => ({

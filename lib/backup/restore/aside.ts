@@ -91,6 +91,22 @@ export async function dropLogs(database: string, { name }: Aside): Promise<void>
   await syncFolder(dirname(database));
 }
 
+/**
+ * Gives a database the logs back that a restore had taken away when it was killed, so that the two are kept together again.
+ * A log that is older than what was written into the file since would damage it, and stays where it is.
+ */
+async function returnLogs(database: string, name: string): Promise<void> {
+  const main = await statsOf(database);
+  for (const suffix of await present(name, LOGS)) {
+    const [old, log] = [`${database}${suffix}`, `${name}${suffix}`];
+    const [there, kept] = await Promise.all([statsOf(old), statsOf(log)]);
+    if (main === undefined || kept === undefined) continue;
+    // Taking its other name away was the last change of the log itself.
+    if (there === undefined && main.mtimeNs < kept.ctimeNs) await rename(log, old);
+    else if (there?.ino === kept.ino && there.dev === kept.dev) await rm(log);
+  }
+}
+
 /** Removes the second name that a restore, which was killed meanwhile, has given to a file. */
 export async function dropSecondNames(database: string, what: string): Promise<void> {
   const [folder, identity] = [dirname(database), await identityOf(database)];
@@ -98,7 +114,9 @@ export async function dropSecondNames(database: string, what: string): Promise<v
   const start = `${basename(database)}.${what}-`;
   const names = (await readdir(folder).catch(() => [])).filter((name) => name.startsWith(start));
   for (const path of names.map((name) => join(folder, name))) {
-    if ((await identityOf(path)) === identity) await rm(path, { force: true });
+    if ((await identityOf(path)) !== identity) continue;
+    await returnLogs(database, path);
+    await rm(path, { force: true });
   }
 }
 

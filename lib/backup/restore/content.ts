@@ -34,6 +34,18 @@ export const newMark = (manifest: Manifest | null): StageMark => ({
   sequence: manifest?.sequence ?? null,
 });
 
+/**
+ * Brings a stage to this release's schema, and tries whether it can be used. What holds that schema and nothing else, as most
+ * backups do, needs neither, and no process is started for it.
+ */
+export async function migrateStage(
+  { migrateCopy }: { readonly migrateCopy: (path: string) => Promise<void> },
+  stage: string,
+  { isPlain }: Findings,
+): Promise<void> {
+  if (!isPlain) await migrateCopy(stage);
+}
+
 /** Readies a stage for a database with such pages: the schema of this release, marked, checked in full. */
 export async function finishStage(
   stage: string,

@@ -13,7 +13,7 @@ import type { CatalogCounts } from '../manifest.ts';
 import { workName } from '../paths.ts';
 import { partialPath, removeDatabase } from '../publish.ts';
 import { stageBackup } from '../verify.ts';
-import { finishStage } from './content.ts';
+import { finishStage, migrateStage } from './content.ts';
 import type { RestoreHost } from './restore.ts';
 
 /** What a drill showed. */
@@ -40,7 +40,7 @@ const OF_THE_MACHINE = new Set(['CATALOG_FULL', 'CATALOG_IO', 'CATALOG_TIMEOUT']
  * @throws {DatabaseError} CATALOG_FULL, CATALOG_IO, CATALOG_TIMEOUT: when the drill itself was not possible
  */
 export async function drillBackup(
-  { backupDir, migrateCopy, free }: Pick<RestoreHost, 'backupDir' | 'migrateCopy' | 'free'>,
+  { backupDir, free, release, ...host }: Pick<RestoreHost, 'backupDir' | 'migrateCopy' | 'release' | 'free'>,
   { path }: BackupEntry,
   startedAt: string,
   { signal }: CallOptions,
@@ -57,8 +57,8 @@ export async function drillBackup(
   try {
     await makePrivateFolder(folder);
     const restored = join(folder, 'catalogue.db');
-    const { findings } = await stageBackup(path, restored, { allowMissingManifest: false, free, signal });
-    await migrateCopy(restored);
+    const { findings } = await stageBackup(path, restored, { allowMissingManifest: false, release, free, signal });
+    await migrateStage(host, restored, findings);
     const { counts, schemaVersion } = await finishStage(restored, null, null, { signal });
     // Rows of an old server are merged and moved when it is adopted; of our own none may go.
     const isSame = findings.schemaVersion === null || JSON.stringify(counts) === JSON.stringify(findings.counts);

@@ -22,7 +22,7 @@ import {
   type Standing,
   standingOf,
 } from './aside.ts';
-import { type Expected, finishStage, newMark, Superseded } from './content.ts';
+import { type Expected, finishStage, migrateStage, newMark, Superseded } from './content.ts';
 import { whileExclusive } from './exclusive.ts';
 import type { RestoreHost, RestoreOptions } from './restore.ts';
 
@@ -54,8 +54,9 @@ const isTaken = (error: unknown) => error instanceof DatabaseError && error.code
 
 /** Removes what a restore left beside a database that was killed while it put a backup in its place. */
 export async function tidyPlace(database: string): Promise<void> {
-  await removeDeadStages(database);
-  await dropSecondNames(database, DAMAGED);
+  const isUnderWay = await removeDeadStages(database);
+  // A second name that a restore has just given is soon the only one.
+  if (!isUnderWay) await dropSecondNames(database, DAMAGED);
 }
 
 /** Asks whether the files are as they were found, by their second names, which nobody replaces. @throws {Changed} */
@@ -132,17 +133,17 @@ async function takeBack(database: string, aside: Aside, expected: Expected): Pro
  *   was changed then
  */
 export async function replaceDatabase(
-  { database, migrateCopy, free }: Pick<RestoreHost, 'database' | 'migrateCopy' | 'free'>,
+  { database, free, release, ...host }: Pick<RestoreHost, 'database' | 'migrateCopy' | 'release' | 'free'>,
   from: string,
   found: Standing,
   { allowMissingManifest = false, signal, onProgress }: RestoreOptions,
 ): Promise<Replaced> {
   const stage = partialPath(database);
   onProgress?.({ step: 'read' });
-  const staged = await stageBackup(from, stage, { allowMissingManifest, free, signal });
+  const staged = await stageBackup(from, stage, { allowMissingManifest, release, free, signal });
   try {
     onProgress?.({ step: 'migrate' });
-    await migrateCopy(stage);
+    await migrateStage(host, stage, staged.findings);
     onProgress?.({ step: 'check' });
     const mark = newMark(staged.manifest);
     const ready: Findings = await finishStage(stage, null, mark, { signal });

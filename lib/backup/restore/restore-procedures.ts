@@ -32,13 +32,10 @@ export const restoredState = procedure(
       'catalog_migrations',
       raw('SELECT max(version) AS "value" FROM catalog_migrations'),
     );
-    const databaseId = yield* ask<string>(
-      'catalog_identity',
-      raw('SELECT DatabaseID AS "value" FROM catalog_identity'),
-    );
+    const identity = yield* ask<unknown>('catalog_identity', raw('SELECT DatabaseID AS "value" FROM catalog_identity'));
     const found = yield* all<{ problem: string }>(dialect.problems(MAX_PROBLEMS));
     const problems = found.map(({ problem }) => problem);
-    return { mark: { token, schemaVersion }, problems, databaseId };
+    return { mark: { token, schemaVersion }, problems, databaseId: typeof identity === 'string' ? identity : null };
   },
 );
 

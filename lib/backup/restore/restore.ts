@@ -13,7 +13,7 @@ import { assertRoom, type FreeBytes, freeBytes } from '../../runtime/disk-space.
 import { makePrivateFolder } from '../../runtime/private-file.ts';
 import { type CallOptions, type Engine, type Executor, fileOf, type WriterTransaction } from '../../sql/engine.ts';
 import { now } from '../../values/dates.ts';
-import type { Findings } from '../checker.ts';
+import type { Findings, ReleaseSchema } from '../checker.ts';
 import { type CatalogCounts, type Manifest, manifestPath } from '../manifest.ts';
 import { type ContentMark, isSameContent, type StageMark } from '../marks.ts';
 import { backupPath, workName } from '../paths.ts';
@@ -21,7 +21,7 @@ import { partialPath, removeDatabase, removeDeadPartials } from '../publish.ts';
 import { keepSequence } from '../sequence-procedures.ts';
 import { type Snapshot, takeSnapshot } from '../snapshot.ts';
 import { type Staged, stageBackup } from '../verify.ts';
-import { assertHealthy, type Expected, finishStage, newMark, onceFree, Superseded } from './content.ts';
+import { assertHealthy, type Expected, finishStage, migrateStage, newMark, onceFree, Superseded } from './content.ts';
 import { pageSize } from './restore-procedures.ts';
 import { SwapFailure, swapContent, type WhileLocked } from './swap.ts';
 
@@ -57,15 +57,17 @@ export interface RestoreHost {
   readonly database: string;
   readonly backupDir: string;
   readonly logger: Logger;
-  /** Brings a file that nobody has open to this release's schema. */
+  /** Brings a file that nobody has open to this release's schema, and tries whether it can be used; takes a process. */
   readonly migrateCopy: (path: string) => Promise<void>;
+  /** The schema of this release. */
+  readonly release: ReleaseSchema;
   readonly free?: FreeBytes | undefined;
 }
 
 /** The parts that can fail, each by itself. */
 export interface RestoreParts {
   readonly stage: (stage: string) => Promise<Staged>;
-  readonly migrate: (stage: string) => Promise<void>;
+  readonly migrate: (stage: string, findings: Findings) => Promise<void>;
   readonly finish: (stage: string, mark: StageMark) => Promise<Findings>;
   readonly safety: (path: string) => Promise<Snapshot>;
   readonly swap: (source: string, whileLocked: WhileLocked) => Promise<void>;
@@ -74,11 +76,11 @@ export interface RestoreParts {
 
 /** The parts as they are; tests put others in their place. */
 export function restoreParts(host: RestoreHost, from: string, options: RestoreOptions): RestoreParts {
-  const { engine, database, free, migrateCopy } = host;
+  const { engine, database, free, release } = host;
   const { signal, allowMissingManifest = false } = options;
   return {
-    stage: (stage) => stageBackup(from, stage, { allowMissingManifest, free, signal }),
-    migrate: migrateCopy,
+    stage: (stage) => stageBackup(from, stage, { allowMissingManifest, release, free, signal }),
+    migrate: (stage, findings) => migrateStage(host, stage, findings),
     finish: async (stage, mark) => finishStage(stage, await engine.run(pageSize, null), mark, { signal }),
     safety: (path) => takeSnapshot(database, path, { reason: 'before restore', free, signal }),
     swap: (source, whileLocked) => swapContent(source, database, whileLocked),
@@ -120,9 +122,9 @@ class Restore {
     const stage = partialPath(join(backupDir, workName('restore')));
     try {
       this.#tell('read');
-      const { manifest } = await this.#parts.stage(stage);
+      const { manifest, findings } = await this.#parts.stage(stage);
       this.#tell('migrate');
-      await this.#parts.migrate(stage);
+      await this.#parts.migrate(stage, findings);
       this.#tell('check');
       const mark = newMark(manifest);
       const ready = await this.#parts.finish(stage, mark);

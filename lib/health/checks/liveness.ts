@@ -1,13 +1,13 @@
-/** Whether the catalogue works at all: the checks that can fail. */
+/** Checks whether the catalogue works at all: only these checks can fail. */
 import { DatabaseError, type ErrorCode } from '../../errors.ts';
 import { reasonOf } from '../../runtime/thrown.ts';
 import { type Case, check } from '../check.ts';
 import { failure, type Issue, issueOf, warning } from '../issue.ts';
 import { exceeds, found, inWords, judged, lacksConnection, pass, UNKNOWN } from '../verdict.ts';
 
-const GONE = 'Stop writing and copy out what can still be read; then restore the newest verified backup.';
+const GONE = 'Stop writing and copy what is still readable; then restore the newest verified backup.';
 
-/** What the file system says of the file; undefined where nothing is wrong with it. */
+/** A problem of the file in the file system; undefined without one. */
 function fileIssue({ facts: { files }, memory: { opened } }: Case<'files'>): Issue<ErrorCode> | undefined {
   if (!('value' in files)) return 'error' in files ? { ...issueOf(files.error), severity: 'fail' } : undefined;
   const { identity } = files.value;
@@ -15,11 +15,11 @@ function fileIssue({ facts: { files }, memory: { opened } }: Case<'files'>): Iss
     return failure('CATALOG_NOT_FOUND', 'the file was removed or moved while it was open', GONE);
   }
   if (opened === null || identity === opened) return undefined;
-  const message = 'another file has taken the place of the one that is open';
-  return failure('CATALOG_NOT_FOUND', message, 'What is saved now goes to the old one: close the catalogue.');
+  const message = 'another file has replaced the open one';
+  return failure('CATALOG_NOT_FOUND', message, 'Saves go to the old file: close the catalogue.');
 }
 
-/** A second name that the file got while it is open: each name has a log of its own. */
+/** A second name that the file got while open: each name has its own log. */
 function secondNameOf({ facts: { files } }: Case<'files'>): Issue<'HEALTH_SECOND_NAME'>[] {
   const second = 'value' in files ? files.value.secondName : null;
   if (second === null) return [];
@@ -31,9 +31,9 @@ const database = check({
   json: 'database:size',
   type: 'datastore',
   unit: 'bytes',
-  about: 'whether the file is there and can be read',
+  about: 'whether the file exists and can be read',
   ask: ['schema', 'files'],
-  codes: { HEALTH_SECOND_NAME: 'the file of the catalogue is mounted by itself, or has several hard links' },
+  codes: { HEALTH_SECOND_NAME: 'the file of the catalogue is a mount point, or has several hard links' },
   judge: (state) => {
     const { schema, stats } = state.facts;
     if (stats.state !== 'open') return UNKNOWN;
@@ -41,7 +41,7 @@ const database = check({
     if (issue !== undefined) return found(null, issue);
     if ('unanswered' in schema && schema.unanswered === 'running') {
       const message = `the database did not answer within ${state.memory.deadlineMs} ms`;
-      return found(null, failure('CATALOG_TIMEOUT', message, 'Another process has locked it, or its disk hangs.'));
+      return found(null, failure('CATALOG_TIMEOUT', message, 'Another process has locked it, or the disk hangs.'));
     }
     if ('error' in schema && !lacksConnection(schema.error)) {
       return found(null, { ...issueOf(schema.error), severity: 'fail' });
@@ -60,20 +60,20 @@ function poolIssues({ facts: { schema, stats }, memory }: Case<'schema'>): PoolI
   if (('unanswered' in schema && schema.unanswered === 'waiting') || isCrowded) {
     const isFull = readers.busy >= readers.size;
     const message = isFull
-      ? `no reading connection was free within ${memory.deadlineMs} ms: all ${readers.size} are in use`
-      : `no reading connection could be opened within ${memory.deadlineMs} ms`;
+      ? `no reading connection became free within ${memory.deadlineMs} ms: all ${readers.size} are in use`
+      : `no reading connection opened within ${memory.deadlineMs} ms`;
     const hint = isFull
-      ? 'Let long reads and transactions end, or raise poolSize.'
-      : 'The machine is very busy, or its disk hangs.';
+      ? 'Wait for long reads and transactions, or raise poolSize.'
+      : 'The machine is very busy, or the disk hangs.';
     issues.push(warning('CATALOG_POOL_EXHAUSTED', message, hint));
   }
   if (memory.refused > 0) {
-    const message = `${memory.refused} calls were refused because too many waited`;
-    issues.push(warning('CATALOG_POOL_EXHAUSTED', message, 'Slow the callers down, or raise poolSize or queueLimit.'));
+    const message = `${memory.refused} calls were refused because too many were waiting`;
+    issues.push(warning('CATALOG_POOL_EXHAUSTED', message, 'Slow down the callers, or raise poolSize or queueLimit.'));
   }
   if (memory.lost > 0) {
     const message = `${memory.lost} connections died in the last minutes`;
-    issues.push(warning('HEALTH_CONNECTION_LOST', message, 'They are replaced; the log says why they died.'));
+    issues.push(warning('HEALTH_CONNECTION_LOST', message, 'New ones replace them; the log says why they died.'));
   }
   return issues;
 }
@@ -98,30 +98,30 @@ const pool = check({
 
 function deadWriter({ facts: { writer }, memory: { deadlineMs } }: Case<'writer'>): Issue<ErrorCode> {
   if ('value' in writer) {
-    const hint = 'What it held was rolled back or is indeterminate; the log says why it died.';
-    return failure('CATALOG_IO', 'the thread of the writer had died; another has taken its place', hint);
+    const hint = 'Its calls were rolled back or are indeterminate; the log says why it died.';
+    return failure('CATALOG_IO', 'the thread of the writer had died; another has replaced it', hint);
   }
   const died = 'the thread of the writer had died, and no other';
   if ('error' in writer) {
     return failure('CATALOG_IO', `${died} can be opened: ${reasonOf(writer.error)}`, GONE);
   }
-  const hint = 'Look again: the machine may be very busy, or its disk hang.';
+  const hint = 'Check again: the machine may be very busy, or the disk may hang.';
   return failure('CATALOG_IO', `${died} was ready within ${deadlineMs} ms`, hint);
 }
 
-/** Codes of a writer that lives and cannot write now. */
+/** Codes of a living writer that cannot write now. */
 const HELD: ReadonlySet<string> = new Set(['CATALOG_BUSY', 'CATALOG_TIMEOUT', 'CATALOG_POOL_EXHAUSTED']);
 
 function heldWriter({ memory: { deadlineMs } }: Case<never>): Issue<ErrorCode> {
-  const message = `the writer was not free within ${deadlineMs} ms`;
+  const message = `the writer did not become free within ${deadlineMs} ms`;
   const hint = 'A long transaction, or another process, holds the write lock.';
   return warning('CATALOG_BUSY', message, hint);
 }
 
 function stuckWriter(requestMs: number): Issue<ErrorCode> {
-  const message = `the writer has been inside one request for ${inWords(requestMs)}, and no change can be made`;
+  const message = `the writer has spent ${inWords(requestMs)} in one request, and nothing can be changed`;
   const hint =
-    'A statement that nothing can interrupt: SQL of your own, or a trigger. If it does not end, restart the process.';
+    'Your own SQL or a trigger runs a statement that nothing can interrupt. If it does not end, restart the process.';
   return failure('CATALOG_TIMEOUT', message, hint);
 }
 
@@ -144,7 +144,7 @@ const writer = check({
     if ('unanswered' in probe) return probe.unanswered === 'given up' ? UNKNOWN : found('held', heldWriter(state));
     const code = probe.error instanceof DatabaseError ? probe.error.code : 'CATALOG_IO';
     if (HELD.has(code)) return found('held', heldWriter(state));
-    // Asked from inside a transaction, which has the writer: it is alive.
+    // The caller's transaction has the writer, so the writer is alive.
     return code === 'CATALOG_CONFLICT' ? pass('alive') : found('failing', issueOf(probe.error));
   },
 });

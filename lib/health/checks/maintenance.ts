@@ -1,4 +1,4 @@
-/** What was done for the catalogue as a whole, and how long ago: audits, backups, restores, checks of the whole file. */
+/** Checks the age and outcome of audits, backups, restores and checks of the whole file. */
 import type { MaintenanceRecord, MaintenanceState } from '../../maintenance/history.ts';
 import { check } from '../check.ts';
 import { failure, type Issue, warning } from '../issue.ts';
@@ -8,7 +8,7 @@ import { exceeds, found, inWords, judged, pass, UNKNOWN } from '../verdict.ts';
 /** Milliseconds since a piece of work began. */
 const ageOf = (startedAt: string, at: number) => Math.max(0, at - Date.parse(startedAt));
 
-/** The age of the last good one; for a catalogue that has had none, the time there was for it. */
+/** The age of the last success, or of the catalogue if there was none. */
 const ageOrSince = (record: MaintenanceRecord | null, { createdAt }: MaintenanceState, at: number): number =>
   ageOf(record?.startedAt ?? createdAt ?? new Date(at).toISOString(), at);
 
@@ -29,8 +29,9 @@ const audit = check({
       const last = newest(...audits);
       const age = ageOrSince(last, state, at);
       const drifted = audits.filter((one) => one?.ok === false);
-      const drift = 'Repair them (`maintenance.repair`, CLI: `doctor --fix`), and find who wrote past the triggers.';
-      const overdue = 'Count again (`quotas.audit`, `analytics.audit`).';
+      const drift =
+        'Repair them (`maintenance.repair`, CLI: `doctor --fix`), and find the program that bypassed the triggers.';
+      const overdue = 'Run an audit (`quotas.audit`, `analytics.audit`).';
       return found(
         last === null ? null : age,
         ...drifted.map((one) => warning('HEALTH_AUDIT_DRIFT', `the last audit found ${one?.detail}`, drift)),
@@ -41,15 +42,15 @@ const audit = check({
     }),
 });
 
-const CLOCK_SLACK_MS = 60_000; // by which the clocks of two machines may differ
+const CLOCK_SLACK_MS = 60_000; // tolerance for the clocks of two machines
 
-/** What was recorded later than now: some clock is, or was, wrong. */
+/** A record from the future: some clock is or was wrong. */
 function aheadOfClock(record: MaintenanceRecord | null, at: number): Issue<'HEALTH_CLOCK'>[] {
   const ahead = record === null ? 0 : Date.parse(record.startedAt) - at;
   if (!(ahead > CLOCK_SLACK_MS)) return [];
   const message = `the last ${record?.kind} is dated ${inWords(ahead)} ahead of the clock`;
   const hint =
-    'Check the clock of the machine. Backups are ordered by their numbers, but ages and names follow the clock.';
+    'Check the clock of the machine. Backups are ordered by number, but their ages and names follow the clock.';
   return [warning('HEALTH_CLOCK', message, hint)];
 }
 
@@ -72,9 +73,12 @@ const backup = check({
       if (!exceeds(age, thresholds.backupAgeMs)) return found(observed, ...aheadOfClock(last, at));
       const message =
         last === null
-          ? `there has been no verified backup in the ${inWords(age)} of this catalogue`
+          ? `this catalogue is ${inWords(age)} old and has no verified backup`
           : `the last verified backup is ${inWords(age)} old`;
-      return found(observed, warning('HEALTH_BACKUP_OVERDUE', message, 'Make one (`backups.create`, CLI: `backup`).'));
+      return found(
+        observed,
+        warning('HEALTH_BACKUP_OVERDUE', message, 'Make a backup (`backups.create`, CLI: `backup`).'),
+      );
     }),
 });
 
@@ -83,9 +87,9 @@ const restore = check({
   json: 'restore:age',
   type: 'datastore',
   unit: 'ms',
-  about: 'the age of the last proven restore',
+  about: 'the age of the last restore or drill',
   ask: ['history'],
-  codes: { HEALTH_RESTORE_UNPROVEN: 'the last proven restore is older than `restoreAgeMs`' },
+  codes: { HEALTH_RESTORE_UNPROVEN: 'the last restore or drill is older than `restoreAgeMs`' },
   judge: ({ facts: { at, history }, thresholds }) =>
     judged(history, (state) => {
       const last = newest(state.succeeded.drill, state.succeeded.restore);
@@ -94,9 +98,9 @@ const restore = check({
       if (!exceeds(age, thresholds.restoreAgeMs)) return pass(observed);
       const message =
         last === null
-          ? `no backup has been restored in the ${inWords(age)} of this catalogue`
-          : `a backup was last proven by restoring it ${inWords(age)} ago`;
-      const hint = 'Prove one (`backups.drill`, CLI: `backups --drill`): a backup that was never restored is a hope.';
+          ? `this catalogue is ${inWords(age)} old, and no backup of it was ever restored`
+          : `a backup was last restored ${inWords(age)} ago`;
+      const hint = 'Test that a backup can be restored (`backups.drill`, CLI: `backups --drill`).';
       return found(observed, warning('HEALTH_RESTORE_UNPROVEN', message, hint));
     }),
 });
@@ -114,7 +118,7 @@ const integrity = check({
     const { integrity: last } = soundnessOf(state);
     const observed = last === null ? null : ageOf(last.startedAt, facts.at);
     if (last?.ok === false) {
-      const hint = 'Stop writing, keep the file as it is and restore the newest verified backup.';
+      const hint = 'Stop writing, keep the file unchanged and restore the newest verified backup.';
       return found(observed, failure('CATALOG_CORRUPT', `the last check found: ${last.detail}`, hint));
     }
     return judged(facts.history, (history) => {
@@ -133,13 +137,13 @@ const foreignKeys = check({
   unit: 'rows',
   about: 'what the last check found',
   ask: ['history'],
-  codes: { HEALTH_FOREIGN_KEYS: 'rows name a row that does not exist' },
+  codes: { HEALTH_FOREIGN_KEYS: 'rows reference a missing row' },
   judge: (state) => {
     const { foreignKeys: last } = soundnessOf(state);
     if (last === null) return UNKNOWN;
     if (last.ok) return pass(0);
-    const message = `${last.detail} rows name a row that does not exist`;
-    const hint = 'Another program left them; `maintenance.repair` puts them aside (CLI: `doctor --fix`).';
+    const message = `${last.detail} rows reference a missing row`;
+    const hint = 'Another program left them; move them aside (`maintenance.repair`, CLI: `doctor --fix`).';
     const rows = Number(last.detail);
     return found(Number.isFinite(rows) ? rows : null, warning('HEALTH_FOREIGN_KEYS', message, hint));
   },

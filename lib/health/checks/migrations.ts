@@ -1,4 +1,4 @@
-/** Whether the schema is the one of this release. */
+/** Checks whether the schema is that of this release. */
 import { check } from '../check.ts';
 import type { Answer } from '../deadline.ts';
 import { failure, type Issue, warning } from '../issue.ts';
@@ -10,8 +10,8 @@ function triggerIssues(answer: Answer<readonly string[]>): Issue<'HEALTH_FOREIGN
   if (!('value' in answer) || answer.value.length === 0) return [];
   const more = answer.value.length - MOST_NAMED;
   const names = `${answer.value.slice(0, MOST_NAMED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
-  const message = `triggers that this release did not make are on tables of the catalogue: ${names}`;
-  const hint = 'They run with every change. All is well if they are yours and end; drop those that you do not know.';
+  const message = `tables of the catalogue have triggers of another program: ${names}`;
+  const hint = 'They run with every change. Keep them if they are yours and terminate; drop unknown ones.';
   return [warning('HEALTH_FOREIGN_TRIGGER', message, hint)];
 }
 
@@ -20,14 +20,14 @@ export const migrations = check({
   json: 'migrations:pending',
   type: 'datastore',
   unit: 'migrations',
-  about: 'migrations that are pending',
+  about: 'pending migrations',
   ask: ['standing', 'foreignTriggers'],
-  codes: { HEALTH_FOREIGN_TRIGGER: 'triggers that this release did not make are on tables of the catalogue' },
+  codes: { HEALTH_FOREIGN_TRIGGER: 'tables of the catalogue have triggers of another program' },
   judge: ({ facts }) => {
     const verdict = judged(facts.standing, ({ pending, problem, isReadable }) => {
       if (!isReadable) {
-        const hint = 'Another program took them away: restore the newest verified backup.';
-        return found(pending, failure('CATALOG_CORRUPT', "the catalogue's own tables are not there", hint));
+        const hint = 'Another program removed them: restore the newest verified backup.';
+        return found(pending, failure('CATALOG_CORRUPT', "the catalogue's tables are missing", hint));
       }
       if (problem === undefined) return pass(pending);
       const { code, message, hint } = problem;

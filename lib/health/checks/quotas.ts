@@ -1,4 +1,4 @@
-/** How many clients are near their quota, or over it. */
+/** Checks how many clients are near or over their quota. */
 import { check } from '../check.ts';
 import { warning } from '../issue.ts';
 import { exceeds, found, judged, pass } from '../verdict.ts';
@@ -15,6 +15,6 @@ export const quotas = check({
     judged(facts.quotas, (clients) => {
       if (!exceeds(clients, thresholds.quotaWarnings)) return pass(clients);
       const message = `${clients} clients have reached the warning threshold of their quota`;
-      return found(clients, warning('HEALTH_QUOTA_WARNING', message, 'Raise their quotas, or prune old versions.'));
+      return found(clients, warning('HEALTH_QUOTA_WARNING', message, 'Raise their quotas or prune old versions.'));
     }),
 });

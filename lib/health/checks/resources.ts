@@ -1,4 +1,4 @@
-/** What runs short while the catalogue is used: connections, the write-ahead log, the disk. */
+/** Checks for shortages: connections, the write-ahead log, the disk. */
 import { check } from '../check.ts';
 import { warning } from '../issue.ts';
 import { exceeds, found, inWords, judged, pass } from '../verdict.ts';
@@ -10,13 +10,13 @@ const queue = check({
   unit: 'calls',
   about: 'how many calls wait',
   ask: [],
-  codes: { HEALTH_QUEUE_LONG: 'more calls wait for a connection than `waitingCalls`' },
+  codes: { HEALTH_QUEUE_LONG: 'more than `waitingCalls` calls are waiting for a connection' },
   judge: ({ facts: { stats }, thresholds }) => {
     const { reads, writes } = stats;
     const longest = Math.max(reads.waiting, writes.waiting);
     if (!exceeds(longest, thresholds.waitingCalls)) return pass(longest);
-    const message = `${reads.waiting} reads and ${writes.waiting} writes wait for a connection`;
-    const hint = 'Slow the callers down, or look what holds the writer.';
+    const message = `${reads.waiting} reads and ${writes.waiting} writes are waiting for a connection`;
+    const hint = 'Slow down the callers, or find what holds the writer.';
     return found(longest, warning('HEALTH_QUEUE_LONG', message, hint));
   },
 });
@@ -32,8 +32,7 @@ const wal = check({
   judge: ({ facts, thresholds }) =>
     judged(facts.files, ({ walBytes }) => {
       if (!exceeds(walBytes, thresholds.walBytes)) return pass(walBytes);
-      const hint =
-        'Something reads for long, in this process or another, and keeps the log from being reused: let it end.';
+      const hint = 'A long read, in this process or another, keeps the log from being reused: let it finish.';
       return found(walBytes, warning('HEALTH_WAL_LARGE', `the write-ahead log has ${walBytes} bytes`, hint));
     }),
 });
@@ -50,7 +49,7 @@ const readers = check({
     const oldest = Math.round(stats.readers.longestMs);
     if (!exceeds(stats.readers.longestMs, thresholds.oldestReaderMs)) return pass(oldest);
     const message = `a reading connection has been in use for ${inWords(oldest)}`;
-    return found(oldest, warning('HEALTH_READER_OLD', message, 'The log grows meanwhile: read in smaller portions.'));
+    return found(oldest, warning('HEALTH_READER_OLD', message, 'The log grows meanwhile: read in smaller pages.'));
   },
 });
 
@@ -61,7 +60,7 @@ const disk = check({
   unit: 'bytes',
   about: 'the free space of the disk',
   ask: ['freeBytes', 'files'],
-  codes: { HEALTH_DISK_LOW: 'the disk has less free than `freeDisk` times the database' },
+  codes: { HEALTH_DISK_LOW: 'the disk has less free space than `freeDisk` times the database' },
   judge: ({ facts: { freeBytes, files }, thresholds: { freeDisk } }) =>
     judged(freeBytes, (free) => {
       const bytes = 'value' in files ? files.value.databaseBytes : 0;

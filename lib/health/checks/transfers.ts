@@ -1,4 +1,4 @@
-/** How many transfers of today and yesterday failed. */
+/** Checks how many transfers of today and yesterday failed. */
 import { check } from '../check.ts';
 import { warning } from '../issue.ts';
 import { transfersFrom } from '../questions.ts';
@@ -17,6 +17,9 @@ export const transfers = check({
       const part = attempts === 0 ? 0 : rounded(failed / attempts);
       if (!exceeds(part, thresholds.failedTransfers)) return pass(part);
       const message = `${failed} of ${attempts} transfers since ${transfersFrom(facts.at)} failed`;
-      return found(part, warning('HEALTH_TRANSFERS_FAILING', message, '`analytics.activity` tells which, and why.'));
+      return found(
+        part,
+        warning('HEALTH_TRANSFERS_FAILING', message, '`analytics.activity` lists them with the reasons.'),
+      );
     }),
 });

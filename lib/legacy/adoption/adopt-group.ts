@@ -1,6 +1,7 @@
 /**
- * Every row of one client, name and original path becomes one file with its versions: split transfers are put together, further rows become versions in the order they were written, the newest is the current one. Serves the
- * adopting migration and repair alike.
+ * Turns all rows of one client, name and original path into one file with its versions: joins split transfers, turns
+ * further rows into versions in the order of writing, and makes the newest current. The adopting migration and repair
+ * both use it.
  */
 
 import { insertInto } from '../../sql/named-values.ts';
@@ -24,7 +25,7 @@ import {
 } from './facts.ts';
 import { noteValue } from './quarantine.ts';
 
-/** What a group's adoption did, by kind. */
+/** The counts of a group's adoption, by kind. */
 export type Counts = Record<string, number>;
 
 export const count = (counts: Counts, kind: string, by = 1): void => {
@@ -37,7 +38,7 @@ interface Entry {
   facts: Facts;
 }
 
-/** A version that stands in `file_versions` already. */
+/** A version that is already in `file_versions`. */
 interface StoredVersion {
   readonly versionNumber: number;
   readonly isActive: number | null;
@@ -47,10 +48,10 @@ interface StoredVersion {
   readonly crc: unknown;
 }
 
-/** What adopting one group needs to know. */
+/** The settings for adopting a group. */
 export interface GroupRules {
   readonly dates: LegacyDates;
-  /** Whether versions may stand in `file_versions` that belong to rows without a version. */
+  /** Whether `file_versions` may hold versions of rows without a version number. */
   readonly hasVersions: boolean;
   /** Whether an old server wrote the rows: it never derived types, and gave every file the same category. */
   readonly legacy: boolean;
@@ -79,7 +80,7 @@ const isSameVersion = (version: StoredVersion, facts: Facts) =>
   agree(version.modificationDate, facts.modificationDate) &&
   agree(version.crc, facts.crc);
 
-/** The facts of a row, with what only its version knows. */
+/** The facts of a row, with those that only its version has. */
 const filledFrom = (version: StoredVersion, facts: Facts): Facts => ({
   ...facts,
   fileSize: facts.fileSize ?? (version.fileSize as number | null),
@@ -87,7 +88,7 @@ const filledFrom = (version: StoredVersion, facts: Facts): Facts => ({
   crc: facts.crc ?? (version.crc as number | null),
 });
 
-/** The transfers behind the rows that have no version yet, in the order they were written. */
+/** The transfers of the rows without a version, in the order of writing. */
 function entriesOf(rows: readonly LegacyRow[], { dates, legacy }: GroupRules): Entry[] {
   const entries: Entry[] = [];
   for (const stored of rows) {
@@ -113,10 +114,10 @@ const insertVersion = insertInto('file_versions', [
   { name: 'parent', column: 'ParentVersionID' },
 ]);
 
-/** Facts that {@link factsOf} brings within their bounds: a version has them as they are, also where they are unknown. */
+/** Facts that {@link factsOf} limits to their bounds; a version has them even if unknown. */
 const JUDGED: ReadonlySet<keyof Facts> = new Set(['fileSize', 'modificationDate', 'crc', 'verified']);
 
-/** One group on its way into one file. */
+/** A group that becomes one file. */
 class Group {
   readonly #rules: GroupRules;
   readonly #keeper: LegacyRow;
@@ -154,7 +155,7 @@ class Group {
     }
   }
 
-  /** Gives a transfer its version: the one that stands there for it, or a new one. */
+  /** Gives a transfer its existing version, or a new one. */
   *#version(entry: Entry): Steps<void> {
     const known = this.#rules.hasVersions ? yield* this.#adoptVersions(entry.rows) : [];
     const same = known.findLast((version) => version.isActive === 1 && isSameVersion(version, entry.facts));
@@ -167,7 +168,7 @@ class Group {
     yield* this.#fillVersion(same.versionNumber, entry.facts);
   }
 
-  /** The versions of the transfer's rows, numbered on after those of the file if they were another row's. */
+  /** The versions of the transfer's rows; renumbered after the file's if they belonged to another row. */
   *#adoptVersions(rows: Entry['rows']): Steps<StoredVersion[]> {
     const known: StoredVersion[] = [];
     for (const { stored } of rows) {
@@ -209,7 +210,10 @@ class Group {
       WHERE FileID = ${this.#id} AND VersionNumber = ${versionNumber}`);
   }
 
-  /** Notes what the file and its version do not tell: the id of a row that goes, and facts that the other row of a split transfer had. */
+  /**
+   * Notes what the file and its version do not hold: the id of a removed row, and differing facts of the other row of a
+   * split transfer.
+   */
   *#keepRow({ stored, facts }: Entry['rows'][number], kept: Facts): Steps<void> {
     const leftOut = factsLeftOut(facts, kept);
     const isKeeper = stored.row === this.#keeper.row;
@@ -243,7 +247,7 @@ class Group {
   }
 }
 
-/** Adopts the group that a row belongs to; returns the rows it was, none when the row is gone or has its version. */
+/** Adopts the group of a row; returns its rows, or none if the row is gone or has its version. */
 export function* adoptGroup(row: number, rules: GroupRules): Steps<number[]> {
   const rows = yield* rowsOfGroup(row, rules.hasVersions);
   const without = rows.filter(({ highestVersion }) => highestVersion === 0);
@@ -254,7 +258,7 @@ export function* adoptGroup(row: number, rules: GroupRules): Steps<number[]> {
   return without.map((stored) => stored.row);
 }
 
-/** Adopts a row again whose facts were changed past its version. */
+/** Adopts a row again if its facts no longer match its version. */
 export function* adoptChanged(row: number, rules: GroupRules): Steps<void> {
   const stored = (yield* rowsOfGroup(row, true)).find((other) => other.row === row);
   if (stored !== undefined) yield* new Group(stored, rules).adopt(entriesOf([stored], rules));

@@ -1,6 +1,6 @@
 /**
- * The steps that make an old server's rows true, some thousand rows to a message. Each works on whatever it finds, so
- * that a file which was taken back to an older version and upgraded again goes through the same steps.
+ * The steps that correct an old server's rows, some thousand rows at a time. Each works on whatever it finds, so a file
+ * that was rolled back and upgraded again goes through the same steps.
  */
 
 import { finished, migrationWork, type WorkContext, type WorkInput, type WorkResult } from '../../schema/migration.ts';
@@ -15,9 +15,9 @@ import { adoptGroup, type Counts, count } from './adopt-group.ts';
 import { dropEmptyTables, quarantine, writeReport } from './quarantine.ts';
 
 const CHUNK = 2_000; // rows to a message: a tenth of a second
-const ORPHAN_CHUNK = 50_000; // rows looked at, of which few are written
+const ORPHAN_CHUNK = 50_000; // rows read, few of which are written
 
-/** How far a step has come through the rows of a table. */
+/** The position of a step in a table. */
 interface Position {
   readonly after: number;
   readonly done: number;
@@ -41,7 +41,7 @@ const moved = (position: Position, after: number, rows: number, counts: Counts):
   counts,
 });
 
-/** What becomes of rows whose client, or file, does not exist. */
+/** How to treat rows whose client or file does not exist. */
 export const ORPHANS = {
   files: { kind: 'orphanFiles', missing: sql`NOT EXISTS (SELECT 1 FROM clients c WHERE c.ID = files.ClientID)` },
   file_versions: {
@@ -73,14 +73,14 @@ export const adoptOrphans = migrationWork('adoption.orphans', function* ({ state
   return moved(position, last, rows, counts);
 });
 
-/** A client as it is stored. */
+/** A stored client. */
 export interface StoredClient {
   readonly row: number;
   readonly id: Uint8Array | null;
   readonly lastSeen: unknown;
 }
 
-/** Gives a client an id if it has none, and brings its date to UTC. */
+/** Gives a client an id if it lacks one, and converts its date to UTC. */
 export function* adoptClient({ row, id, lastSeen }: StoredClient, dates: LegacyDates, counts: Counts): Steps<void> {
   const known = id ?? idBytes(newId());
   if (id === null) {
@@ -112,7 +112,7 @@ export const adoptClients = migrationWork(
   },
 );
 
-/** Versions that an old server may have written: never more than a few, because it had no use for them. */
+/** Versions that an old server may have written: only a few, because it did not use them. */
 export const adoptVersions = migrationWork('adoption.versions', function* ({ context }: WorkInput): Steps<WorkResult> {
   const found = yield* one(sql`SELECT 1 AS "found" FROM file_versions LIMIT 1`);
   if (found === undefined) return finished();
@@ -132,7 +132,7 @@ export const adoptVersions = migrationWork('adoption.versions', function* ({ con
   return finished(counts);
 });
 
-/** How far the files have been adopted. */
+/** The progress of adopting files. */
 interface FilesPosition extends Position {
   readonly hasVersions: boolean;
 }
@@ -163,7 +163,7 @@ export const adoptFiles = migrationWork('adoption.files', function* ({ state, co
   return moved(position, last.row, adopted.size, counts);
 });
 
-/** Gives a quota to every client without one of its own, so large that it never blocks the client. */
+/** Gives every client without a quota one that is large enough never to block it. */
 export function* giveQuotas({ defaultQuotaBytes, legacy }: WorkContext): Steps<Counts> {
   const counts: Counts = {};
   yield* run(sql`CREATE TEMP TABLE catalog_use AS SELECT f.ClientID AS ID, ${raw(sumOfWhole(countedBytes('v.FileSize')))} AS Bytes
@@ -183,7 +183,7 @@ export function* giveQuotas({ defaultQuotaBytes, legacy }: WorkContext): Steps<C
   return counts;
 }
 
-// The old server gave every client the schema's default and never looked at it: a row that says so is no decision.
+// The old server gave every client the schema's default and never read it, so such a row is not a decision.
 function* raiseUnreal(enough: Sql): Steps<number> {
   const { changes } = yield* run(sql`UPDATE client_quotas SET QuotaBytes =
     (SELECT ${enough} FROM clients WHERE clients.ID = client_quotas.ClientID)
@@ -200,7 +200,7 @@ export const adoptQuotas = migrationWork('adoption.quotas', function* ({ context
   return finished({ ...counts, ...(yield* giveQuotas(context)) });
 });
 
-/** Journals the counts of all steps; an empty file has nothing to report. */
+/** Records the counts of all steps; an empty file has none. */
 export const reportAdoption = procedure(
   'adoption.report',
   'write',
@@ -216,7 +216,7 @@ export const reportAdoption = procedure(
   },
 );
 
-/** The way back: rows stay as they are, and so does what an older schema has no place for. */
+/** The rollback: rows stay unchanged, as does everything that an older schema cannot hold. */
 export const leaveAdoption = migrationWork('adoption.leave', function* (): Steps<WorkResult> {
   yield* dropEmptyTables();
   return finished();

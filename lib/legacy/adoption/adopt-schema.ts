@@ -1,4 +1,4 @@
-/** What an old server's schema has that ours must not: duplicate indexes, and a key between versions that pins them. */
+/** Removes what our schema must not have: duplicate indexes, and a foreign key between versions that pins them. */
 
 import { baseSchema } from '../../schema/base-schema.ts';
 import { storedColumns } from '../../schema/completion.ts';
@@ -9,11 +9,11 @@ import { quoted } from '../../sql/quoted.ts';
 import { raw, sql } from '../../sql/template.ts';
 import { noteText } from './quarantine.ts';
 
-/** An index that only helps to find rows. */
+/** An index that only speeds up lookups. */
 interface PlainIndex {
   readonly table: string;
   readonly name: string;
-  /** Columns in their order, with a mark between them. */
+  /** Columns in order, with a separator. */
   readonly columns: string;
   readonly sql: string;
 }
@@ -24,7 +24,7 @@ const BASE_INDEXES = new Set(
     .flatMap((change) => (change?.does === 'create' && change.kind === 'index' ? [change.name] : [])),
 );
 
-// An index that a later migration makes and that covers the one an old server made.
+// A later migration creates an index that covers the old server's.
 const COMING: PlainIndex = { table: 'file_versions', name: '', columns: 'FileID,VersionNumber,', sql: '' };
 
 const plainIndexes = () =>
@@ -39,7 +39,7 @@ const plainIndexes = () =>
 const covers = (wide: PlainIndex, narrow: PlainIndex) =>
   wide.name !== narrow.name && wide.table === narrow.table && wide.columns.startsWith(narrow.columns);
 
-/** Drops indexes under other names that one of the base schema's covers; their definitions are kept in the notes. */
+/** Drops indexes that an index of the base schema covers; keeps their definitions in the notes. */
 function* dropDuplicates(): Steps<number> {
   const indexes = [...(yield* plainIndexes()), COMING];
   const lasting = indexes.filter(({ name }) => name === '' || BASE_INDEXES.has(name));
@@ -59,7 +59,7 @@ export const adoptIndexes = migrationWork('adoption.indexes', function* (): Step
 
 const VERSIONS = 'file_versions';
 
-/** Makes the table again without the foreign key; rows, further columns, indexes and triggers stay. */
+/** Rebuilds the table without the foreign key; rows, additional columns, indexes and triggers stay. */
 function* rebuildVersions(): Steps<void> {
   const definition = baseSchema
     .flatMap(({ up }) => up)
@@ -86,8 +86,8 @@ function* rebuildVersions(): Steps<void> {
 }
 
 /**
- * Frees versions from their parents: with the foreign key that the old server's fifth version declares, no version
- * could be pruned that another one names.
+ * Removes the foreign key of versions to their parents, which the old server's schema 5 declares: it would keep every
+ * named version from being pruned.
  */
 export const freeVersions = migrationWork('adoption.freeVersions', function* (): Steps<WorkResult> {
   const pinned = yield* one(sql`SELECT 1 AS "pinned" FROM pragma_foreign_key_list(${VERSIONS})

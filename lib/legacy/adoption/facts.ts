@@ -1,6 +1,6 @@
 /**
- * What a row of an old server's says of a file, made true: sizes and checksums within their bounds, dates in UTC, type
- * and category from the name.
+ * Corrects the facts in an old server's row: sizes and checksums within their bounds, dates in UTC, type and category
+ * from the name.
  */
 import { categoryOf, extensionOf } from '../../values/file-category.ts';
 import { CONTENT_FACTS, VERSION_CONTENT } from '../../values/file-facts.ts';
@@ -8,12 +8,12 @@ import { mimeTypeOf } from '../../values/file-input.ts';
 import type { LegacyDates } from '../dates.ts';
 import { type StoredTransfer, type Transfer, transferOf } from '../split-transfer.ts';
 
-/** A row of `files` as it is stored; columns of any type may hold anything. */
+/** A stored row of `files`; any column may hold anything. */
 export interface LegacyRow extends StoredTransfer {
   readonly row: number;
   readonly id: Uint8Array | null;
   readonly hasId: 0 | 1;
-  /** Whether versions of it are stored. */
+  /** Whether it has stored versions. */
   readonly hasVersion: 0 | 1;
   readonly fileName: unknown;
   readonly category: unknown;
@@ -27,7 +27,7 @@ export interface LegacyRow extends StoredTransfer {
   readonly highestVersion: number;
 }
 
-/** What a version of a file says; the columns that `files` and `file_versions` share. */
+/** The facts of a version: the columns that `files` and `file_versions` share. */
 export interface Facts extends Transfer {
   readonly category: unknown;
   readonly mimeType: unknown;
@@ -38,7 +38,7 @@ export interface Facts extends Transfer {
   readonly compressionRatio: unknown;
 }
 
-// By name, because adoption is a migration: it runs before later ones give the tables further columns.
+// By name, because adoption runs before later migrations add columns to the tables.
 const OLD_FACTS: ReadonlySet<string> = new Set<keyof Facts>([
   'pathName',
   'fileSize',
@@ -58,7 +58,7 @@ const isOld = <Known extends { readonly name: string }>(
   fact: Known,
 ): fact is Extract<Known, { readonly name: keyof Facts }> => OLD_FACTS.has(fact.name);
 
-/** The facts that an old server's tables have columns for. */
+/** The facts with columns in an old server's tables. */
 export const OLD_CONTENT = CONTENT_FACTS.filter(isOld);
 
 /** Those of them that `file_versions` has. */
@@ -71,9 +71,9 @@ export const FACT_COLUMNS = Object.fromEntries(OLD_CONTENT.map(({ name, files })
   Record<keyof Facts, string>
 >;
 
-const DEFAULT_CATEGORY = 'document'; // what the schema gives every row that was never derived
+const DEFAULT_CATEGORY = 'document'; // the schema's default for rows that were never derived
 
-/** The type of a file from its name, where the row does not know better. */
+/** The type of a file from its name, unless the row has a better one. */
 function typeOf({ fileName, category, mimeType, extension }: LegacyRow) {
   const name = typeof fileName === 'string' ? fileName : '';
   const derived = extensionOf(name);
@@ -102,7 +102,7 @@ export function factsOf(stored: LegacyRow, dates: LegacyDates, derive: boolean):
 
 const isEmpty = (value: unknown) => value === null || value === '';
 
-/** The columns whose stored value the facts do not carry: it must be kept aside. */
+/** The columns whose stored value is not in the facts and must be kept elsewhere. */
 export function oddColumns(stored: LegacyRow, facts: Facts): string[] {
   const odd: string[] = [];
   if (facts.fileSize === null && !isEmpty(stored.fileSize)) odd.push(FACT_COLUMNS.fileSize);
@@ -112,13 +112,13 @@ export function oddColumns(stored: LegacyRow, facts: Facts): string[] {
   return odd;
 }
 
-/** What two rows of one transfer say together: the first one's word counts, the second fills in what it lacks. */
+/** The combined facts of two rows of one transfer: the first row decides, the second fills gaps. */
 export function mergeSplit(first: Facts, second: Facts): Facts {
   const merged = FACTS.map((fact) => [fact, first[fact] ?? second[fact]]);
   return { ...Object.fromEntries(merged), verified: 1 } as Facts;
 }
 
-/** What of a row is not in the facts it became part of; null when all of it is. */
+/** The values of a row that are missing from the combined facts; null if none are. */
 export function factsLeftOut(own: Facts, kept: Facts): string | null {
   const differing = FACTS.filter((fact) => fact !== 'verified' && own[fact] !== null && own[fact] !== kept[fact]);
   if (differing.length === 0) return null;

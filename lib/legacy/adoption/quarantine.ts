@@ -1,6 +1,6 @@
 /**
- * Where rows go that cannot stay: whole, with the reason and the time, and what a column held that could not be kept
- * there. Nothing of an old server's is dropped without being here.
+ * Tables for rows that cannot stay, complete with the reason and the time, and for column values that could not be
+ * kept. Nothing of an old server is dropped without a copy here.
  */
 
 import { storedColumns } from '../../schema/completion.ts';
@@ -9,7 +9,7 @@ import { quoted } from '../../sql/quoted.ts';
 import { raw, type Sql, sql } from '../../sql/template.ts';
 import { now } from '../../values/dates.ts';
 
-/** Made by the adopting migration, and kept by its way back while they hold anything. */
+/** Created by the adopting migration; a rollback keeps them while they hold rows. */
 export const ADOPTION_TABLES = [
   `CREATE TABLE IF NOT EXISTS quarantined_files (
     ID INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -46,7 +46,7 @@ export const ADOPTION_TABLES = [
 
 const TABLES = ['quarantined_files', 'adopted_rows', 'adoption_notes', 'catalog_reports'];
 
-/** Drops those of the tables that hold nothing: the others keep what the older schema has no place for. */
+/** Drops the empty ones; the others keep what the older schema cannot hold. */
 export function* dropEmptyTables(): Steps<void> {
   for (const table of TABLES) {
     const found = yield* one(raw(`SELECT 1 AS "found" FROM ${table} LIMIT 1`));
@@ -54,7 +54,7 @@ export function* dropEmptyTables(): Steps<void> {
   }
 }
 
-/** A row as JSON text, binary values as SQL literals; made in SQL, where no number loses a digit. */
+/** A row as JSON text, with binary values as SQL literals; built in SQL, so that numbers keep all digits. */
 function* rowAsJson(table: string): Steps<{ json: Sql; has: (column: string) => boolean }> {
   const names = (yield* storedColumns(table)).map(({ name }) => name);
   const pairs = names.map((name) => {
@@ -65,7 +65,7 @@ function* rowAsJson(table: string): Steps<{ json: Sql; has: (column: string) => 
   return { json: raw(`json_object(${pairs.join(', ')})`), has: (column) => names.includes(column) };
 }
 
-/** Moves the rows of a table that a condition names; returns how many. */
+/** Moves the rows of a table that match a condition; returns how many. */
 export function* quarantine(table: string, condition: Sql, reason: string): Steps<number> {
   const { json, has } = yield* rowAsJson(table);
   const source = raw(quoted(table));
@@ -79,19 +79,19 @@ export function* quarantine(table: string, condition: Sql, reason: string): Step
   return changes;
 }
 
-/** Keeps what a column of a row holds, as it is, before it is overwritten; `id` is the row's, now. */
+/** Keeps the exact value of a column before it is overwritten; `id` is the row's present id. */
 export function* noteValue(table: 'files' | 'clients', row: number, id: Uint8Array, column: string): Steps<void> {
   yield* run(sql`INSERT INTO adoption_notes (SourceTable, RowID, ColumnName, Value, NotedAt)
     SELECT ${table}, ${id}, ${column}, ${raw(column)}, ${now()} FROM ${raw(table)} WHERE rowid = ${row}`);
 }
 
-/** Keeps a text that belongs to no row, such as the definition of an index. */
+/** Keeps a text without a row, such as the definition of an index. */
 export function* noteText(table: string, column: string, text: string): Steps<void> {
   yield* run(sql`INSERT INTO adoption_notes (SourceTable, ColumnName, Value, NotedAt)
     VALUES (${table}, ${column}, ${text}, ${now()})`);
 }
 
-/** Journals what an adoption or a repair did. */
+/** Records the counts of an adoption or a repair. */
 export function* writeReport(kind: string, report: Readonly<Record<string, unknown>>): Steps<void> {
   yield* run(sql`INSERT INTO catalog_reports (Kind, CreatedAt, Report)
     VALUES (${kind}, ${now()}, ${JSON.stringify(report)})`);
