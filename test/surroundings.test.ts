@@ -273,7 +273,7 @@ t.test('however Node.js was started, opening fails with a typed error whose hint
   const all = [...model, '--allow-fs-write=*', '--allow-worker', '--allow-addons', '--allow-child-process'];
   t.match(await openedWith(all, { database: 'there.db' }, folder), { opened: true });
   makeLegacyFile(join(folder, 'legacy.db'), { version: 3, ...someRows() });
-  const fsync = { code: 'CATALOG_IO', hint: /no fsync.*without --permission/ };
+  const fsync = { code: 'CATALOG_IO', hint: /need fsync.*without --permission/ };
   t.match(await openedWith(all, { database: 'legacy.db' }, folder), fsync, 'its adoption needs a copy on the disk');
   const childless = { code: 'CATALOG_IO', hint: /--allow-child-process/ };
   t.match(await openedWith(all.slice(0, -1), { database: 'legacy.db' }, folder), childless);
@@ -307,6 +307,6 @@ t.test('a Node.js that was removed while it runs is told by name', async (t) => 
   const { stdout, stderr } = await runToEnd(program, ['--no-warnings', 'app.mjs'], { cwd: folder });
   t.match(JSON.parse(stdout || JSON.stringify({ stderr })), {
     code: 'CATALOG_IO',
-    hint: new RegExp(`see whether ${program}`),
+    hint: new RegExp(`check whether ${program}`),
   });
 });

@@ -94,7 +94,7 @@ export class AssembledCatalog {
       async (tx) => callback(modulesOf(new CatalogExecutor(tx), context)),
       use,
     );
-    // Listeners hear of committed changes only.
+    // Listeners receive committed changes only.
     for (const stored of saved) this.#saved(stored);
     return result;
   }
