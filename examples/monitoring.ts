@@ -1,7 +1,7 @@
 /**
  * The endpoints that a monitoring system needs, with Fastify: /healthz (the process answers), /readyz (the catalogue
- * can be used) and /metrics (for Prometheus). It listens on the loopback address only. Run it with `node
- * examples/monitoring.ts [DATABASE]`; PORT chooses the port, 0 any free one. In your own project import from
+ * can be used) and /metrics (for Prometheus). It listens on the loopback address only. Run it with
+ * `node examples/monitoring.ts [DATABASE]`; PORT chooses the port, 0 any free one. In your own project import from
  * 'backup-catalog'.
  */
 import Fastify from 'fastify';

@@ -1,8 +1,8 @@
 /**
  * Turns each call of a catalogue into an OpenTelemetry span, by the semantic conventions for database clients
  * (https://opentelemetry.io/docs/specs/semconv/database/database-spans/). `traceCatalogs` is all that a server needs
- * once its own SDK is set up; the rest of this file records spans in memory and prints them. Run it with `node
- * examples/opentelemetry.ts`. In your own project import from 'backup-catalog'.
+ * once its own SDK is set up; the rest of this file records spans in memory and prints them. Run it with
+ * `node examples/opentelemetry.ts`. In your own project import from 'backup-catalog'.
  */
 import { tracingChannel } from 'node:diagnostics_channel';
 import { basename } from 'node:path';

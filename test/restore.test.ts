@@ -1,5 +1,5 @@
 /** Restoring: into a catalogue that is in use, in the place of one that is damaged or gone, and everything that goes wrong on the way. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   appendFileSync,
@@ -48,6 +48,8 @@ import { byTier, sampleOf } from './fixtures/tier.ts';
 t.setTimeout(900_000); // a hundred processes, on a machine that may be busy
 
 const PEER = fileURLToPath(new URL('./fixtures/backup-peer.ts', import.meta.url));
+
+const SERVER = fileURLToPath(new URL('./fixtures/catalog-process.ts', import.meta.url));
 const [OLD, NEW] = WHOLE as [string, string];
 
 async function openCatalogue(t: Test, database: string, options: CatalogOptions = {}): Promise<DatabaseManager> {
@@ -318,8 +320,8 @@ t.test('a restore leaves alone what came after it, however it fails, and says wh
   };
   const pairs = [
     ...Object.keys(ends).map((when) => ['another restore, and saves after it', when] as const),
-    ['the way back to an older schema', 'before its own failure'],
     ['the way back to the oldest schema', 'before its look'],
+    ['the way back to an older schema', 'before its own failure'],
   ] as const;
   for (const [what, when] of sampleOf(pairs, 3)) {
     const known = namesOf(backups, /./);
@@ -339,7 +341,7 @@ t.test('a restore leaves alone what came after it, however it fails, and says wh
     const safety = made.find((name) => error.hint.includes(name)) ?? '';
     t.match(await db.backups.verify(safety), { ok: true, manifest: { reason: 'before restore' } }, 'the hint names it');
   }
-  t.equal(swaps, 2, 'a look that finds another content does not stop the writers again');
+  t.equal(swaps, byTier(1, 2), 'a look that finds another content does not stop the writers again');
   t.same(await sound(db), OK);
 });
 
@@ -887,6 +889,26 @@ t.test('a catalogue that somebody makes while the lost one is restored is no dam
   const late = await restore({ database, from: path });
   stop();
   t.match(late, { damaged: [], safetyCopy: /before-restore/ }, 'nothing is replaced');
+});
+
+const LINUX = process.platform === 'linux' ? false : 'only Linux tells who holds a lock';
+
+t.test('a damaged file that another process has open is left to it, however idle it is', { skip: LINUX }, async (t) => {
+  const { folder, database, db, path } = await twoEpochs(t);
+  await db.close();
+  const server = fork(SERVER, [database], { execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+  t.teardown(() => server.kill('SIGKILL'));
+  await once(server, 'message');
+  const files = readdirSync(folder).toSorted();
+  const bytes = readFileSync(database);
+  writeFileSync(database, Buffer.alloc(bytes.length, 0xee), { flag: 'r+' });
+  const held = { code: 'CATALOG_CONFLICT', message: `${database} is damaged, and process ${server.pid} has it open` };
+  await t.rejects(DatabaseManager.restore({ database, from: path }), held);
+  t.same(readdirSync(folder).toSorted(), files);
+  server.disconnect();
+  await once(server, 'exit');
+  t.match(await DatabaseManager.restore({ database, from: path }), { safetyCopy: null });
+  t.equal(lookInto(database).seen, OLD);
 });
 
 t.test('a damaged file that is written all the time is left alone', async (t) => {

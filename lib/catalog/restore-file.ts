@@ -17,6 +17,7 @@ import { resolveOptions } from '../options/reader.ts';
 import { OPTIONS } from '../options/table.ts';
 import type { CatalogOptions, ResolvedOptions } from '../options/types.ts';
 import { realDatabase } from '../pool/database-file.ts';
+import { lockHolder } from '../runtime/file-locks.ts';
 import { isOpenHere } from '../runtime/open-files.ts';
 import { checkObject, refuse } from '../validation.ts';
 import { now } from '../values/dates.ts';
@@ -183,6 +184,13 @@ async function restoreOnce(wanted: Wanted): Promise<RestoreResult> {
   if (await isOpenHere(database).catch(() => false)) {
     throw new ConflictError(`${database} is damaged, and open in this process`, {
       hint: 'Close it here and in every other process, then restore again.',
+    });
+  }
+  // A connection holds a lock on this file as long as it is open, however idle it is.
+  const holder = await lockHolder(`${database}-shm`);
+  if (holder !== undefined) {
+    throw new ConflictError(`${database} is damaged, and process ${holder} has it open`, {
+      hint: 'Stop that process, then restore again: it would go on saving into the old file.',
     });
   }
   const found = await standingOf(database);
