@@ -1,4 +1,4 @@
-/** Opens a database with every setting this product relies on. See docs/DESIGN.md for why each is what it is. */
+/** Opens a database with every setting that this product relies on. docs/DESIGN.md gives the reasons. */
 import Database from 'better-sqlite3';
 import { DatabaseError } from '../errors.ts';
 import type { ImmutableFile } from '../runtime/immutable-file.ts';
