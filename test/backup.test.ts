@@ -1103,7 +1103,7 @@ t.test('a backup that another process removes while it is looked at is told as g
   });
   const manifest = join(backups, `${basename(packed.path)}.manifest.json`);
   const copy = [readFileSync(packed.path), readFileSync(manifest)] as const;
-  await t.rejects(vanishing.backups.verify(packed.path), { code: 'CATALOG_NOT_FOUND', hint: /removed while/ });
+  await t.rejects(vanishing.backups.verify(packed.path), { code: 'CATALOG_NOT_FOUND', hint: /removed during/ });
   writeFileSync(packed.path, copy[0]);
   const { removed, kept: stays } = await vanishing.backups.prune({ keepLast: 1 }, { dryRun: true });
   t.match(

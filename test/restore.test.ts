@@ -714,7 +714,7 @@ t.test('a catalogue that is gone, or damaged, is restored; what was there is kep
   const { folder, database, db, path } = await twoEpochs(t);
   await t.rejects(DatabaseManager.restore({ database, from: path, allow: 1 } as never), { code: 'CATALOG_VALIDATION' });
   await t.rejects(DatabaseManager.restore({ database: path, from: path }), {
-    message: /^from: got .* another file than/,
+    message: /^from: got .* a file other than/,
   });
   const misspelt = { message: /^form: got an unknown key; accepted: one of from, .*database/ };
   await t.rejects(DatabaseManager.restore({ database, form: path } as never), misspelt);
