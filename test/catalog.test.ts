@@ -696,7 +696,7 @@ t.test('health never throws: an option that is not accepted is told as an issue'
   const db = await openFresh(t);
   const told = { code: 'CATALOG_VALIDATION', severity: 'warn' };
   for (const [options, issue] of [
-    [{ ful: true }, { ...told, message: /^ful: /, hint: /^Did you mean full\? The call / }],
+    [{ ful: true }, { ...told, message: /^ful: /, hint: /^Did you mean full\? The fault is in the call/ }],
     [{ full: 'yes' }, { ...told, message: /^full: / }],
     [null, { ...told, message: /^options: / }],
   ] as const) {
@@ -808,7 +808,7 @@ t.test('a catalogue is opened, not constructed', (t) => {
     field: 'DatabaseManager',
     received: 'new DatabaseManager()',
     accepted: 'await DatabaseManager.open({ database })',
-    hint: /^Write await DatabaseManager\.open\(/,
+    hint: /^Use await DatabaseManager\.open\(/,
   };
   for (const given of [[], ['catalog.db'], [{ database: 'catalog.db' }], [null], [{ engine: {}, settings: {} }]]) {
     t.throws(() => new Constructor(...given), refused);

@@ -265,7 +265,7 @@ t.test('a new client whose name hardly differs from another is told', async (t) 
     t.equal(code, 0);
     t.match(
       stderr,
-      `client ${name} is new\nwarning: client Caf\u00e9 1 differs from it by case, blanks or Unicode form alone`,
+      `client ${name} is new\nwarning: client Caf\u00e9 1 differs from it only in case, blanks or Unicode form`,
     );
   }
   t.same((await ingest('Caf\u00e9 1')).stderr, '', 'one that is known is not');

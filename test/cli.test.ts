@@ -200,7 +200,7 @@ t.test('versions: by id, by name, by path, and never by guess', async (t) => {
   const several = await asked('versions', 'a.txt', '--client', 'laptop');
   t.match(several, {
     code: 1,
-    stderr: /several files are called a\.txt: (a\.txt, sub\/a\.txt|sub\/a\.txt, a\.txt)\. Say/,
+    stderr: /several files are called a\.txt: (a\.txt, sub\/a\.txt|sub\/a\.txt, a\.txt)\. Choose/,
   });
   const misses: [string[], RegExp][] = [
     [['a.txt'], /several files are called a\.txt: .*a\.txt of laptop.* Choose one with --client and --path\./],

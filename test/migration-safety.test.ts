@@ -333,6 +333,7 @@ t.test('a newer file is opened if its journal allows this release, and only then
     for (const to of [5, LATEST_VERSION]) await t.rejects(db.migrations.down({ to }), refused, `to ${to}`);
     const nothing = { from: version, to: version, direction: 'up', migrations: [], backupBytes: 0 };
     t.match(await db.migrations.plan(), nothing, 'the plan is what up does: nothing');
+    t.match(await db.migrations.up(), { from: version, to: version, migrations: [] }, 'and so does up');
     t.match(await db.migrations.verify(), { ok: true });
     await db.close();
   }

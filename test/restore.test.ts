@@ -318,8 +318,8 @@ t.test('a restore leaves alone what came after it, however it fails, and says wh
   };
   const pairs = [
     ...Object.keys(ends).map((when) => ['another restore, and saves after it', when] as const),
-    ['the way back to an older schema', 'before its own failure'],
     ['the way back to the oldest schema', 'before its look'],
+    ['the way back to an older schema', 'before its own failure'],
   ] as const;
   for (const [what, when] of sampleOf(pairs, 3)) {
     const known = namesOf(backups, /./);
@@ -339,7 +339,7 @@ t.test('a restore leaves alone what came after it, however it fails, and says wh
     const safety = made.find((name) => error.hint.includes(name)) ?? '';
     t.match(await db.backups.verify(safety), { ok: true, manifest: { reason: 'before restore' } }, 'the hint names it');
   }
-  t.equal(swaps, 2, 'a look that finds another content does not stop the writers again');
+  t.equal(swaps, byTier(1, 2), 'a look that finds another content does not stop the writers again');
   t.same(await sound(db), OK);
 });
 
