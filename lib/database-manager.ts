@@ -96,7 +96,8 @@ export class DatabaseManager implements CatalogModules, AsyncDisposable {
   }
 
   /**
-   * Opens a catalogue: creates the file if it does not exist and migrates it, or waits while another process migrates it.
+   * Opens a catalogue: creates the file if it does not exist and migrates it, or waits while another process migrates
+   * it.
    * @throws {ValidationError} for an unknown option or an unacceptable value
    * @throws {DatabaseError} if the file cannot be used, or the reason of the signal; an existing file is unchanged
    * @example

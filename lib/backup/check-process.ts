@@ -120,7 +120,7 @@ function factsOf(database: DatabaseSync, release?: ReleaseSchema): Omit<Findings
 
 function withDatabase<Result>(path: string, how: 'read' | 'write', use: (database: DatabaseSync) => Result): Result {
   const url = pathToFileURL(path);
-  // Keep the journal mode: even a reader of a file in WAL mode would leave a log beside it.
+  // As immutable: otherwise even a reader of a file in WAL mode would leave a log beside it.
   if (how === 'read') url.search = '?immutable=1';
   const database = new DatabaseSync(url, { readOnly: how === 'read' });
   try {

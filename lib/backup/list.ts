@@ -57,7 +57,7 @@ const newestFirst = (a: BackupEntry, b: BackupEntry) =>
   (b.createdAt ?? '').localeCompare(a.createdAt ?? '') ||
   b.path.localeCompare(a.path);
 
-/** Numbers of different databases are not comparable: of the next backups of each, the latest comes first. */
+/** Merges the lists of several databases by time, because numbers of different databases are not comparable. */
 function inOneOrder(lists: readonly BackupEntry[][]): BackupEntry[] {
   const rest = lists.map((list) => list.toSorted(newestFirst));
   const merged: BackupEntry[] = [];

@@ -6,7 +6,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, lstat, open } from 'node:fs/promises';
 import { hasCode } from '../runtime/thrown.ts';
 
-// Windows lacks the last two. Between the check and the open, a link could be pointed to another file.
+// Windows lacks the last two flags. O_NOFOLLOW refuses a link that replaces the file between check and open.
 const FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | (constants.O_NOFOLLOW ?? 0);
 
 /** A FIFO, a device, a socket, a folder or a link instead of a regular file. */

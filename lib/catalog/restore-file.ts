@@ -63,7 +63,7 @@ function refused(error: unknown): unknown {
 
 /** Parts of a restore that tests put others in the place of. @internal */
 export interface RestoreFileParts {
-  /** Looks at what was put in place, whichever way. */
+  /** Checks the restored catalogue. */
   readonly health?: typeof assertHealthy;
   readonly migrate?: typeof migrateCopy;
 }

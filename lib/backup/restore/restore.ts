@@ -202,7 +202,7 @@ class Restore {
         await this.#dropSafety(safety); // the swap had not happened
         return cause;
       }
-      logger.error({ err: second, safety }, 'could not put the state before the restore back');
+      logger.error({ err: second, safety }, 'could not restore the state before the restore');
       return undecided(safety, cause);
     }
   }
