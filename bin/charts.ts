@@ -23,7 +23,7 @@ export function bar(width: number, stretches: readonly Stretch[]): string {
 const LEVELS = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 const HIGHEST = LEVELS.length - 1;
 
-/** A column for each value, from 0 to the largest of them; none may be negative. The lowest level is 0 and nothing else. */
+/** One column per value, from 0 to the largest value; none may be negative. Only 0 has the lowest level. */
 export function sparkline(values: readonly number[]): string {
   const largest = Math.max(...values);
   return values.map((value) => LEVELS[value === 0 ? 0 : Math.ceil((value / largest) * HIGHEST)]).join('');

@@ -10,7 +10,7 @@ const FLAGS: TypedNames = new Map(
   OPTIONS.flatMap(({ option, flag }) => (flag === null ? [] : [[option, `--${flag}`] as const])),
 );
 
-/** What to type for the value of an option, where the library's own words speak of JavaScript; by the library's name. */
+/** What to type for an option's value where the library's text uses JavaScript terms; by the library's name. */
 export type TypedWords = Readonly<Record<string, { readonly received?: string; readonly accepted: string }>>;
 
 /** The flag of an option that every command takes; any other name as it is. */

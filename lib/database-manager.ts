@@ -24,13 +24,13 @@ import type { EngineStats } from './sql/engine.ts';
 /** The migrations of a file that is not open as a catalogue. */
 export type OpenMigrations = Migrator & AsyncDisposable & { close(): Promise<void> };
 
-/** What `open` calls the constructor with, and nobody else can. */
+/** Proves to the constructor that `open` calls it. */
 const OPENED = Symbol('opened');
 
-/** Loads the library. It is no static import, because a thread can start meanwhile: that takes as long. */
+/** Loads the library. The import is dynamic, because a thread can start meanwhile, which takes as long. */
 const library = () => import('./catalog/opening.ts');
 
-/** Loads the library, and starts the first thread meanwhile, which `open` then takes. */
+/** Loads the library and meanwhile starts the first thread, which `open` takes. */
 async function openWith<Opened>(
   options: OpenOptions,
   open: (loaded: Awaited<ReturnType<typeof library>>) => Promise<Opened>,
@@ -96,7 +96,8 @@ export class DatabaseManager implements CatalogModules, AsyncDisposable {
   }
 
   /**
-   * Opens a catalogue: creates the file if it does not exist and migrates it, or waits while another process migrates it.
+   * Opens a catalogue: creates the file if it does not exist and migrates it, or waits while another process migrates
+   * it.
    * @throws {ValidationError} for an unknown option or an unacceptable value
    * @throws {DatabaseError} if the file cannot be used, or the reason of the signal; an existing file is unchanged
    * @example
@@ -141,8 +142,10 @@ export class DatabaseManager implements CatalogModules, AsyncDisposable {
   }
 
   /**
-   * Runs a callback in one transaction: everything it does through `tx` is stored, or nothing is. Other writers wait meanwhile, so keep it short and do nothing else in it.
-   * @throws what the callback throws; {DatabaseError} CATALOG_TIMEOUT if it takes longer than `timeoutMs`. Nothing is stored then
+   * Runs a callback in one transaction: everything it does through `tx` is stored, or nothing is. Other writers wait
+   * meanwhile, so keep it short and do nothing else in it.
+   * @throws what the callback throws; {DatabaseError} CATALOG_TIMEOUT if it takes longer than `timeoutMs`. Nothing is
+   *   stored then
    * @example
    * ```ts
    * const client = await db.transaction(async (tx) => {

@@ -231,7 +231,11 @@ t.test('what is asked for wrongly, called off or not possible leaves nothing', a
   for (const [what, options] of refused)
     await t.rejects(db.backups.create(options), { code: 'CATALOG_VALIDATION' }, what);
   for (const place of [join(folder, 'none'), join(folder, 'none', 'of', 'these'), join(backups, 'none')]) {
-    const missing = { code: 'CATALOG_NOT_FOUND', message: `the folder ${place} does not exist`, hint: /Make it first/ };
+    const missing = {
+      code: 'CATALOG_NOT_FOUND',
+      message: `the folder ${place} does not exist`,
+      hint: /Create it first/,
+    };
     await t.rejects(db.backups.create({ path: join(place, 'x.db') }), missing);
     t.notOk(existsSync(place), 'no folder is made');
   }
@@ -648,7 +652,7 @@ t.test('whatever lies in the folder of backups, no call waits for it', { timeout
     Object.fromEntries(
       Object.keys(odd).map((what) => [
         `beside ${what}.db`,
-        what === 'large' ? 'the manifest is no manifest: it is too large' : 'the manifest is not a regular file',
+        what === 'large' ? 'the manifest is too large' : 'the manifest is not a regular file',
       ]),
     ),
   );
@@ -716,17 +720,21 @@ t.test('a stream that unpacks to more than it announces fills no disk', async (t
   };
   const zeros = Buffer.alloc(LARGE);
   const bombs: [string, Buffer, RegExp][] = [
-    ['zeros', zstdCompressSync(zeros), /does not begin as a SQLite database/],
-    ['zeros, as a stream', await streamed(zeros), /does not begin as a SQLite database/],
-    ['nothing', zstdCompressSync(Buffer.alloc(0)), /does not begin as a SQLite database/],
+    ['zeros', zstdCompressSync(zeros), /does not start with the header of a SQLite database/],
+    ['zeros, as a stream', await streamed(zeros), /does not start with the header of a SQLite database/],
+    ['nothing', zstdCompressSync(Buffer.alloc(0)), /does not start with the header of a SQLite database/],
     [
       'a database and zeros',
       zstdCompressSync(Buffer.concat([plain, zeros])),
       /is longer than the \d+ bytes it announces/,
     ],
     ['two streams', Buffer.concat([zstdCompressSync(plain), zstdCompressSync(zeros)]), /is longer than the \d+ bytes/],
-    ['no size at all', await streamed(header(0)), /does not say how large it is/],
-    ['a size that is not valid', await streamed(header(plain.length / 4096, false)), /does not say how large it is/],
+    ['no size at all', await streamed(header(0)), /does not announce its unpacked size/],
+    [
+      'a size that is not valid',
+      await streamed(header(plain.length / 4096, false)),
+      /does not announce its unpacked size/,
+    ],
   ];
   const before = names(backups);
   for (const [name, bytes, problem] of bombs) {
@@ -930,7 +938,7 @@ t.test('why no copy could be made', async (t) => {
   const target = join(folder, 'copies', 'a.db');
   const text = join(folder, 'text.db');
   writeFileSync(text, 'Dear diary, '.repeat(1_000));
-  const none = { code: 'CATALOG_IO', message: `no copy could be made at ${target}`, hint: /while nobody writes it/ };
+  const none = { code: 'CATALOG_IO', message: `could not make a copy at ${target}`, hint: /while nobody writes it/ };
   await t.rejects(takeSnapshot(join(folder, 'none.db'), target), none);
   await t.rejects(takeSnapshot(text, target), { code: 'CATALOG_CORRUPT', message: /the copy does not verify/ });
   t.same(names(join(folder, 'copies')), []);
@@ -1095,7 +1103,7 @@ t.test('a backup that another process removes while it is looked at is told as g
   });
   const manifest = join(backups, `${basename(packed.path)}.manifest.json`);
   const copy = [readFileSync(packed.path), readFileSync(manifest)] as const;
-  await t.rejects(vanishing.backups.verify(packed.path), { code: 'CATALOG_NOT_FOUND', hint: /removed while/ });
+  await t.rejects(vanishing.backups.verify(packed.path), { code: 'CATALOG_NOT_FOUND', hint: /removed during/ });
   writeFileSync(packed.path, copy[0]);
   const { removed, kept: stays } = await vanishing.backups.prune({ keepLast: 1 }, { dryRun: true });
   t.match(
@@ -1129,7 +1137,7 @@ t.test('pruning removes exactly what its dry run says, and keeps the newest that
     [
       [third.path, [/not counted: its checksum/]],
       [second.path, ['newest verified', 'last']],
-      [theirs.path, ['of another database']],
+      [theirs.path, ['from another database']],
     ],
   );
   t.ok(existsSync(first.path), 'a dry run removes nothing');

@@ -366,7 +366,7 @@ t.test('file modes and migrations', async (t) => {
   const pending = {
     code: 'CATALOG_MIGRATION_PENDING',
     cause: { code: 'CATALOG_SQL' },
-    hint: /^It was taken to version \d+ while it was open: .*open it again/,
+    hint: /^It was rolled back to version \d+ while it was open: .*open it again/,
   };
   await t.rejects(db.files.count(), pending, 'no statement of ours is wrong');
   await t.rejects(

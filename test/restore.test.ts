@@ -397,7 +397,7 @@ t.test('the look after a swap waits for a writer, and sees another identity', as
     raw.exec("UPDATE catalog_identity SET DatabaseID = 'f'");
     return undefined as never;
   });
-  const error = { code: 'CATALOG_CORRUPT', message: /it is not what was put in/ };
+  const error = { code: 'CATALOG_CORRUPT', message: /it is not the content that was restored/ };
   await t.rejects(restoreLive(host, path, {}, { ...parts, swap }), error);
   t.same(pathsIn(database), expected, 'what is not what was put in is taken back');
 
@@ -611,7 +611,7 @@ t.test(
     const { folder, database, path, host, parts } = await restoring(t);
     const before = pathsIn(database);
     const migrate = async (stage: string) => writeFileSync(stage, readFileSync(stage).fill(0xaa, 8_192, 40_960));
-    const error = { code: 'CATALOG_BACKUP_INVALID', message: /does not verify once it is migrated/ };
+    const error = { code: 'CATALOG_BACKUP_INVALID', message: /does not verify after its migration/ };
     await t.rejects(restoreLive(host, path, {}, { ...parts, migrate }), error);
     t.same(pathsIn(database), before);
 
@@ -709,14 +709,14 @@ t.test('a file that no backup made is read with its logs, and not while it is wr
     appendFileSync(`${big}-journal`, 'x');
     await setImmediate();
   }
-  t.match(await verdict, { problem: /was written while it was read/ });
+  t.match(await verdict, { problem: /changed while it was read/ });
 });
 
 t.test('a catalogue that is gone, or damaged, is restored; what was there is kept', async (t) => {
   const { folder, database, db, path } = await twoEpochs(t);
   await t.rejects(DatabaseManager.restore({ database, from: path, allow: 1 } as never), { code: 'CATALOG_VALIDATION' });
   await t.rejects(DatabaseManager.restore({ database: path, from: path }), {
-    message: /^from: got .* another file than/,
+    message: /^from: got .* a file other than/,
   });
   const misspelt = { message: /^form: got an unknown key; accepted: one of from, .*database/ };
   await t.rejects(DatabaseManager.restore({ database, form: path } as never), misspelt);

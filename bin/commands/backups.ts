@@ -60,7 +60,7 @@ const isForeign = ({ own, databaseId }: BackupEntry) => !own && databaseId !== n
 const verdictOn = (entry: BackupEntry, isThorough: boolean) => {
   if (entry.problems.length > 0) return entry.problems.join('; ');
   const found = isThorough ? ['sound'] : [];
-  return [...found, ...(isForeign(entry) ? ['of another database'] : [])].join(', ');
+  return [...found, ...(isForeign(entry) ? ['from another database'] : [])].join(', ');
 };
 
 function show(entries: readonly BackupEntry[], isThorough: boolean): void {

@@ -1,6 +1,6 @@
 /**
- * `db.backups`: backups of the catalogue while it is used, and the way back. Promises that what it lists as made was
- * proven, that nothing is restored which does not verify, and that a call which fails leaves everything as it was.
+ * `db.backups`: backups of the catalogue while it is in use, and restores. Every created backup is verified, only
+ * verified backups are restored, and a call that fails changes nothing.
  */
 
 import { rm } from 'node:fs/promises';
@@ -30,27 +30,27 @@ import { reserveSequence } from './sequence-procedures.ts';
 import { type Snapshot, type SnapshotProgress, takeSnapshot } from './snapshot.ts';
 import { type BackupVerdict, verifyBackup } from './verify.ts';
 
-/** What the facade works on. */
+/** The parts of a catalogue that the facade needs. */
 export interface BackupHost extends RestoreHost {
   readonly readOnly: boolean;
 }
 
-/** How a backup is made. */
+/** Options of a new backup. */
 export interface BackupOptions extends CallOptions {
-  /** Where to; a file of its own in `backupDir` if left out. */
+  /** The path of the backup. Default: a new file in `backupDir`. */
   readonly path?: string | undefined;
-  /** Store a zstd stream: about a tenth of the size, for some seconds a gigabyte. Default false. */
+  /** Store a zstd stream: about a tenth of the size, at a cost of some seconds per gigabyte. Default false. */
   readonly compress?: boolean | undefined;
-  /** Kept in the manifest, 1 to 1,000 characters. Default `manual`. */
+  /** The reason stored in the manifest, 1 to 1,000 characters. Default `manual`. */
   readonly reason?: string | undefined;
   readonly onProgress?: ((progress: SnapshotProgress) => void) | undefined;
 }
 
-/** A backup that was made and proven. */
+/** A verified backup. */
 export type Backup = Snapshot;
 
 export interface BackupPruneOptions extends CallOptions {
-  /** Only say what would go. Default false. */
+  /** Only report which backups would be removed. Default false. */
   readonly dryRun?: boolean | undefined;
 }
 
@@ -61,7 +61,7 @@ const MAX_REASON = 1_000;
 
 const flag = (value: unknown, field: string) => !isAbsent(value) && checkBoolean(value, field);
 
-/** The checked form of a restore's options. @throws {ValidationError} */
+/** Checks the options of a restore. @throws {ValidationError} */
 export function checkRestoreOptions(options: unknown): RestoreOptions {
   const given = checkObject(options, 'options', RESTORE_KEYS);
   return {
@@ -71,7 +71,7 @@ export function checkRestoreOptions(options: unknown): RestoreOptions {
   };
 }
 
-/** What is said of a backup that another process has removed since the folder was read. */
+/** The verdict on a backup that another process has removed since the folder was read. */
 function gone(error: unknown): Pick<BackupVerdict, 'ok' | 'problems'> {
   if (!(error instanceof NotFoundError)) throw error;
   return { ok: false, problems: ['it is gone'] };
@@ -86,12 +86,12 @@ export class Backups {
   }
 
   /**
-   * Makes a backup of the state at one instant, while others read and write, and proves it.
-   * @throws {ValidationError} for a `path` that belongs to a database or another backup, or whose extension does not fit
+   * Makes a backup of the state at one instant, while others read and write, and verifies it.
+   * @throws {ValidationError} if `path` belongs to a database or another backup, or if its extension does not fit
    *   `compress`
-   * @throws {DatabaseError} CATALOG_NOT_FOUND when the folder of `path` does not exist, CATALOG_CONFLICT when `path` exists,
-   *   CATALOG_FULL, CATALOG_CORRUPT when the catalogue itself is damaged, CATALOG_TIMEOUT when proving took too long; the
-   *   reason of the signal. No file was made then
+   * @throws {DatabaseError} CATALOG_NOT_FOUND if the folder of `path` does not exist, CATALOG_CONFLICT if `path`
+   *   exists, CATALOG_FULL, CATALOG_CORRUPT if the catalogue is damaged, CATALOG_TIMEOUT if the verification takes too
+   *   long; the reason of the signal. In all these cases no file is made
    * @example
    * ```ts
    * const { path, sha256, bytes } = await db.backups.create({ compress: true, reason: 'nightly' });
@@ -120,8 +120,8 @@ export class Backups {
   }
 
   /**
-   * What is in the folder of backups, by the manifests: newest first by their numbers, those of older releases, which have
-   * none, after them by time; files without a manifest come last.
+   * Lists the backups in the folder by their manifests. Numbered backups come first, newest first. Backups of older
+   * releases have no number and follow, sorted by time. Files without a manifest come last.
    */
   async list(options?: CallOptions): Promise<BackupEntry[]> {
     const { signal } = checkCallOptions(options);
@@ -129,8 +129,8 @@ export class Backups {
   }
 
   /**
-   * Verifies a backup in full. Never throws for what the file holds.
-   * @throws {DatabaseError} CATALOG_NOT_FOUND when there is no such file
+   * Verifies a backup completely. Reports damage as a result and never throws because of it.
+   * @throws {DatabaseError} CATALOG_NOT_FOUND if there is no such file
    */
   async verify(path: string, options?: CallOptions): Promise<BackupVerdict> {
     const { signal } = checkCallOptions(options);
@@ -139,11 +139,12 @@ export class Backups {
   }
 
   /**
-   * Puts the state of a backup in the place of the present one, while this catalogue stays open and other processes may
-   * have it open too: each reader sees the old state or the new one, writers wait. The present state is kept as a backup.
-   * @throws {DatabaseError} CATALOG_BACKUP_INVALID when it does not verify, CATALOG_SCHEMA_NEWER, CATALOG_KEY, CATALOG_FULL,
-   *   CATALOG_BUSY, CATALOG_CORRUPT when the catalogue is too damaged to be kept as a backup first (then
-   *   `DatabaseManager.restore` helps); the catalogue is as it was. CATALOG_INDETERMINATE when going back failed as well
+   * Replaces the current state with the state of a backup. This catalogue stays open, and other processes may have it
+   * open too: each reader sees the old state or the new one, and writers wait. The current state is kept as a backup.
+   * @throws {DatabaseError} CATALOG_BACKUP_INVALID if the backup does not verify, CATALOG_SCHEMA_NEWER, CATALOG_KEY,
+   *   CATALOG_FULL, CATALOG_BUSY, CATALOG_CORRUPT if the catalogue is too damaged to back up first (then use
+   *   `DatabaseManager.restore`); the catalogue is unchanged. CATALOG_INDETERMINATE if undoing the restore failed as
+   *   well
    * @example
    * ```ts
    * const [newest] = await db.backups.list();
@@ -157,16 +158,16 @@ export class Backups {
     assertOpen(this.#host.engine);
     const from = await checkSource(path, 'path', this.#host.backupDir);
     if (this.#host.readOnly)
-      throw new DatabaseError('CATALOG_READ_ONLY', 'a catalogue opened read-only is not restored');
+      throw new DatabaseError('CATALOG_READ_ONLY', 'a catalogue opened read-only cannot be restored');
     const result = await restoreLive(this.#host, from, checked);
     this.#host.logger.info({ from, safetyCopy: result.safetyCopy, durationMs: result.durationMs }, 'restored');
     return result;
   }
 
   /**
-   * Proves that the newest backup can be restored, and how long it takes, in a temporary folder. A backup that cannot is
-   * a result, not an error.
-   * @throws {NotFoundError} when this catalogue has no backup
+   * Restores the newest backup into a temporary folder to prove that this works, and measures how long it takes. A
+   * backup that cannot be restored is a result, not an error.
+   * @throws {NotFoundError} if this catalogue has no backup
    */
   async drill(options?: CallOptions): Promise<DrillResult> {
     const { signal } = checkCallOptions(options);
@@ -181,9 +182,9 @@ export class Backups {
   }
 
   /**
-   * Removes backups of this catalogue that no rule of the policy keeps. The newest one that verifies always stays, those
-   * of other databases are never touched, and when none verifies nothing is removed.
-   * @throws {ValidationError} for a policy without a rule
+   * Removes backups of this catalogue that no rule of the policy keeps. The newest verified backup always stays.
+   * Backups of other databases are never touched. If no backup verifies, none is removed.
+   * @throws {ValidationError} if the policy has no rule
    */
   async prune(policy: BackupPolicy, options: BackupPruneOptions = {}): Promise<BackupPrune> {
     const checked = checkBackupPolicy(policy);
@@ -193,7 +194,7 @@ export class Backups {
     const { entries, newest } = await this.#withNewest(signal);
     const plan = planBackupPrune(entries, checked, newest, Date.now());
     if (isDryRun) return plan;
-    // The backup goes before its manifest: a manifest that is left alone is known for what it is.
+    // Remove the backup before its manifest: a manifest without a backup is recognised as a leftover.
     for (const { path } of plan.removed) {
       signal?.throwIfAborted();
       await rm(path, { force: true });
@@ -207,7 +208,9 @@ export class Backups {
     return plan;
   }
 
-  /** The backups, and the newest that verifies; what was found not to on the way has its problems in its entry. */
+  /**
+   * The backups, and the newest one that verifies. Backups that fail verification get their problems in their entry.
+   */
   async #withNewest(signal: AbortSignal | undefined): Promise<{ entries: BackupEntry[]; newest: string | null }> {
     const entries = await this.list({ signal });
     for (const [place, entry] of entries.entries()) {
@@ -224,8 +227,8 @@ export class Backups {
   }
 
   /**
-   * Takes the next number in the database, so that no other process takes the same. Undefined where that is not possible:
-   * the copy then says what the database knew of, and the folder the rest.
+   * Reserves the next number in the database, so that no other process takes it. Returns undefined if this is
+   * impossible; the number then follows from the copy and from the manifests in the folder.
    */
   async #reserveNumber(folders: readonly string[], signal: AbortSignal | undefined): Promise<number | undefined> {
     const { engine, readOnly, logger } = this.#host;
@@ -236,19 +239,19 @@ export class Backups {
         Math.max(...(await Promise.all(folders.map((at) => greatestSequence(at, databaseId)))));
       for (let least = await greatest(); ; ) {
         const taken = await engine.run(reserveSequence, least, { signal });
-        // A restore that ended meanwhile has made a copy with a number of its own.
+        // A restore that finished meanwhile has numbered its safety copy.
         const known = await greatest();
         if (taken === null || known < taken || taken === Number.MAX_SAFE_INTEGER) return taken ?? undefined;
         least = known;
       }
     } catch (error) {
       signal?.throwIfAborted();
-      logger.warn({ err: error }, 'the number of the backup could not be taken in the database');
+      logger.warn({ err: error }, 'could not reserve the number of the backup in the database');
       return undefined;
     }
   }
 
-  /** Keeps how a piece of work ended. What cannot be recorded is logged: the work is done all the same. */
+  /** Records how the work ended. If recording fails, only logs that, because the work itself is done. */
   async #recorded<Value>(
     kind: MaintenanceRecord['kind'],
     path: string,
@@ -260,7 +263,7 @@ export class Backups {
       if (this.#host.readOnly) return;
       const row = { kind, startedAt, durationMs: performance.now() - start, ok, detail };
       await this.#host.engine.run(recordMaintenance, row).catch((error: unknown) => {
-        this.#host.logger.warn({ err: error, kind, path }, 'the history of maintenance could not be written');
+        this.#host.logger.warn({ err: error, kind, path }, 'could not write the maintenance history');
       });
     };
     try {

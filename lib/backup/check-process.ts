@@ -1,7 +1,7 @@
 /**
- * The process that reads backups: checks them in full, copies them to a stage, compresses them. A process of its own,
- * because a check of a large or hostile file may take for ever and cannot be interrupted, and because closing any
- * descriptor of a database here leaves the locks of the server's process alone. Prints its answer as JSON.
+ * The process that reads backups: checks, stages and compresses them. It is a separate process because checking a large
+ * or hostile file may never end and cannot be interrupted, and because closing a descriptor of a database here does not
+ * release the locks of the server's process. Prints its answer as JSON.
  */
 
 import { createHash } from 'node:crypto';
@@ -25,7 +25,7 @@ import { Bounded, isZstd, Unsound } from './unpacking.ts';
 const MAX_PROBLEMS = 10;
 const TABLES = { clients: 'clients', files: 'files', versions: 'file_versions' } as const;
 
-/** Opens a file of a folder that others may write to. @throws {Unsound} for what is no file */
+/** Opens a file in a folder that others may write to. @throws {Unsound} if it is not a regular file */
 async function openContent(path: string): Promise<FileHandle> {
   return openRegular(path).catch((error: unknown) => {
     throw error instanceof NotRegular ? new Unsound(`${path} is not a regular file`) : error;
@@ -41,8 +41,8 @@ const hashing = (hash: ReturnType<typeof createHash>) =>
   });
 
 /**
- * Streams so many bytes of a file through others, maybe into another file, and tells the checksum of what was read and
- * written.
+ * Streams a number of bytes from a file through transforms, and optionally into another file. Returns the checksums of
+ * the bytes read and written.
  */
 async function stream(file: FileHandle, size: number, to: string | null, through: readonly Transform[]) {
   if (size === 0) throw new Unsound('it is empty');
@@ -63,7 +63,7 @@ interface TableRow {
   readonly type: string;
 }
 
-// Types first: a view in the place of a table can run for ever once it is asked for its rows.
+// Check types first: reading the rows of a view that poses as a table may never end.
 function typesOf(database: DatabaseSync): Map<string, string> {
   const list = "SELECT lower(name) AS name, type FROM pragma_table_list WHERE schema = 'main'";
   const rows = database.prepare(list).all() as unknown as TableRow[];
@@ -73,14 +73,14 @@ function typesOf(database: DatabaseSync): Map<string, string> {
 const single = (database: DatabaseSync, query: string): unknown =>
   Object.values(database.prepare(query).get() ?? {})[0] ?? null;
 
-// SQLite makes its own tables when it needs them.
+// SQLite creates its internal tables on demand.
 const WRITTEN_OBJECTS = `SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND sql NOT IN
   ('CREATE TABLE sqlite_sequence(name,seq)', 'CREATE TABLE sqlite_stat1(tbl,idx,stat)',
   'CREATE TABLE sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)') ORDER BY type, name`;
 
 const rowsOf = (database: DatabaseSync, query: string) => JSON.stringify(database.prepare(query).all());
 
-/** Whether a database has the schema of a release to the letter, and so nothing that others have written. */
+/** Whether a database has exactly the schema of a release, and therefore no foreign objects. */
 function isPlainly(database: DatabaseSync, { statements, checksums }: ReleaseSchema): boolean {
   const model = new DatabaseSync(':memory:');
   try {
@@ -93,14 +93,14 @@ function isPlainly(database: DatabaseSync, { statements, checksums }: ReleaseSch
   return journal === JSON.stringify(checksums.map((checksum, version) => ({ version, checksum })));
 }
 
-/** What a database holds, once it is known to be sound. @throws {Unsound} */
+/** Returns the facts of a database after checking that it is sound. @throws {Unsound} */
 function factsOf(database: DatabaseSync, release?: ReleaseSchema): Omit<Findings, 'sha256' | 'bytes'> {
   const types = typesOf(database);
   for (const name of [...Object.values(TABLES), 'catalog_migrations', 'catalog_identity']) {
     const type = types.get(name) ?? 'table';
     if (type !== 'table') throw new Unsound(`${name} is a ${type}, not a table: the file is not a catalogue`);
   }
-  // One of the two is enough: an old server that was killed while it made its file left the other one out.
+  // One table is enough: an old server that was killed while it created its file left the other one out.
   if (!types.has('clients') && !types.has('files')) throw new Unsound('the file holds no catalogue');
   const found = database.prepare(`PRAGMA integrity_check(${MAX_PROBLEMS})`).all();
   const problems = found.map((row) => String(Object.values(row)[0])).filter((text) => text !== 'ok');
@@ -120,7 +120,7 @@ function factsOf(database: DatabaseSync, release?: ReleaseSchema): Omit<Findings
 
 function withDatabase<Result>(path: string, how: 'read' | 'write', use: (database: DatabaseSync) => Result): Result {
   const url = pathToFileURL(path);
-  // As it is: a reader of a file in WAL mode would leave a log beside it.
+  // As immutable: otherwise even a reader of a file in WAL mode would leave a log beside it.
   if (how === 'read') url.search = '?immutable=1';
   const database = new DatabaseSync(url, { readOnly: how === 'read' });
   try {
@@ -131,7 +131,7 @@ function withDatabase<Result>(path: string, how: 'read' | 'write', use: (databas
   }
 }
 
-/** Brings a file of our own into the form of a backup: no log, the page size that is wanted, on the disk. */
+/** Gives our own file the form of a backup: no log, the wanted page size, flushed to disk. */
 function settle(path: string, pageSize: number | null): void {
   withDatabase(path, 'write', (database) => {
     database.exec('PRAGMA synchronous = FULL; PRAGMA temp_store = FILE');
@@ -154,14 +154,14 @@ function compare(found: Omit<Findings, 'sha256' | 'bytes'>, manifest: Manifest):
   if (found.schemaVersion !== schemaVersion) {
     throw new Unsound(`its schema is version ${found.schemaVersion}, the manifest says ${schemaVersion}`);
   }
-  if (found.databaseId !== databaseId) throw new Unsound('it is of another database than the manifest says');
+  if (found.databaseId !== databaseId) throw new Unsound('it belongs to another database than the manifest says');
 }
 
 type ReadOrder = Extract<CheckOrder, { kind: 'read' }>;
 
-const START = 18; // bytes that tell a zstd stream, and the size it announces
+const START = 18; // the bytes that identify a zstd stream and announce its size
 
-/** Reads the bytes of a backup, into a stage unless it is null. @throws {Unsound} */
+/** Reads the bytes of a backup, and writes them to the stage if there is one. @throws {Unsound} */
 async function readBytes({ path, manifest, stage }: ReadOrder): Promise<Pick<Findings, 'bytes' | 'sha256'>> {
   const file = await openContent(path);
   try {
@@ -174,28 +174,30 @@ async function readBytes({ path, manifest, stage }: ReadOrder): Promise<Pick<Fin
     const unpacking = compressed ? createZstdDecompress() : undefined;
     const through = unpacking === undefined ? [new Bounded(start, bytes)] : [unpacking, new Bounded(start)];
     const { read: sha256 } = await stream(file, bytes, stage, through);
-    // Node.js may pass over what follows a stream.
+    // Node.js may ignore bytes after the end of a stream.
     if (unpacking !== undefined && unpacking.bytesWritten !== bytes) {
       throw new Unsound(`it is longer than the ${unpacking.bytesWritten} bytes of its stream`);
     }
-    if (manifest !== null && sha256 !== manifest.sha256) throw new Unsound('its checksum is not that of the manifest');
+    if (manifest !== null && sha256 !== manifest.sha256)
+      throw new Unsound('its checksum differs from that of the manifest');
     return { bytes, sha256 };
   } finally {
     await file.close();
   }
 }
 
-// What a file that no backup made may have beside it: its last changes, or the way back out of half a transaction.
+// Logs beside a file that was not made as a backup: its last changes, or the rollback journal of an unfinished
+// transaction.
 const LOGS = ['-wal', '-journal'] as const;
 
-/** Tells a file and its logs from what they are once somebody has written them. */
+/** A value that changes when anybody writes the file or its logs. */
 const stateOf = (path: string): string =>
   ['', ...LOGS]
     .map((suffix) => statSync(`${path}${suffix}`, { bigint: true, throwIfNoEntry: false }))
     .map((stats) => (stats === undefined ? 'none' : `${stats.ino} ${stats.size} ${stats.mtimeNs}`))
     .join();
 
-/** Copies a log, if there is one, as far as it goes now. @throws {Unsound} for what is no file */
+/** Copies the present bytes of a log, if there is one. @throws {Unsound} if it is not a regular file */
 async function copyLog(path: string, target: string): Promise<void> {
   if (statSync(path, { throwIfNoEntry: false }) === undefined) return;
   const file = await openContent(path);
@@ -209,17 +211,20 @@ async function copyLog(path: string, target: string): Promise<void> {
   }
 }
 
-/** Reads a file that no backup made, with its logs. @throws {Unsound} when it is written meanwhile: no two parts would fit */
+/**
+ * Reads a file that was not made as a backup, with its logs. @throws {Unsound} if it changes meanwhile, because the
+ * parts would not match
+ */
 async function readWithLogs(order: ReadOrder, stage: string): Promise<Pick<Findings, 'bytes' | 'sha256'>> {
   const { path } = order;
   const before = stateOf(path);
   const read = await readBytes(order);
   for (const log of LOGS) await copyLog(`${path}${log}`, `${stage}${log}`);
-  if (stateOf(path) !== before) throw new Unsound('it was written while it was read: make a backup of it instead');
+  if (stateOf(path) !== before) throw new Unsound('it changed while it was read: make a backup of it instead');
   return read;
 }
 
-/** Reads a backup against its manifest. @throws {Unsound} */
+/** Reads a backup and compares it with its manifest. @throws {Unsound} */
 async function read(order: ReadOrder): Promise<Findings> {
   const { path, manifest, stage, release } = order;
   const read = manifest === null && stage !== null ? await readWithLogs(order, stage) : await readBytes(order);
@@ -229,7 +234,7 @@ async function read(order: ReadOrder): Promise<Findings> {
   return { ...found, ...read };
 }
 
-/** Proves a copy that was just taken, and compresses it where that is wanted. @throws {Unsound} */
+/** Verifies a new copy, and compresses it on request. @throws {Unsound} */
 async function prove({ path, counts, compressTo }: Extract<CheckOrder, { kind: 'prove' }>): Promise<Findings> {
   settle(path, null);
   const found = withDatabase(path, 'read', (database) => factsOf(database));
@@ -246,7 +251,7 @@ async function prove({ path, counts, compressTo }: Extract<CheckOrder, { kind: '
   }
 }
 
-/** Marks the content of a stage, so that it is known again once it is in place. */
+/** Marks the content of a stage, to recognise it after the swap. */
 function mark(database: DatabaseSync, { token, sequence }: StageMark): void {
   const least = Math.max(
     sequence ?? 0,
@@ -261,7 +266,7 @@ function mark(database: DatabaseSync, { token, sequence }: StageMark): void {
   }
 }
 
-/** Readies a migrated stage to be put in the place of a catalogue. @throws {Unsound} */
+/** Prepares a migrated stage for replacing a catalogue. @throws {Unsound} */
 function finish({ path, pageSize, stageMark }: Extract<CheckOrder, { kind: 'finish' }>): Findings {
   if (stageMark !== null) withDatabase(path, 'write', (database) => mark(database, stageMark));
   settle(path, pageSize);
@@ -275,11 +280,11 @@ function carryOut(order: CheckOrder): Promise<Findings> | Findings {
 
 const OF_THE_CONTENT: ReadonlySet<number | undefined> = new Set([SQLITE.ERROR, SQLITE.CORRUPT, SQLITE.NOTADB]);
 
-/** SQLite's and zlib's own complaints about a content; a failing disk is no property of the content. */
+/** Errors of SQLite and zlib that concern the content. Errors of the disk do not. */
 function problemOf(error: unknown): string | undefined {
   if (error instanceof Unsound) return error.message;
   if (!(error instanceof Error)) return undefined;
-  // An integer that no number of JavaScript holds is stored where a count or a version should be.
+  // A count or version column holds an integer beyond JavaScript's range.
   if (OF_THE_CONTENT.has(resultCodeOf(error)) || codeOf(error) === 'ERR_OUT_OF_RANGE')
     return `it cannot be read as a database: ${error.message}`;
   return /^(?:Z_|ZSTD_)/.test(codeOf(error)) ? `it cannot be decompressed: ${error.message}` : undefined;

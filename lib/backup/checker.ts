@@ -1,4 +1,4 @@
-/** Gives a process of its own a backup to check, with a deadline: see check-process.ts for what it does. */
+/** Lets a separate process check a backup, with a deadline. check-process.ts does the work. */
 
 import { stat } from 'node:fs/promises';
 import { DatabaseError, NotFoundError, reviveError, type WireError } from '../errors.ts';
@@ -9,32 +9,35 @@ import { MIB } from '../values/byte-units.ts';
 import type { CatalogCounts, Manifest } from './manifest.ts';
 import type { StageMark } from './marks.ts';
 
-/** What a release makes of a new file. */
+/** The schema that a release creates in a new file. */
 export interface ReleaseSchema {
   readonly statements: readonly string[];
-  /** Of the migrations in its journal, by version. */
+  /** The checksums of the migrations in its journal, by version. */
   readonly checksums: readonly string[];
 }
 
-/** What is to be done; plain data. */
+/** The order for the process; plain data. */
 export type CheckOrder =
-  /** Read a backup against its manifest, into a stage (an empty file) unless it is null. */
+  /** Read a backup and compare it with its manifest; copy it to the stage (an empty file) unless that is null. */
   | {
       readonly kind: 'read';
       readonly path: string;
       readonly manifest: Manifest | null;
       readonly stage: string | null;
-      /** To be compared with the schema that is found. */
+      /** The schema to compare with. */
       readonly release?: ReleaseSchema | undefined;
     }
-  /** Prove a copy that was just taken; compress it into an empty file unless that is null. */
+  /** Verify a new copy; compress it into an empty file unless that is null. */
   | {
       readonly kind: 'prove';
       readonly path: string;
       readonly counts: CatalogCounts;
       readonly compressTo: string | null;
     }
-  /** Ready a migrated stage to be copied into a live file with such pages, and mark its content unless that is null. */
+  /**
+   * Prepare a migrated stage for copying into a live file with this page size; mark its content unless the mark is
+   * null.
+   */
   | {
       readonly kind: 'finish';
       readonly path: string;
@@ -42,39 +45,39 @@ export type CheckOrder =
       readonly stageMark: StageMark | null;
     };
 
-/** What a sound backup was found to hold. */
+/** The facts of a sound backup. */
 export interface Findings {
   readonly sha256: string;
   readonly bytes: number;
   readonly counts: CatalogCounts;
   readonly schemaVersion: number | null;
   readonly databaseId: string | null;
-  /** The greatest number that its content knows a backup of it to have had; 0 for none. */
+  /** The greatest backup number recorded in its content; 0 if there is none. */
   readonly sequence: number;
-  /** Whether its schema is that of the release it was compared with, and nothing else; false without one. */
+  /** Whether it has exactly the schema of the given release; false without one. */
   readonly isPlain: boolean;
 }
 
-/** What the process prints. */
+/** The output of the process. */
 export type CheckAnswer =
   | { readonly findings: Findings }
   | { readonly problem: string }
   | { readonly error: WireError };
 
-/** What was found: the facts, or why the content is not sound. */
+/** The facts of a sound content, or the problem of an unsound one. */
 export type CheckVerdict = Exclude<CheckAnswer, { readonly error: WireError }>;
 
 export interface CheckOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Milliseconds; by the size of the file if left out. */
+  /** Milliseconds. Default: depends on the size of the file. */
   readonly deadlineMs?: number | undefined;
 }
 
 const DEADLINE_MS = 60_000;
-const DEADLINE_MS_PER_MB = 200; // a full check of a sound file took 13 ms a megabyte
-const COMPRESSION = 20; // times that a compressed file may grow, for the deadline
+const DEADLINE_MS_PER_MB = 200; // a full check of a sound file took 13 ms per megabyte
+const COMPRESSION = 20; // assumed maximum growth of a compressed file, for the deadline
 
-/** Milliseconds that a check may take, by the size of its file. */
+/** The deadline of a check in milliseconds, by the size of the file. */
 export async function deadlineFor({ path }: Pick<CheckOrder, 'path'>): Promise<number> {
   const { size } = await stat(path).catch((error: Error) => {
     throw failure(error, path);
@@ -84,8 +87,8 @@ export async function deadlineFor({ path }: Pick<CheckOrder, 'path'>): Promise<n
 }
 
 /**
- * Has a backup checked.
- * @throws {DatabaseError} CATALOG_TIMEOUT past the deadline, CATALOG_FULL, CATALOG_IO when the machine failed
+ * Runs a check.
+ * @throws {DatabaseError} CATALOG_TIMEOUT after the deadline; CATALOG_FULL or CATALOG_IO if the machine fails
  * @throws the reason of the signal
  */
 export async function check(order: CheckOrder, { signal, deadlineMs }: CheckOptions = {}): Promise<CheckVerdict> {
@@ -117,7 +120,7 @@ function failure(cause: Error, path: string): DatabaseError {
   if (hasCode(cause, 'ENOENT')) {
     return new NotFoundError(path, {
       cause,
-      hint: 'It was removed while it was checked: look which backups there are.',
+      hint: 'It was removed during the check; list the backups that exist.',
     });
   }
   return new DatabaseError(saysFull(cause) ? 'CATALOG_FULL' : 'CATALOG_IO', unchecked(path), { cause });

@@ -1,4 +1,4 @@
-/** The backups of a folder as their manifests tell them; nothing of a backup itself is read. */
+/** Lists the backups of a folder by their manifests, without reading the backups. */
 
 import type { Dirent } from 'node:fs';
 import { readdir } from 'node:fs/promises';
@@ -9,14 +9,14 @@ import { isOpenHere } from '../runtime/open-files.ts';
 import { hasCode } from '../runtime/thrown.ts';
 import { backupOfManifest, type Manifest, readManifest } from './manifest.ts';
 
-/** A file that is a backup, or looks like one; what only a manifest tells is null where there is none. */
+/** A file that is a backup or looks like one; values from the manifest are null without a manifest. */
 export interface BackupEntry extends Omit<{ readonly [Key in keyof Manifest]: Manifest[Key] | null }, 'bytes'> {
   readonly path: string;
-  /** Of the file as it lies on the disk. */
+  /** The size of the file on disk. */
   readonly bytes: number;
-  /** Whether it is of this database. */
+  /** Whether it belongs to this database. */
   readonly own: boolean;
-  /** What is wrong with it at first sight; `verify` looks thoroughly. */
+  /** Problems visible without reading the file; `verify` checks completely. */
   readonly problems: string[];
 }
 
@@ -51,13 +51,13 @@ async function entryOf(path: string, databaseId: string | null): Promise<BackupE
   return { path, ...manifest, bytes, own, problems };
 }
 
-/** Of one database: by number, those of older releases after them, by time. */
+/** Sorts the backups of one database by number; those without a number follow, by time. */
 const newestFirst = (a: BackupEntry, b: BackupEntry) =>
   (b.sequence ?? 0) - (a.sequence ?? 0) ||
   (b.createdAt ?? '').localeCompare(a.createdAt ?? '') ||
   b.path.localeCompare(a.path);
 
-/** Numbers of two databases say nothing of each other: of those that come next, the one made last is taken. */
+/** Merges the lists of several databases by time, because numbers of different databases are not comparable. */
 function inOneOrder(lists: readonly BackupEntry[][]): BackupEntry[] {
   const rest = lists.map((list) => list.toSorted(newestFirst));
   const merged: BackupEntry[] = [];
@@ -69,9 +69,9 @@ function inOneOrder(lists: readonly BackupEntry[][]): BackupEntry[] {
   }
 }
 
-const FILES_AT_ONCE = 32; // open manifests, of the thousand that a process may have open
+const FILES_AT_ONCE = 32; // far fewer manifests than the thousand files that a process may have open
 
-/** Works on a list, a few of it at a time. */
+/** Processes a list, a few items at a time. */
 async function inPortions<Item, Result>(items: readonly Item[], work: (item: Item) => Promise<Result>) {
   const results: Result[] = [];
   for (let from = 0; from < items.length; from += FILES_AT_ONCE) {
@@ -80,7 +80,7 @@ async function inPortions<Item, Result>(items: readonly Item[], work: (item: Ite
   return results;
 }
 
-/** Every backup in a folder, newest first; those without a manifest last. Only regular files count. */
+/** All backups in a folder, newest first; those without a manifest last. Only regular files count. */
 export async function listBackups(folder: string, databaseId: string | null): Promise<BackupEntry[]> {
   const files = (await entriesOf(folder)).filter((entry) => entry.isFile()).map(({ name }) => name);
   const withManifest = new Set(files.map(backupOfManifest));
@@ -88,7 +88,7 @@ export async function listBackups(folder: string, databaseId: string | null): Pr
     .filter((name) => withManifest.has(name) || LOOKS_LIKE_ONE.test(name))
     .map((name) => join(folder, name));
   const found = await inPortions(paths, async (path) => {
-    const isOpen = await isOpenHere(path).catch(() => true); // gone since: no entry
+    const isOpen = await isOpenHere(path).catch(() => true); // it has been removed: no entry
     return isOpen ? [] : [await entryOf(path, databaseId)];
   });
   const entries = found.flat();
@@ -98,7 +98,7 @@ export async function listBackups(folder: string, databaseId: string | null): Pr
   return [...inOneOrder([...byDatabase.values()]), ...unknown];
 }
 
-/** The greatest number of the backups of a database in a folder; 0 without one. */
+/** The greatest backup number of a database in a folder; 0 without one. */
 export async function greatestSequence(folder: string, databaseId: string | null): Promise<number> {
   const files = (await entriesOf(folder)).filter((entry) => entry.isFile());
   const backups = files.flatMap(({ name }) => backupOfManifest(name) ?? []);

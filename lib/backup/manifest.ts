@@ -1,41 +1,43 @@
 /**
- * The manifest beside a backup: what the backup holds and the checksum that proves it. It is the promise a backup is
- * verified against; a backup without one is not proven, whatever it looks like.
+ * The manifest beside a backup: what the backup holds, and its checksum. Verification compares the backup with it, so a
+ * backup without a manifest cannot be verified.
  */
 import { codeOf, hasCode, reasonOf } from '../runtime/thrown.ts';
 import { firstBytes, NotRegular } from './regular-file.ts';
 
-/** Rows of the tables that count. */
+/** Row counts of the main tables. */
 export interface CatalogCounts {
   readonly clients: number;
   readonly files: number;
   readonly versions: number;
 }
 
-/** What a backup is. */
+/** The facts of a backup. */
 export interface Manifest {
-  /** In hex, of the file as it lies on the disk: what `sha256sum` prints. */
+  /** In hex, of the file on disk: the output of `sha256sum`. */
   readonly sha256: string;
-  /** Of that file. */
+  /** The size of that file. */
   readonly bytes: number;
   /** The newest migration in its journal; null for a file of an old server. */
   readonly schemaVersion: number | null;
-  /** The identity of the database it was taken from; null for one made before there were identities. */
+  /** The identity of the source database; null for backups from before identities existed. */
   readonly databaseId: string | null;
   readonly counts: CatalogCounts;
   /** The instant whose state it holds, by the clock of the machine that made it. */
   readonly createdAt: string;
-  /** Its place among the backups of its database: a later one has a greater number. Null where an older release made it. */
+  /**
+   * Its number among the backups of its database: later backups have greater numbers. Null if an older release made it.
+   */
   readonly sequence: number | null;
-  /** Why it was made. */
+  /** The reason for making it. */
   readonly reason: string;
-  /** Whether it is a zstd stream of the database. */
+  /** Whether the file is a zstd stream of the database. */
   readonly compressed: boolean;
 }
 
-const MAX_BYTES = 64 * 1024; // a manifest has some 500
+const MAX_BYTES = 64 * 1024; // a manifest has about 500
 
-/** What a manifest must be. zod is loaded at the first one: it takes 58 ms and 15 MB, which no opening should. */
+/** The schema of a manifest. zod is loaded on first use: it takes 58 ms and 15 MB, which opening should not pay. */
 async function makeSchema() {
   const { z } = await import('zod');
   const count = z.int().min(0);
@@ -57,10 +59,10 @@ async function makeSchema() {
 
 let schema: ReturnType<typeof makeSchema> | undefined;
 
-/** Where the manifest of a backup is. */
+/** The path of a backup's manifest. */
 export const manifestPath = (backup: string): string => `${backup}.manifest.json`;
 
-/** The backup a manifest belongs to; undefined for any other file. */
+/** The backup that a manifest belongs to; undefined for any other file. */
 export function backupOfManifest(path: string): string | undefined {
   const suffix = manifestPath('');
   return path.endsWith(suffix) ? path.slice(0, -suffix.length) : undefined;
@@ -68,19 +70,19 @@ export function backupOfManifest(path: string): string | undefined {
 
 export const manifestText = (manifest: Manifest): string => `${JSON.stringify(manifest, null, 2)}\n`;
 
-/** What was found where a manifest should be. */
+/** The result of reading a manifest. */
 export type FoundManifest =
   | { readonly manifest: Manifest; readonly problem: null }
   | { readonly manifest: null; readonly problem: string };
 
 const missing = (problem: string): FoundManifest => ({ manifest: null, problem });
 
-/** Reads the manifest of a backup; what is wrong with it is told, not thrown. */
+/** Reads the manifest of a backup; returns problems instead of throwing them. */
 export async function readManifest(backup: string): Promise<FoundManifest> {
   const path = manifestPath(backup);
   try {
     const bytes = await firstBytes(path, MAX_BYTES + 1);
-    if (bytes.length > MAX_BYTES) return missing('the manifest is no manifest: it is too large');
+    if (bytes.length > MAX_BYTES) return missing('the manifest is too large');
     schema ??= makeSchema();
     const parsed = (await schema).safeParse(JSON.parse(bytes.toString('utf8')));
     if (parsed.success) return { manifest: parsed.data, problem: null };

@@ -1,6 +1,6 @@
 /**
- * Where backups may be and which file is meant: a path is checked before anything is opened by it, and a link may not
- * lead out of the folder it stands in. No file that is open as a database here is ever read past SQLite.
+ * Checks the path of a backup before opening anything: a link must not lead out of its folder, and a file that is open
+ * here as a database is only read through SQLite.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -18,7 +18,7 @@ const isInside = (path: string, folder: string) => {
   return way !== '..' && !way.startsWith(`..${sep}`);
 };
 
-/** As {@link isInside}, the folder itself apart. */
+/** Like {@link isInside}, but without the folder itself. */
 const isBelow = (path: string, folder: string) => path !== folder && isInside(path, folder);
 
 function refuseLink(field: string, path: string): never {
@@ -29,7 +29,7 @@ function refuseLink(field: string, path: string): never {
   });
 }
 
-/** The absolute form of a path. @throws {ValidationError} for one that opens another file than it says */
+/** Makes a path absolute. @throws {ValidationError} if the driver would open another file */
 function checkPath(value: unknown, field: string): string {
   const path = checkText(value, field, { max: MAX_PATH });
   // The driver trims names.
@@ -37,9 +37,9 @@ function checkPath(value: unknown, field: string): string {
 }
 
 /**
- * The real path of a backup that is to be read.
+ * The real path of a backup to read.
  * @throws {ValidationError} for a path with NUL, a link out of its folder, or a database that is open here
- * @throws {NotFoundError} when there is no such file
+ * @throws {NotFoundError} if there is no such file
  */
 export async function checkSource(value: unknown, field: string, backupDir: string): Promise<string> {
   const path = checkPath(value, field);
@@ -58,18 +58,18 @@ export async function checkSource(value: unknown, field: string, backupDir: stri
     if (error instanceof DatabaseError) throw error;
     throw new DatabaseError('CATALOG_IO', `${path} cannot be read`, { cause: error });
   }
-  if (await isOpenHere(real)) refuse(field, value, 'a backup, not a database that is open');
+  if (await isOpenHere(real)) refuse(field, value, 'a backup, not an open database');
   return real;
 }
 
-/** A folder inside the folder of backups may not be a link that leads elsewhere. */
+/** A folder inside the folder of backups must not be a link that leads elsewhere. */
 async function assertStays(path: string, folder: string, field: string, backupDir: string): Promise<void> {
   if (!isBelow(path, backupDir)) return;
   const home = await realpath(backupDir).catch(() => backupDir);
   if (!isInside(folder, home)) refuseLink(field, path);
 }
 
-/** The nearest folder above that exists, as it really is. */
+/** The real path of the nearest existing parent folder. */
 async function realAncestor(folder: string): Promise<string> {
   try {
     return await realpath(folder);
@@ -79,11 +79,11 @@ async function realAncestor(folder: string): Promise<string> {
   }
 }
 
-// SQLite keeps such files beside a database of the name before, and plays them into it or takes them for its locks.
+// SQLite would use files with these names as the log or lock file of a database beside them.
 const OF_A_DATABASE = /-(?:wal|shm|journal|mj[0-9a-f]+)$/i;
 const OF_A_BACKUP = /\.(?:manifest\.json|partial)$/i;
 
-/** @throws {ValidationError} for a name that belongs to another file: a log, a manifest, an unfinished backup */
+/** @throws {ValidationError} for a name reserved for another kind of file: a log, a manifest, an unfinished backup */
 export function refuseTakenName(path: string, field: string): void {
   const accepted = 'a name that does not end in -wal, -shm, -journal, .manifest.json or .partial';
   if (OF_A_DATABASE.test(path) || OF_A_BACKUP.test(path)) refuse(field, path, accepted);
@@ -98,7 +98,7 @@ function checkExtension(path: string, field: string, compress: boolean): void {
   }
 }
 
-/** Only the folder of backups itself is made: a folder that is missing elsewhere was misspelt. */
+/** Creates only the folder of backups itself: any other missing folder is probably a misspelling. */
 async function assertFolder(folder: string, field: string, backupDir: string): Promise<void> {
   const found = await stat(folder).catch((error: unknown) => {
     if (hasCode(error, 'ENOENT')) return undefined;
@@ -106,10 +106,10 @@ async function assertFolder(folder: string, field: string, backupDir: string): P
   });
   if (found !== undefined && !found.isDirectory()) refuse(field, folder, 'a path in a folder');
   if (found !== undefined || folder === backupDir) return;
-  throw new NotFoundError(`the folder ${folder}`, { hint: 'Make it first, or check the path; nothing was made.' });
+  throw new NotFoundError(`the folder ${folder}`, { hint: 'Create it first, or check the path; nothing was created.' });
 }
 
-/** Where a backup may be written, and which database it is of. */
+/** The folder of backups and its database. */
 export interface TargetRules {
   readonly database: string;
   readonly backupDir: string;
@@ -117,10 +117,10 @@ export interface TargetRules {
 }
 
 /**
- * Where a backup is to be written.
- * @throws {ValidationError} for a path with NUL, one that leaves the folder of backups by a link, a name that belongs to a
- *   database or to another backup, and one whose extension does not say whether it is compressed
- * @throws {NotFoundError} when the folder does not exist; only the folder of backups is made
+ * The path of a new backup.
+ * @throws {ValidationError} for a path with NUL, a path that leaves the folder of backups by a link, a name that
+ *   belongs to a database or another backup, and an extension that does not fit `compress`
+ * @throws {NotFoundError} if the folder does not exist; only the folder of backups is created
  */
 export async function checkTarget(
   value: unknown,
@@ -134,7 +134,7 @@ export async function checkTarget(
     const [folder, home] = [await realAncestor(dirname(path)), await realAncestor(backupDir)];
     if (isBelow(path, backupDir) && !isInside(folder, home)) refuseLink(field, path);
     const real = await realpath(database).catch(() => database);
-    if ([database, real].includes(join(folder, basename(path)))) refuse(field, path, 'another file than the catalogue');
+    if ([database, real].includes(join(folder, basename(path)))) refuse(field, path, 'a file other than the catalogue');
     await assertFolder(dirname(path), field, backupDir);
   } catch (error) {
     if (error instanceof DatabaseError) throw error;
@@ -143,18 +143,18 @@ export async function checkTarget(
   return path;
 }
 
-/** A name for work under way that no other work of this process has, also in the same millisecond. */
+/** A name for temporary work, unique in this process even within a millisecond. */
 export const workName = (what: string): string => `${what}-${timeName()}-${randomBytes(4).toString('hex')}`;
 
 let lastInstant = 0;
 
-/** The present instant, or the next millisecond that no backup of this process is named by. */
+/** The current time, or the next millisecond that names no other backup of this process. */
 function ownInstant(): Date {
   lastInstant = Math.max(Date.now(), lastInstant + 1);
   return new Date(lastInstant);
 }
 
-/** `catalogue-20251120T101500123Z.db`, in the folder of backups: sorts by time among those of one database. */
+/** `catalogue-20251120T101500123Z.db` in the folder of backups: sorts by time among those of one database. */
 export function backupPath(database: string, backupDir: string, what: string, compress = false): string {
   const extension = extname(database);
   const middle = what === '' ? '' : `-${what}`;

@@ -1,6 +1,6 @@
 /**
- * Which backups a policy keeps, and why; pure. The rules that count are those of lib/values/retention.ts. Only sound backups
- * of this database are counted or removed, and the newest one that verifies stays whatever the policy says.
+ * Decides which backups a policy keeps, and why; pure. lib/values/retention.ts has the counting rules. Only sound
+ * backups of this database are counted or removed, and the newest verified backup always stays.
  */
 import { checkNumber, checkObject, isAbsent } from '../validation.ts';
 import { DAY_MS } from '../values/intervals.ts';
@@ -8,34 +8,35 @@ import { applyRules, countsIn, hasCount, MAX_COUNT, reasonsIn, refuseEmpty } fro
 import type { BackupEntry } from './list.ts';
 
 /**
- * Which backups to keep; at least one rule must be given. The rules that count go from the newest backup to the oldest and
- * keep the newest of each day, ISO week (from Monday) or month that has any, so many times, in UTC; where fewer are found, the
- * oldest backup is kept as well. 0 is no rule, -1 keeps all. Backups dated in the future stay and count for no rule.
+ * Which backups to keep; at least one rule is required. The counting rules go from the newest backup to the oldest and
+ * keep the newest one of each day, ISO week (from Monday) or month that has any, up to the given number, in UTC. If
+ * there are fewer periods than that, the oldest backup is kept as well. 0 is no rule, -1 keeps all. Backups dated in
+ * the future stay and count for no rule.
  */
 export interface BackupPolicy {
-  /** The newest backups, this many. */
+  /** The number of newest backups. */
   readonly keepLast?: number | null | undefined;
   readonly keepDaily?: number | null | undefined;
   readonly keepWeekly?: number | null | undefined;
   readonly keepMonthly?: number | null | undefined;
-  /** Days; what is older goes, whatever the other rules say. */
+  /** Days; older backups are removed, whatever the other rules say. */
   readonly maxAgeDays?: number | null | undefined;
 }
 
-/** A backup with what becomes of it. */
+/** A backup and its fate. */
 export interface PrunedBackup {
   readonly path: string;
   readonly bytes: number;
   readonly createdAt: string | null;
-  /** Why it stays, or why it goes. */
+  /** Why it stays or goes. */
   readonly reasons: string[];
 }
 
-/** What a policy would do, or did. */
+/** What a policy does or would do. */
 export interface BackupPrune {
   readonly removed: PrunedBackup[];
   readonly kept: PrunedBackup[];
-  /** Of what is removed. */
+  /** The total size of the removed backups. */
   readonly bytes: number;
 }
 
@@ -47,14 +48,14 @@ const KEYS: ReadonlySet<string> = new Set<keyof BackupPolicy>([
   'maxAgeDays',
 ]);
 
-/** A policy that was checked. */
+/** A checked policy. */
 export interface CheckedBackupPolicy {
-  /** Of the rules that count. */
+  /** The counting rules. */
   readonly counts: readonly number[];
   readonly maxAgeDays: number | null;
 }
 
-/** @throws {ValidationError} for an unknown key, a value not accepted, or a policy without any rule */
+/** @throws {ValidationError} for an unknown key, an invalid value, or a policy without a rule */
 export function checkBackupPolicy(policy: unknown): CheckedBackupPolicy {
   const given = checkObject(policy, 'policy', KEYS);
   const counts = countsIn(given);
@@ -63,16 +64,16 @@ export function checkBackupPolicy(policy: unknown): CheckedBackupPolicy {
   return maxAgeDays !== null || hasCount(counts) ? { counts, maxAgeDays } : refuseEmpty(KEYS);
 }
 
-/** Why a backup is no matter of the policy's; undefined for one that is. */
+/** Why the policy does not apply to a backup; undefined if it applies. */
 function untouchable({ own, databaseId, problems }: BackupEntry): string[] | undefined {
-  if (databaseId !== null && !own) return ['of another database'];
+  if (databaseId !== null && !own) return ['from another database'];
   if (problems.length > 0) return problems.map((problem) => `not counted: ${problem}`);
-  return own ? undefined : ['of no known database'];
+  return own ? undefined : ['from an unknown database'];
 }
 
 /**
- * When each backup was made, in milliseconds since 1970; newest first. A number shows that one which is dated in the future was
- * made before another: it counts as made with that one, since the clock was ahead.
+ * The time of each backup in milliseconds since 1970, newest first. If the numbers show that a backup dated in the
+ * future was made before another one, the clock was wrong, and it gets the other one's time.
  */
 function instantsOf(entries: readonly BackupEntry[], at: number): (number | null)[] {
   let after: number | null = null;
@@ -85,9 +86,9 @@ function instantsOf(entries: readonly BackupEntry[], at: number): (number | null
 }
 
 /**
- * What a policy says of a folder's backups.
+ * Applies a policy to the backups of a folder.
  * @param entries newest first
- * @param newestVerified the path of the newest backup of this database that verifies; null when none does
+ * @param newestVerified the path of the newest verified backup of this database; null if none verifies
  * @param at milliseconds since 1970
  */
 export function planBackupPrune(

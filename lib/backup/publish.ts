@@ -1,6 +1,6 @@
 /**
- * How a file gets its final name: whole, on the disk, and never over another one. Until then it has a temporary name that
- * tells which process makes it, so that what a killed one left is known for what it is.
+ * Gives finished files their final name: complete, flushed to disk, and never over another file. Until then a file has
+ * a temporary name with the id of its process, so that leftovers of a killed process are recognised.
  */
 import type { Dirent } from 'node:fs';
 import { link, open, readdir, rename, rm, stat } from 'node:fs/promises';
@@ -16,7 +16,7 @@ import { backupOfManifest, type Manifest, manifestPath, manifestText } from './m
 /** Files that SQLite keeps beside a database. */
 const COMPANIONS = ['-journal', '-wal', '-shm'] as const;
 
-/** The files that were begun here. */
+/** The unfinished files of this process. */
 const begun = new Set<string>();
 
 /** The temporary name of a file while this process makes it. */
@@ -27,45 +27,47 @@ export function partialPath(path: string): string {
 
 const PARTIAL = /^(.+)\.([0-9a-f]{8})-(\d+)\.partial(?:-journal|-wal|-shm)?$/;
 
-/** Removes a database file with what SQLite keeps beside it, or a folder. */
+/** Removes a folder, or a database file and the files that SQLite keeps beside it. */
 export async function removeDatabase(path: string): Promise<void> {
   const all = ['', ...COMPANIONS].map((suffix) => rm(`${path}${suffix}`, { force: true, recursive: true }));
   await Promise.all(all);
 }
 
 /**
- * Makes an empty file that only its owner may read.
- * @throws {DatabaseError} CATALOG_CONFLICT when there is one already, which is other work's then
+ * Creates an empty file that only its owner may read.
+ * @throws {DatabaseError} CATALOG_CONFLICT if it exists, because other work then owns it
  * @internal
  */
 export async function createPrivate(path: string): Promise<void> {
   if (await createPrivateFile(path)) return;
-  const hint = 'The same work is under way: wait for its end.';
-  throw new DatabaseError('CATALOG_CONFLICT', `${path} exists already`, { hint });
+  const hint = 'The same work is under way: wait until it ends.';
+  throw new DatabaseError('CATALOG_CONFLICT', `${path} already exists`, { hint });
 }
 
 const NO_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'];
 
-/** Whether a file could not be given a second name because its file system has no hard links. */
+/** Whether a hard link failed because the file system does not support them. */
 export const hasNoLinks = (error: unknown): boolean => hasCode(error, ...NO_LINKS);
 
 const taken = (path: string, cause?: unknown) =>
-  new DatabaseError('CATALOG_CONFLICT', `${path} exists already`, {
+  new DatabaseError('CATALOG_CONFLICT', `${path} already exists`, {
     cause,
     hint: 'Choose another name: a backup never replaces a file.',
   });
 
-/** @throws {DatabaseError} CATALOG_CONFLICT when the name is taken */
+/** @throws {DatabaseError} CATALOG_CONFLICT if the name is taken */
 export async function assertFree(path: string): Promise<void> {
   if (await exists(path)) throw taken(path);
 }
 
-/** A log that lies beside a new file of its name would be played into it. @throws {DatabaseError} CATALOG_CONFLICT */
+/** SQLite would replay an old log of this name into the new file. @throws {DatabaseError} CATALOG_CONFLICT */
 export async function assertNoLog(path: string): Promise<void> {
   for (const suffix of COMPANIONS) await assertFree(`${path}${suffix}`);
 }
 
-/** Takes a name by an empty file, and gives it to the finished one: a rename alone would replace what took it meanwhile. */
+/**
+ * Claims a name with an empty file, then renames the finished file to it: a rename alone could replace another file.
+ */
 async function renameToFree(temporary: string, path: string): Promise<void> {
   try {
     await (await open(path, 'wx', 0o600)).close();
@@ -93,15 +95,15 @@ export async function nameFile(temporary: string, path: string): Promise<void> {
   await rm(temporary);
 }
 
-/** Publishes a file that is on the disk already. @throws {DatabaseError} CATALOG_CONFLICT when the name is taken */
+/** Publishes a file that is already flushed to disk. @throws {DatabaseError} CATALOG_CONFLICT if the name is taken */
 export async function publish(temporary: string, path: string): Promise<void> {
   await nameFile(temporary, path);
   await syncFolder(dirname(path));
 }
 
 /**
- * Publishes a backup with its manifest. The manifest goes first: so no backup is ever seen without one, and a manifest
- * that a killed process left alone is told from it.
+ * Publishes a backup and its manifest. The manifest goes first, so no backup is ever visible without one, and a
+ * manifest without a backup is a recognisable leftover of a killed process.
  */
 export async function publishBackup(temporary: string, path: string, manifest: Manifest): Promise<void> {
   const beside = manifestPath(path);
@@ -113,7 +115,7 @@ export async function publishBackup(temporary: string, path: string, manifest: M
     await rm(unfinished, { force: true });
   }
   try {
-    // After a power failure as well: a backup is never there without its manifest.
+    // This also holds after a power failure: a backup always has its manifest.
     await syncFolder(dirname(path));
     await nameFile(temporary, path);
   } catch (error) {
@@ -131,14 +133,14 @@ const entriesIn = (folder: string): Promise<Dirent[]> =>
 
 const nameOf = ({ name }: Dirent) => name;
 
-const ABANDONED_MS = DAY_MS; // copying, checking and compressing leave a file unchanged for less
+const ABANDONED_MS = DAY_MS; // copying, checking and compressing leave a file unchanged for less time
 
 const isOlder = async (path: string, instant: number): Promise<boolean> => {
   const stats = await stat(path).catch(() => undefined);
   return stats !== undefined && stats.mtimeMs < instant;
 };
 
-/** Who makes a file, and what it is to be called. */
+/** The process that makes a file, and the file's final name. */
 interface Maker {
   readonly of: string;
   readonly machine: string;
@@ -146,8 +148,8 @@ interface Maker {
 }
 
 /**
- * Whether the process that made a file has died. In a container every process may have the id of the one before: what
- * has this one's and is older than it was left by another.
+ * Whether the process that made a file is dead. In a container, every process may have the id of its predecessor: a
+ * file with this process's id that is older than this process belongs to a predecessor.
  */
 async function isLeft(path: string, { of, machine, pid }: Maker): Promise<boolean> {
   if (machine !== MACHINE) return isOlder(path, Date.now() - ABANDONED_MS);
@@ -155,12 +157,12 @@ async function isLeft(path: string, { of, machine, pid }: Maker): Promise<boolea
   return !begun.has(join(dirname(path), of)) && isOlder(path, BEGAN);
 }
 
-/** A file of a temporary name. */
+/** A file with a temporary name. */
 interface Partial {
   readonly name: string;
-  /** The name it was to get. */
+  /** Its final name. */
   readonly of: string;
-  /** Whether nobody makes it any more. */
+  /** Whether no process is making it any more. */
   readonly dead: boolean;
 }
 
@@ -173,7 +175,7 @@ async function partialsAmong(folder: string, names: readonly string[]): Promise<
   return (await Promise.all(found)).flat();
 }
 
-/** Manifests whose backup never came, because the process died between the two names. */
+/** Manifests without a backup, because the process died between publishing the two. */
 async function orphanedManifests(
   folder: string,
   entries: readonly Dirent[],
@@ -186,14 +188,14 @@ async function orphanedManifests(
     const backup = backupOfManifest(name);
     return backup !== undefined && !names.has(backup) && !underWay.has(backup);
   });
-  // Asked again: the backup may have got its name since the folder was read.
+  // Check again: the backup may have got its name since the folder was read.
   const asked = await Promise.all(
     alone.map(async (name) => ((await exists(join(folder, backupOfManifest(name) ?? ''))) ? [] : [name])),
   );
   return asked.flat();
 }
 
-/** Removes what processes left behind in a folder of backups that died while they made one. */
+/** Removes the leftovers of dead processes from a folder of backups. */
 export async function removeDeadPartials(folder: string): Promise<void> {
   const entries = await entriesIn(folder);
   const partials = await partialsAmong(folder, entries.map(nameOf));
@@ -203,8 +205,8 @@ export async function removeDeadPartials(folder: string): Promise<void> {
 }
 
 /**
- * Removes what a process left beside a database that died while it restored it.
- * @returns whether another process restores it now
+ * Removes the leftovers of dead restores beside a database.
+ * @returns whether another process is restoring it now
  */
 export async function removeDeadStages(database: string): Promise<boolean> {
   const folder = dirname(database);
@@ -215,6 +217,6 @@ export async function removeDeadStages(database: string): Promise<boolean> {
   return dead.length < stages.length;
 }
 
-/** Bytes of a database with its log. */
+/** The size of a database with its log, in bytes. */
 export const databaseBytes = async (path: string): Promise<number> =>
   ((await sizeOf(path)) ?? 0) + ((await sizeOf(`${path}-wal`)) ?? 0);

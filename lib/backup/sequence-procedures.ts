@@ -1,9 +1,9 @@
-/** The numbers of backups, as the database knows them: see marks.ts for where they are kept. */
+/** Procedures for the backup numbers recorded in the database. See marks.ts for where they are stored. */
 import { one, procedure, run, type Steps } from '../sql/procedure.ts';
 import { raw, sql } from '../sql/template.ts';
 import { following, MARKS, RECORDED_SEQUENCE } from './marks.ts';
 
-/** The greatest number known; null in a schema without the table. */
+/** The greatest recorded number; null if the schema lacks the table. */
 function* recorded(): Steps<number | null> {
   const table = yield* one(sql`SELECT 1 AS "found" FROM sqlite_schema WHERE name = 'sqlite_sequence'`);
   if (table === undefined) return null;
@@ -16,7 +16,7 @@ function* record(sequence: number): Steps<void> {
   yield* run(sql`INSERT INTO sqlite_sequence (name, seq) VALUES (${MARKS.sequence}, CAST(${sequence} AS INTEGER))`);
 }
 
-/** Takes the number after the greatest known, and after `least`; null in a schema that cannot keep it. */
+/** Takes the next number after both the greatest recorded one and `least`; null if the schema cannot record it. */
 export const reserveSequence = procedure('backups.reserveSequence', 'write', function* (least: number): Steps<
   number | null
 > {
@@ -27,7 +27,7 @@ export const reserveSequence = procedure('backups.reserveSequence', 'write', fun
   return next;
 });
 
-/** Keeps that a backup has had a number, unless a greater one is known. */
+/** Records a backup's number, unless a greater one is recorded. */
 export const keepSequence = procedure('backups.keepSequence', 'write', function* (sequence: number): Steps<void> {
   const known = yield* recorded();
   if (known !== null && known < sequence) yield* record(sequence);

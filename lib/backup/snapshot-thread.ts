@@ -1,6 +1,6 @@
 /**
- * Copies a database on a thread of its own, through SQLite and on a connection that only reads. What it copies is the
- * state of one instant, which its counts tell as well; whether the copy is sound is for another process to prove.
+ * Copies a database on a separate thread, through SQLite and a read-only connection. The copy and the reported counts
+ * show the state at one instant. Another process verifies the copy.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import Database from 'better-sqlite3';
@@ -8,7 +8,7 @@ import { toWireError } from '../errors.ts';
 import type { CatalogCounts } from './manifest.ts';
 import type { SnapshotMessage, SnapshotOrder } from './snapshot.ts';
 
-const PAGES_A_STEP = 4_000; // 16 MB between two looks at the signal
+const PAGES_A_STEP = 4_000; // 16 MB between two checks of the signal
 
 const { source, target, stop } = workerData as SnapshotOrder;
 const stopped = new Int32Array(stop);
@@ -25,7 +25,7 @@ const countsOf = (database: Database.Database): CatalogCounts => ({
   versions: rowsOf(database, 'file_versions'),
 });
 
-/** Copies inside one read transaction: otherwise each commit of others would make the copy begin again. */
+/** Copies inside one read transaction; otherwise each commit of others would restart the copy. */
 async function copy(): Promise<SnapshotMessage> {
   const database = new Database(source, { readonly: true, fileMustExist: true });
   try {

@@ -1,7 +1,7 @@
 /**
- * A verified copy of a database that is in use: made through SQLite, so that what stands in its log is in it, under a
- * temporary name that only its owner may read, proven in full by another process, and only then given its name, with its
- * manifest where a reason is given. A snapshot that fails leaves nothing behind.
+ * Makes a verified copy of a database in use. SQLite makes the copy, so it includes changes that are only in the log.
+ * The copy has a temporary name that only its owner may read until another process has verified it; then it gets its
+ * final name, and with a reason, a manifest. A failed snapshot leaves no files.
  */
 
 import { dirname } from 'node:path';
@@ -28,29 +28,29 @@ import {
 
 export { databaseBytes, removeDeadPartials } from './publish.ts';
 
-/** A copy that was proven. */
+/** A verified copy. */
 export interface Snapshot extends Manifest {
   readonly path: string;
 }
 
-/** How far a copy has come. */
+/** The progress of a copy. */
 export interface SnapshotProgress {
-  /** Checking and compressing go on in another process, which tells no figures between begin and end. */
+  /** The process that checks and compresses reports only begin and end. */
   readonly step: 'copy' | 'check';
-  /** Bytes of the database, of `total`. */
+  /** Bytes done, of `total`. */
   readonly done: number;
   readonly total: number;
 }
 
-/** What the thread is told. */
+/** The order for the thread. */
 export interface SnapshotOrder {
   readonly source: string;
   readonly target: string;
-  /** One Int32; the copy stops when it is not 0. */
+  /** One Int32; any value except 0 stops the copy. */
   readonly stop: SharedArrayBuffer;
 }
 
-/** What the thread answers. */
+/** The answers of the thread. */
 export type SnapshotMessage =
   | { readonly kind: 'progress'; readonly done: number; readonly total: number }
   | { readonly kind: 'done'; readonly counts: CatalogCounts; readonly takenAt: string }
@@ -60,19 +60,19 @@ export interface SnapshotOptions {
   readonly onProgress?: ((progress: SnapshotProgress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly free?: FreeBytes | undefined;
-  /** Why it is made; with a reason the copy is a backup and has its manifest beside it. */
+  /** The reason for the copy; a copy with a reason is a backup and gets a manifest. */
   readonly reason?: string | undefined;
   /** Store it as a zstd stream. Default false. */
   readonly compress?: boolean | undefined;
-  /** Its number; by default the next after those that the database and the folder know. */
+  /** Its number. Default: the next number after those known to the database and the folder. */
   readonly sequence?: number | undefined;
 }
 
-const ENOUGH = 1.05; // of the source's size: the copy may be a little larger than what is counted beforehand
+const ENOUGH = 1.05; // times the size of the source: the copy may be slightly larger than the estimate
 
 type Copied = Omit<Extract<SnapshotMessage, { kind: 'done' }>, 'kind'>;
 
-/** Copies on a thread; a signal, or a listener that throws, stops it between two steps. */
+/** Copies on a thread; the signal or a throwing listener stops it between two steps. */
 function onThread(source: string, target: string, { onProgress, signal }: SnapshotOptions): Promise<Copied> {
   const stop = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
   let reason: { readonly thrown: unknown } | undefined;
@@ -98,7 +98,7 @@ function onThread(source: string, target: string, { onProgress, signal }: Snapsh
       if (message.kind === 'progress') tell({ step: 'copy', done: message.done, total: message.total });
     });
     worker.on('error', reject);
-    // Only then are its connections closed and the files its own no more.
+    // Only now are its connections closed and its files free.
     worker.on('exit', () => {
       if (reason !== undefined) reject(reason.thrown);
       else if (last?.kind === 'done') resolve({ counts: last.counts, takenAt: last.takenAt });
@@ -111,20 +111,20 @@ function onThread(source: string, target: string, { onProgress, signal }: Snapsh
 
 const damaged = (problem: string) =>
   new DatabaseError('CATALOG_CORRUPT', `the copy does not verify: ${problem}`, {
-    hint: 'The database itself is damaged: keep it as it is, and restore the newest verified backup.',
+    hint: 'The database itself is damaged: keep it unchanged, and restore the newest verified backup.',
   });
 
-/** What SQLite and the file system say when the disk is full. */
+/** Messages of SQLite and the file system for a full disk. */
 function explained(error: unknown, path: string): unknown {
   if (error instanceof DatabaseError || !(error instanceof Error) || error.name === 'AbortError') return error;
-  const message = `no copy could be made at ${path}`;
+  const message = `could not make a copy at ${path}`;
   if (saysFull(error)) {
     const hint = 'Free some disk space, or choose another folder; nothing was changed.';
     return new DatabaseError('CATALOG_FULL', message, { cause: error, hint });
   }
   if (/^SQLITE_(?:CORRUPT|NOTADB)/.test(codeOf(error))) return damaged(error.message);
   if (/^SQLITE_(?:CANTOPEN|READONLY)/.test(codeOf(error))) {
-    const hint = 'SQLite can make no log beside the database there: copy the file itself, while nobody writes it.';
+    const hint = 'SQLite cannot create a log beside the database: copy the file itself while nobody writes it.';
     return new DatabaseError('CATALOG_IO', message, { cause: error, hint });
   }
   return new DatabaseError('CATALOG_IO', message, { cause: error });
@@ -135,7 +135,7 @@ interface Made {
   readonly takenAt: string;
 }
 
-/** Copies into an empty file and proves the copy; `packed`, an empty one too, gets the zstd stream. */
+/** Copies into an empty file and verifies the copy; `packed`, if given, is an empty file for the zstd stream. */
 async function make(source: string, plain: string, packed: string | null, options: SnapshotOptions): Promise<Made> {
   const { counts, takenAt } = await onThread(source, plain, options);
   const total = await databaseBytes(plain);
@@ -147,7 +147,7 @@ async function make(source: string, plain: string, packed: string | null, option
   return { findings: verdict.findings, takenAt };
 }
 
-/** What is told of a copy; a backup has a number. */
+/** The facts of a copy; only a backup has a number. */
 async function manifestOf(
   { findings: { isPlain: _, ...findings }, takenAt }: Made,
   folder: string,
@@ -160,10 +160,10 @@ async function manifestOf(
 }
 
 /**
- * Copies the database at `source`, which may be open and written meanwhile, to `path`.
- * @throws {DatabaseError} CATALOG_FULL when it does not fit, CATALOG_CORRUPT when the database itself is damaged,
- *   CATALOG_CONFLICT when `path` exists, CATALOG_TIMEOUT when checking takes too long, CATALOG_IO; the reason of the
- *   signal. There is no file at `path` then
+ * Copies the database at `source` to `path`. The source may be open and change meanwhile.
+ * @throws {DatabaseError} CATALOG_FULL if the copy does not fit, CATALOG_CORRUPT if the database is damaged,
+ *   CATALOG_CONFLICT if `path` exists, CATALOG_TIMEOUT if the check takes too long, CATALOG_IO; the reason of the
+ *   signal. In all these cases there is no file at `path`
  */
 export async function takeSnapshot(source: string, path: string, options: SnapshotOptions = {}): Promise<Snapshot> {
   const { signal, reason, compress = false, free = freeBytes } = options;

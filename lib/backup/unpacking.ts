@@ -1,13 +1,13 @@
 /**
- * How large a backup is once it is unpacked, by what its first bytes announce, and a stream that ends with an error where
- * more comes: 96 KB of zstd can hold 3 GB. A content that does not begin as a SQLite database is refused at once.
+ * Finds the uncompressed size of a backup from its first bytes, and stops a stream that exceeds it: 96 KB of zstd can
+ * hold 3 GB. Content that does not start like a SQLite database is refused at once.
  */
 import { Transform } from 'node:stream';
-// Not by name: an old Node.js has no such export, and would say so before it is told which one is needed.
+// No named import: an old Node.js lacks the export and would fail before the check of its version reports that.
 import zlib from 'node:zlib';
 import { firstBytes } from './regular-file.ts';
 
-/** What makes a file no backup of a catalogue; anything else that is thrown is the machine's failure. */
+/** The content is not a sound backup. Any other error is a failure of the machine. */
 export class Unsound extends Error {}
 
 const ZSTD_MAGIC = 0xfd2fb528;
@@ -16,13 +16,13 @@ const DATABASE_HEADER = 100; // bytes; https://sqlite.org/fileformat2.html, sect
 const FRAME_HEADER = 18; // bytes at most; RFC 8878, section 3.1.1.1
 const MIN_PAGE = 512;
 const MAX_PAGE = 65_536;
-// A block holds 128 KB at most, packed or not, so its first bytes come out of these.
+// A block holds at most 128 KB, packed or not, so this is enough to decode its first bytes.
 const FIRST_BLOCK = 256 * 1024;
 
-/** Whether a file that begins with these bytes is a zstd stream. */
+/** Whether a file that starts with these bytes is a zstd stream. */
 export const isZstd = (start: Buffer): boolean => start.length >= 4 && start.readUInt32LE(0) === ZSTD_MAGIC;
 
-/** The bytes that a zstd frame announces; undefined where it does not say. */
+/** The size that a zstd frame announces, in bytes; undefined if it announces none. */
 function frameSize(start: Buffer): number | undefined {
   if (start.length < FRAME_HEADER || !isZstd(start)) return undefined;
   const descriptor = start.readUInt8(4);
@@ -34,25 +34,25 @@ function frameSize(start: Buffer): number | undefined {
   return sizeFlag === 2 ? start.readUInt32LE(at) : Number(start.readBigUInt64LE(at));
 }
 
-/** The bytes that the header of a database announces; undefined where it was not kept up to date. */
+/** The size that a database header announces, in bytes; undefined if the header is not up to date. */
 function databaseSize(header: Buffer): number | undefined {
   const stored = header.readUInt16BE(16);
   const pageSize = stored === 1 ? MAX_PAGE : stored;
   const isPageSize = pageSize >= MIN_PAGE && (pageSize & (pageSize - 1)) === 0;
   const pages = header.readUInt32BE(28);
-  // Very old releases of SQLite write neither the number of pages nor the change it is valid for.
+  // Very old releases of SQLite write neither the page count nor the change counter that it is valid for.
   const isCurrent = pages > 0 && header.readUInt32BE(24) === header.readUInt32BE(92);
   return isPageSize && isCurrent ? pages * pageSize : undefined;
 }
 
 function assertDatabase(header: Buffer): void {
   const isOne = header.length >= DATABASE_HEADER && header.subarray(0, DATABASE_MAGIC.length).equals(DATABASE_MAGIC);
-  if (!isOne) throw new Unsound('it does not begin as a SQLite database');
+  if (!isOne) throw new Unsound('it does not start with the header of a SQLite database');
 }
 
-const unsized = () => new Unsound('it does not say how large it is unpacked: unpack it yourself, and take the file');
+const unsized = () => new Unsound('it does not announce its unpacked size: unpack it yourself and use that file');
 
-/** The bytes of what is unpacked, by the header of the database or else by the frame. @throws {Unsound} */
+/** The unpacked size in bytes, from the database header or else from the frame. @throws {Unsound} */
 function unpackedSize(start: Buffer, header: Buffer): number {
   assertDatabase(header);
   const size = databaseSize(header) ?? frameSize(start);
@@ -60,7 +60,7 @@ function unpackedSize(start: Buffer, header: Buffer): number {
   return size;
 }
 
-/** The first bytes that come out of the first ones of a zstd stream, as many as a database's header has. @throws {Unsound} */
+/** Decodes the header of the database from the first bytes of a zstd stream. @throws {Unsound} */
 async function unpackHeader(start: Buffer): Promise<Buffer> {
   const unpacking = zlib.createZstdDecompress();
   unpacking.end(start);
@@ -72,22 +72,22 @@ async function unpackHeader(start: Buffer): Promise<Buffer> {
     }
     return header;
   } catch (error) {
-    // The stream is cut off here, so it may end with an error all the same; its first block is whole.
+    // The input is cut off, so decoding may fail in the end; the first block is complete.
     if (header.length === DATABASE_HEADER) return header;
     throw new Unsound(`it cannot be decompressed: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 
 /**
- * The bytes that a file takes unpacked; its own where it is not compressed.
- * @throws {Unsound} for a zstd stream that holds no database, or does not say how large it is
+ * The unpacked size of a file in bytes; its own size if it is not compressed.
+ * @throws {Unsound} for a zstd stream that holds no database or does not announce its size
  */
 export async function announcedSize(path: string, size: number): Promise<number> {
   const start = await firstBytes(path, FIRST_BLOCK);
   return isZstd(start) ? unpackedSize(start, await unpackHeader(start)) : size;
 }
 
-/** Lets a database through, unpacked; fails where it is none, or longer than its header or its frame says. */
+/** Passes an unpacked database through; fails if it is not a database or exceeds its announced size. */
 export class Bounded extends Transform {
   readonly #start: Buffer;
   #header: Buffer = Buffer.alloc(0);
@@ -96,7 +96,7 @@ export class Bounded extends Transform {
 
   /**
    * @param start the first bytes of the file
-   * @param size bytes of a file that is not compressed
+   * @param size the size of an uncompressed file, in bytes
    */
   constructor(start: Buffer, size?: number) {
     super();
@@ -116,7 +116,11 @@ export class Bounded extends Transform {
   }
 
   override _flush(done: (error?: Error | null) => void): void {
-    done(this.#header.length < DATABASE_HEADER ? new Unsound('it does not begin as a SQLite database') : null);
+    done(
+      this.#header.length < DATABASE_HEADER
+        ? new Unsound('it does not start with the header of a SQLite database')
+        : null,
+    );
   }
 
   #look(chunk: Buffer): void {

@@ -1,4 +1,4 @@
-/** Whether a backup is what its manifest says, and reading one that is into a stage. */
+/** Verifies backups against their manifests, and copies verified ones to a stage. */
 
 import { dirname } from 'node:path';
 import { DatabaseError } from '../errors.ts';
@@ -11,12 +11,12 @@ import { createPrivate, partialPath, removeDatabase } from './publish.ts';
 import { NotRegular } from './regular-file.ts';
 import { announcedSize, Unsound } from './unpacking.ts';
 
-/** What verifying found. */
+/** The result of a verification. */
 export interface BackupVerdict {
   readonly ok: boolean;
-  /** In words; nothing for a sound backup. */
+  /** Texts; empty for a sound backup. */
   readonly problems: string[];
-  /** What stands beside it; null when there is none that can be read. */
+  /** The manifest beside the backup; null if there is none or it is unreadable. */
   readonly manifest: Manifest | null;
 }
 
@@ -26,7 +26,7 @@ const verdict = (manifest: Manifest | null, ...problems: string[]): BackupVerdic
   manifest,
 });
 
-/** What a file takes once it is unpacked, with its logs; or why it is not sound. */
+/** The unpacked size of a file with its logs, or why the file is not sound. */
 async function sizeInStage(
   path: string,
   size: number,
@@ -41,7 +41,7 @@ async function sizeInStage(
   }
 }
 
-/** Checks a compressed backup, which has to be unpacked for it. */
+/** Checks a compressed backup, which has to be unpacked for this. */
 async function unpacked(
   path: string,
   manifest: Manifest,
@@ -64,15 +64,15 @@ export interface VerifyOptions extends CheckOptions {
 }
 
 /**
- * Verifies a backup in full: checksum, every page and index, row counts, schema version and identity. Never throws for
- * what the file holds.
- * @throws {DatabaseError} CATALOG_TIMEOUT, CATALOG_IO, CATALOG_FULL: when that could not be found out
+ * Verifies a backup completely: checksum, every page and index, row counts, schema version and identity. Damage is a
+ * result, never an error.
+ * @throws {DatabaseError} CATALOG_TIMEOUT, CATALOG_IO, CATALOG_FULL: if the verification was not possible
  */
 export async function verifyBackup(path: string, options: VerifyOptions = {}): Promise<BackupVerdict> {
   const { manifest, problem } = await readManifest(path);
   if (manifest === null) return verdict(null, problem);
   const bytes = (await sizeOf(path)) ?? 0;
-  // Told without another process: nothing of the file has to be read for it.
+  // No separate process needed: this does not read the file.
   if (bytes !== manifest.bytes) return verdict(manifest, `it has ${bytes} bytes, the manifest says ${manifest.bytes}`);
   const found = manifest.compressed
     ? await unpacked(path, manifest, options)
@@ -83,22 +83,22 @@ export async function verifyBackup(path: string, options: VerifyOptions = {}): P
 export const invalid = (path: string, problem: string, hint?: string): DatabaseError =>
   new DatabaseError('CATALOG_BACKUP_INVALID', `${path}: ${problem}`, hint === undefined ? {} : { hint });
 
-/** A backup that was read, and proven, into a stage. */
+/** A verified copy of a backup on a stage. */
 export interface Staged {
   readonly manifest: Manifest | null;
   readonly findings: Findings;
 }
 
 export interface StageOptions extends VerifyOptions {
-  /** Take a file without a manifest, if it is sound by itself. */
+  /** Accept a file without a manifest if it is sound. */
   readonly allowMissingManifest: boolean;
-  /** Is compared with the schema of the backup. */
+  /** The schema to compare with that of the backup. */
   readonly release: ReleaseSchema;
 }
 
 /**
- * Reads a backup into a new file at `stage`, which is what was checked: whatever becomes of the backup meanwhile.
- * @throws {DatabaseError} CATALOG_BACKUP_INVALID when it does not verify; there is no stage then
+ * Copies a backup to a new file at `stage` and verifies that copy, so later changes of the backup do not matter.
+ * @throws {DatabaseError} CATALOG_BACKUP_INVALID if it does not verify; the stage is removed
  */
 export async function stageBackup(path: string, stage: string, options: StageOptions): Promise<Staged> {
   const { allowMissingManifest, release, free = freeBytes, ...rest } = options;

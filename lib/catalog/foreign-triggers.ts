@@ -9,7 +9,7 @@ import { OWN_SCHEMA, ownTriggers } from '../migrations/journal.ts';
 import { triggersOfOthers } from '../migrations/schema-state.ts';
 import type { CallOptions, Executor } from '../sql/engine.ts';
 
-/** An open file, on a copy of which changes are tried. */
+/** An open file; the changes are tried on a copy of it. */
 interface TriedFile {
   readonly engine: Executor;
   readonly settings: { readonly database: string; readonly backupDir: string };

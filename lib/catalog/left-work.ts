@@ -1,6 +1,6 @@
 /**
- * What processes left unfinished when they were closed or killed: files to index, and clients marked for deletion. Opening
- * asks whether there is any, then finishes it between the writes of the caller.
+ * Finishes the work that closed or killed processes left: files to index, and clients marked for deletion. Opening
+ * checks for such work and does it between the caller's writes.
  */
 import type { Logger } from 'pino';
 import { finishLeftDeletions, leftDeletions } from '../core/client-deletion.ts';
@@ -19,7 +19,7 @@ const INDEXING: LeftWork = {
   module: 'search',
   failed: 'could not bring the search index up to date',
   isLeft: (engine) => engine.run(hasBacklog, null),
-  // Each portion is a short write of its own, so that opening does not wait for a million files. Searches stay exact.
+  // Each portion is a separate short write, so opening does not wait for a million files. Searches stay exact.
   async finish(engine) {
     for (let isLeft = true; isLeft; ) isLeft = await engine.run(catchUpIndex, null);
   },
@@ -50,8 +50,8 @@ async function begin(catalog: OpenedCatalog, { module, failed, isLeft, finish }:
 }
 
 /**
- * Begins what is left. Resolves when it is known whether anything is: asked beside the first calls, these questions would
- * open a second connection. Never throws; failures are logged.
+ * Starts to finish the work. Resolves when it is known whether there is any: next to the first calls of the caller,
+ * these questions would open a second connection. Never throws; failures are logged.
  */
 export async function beginLeftWork(catalog: OpenedCatalog): Promise<void> {
   for (const work of [INDEXING, DELETIONS]) await begin(catalog, work);

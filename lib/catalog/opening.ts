@@ -1,4 +1,4 @@
-/** What `DatabaseManager` loads when it is first used: all of the library. */
+/** The library as `DatabaseManager` loads it on first use. */
 import { AssembledCatalog } from './assembled-catalog.ts';
 import { type OpenOptions, openCatalog } from './open.ts';
 

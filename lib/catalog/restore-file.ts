@@ -64,7 +64,7 @@ function refused(error: unknown): unknown {
 
 /** Parts of a restore that tests put others in the place of. @internal */
 export interface RestoreFileParts {
-  /** Looks at what was put in place, whichever way. */
+  /** Checks the restored catalogue. */
   readonly health?: typeof assertHealthy;
   readonly migrate?: typeof migrateCopy;
 }
@@ -216,7 +216,7 @@ export async function restoreFile(
   refuseTakenName(database, 'database');
   const { backupDir } = settingsOf(options, database);
   const from = await checkSource(backup, 'from', backupDir);
-  if (from === database) refuse('from', backup, 'another file than the catalogue to restore');
+  if (from === database) refuse('from', backup, 'a file other than the catalogue to restore');
   const wanted = { options: { ...options, database, backupDir }, from, how, parts: { health, migrate } };
   const kept: string[] = [];
   for (let round = 1; ; round += 1) {

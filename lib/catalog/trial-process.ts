@@ -1,6 +1,6 @@
 /**
- * The process that migrates a copy and tries the first writes on it: see trial.ts. The writes are what a restore and a
- * server do next; all are undone.
+ * The process that migrates a copy and tries the first writes on it; see trial.ts. A restore and a server would do
+ * these writes next. All of them are rolled back.
  */
 import type { Logger } from 'pino';
 import { toWireError } from '../errors.ts';
@@ -18,10 +18,10 @@ import { migrateHere, openCopy } from './open.ts';
 import type { CatalogSettings } from './settings.ts';
 import type { TrialAnswer, TrialNote, TrialOrder } from './trial.ts';
 
-/** Ends a transaction without storing it. */
+/** Rolls a transaction back. */
 class Undo extends Error {}
 
-/** Hands lines of the log to the process that has the log. */
+/** Sends log lines to the process that has the logger. */
 function noting(note: (note: TrialNote) => void): Logger {
   const at = (level: 'info' | 'warn' | 'error') => (facts: object, message: string) => note({ level, facts, message });
   const logger = { ...silentLogger, info: at('info'), warn: at('warn'), error: at('error'), child: () => logger };
@@ -45,7 +45,7 @@ function modulesIn(tx: Executor, engine: Engine, settings: CatalogSettings): Cat
 
 const TRIED = 'a trial, undone';
 
-/** What a new client does first. */
+/** The first writes of a new client. */
 async function tryNew({ clients, files, versions }: CatalogModules): Promise<void> {
   const { id: clientId } = await clients.save({ name: `trial ${newId()}` });
   const file = { clientId, fileName: 'trial.txt', pathName: TRIED, fileSize: 0 };
@@ -58,7 +58,7 @@ async function tryNew({ clients, files, versions }: CatalogModules): Promise<voi
   await clients.delete(clientId);
 }
 
-/** A further version for what is there. */
+/** A further version of an existing file. */
 async function tryOld({ clients, files }: CatalogModules): Promise<void> {
   const [client] = (await clients.list({ limit: 1 })).clients;
   if (client === undefined) return;
@@ -81,7 +81,7 @@ async function tryWrites(engine: Engine, settings: CatalogSettings): Promise<voi
   };
   const record = { kind: 'restore', startedAt: now(), durationMs: 0, ok: true, detail: TRIED } as const;
   await undone((tx) => tx.run(recordMaintenance, record));
-  // A trigger may refuse a client that it does not know; that it answers is what counts.
+  // A trigger may refuse an unknown client; it only matters that the call ends.
   for (const attempt of [tryNew, tryOld]) {
     const tried = undone((tx) => attempt(modulesIn(tx, engine, settings)));
     await tried.catch(() => undefined);

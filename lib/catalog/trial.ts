@@ -1,6 +1,6 @@
 /**
- * Tries on a copy what a catalogue is about to do, in a process that can be given up: triggers that somebody has put on its
- * tables run with every change, and one that does not end would hold a thread of the server for ever.
+ * Tries the next steps of a catalogue on a copy, in a process that can be killed. Foreign triggers run with every
+ * change, and an endless one would hang a thread of the server.
  */
 import { stat } from 'node:fs/promises';
 import { DatabaseError, reviveError, type WireError } from '../errors.ts';
@@ -8,30 +8,30 @@ import { callProcess } from '../runtime/process-call.ts';
 import { scriptUrl } from '../runtime/scripts.ts';
 import type { CatalogSettings } from './settings.ts';
 
-/** The settings of a catalogue that are data. */
+/** The settings of a catalogue that can be sent to a process. */
 type CopySettings = Omit<CatalogSettings, 'logger' | 'onMigrationProgress'>;
 
 /** The order for the process. */
 export interface TrialOrder {
-  /** A file that nobody else has open. It is brought to this release's schema; nothing else of it is changed. */
+  /** A file that nobody else has open. It is migrated to this release's schema and otherwise unchanged. */
   readonly path: string;
   readonly settings: CopySettings;
 }
 
-/** What the process tells meanwhile: that it has migrated, or a line for the log. */
+/** A message of the process: the migration is done, or a line for the log. */
 export type TrialNote =
   | { readonly migrated: true }
   | { readonly level: 'info' | 'warn' | 'error'; readonly facts: object; readonly message: string };
 
-/** What the process answers: why it cannot be used, or null. */
+/** The answer of the process: why the file cannot be used, or null. */
 export type TrialAnswer = WireError | null;
 
-/** Milliseconds that each part may take. */
+/** Milliseconds allowed for each part. */
 export interface TrialDeadlines {
-  /** Writes of a few rows take a few milliseconds; the rest is for a busy machine. */
+  /** Writing a few rows takes a few milliseconds; the rest is for a busy machine. */
   readonly writesMs: number;
   readonly migrationMs: number;
-  /** For each megabyte of the file: an adoption was measured at 300 on the machine of reference. */
+  /** Per megabyte of the file: an adoption took 300 on the reference machine. */
   readonly migrationMsPerMb: number;
 }
 
@@ -47,16 +47,16 @@ const invalid = (path: string, problem: string, cause?: unknown) =>
 const endless = (path: string, what: string, ms: number) =>
   invalid(path, `${what} did not end within ${Math.round(ms)} ms: a trigger or view in it keeps SQLite busy`);
 
-/** A file that cannot be used for its schema is a backup that cannot. */
+/** If its schema makes a file unusable, the backup is invalid. */
 function explained(error: unknown, path: string): unknown {
   if (!(error instanceof DatabaseError) || error.code !== 'CATALOG_FOREIGN_DATABASE') return error;
   return invalid(path, error.message, error);
 }
 
 /**
- * Brings a file that nobody has open to this release's schema, and tries the first writes on it.
- * @throws {DatabaseError} CATALOG_BACKUP_INVALID when something in it does not end, or is not the table that it should be;
- *   what migrating throws
+ * Migrates a file that nobody has open to this release's schema, and tries the first writes on it.
+ * @throws {DatabaseError} CATALOG_BACKUP_INVALID if something in it does not end or a table is not as expected; the
+ *   errors of the migration
  */
 export async function migrateApart(
   settings: CatalogSettings,

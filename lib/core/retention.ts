@@ -82,10 +82,12 @@ export interface VersionPruning {
   planPrune(policy: RetentionPolicy, options?: PruneScope): Promise<PrunePlan>;
 
   /**
-   * Removes the versions that the policy does not keep, one transaction per file. The active version of a file always stays, and numbers of removed versions are never reused.
+   * Removes the versions that the policy does not keep, one transaction per file. The active version of a file always
+   * stays, and numbers of removed versions are never reused.
    * @throws {ValidationError} for an empty policy, an unknown rule or a bad value
    * @throws {NotFoundError} when the client or file does not exist
-   * @throws the signal's reason, between two files, or the error of a transaction; earlier removals stay, and `onProgress` has reported them
+   * @throws the signal's reason, between two files, or the error of a transaction; earlier removals stay, and
+   *   `onProgress` has reported them
    * @example
    * ```ts
    * const { versions, bytes, paths } = await db.versions.prune({ keepLast: 3, keepDaily: 7 }, { clientId });

@@ -190,13 +190,14 @@ function* saveRow(file: FileToSave, ledger: SaveLedger, dialect: Dialect): Steps
   return { file: row, created: stored === undefined, changed: true, quota, crossed };
 }
 
-/** What refuses one file and leaves the others alone: these are thrown before anything of it is written. */
+/** Errors that refuse only one file: they are thrown before anything of that file is written. */
 const isRefusal = (error: unknown): error is Error =>
   error instanceof NotFoundError || error instanceof QuotaExceededError || error instanceof ConflictError;
 
 /**
- * Saves files in their order; one that is refused costs only itself. @throws any other failure, which costs them all; with
- * `strict` also the refusal of a file for which something was written before: a missing quota, an old server's rows
+ * Saves files in order; a refused file affects only itself.
+ * @throws any other failure, which affects them all; with `strict`, also the refusal of a file after a write on its
+ *   behalf: a missing quota, versions of an old server's rows
  */
 function* saveRows(
   files: readonly FileToSave[],

@@ -54,7 +54,10 @@ const quotaOf = (client: ClientState): QuotaState => ({
 
 const FLAGS: ReadonlySet<unknown> = new Set([0, 1, null, true, false]);
 
-/** What of a row counts; undefined where the row holds what no save would write, which only the triggers can count. */
+/**
+ * The figures of a row that count; undefined if the row holds values that no save writes, which only the triggers can
+ * count.
+ */
 function countedOf(row: FileRow): CountedFile | undefined {
   const [fileSize, category, extension] = [row[FILE.fileSize], row[FILE.category], row[FILE.extension]];
   const isSize = Number.isSafeInteger(fileSize) && (fileSize as number) >= 0;
@@ -92,31 +95,31 @@ export class SaveLedger {
 
   readonly #totals: SaveTotals | undefined;
 
-  /** `counts`: it counts the saves by itself, which costs less than the triggers where there are several. */
+  /** With `counts` it counts the saves itself: for several saves that costs less than the triggers. */
   constructor(dialect: Dialect, { counts = false } = {}) {
     this.#dialect = dialect;
     this.#totals = counts ? new SaveTotals() : undefined;
   }
 
-  /** Before a version of a file is stored: who counts it is settled. */
+  /** Decides who counts a version, before it is stored. */
   *willStore(before: FileRow | undefined): Steps<void> {
     if (before === undefined || countedOf(before) !== undefined) yield* this.#totals?.begin() ?? [];
     else yield* this.letTriggersCount();
   }
 
-  /** Counts the version that was stored, unless the triggers have. */
+  /** Counts the stored version, unless the triggers have counted it. */
   counted(row: FileRow, before: FileRow | undefined): void {
     const [now, then] = [countedOf(row), before === undefined ? undefined : countedOf(before)];
     const isByTriggers = now === undefined || (before !== undefined && then === undefined);
     if (!isByTriggers) this.#totals?.saved(row[FILE.clientId], now, then);
   }
 
-  /** Writes what was counted so far; from here on the triggers count, until the next version is about to be stored. */
+  /** Writes the counts so far. The triggers count from here on, until the next version is about to be stored. */
   *letTriggersCount(): Steps<void> {
     yield* this.#totals?.end(this.at) ?? [];
   }
 
-  /** How often something was written for a client before its file was: a missing quota, versions of an old server's rows. */
+  /** The number of writes on behalf of clients before their files: missing quotas, versions of an old server's rows. */
   get writes(): number {
     return this.#writes;
   }

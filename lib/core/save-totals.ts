@@ -1,7 +1,7 @@
 /**
- * What the saves of one transaction change in the totals, added up in memory and written once for each client and kind of
- * file. Says of each save what the triggers of lib/migrations/counting-triggers.ts say. Sums are BigInt: those of a few
- * hundred files can pass 2^53.
+ * Sums up in memory how the saves of one transaction change the totals, and writes each sum once per client and kind of
+ * file. Counts each save like the triggers of lib/migrations/counting-triggers.ts. Sums are BigInt, because those of a
+ * few hundred files can exceed 2^53.
  */
 import { run, type Steps } from '../sql/procedure.ts';
 import { sql } from '../sql/template.ts';
@@ -9,7 +9,7 @@ import { idBytes } from '../values/ids.ts';
 import { SIZE_BOUNDS } from '../values/size-bands.ts';
 import { removeMark, setMark } from './writer-mark.ts';
 
-/** What of a file counts. */
+/** The facts of a file that count. */
 export interface CountedFile {
   readonly fileSize: number;
   readonly category: string | null;
@@ -17,7 +17,7 @@ export interface CountedFile {
   readonly verified: boolean;
 }
 
-/** Files and bytes that a total gains; negative for what it loses. */
+/** The change of a total in files and bytes; negative for a loss. */
 interface Change {
   files: bigint;
   bytes: bigint;
@@ -28,7 +28,7 @@ interface KindChange extends Change {
   readonly extension: string;
   readonly band: number;
   readonly verified: number;
-  /** Whether a file became one of the kind, so that its row may have to be made. */
+  /** Whether a file has joined this kind, so that its row may be missing. */
   gains: boolean;
 }
 
@@ -39,20 +39,20 @@ interface ClientChange extends Change {
 
 const bandOf = (size: number) => SIZE_BOUNDS.findLastIndex((min) => size >= min);
 
-/** The totals that the saves of one transaction change. */
+/** The changes of totals by the saves of one transaction. */
 export class SaveTotals {
   readonly #kinds = new Map<string, KindChange>();
   readonly #clients = new Map<string, ClientChange>();
   #isCounting = false;
 
-  /** Begins to count, if it does not yet: the triggers count nothing from here on. */
+  /** Starts counting, unless it has started: from here on the triggers count nothing. */
   *begin(): Steps<void> {
     if (this.#isCounting) return;
     yield* setMark();
     this.#isCounting = true;
   }
 
-  /** Counts a version that was saved, and the file whose current version it is in the place of what the file was before. */
+  /** Counts a saved version, and replaces the file's previous facts with those of its new current version. */
   saved(clientId: string, file: CountedFile, before: CountedFile | undefined): void {
     const client = this.#clients.get(clientId) ?? { files: 0n, bytes: 0n, used: 0n };
     this.#clients.set(clientId, client);
@@ -78,11 +78,11 @@ export class SaveTotals {
     change.gains ||= files > 0n;
   }
 
-  /** Writes what was counted, and lets the triggers count again. `at` is when the quotas changed. */
+  /** Writes the sums and lets the triggers count again. `at` is the time of the quota change. */
   *end(at: string): Steps<void> {
     if (!this.#isCounting) return;
     for (const change of this.#kinds.values()) yield* changeKind(change);
-    // The trigger that notes a client's day fires on its quota, and reads what stands there.
+    // The trigger that records a client's day fires on its quota and reads the totals.
     yield* removeMark();
     for (const [clientId, { files, bytes, used }] of this.#clients) {
       yield* run(sql`UPDATE client_quotas SET FileCount = FileCount + ${files}, FileBytes = FileBytes + ${bytes},

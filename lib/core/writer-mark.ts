@@ -1,14 +1,14 @@
-/** The mark of a transaction that counts its saves by itself: see lib/migrations/writer-schema.ts. */
+/** The mark of a transaction that counts its saves itself. See lib/migrations/writer-schema.ts. */
 import { run, type Steps } from '../sql/procedure.ts';
 import { raw, sql } from '../sql/template.ts';
 
-/** The table of the mark; it is empty in every committed state. */
+/** The table of the mark; empty in every committed state. */
 export const WRITER_TABLE = 'catalog_writer';
 
-/** The version of the schema whose totals this release counts. Part of a migration: never edited. */
+/** The version of the schema whose totals this release counts. It is part of a migration: never edit it. */
 export const COUNTING_VERSION = 24;
 
-/** Silences the triggers of totals. */
+/** Stops the triggers of totals from counting. */
 export function* setMark(): Steps<void> {
   yield* run(sql`INSERT INTO ${raw(WRITER_TABLE)} (Covers) VALUES (${COUNTING_VERSION})`);
 }

@@ -29,7 +29,9 @@ export interface Case<Asked extends QuestionName = QuestionName> {
 
 /** How a check appears in reports and documents. */
 export interface CheckDescription {
-  /** Its name in `application/health+json`: component and measurement (draft-inadarei-api-health-check-06, section 4). */
+  /**
+   * Its name in `application/health+json`: component and measurement (draft-inadarei-api-health-check-06, section 4).
+   */
   readonly json: string;
   /** The kind of component in `application/health+json`. */
   readonly type: 'component' | 'datastore' | 'system';

@@ -17,7 +17,7 @@ import { lacksConnection } from './verdict.ts';
 /** Milliseconds for a report without a check of the file: a second, less a margin for a busy machine. */
 export const HEALTH_DEADLINE_MS = 900;
 
-const REMEMBERED_MS = 300_000; // refused calls and lost connections are reported for five minutes, so that monitoring sees them several times
+const REMEMBERED_MS = 300_000; // long enough for several scrapes to report refused calls and lost connections
 
 /** The examined catalogue. */
 export interface HealthHost extends Source {

@@ -1,4 +1,7 @@
-/** Metrics of the catalogue itself: what it holds, its files, and what was done for it. Absent while it cannot be asked. */
+/**
+ * Metrics of the catalogue itself: its contents, its files and its maintenance. Absent while the database does not
+ * answer.
+ */
 
 import { MAINTENANCE_KINDS } from '../maintenance/history.ts';
 import { SECOND_MS } from '../values/intervals.ts';
@@ -7,23 +10,23 @@ import { type CatalogueFigures, type MaintenanceFigures, QUOTA_USES } from './me
 
 type Values = readonly Sample<number>[];
 
-/** Values that only the database can tell. */
+/** Values that need the database. */
 const told =
   (values: (catalogue: CatalogueFigures) => Values) =>
   ({ catalogue }: MetricFacts): Values =>
     catalogue === null ? [] : values(catalogue);
 
-/** One value that only the database can tell. */
+/** One value that needs the database. */
 const number = (value: (catalogue: CatalogueFigures) => number | null) => told((catalogue) => known(value(catalogue)));
 
-/** Work that is counted; what other programs wrote into the history is not. */
+/** The counted kinds of maintenance; kinds that other programs wrote into the history are ignored. */
 const KINDS: readonly string[] = MAINTENANCE_KINDS;
 
-/** A value of the newest row of each kind, of those rows that count. */
+/** A value of the newest row of each counted kind. */
 const newest = (counts: (row: MaintenanceFigures) => boolean, value: (row: MaintenanceFigures) => number) =>
   told(({ maintenance }) => {
     const rows = maintenance.filter((row) => KINDS.includes(row.kind) && counts(row)).reverse();
-    return each('kind', Object.fromEntries(rows.map((row) => [row.kind, value(row)]))); // the newest comes last and stays
+    return each('kind', Object.fromEntries(rows.map((row) => [row.kind, value(row)]))); // the newest row wins
   });
 
 const succeeded = ({ ok }: MaintenanceFigures) => ok === 1;
@@ -78,7 +81,7 @@ export const CATALOGUE_METRICS: readonly Metric[] = [
   ),
   counter(
     'catalog_versions_created_total',
-    'Versions ever made, those that are gone included',
+    'Versions ever made, including removed ones',
     [],
     number(({ versionsCreated }) => versionsCreated),
   ),
@@ -90,19 +93,19 @@ export const CATALOGUE_METRICS: readonly Metric[] = [
   ),
   gauge(
     'catalog_reservations',
-    'Reservations that hold room',
+    'Live reservations',
     [],
     number(({ reservations }) => reservations.count),
   ),
   gauge(
     'catalog_reserved_bytes',
-    'Bytes that reservations hold',
+    'Bytes held by reservations',
     [],
     number(({ reservations }) => reservations.bytes),
   ),
   gauge('catalog_database_bytes', 'Size of the database file', [], ({ files }) => known(files.databaseBytes)),
   gauge('catalog_wal_bytes', 'Size of the write-ahead log', [], ({ files }) => known(files.walBytes)),
-  gauge('catalog_disk_free_bytes', "Room on the database's disk for this user", [], ({ files }) =>
+  gauge('catalog_disk_free_bytes', 'Free disk space for the database and this user', [], ({ files }) =>
     known(files.freeDiskBytes),
   ),
   gauge(
@@ -119,25 +122,25 @@ export const CATALOGUE_METRICS: readonly Metric[] = [
   ),
   gauge(
     'catalog_pages_free',
-    'Pages that hold nothing',
+    'Free pages of the database',
     [],
     number(({ pages }) => pages.freePages),
   ),
   gauge(
     'catalog_maintenance_success_timestamp_seconds',
-    'When the last piece of work began that ended well',
+    'When the last successful work of this kind began',
     ['kind'],
     newest(succeeded, ({ startedAt }) => Date.parse(startedAt) / SECOND_MS),
   ),
   gauge(
     'catalog_maintenance_success_duration_seconds',
-    'How long that piece of work took',
+    'How long that work took',
     ['kind'],
     newest(succeeded, ({ durationMs }) => durationMs / SECOND_MS),
   ),
   gauge(
     'catalog_maintenance_failed',
-    'Whether the last piece of work failed, or found something wrong',
+    'Whether the last work of this kind failed or found a problem',
     ['kind'],
     newest(
       () => true,

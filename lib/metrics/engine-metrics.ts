@@ -1,4 +1,6 @@
-/** Metrics of this process: calls, waits, commits, connections. Known in every state, also of a closed catalogue. */
+/**
+ * Metrics of this process: calls, waits, commits, connections. Available in every state, even for a closed catalogue.
+ */
 import { ERROR_CODES } from '../errors.ts';
 import type { CallFigures } from '../sql/call-log.ts';
 import type { HistogramFigures } from '../sql/histogram.ts';
@@ -32,17 +34,17 @@ export const ENGINE_METRICS: readonly Metric[] = [
   ),
   seconds(
     'catalog_procedure_duration_seconds',
-    'Time from a call to its answer, waiting included; calls that no connection answered are not in it',
+    'Time from a call to its answer, including waiting; without calls that no connection answered',
     ['procedure', 'intent', 'outcome'],
     ({ log }) => log.calls.flatMap(outcomesOf),
   ),
   counter(
     'catalog_errors_total',
-    'Calls and transactions that threw; values refused before they reached the engine are not in it',
+    'Calls and transactions that threw, without values refused before they reached the engine',
     ['code'],
     ({ log }) => each('code', { ...NO_ERRORS, ...log.failures }),
   ),
-  counter('catalog_calls_total', 'Calls that were accepted, those inside transactions apart', ['queue'], ({ stats }) =>
+  counter('catalog_calls_total', 'Accepted calls, without those inside transactions', ['queue'], ({ stats }) =>
     each('queue', { reads: stats.reads.calls, writes: stats.writes.calls }),
   ),
   counter('catalog_calls_refused_total', 'Calls refused because the queue was full', ['queue'], ({ stats }) =>
@@ -50,7 +52,7 @@ export const ENGINE_METRICS: readonly Metric[] = [
   ),
   counter(
     'catalog_calls_expired_total',
-    'Calls that gave up waiting: too late, or their signal',
+    'Calls that stopped waiting because of a timeout or signal',
     ['queue'],
     ({ stats }) => each('queue', { reads: stats.reads.expired, writes: stats.writes.expired }),
   ),
@@ -93,11 +95,11 @@ export const ENGINE_METRICS: readonly Metric[] = [
   ),
   gauge(
     'catalog_oldest_reader_seconds',
-    'How long the reading connection that is out longest has been: it keeps the log from shrinking',
+    'How long the longest current use of a reader lasts; it keeps the log from shrinking',
     [],
     ({ stats }) => known(stats.readers.longestMs / 1_000),
   ),
-  gauge('catalog_connections_limit', 'Connections there may be', ['role'], ({ stats }) =>
+  gauge('catalog_connections_limit', 'The greatest number of connections', ['role'], ({ stats }) =>
     each('role', { readers: stats.readers.size, writers: stats.writers.size }),
   ),
   counter('catalog_connections_opened_total', 'Connections opened', ['role'], ({ stats }) =>
@@ -108,11 +110,11 @@ export const ENGINE_METRICS: readonly Metric[] = [
   ),
   counter(
     'catalog_statements_total',
-    'Statements executed, by whether they were found prepared',
+    'Executed statements, by whether they were already prepared',
     ['cache'],
     ({ stats }) => each('cache', { hit: stats.statements.found, miss: stats.statements.prepared }),
   ),
-  counter('catalog_before_commit_failures_total', 'Commits whose search index entries had to wait', [], ({ stats }) =>
+  counter('catalog_before_commit_failures_total', 'Commits that postponed search index entries', [], ({ stats }) =>
     known(stats.beforeCommit.failures),
   ),
 ];

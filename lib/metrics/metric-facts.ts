@@ -1,31 +1,31 @@
-/** What metrics are made of, and the kinds of rows their table has. */
+/** The facts behind metrics, and the kinds of rows in their tables. */
 import type { CallLogFigures } from '../sql/call-log.ts';
 import type { EngineStats } from '../sql/engine.ts';
 import type { HistogramFigures } from '../sql/histogram.ts';
 import type { CatalogueFigures } from './metrics-procedures.ts';
 
-/** Saves that were committed through this catalogue object, by what they did. */
+/** Committed saves of this catalogue object, by result. */
 export interface SaveCounts {
-  /** That stored a file, or a new version of one. */
+  /** Saves that stored a file or a new version. */
   readonly stored: number;
-  /** That found nothing new. */
+  /** Saves that found no change. */
   readonly unchanged: number;
-  /** Bytes of the files that were stored. */
+  /** Bytes of the stored files. */
   readonly bytes: number;
-  /** That made a client's use cross its warning threshold. */
+  /** Saves that made a client's use cross its warning threshold. */
   readonly warnings: number;
 }
 
-/** What the file system tells, in bytes; null where it could not be asked. */
+/** Sizes from the file system, in bytes; null if unknown. */
 export interface FileFigures {
   readonly databaseBytes: number | null;
   readonly walBytes: number | null;
   readonly freeDiskBytes: number | null;
-  /** Of the last backup that was made and verified. */
+  /** The size of the last verified backup. */
   readonly backupBytes: number | null;
 }
 
-/** Everything metrics are made of, at one instant. */
+/** All facts behind metrics, at one instant. */
 export interface MetricFacts {
   readonly libraryVersion: string;
   /** Seconds since 1970. */
@@ -33,12 +33,12 @@ export interface MetricFacts {
   readonly stats: EngineStats;
   readonly log: CallLogFigures;
   readonly saves: SaveCounts;
-  /** Null when the database could not be asked in time. */
+  /** Null if the database did not answer in time. */
   readonly catalogue: CatalogueFigures | null;
   readonly files: FileFigures;
 }
 
-/** A value with the labels that tell it from its neighbours. */
+/** A value with the labels that distinguish it. */
 export interface Sample<Value> {
   readonly labels?: Readonly<Record<string, string>>;
   readonly value: Value;
@@ -50,7 +50,7 @@ interface MetricBase {
   readonly labels: readonly string[];
 }
 
-/** A row of the table of metrics: what it is, and how its values follow from the facts. */
+/** A row of the table of metrics: its description, and how its values follow from the facts. */
 export type Metric =
   | (MetricBase & {
       readonly type: 'counter' | 'gauge';
@@ -58,7 +58,7 @@ export type Metric =
     })
   | (MetricBase & {
       readonly type: 'histogram';
-      /** What bounds and sums are divided by: 1,000 for milliseconds. */
+      /** The divisor of bounds and sums: 1,000 for milliseconds. */
       readonly divisor: number;
       readonly values: (facts: MetricFacts) => readonly Sample<HistogramFigures>[];
     });
@@ -99,10 +99,10 @@ export const counts = (name: string, help: string, values: Values<HistogramFigur
   values,
 });
 
-/** One value without labels, or none where it is not known. */
+/** One value without labels, or none if it is unknown. */
 export const known = (value: number | null | undefined): readonly Sample<number>[] =>
   value === null || value === undefined ? [] : [{ value }];
 
-/** A value for each of a record's keys, which become a label. */
+/** One value per key of a record; the key becomes a label. */
 export const each = <Value>(label: string, values: Readonly<Record<string, Value>>): readonly Sample<Value>[] =>
   Object.entries(values).map(([key, value]) => ({ labels: { [label]: key }, value }));

@@ -1,6 +1,6 @@
 /**
- * What metrics ask of the database: one procedure, one snapshot. It reads totals that every change keeps current and a row
- * for each client; no file and no version is looked at.
+ * The database part of metrics: one procedure, one snapshot. It reads totals that every change updates, and one row per
+ * client, but no files or versions.
  */
 
 import { perDialect } from '../sql/dialect.ts';
@@ -9,17 +9,17 @@ import { sql } from '../sql/template.ts';
 import { now } from '../values/dates.ts';
 import { UNLIMITED_BYTES } from '../values/quota-limit.ts';
 
-/** How much of a client's quota is used: `warning` from its threshold on, `full` when nothing fits any more. */
+/** How much of a client's quota is used: `warning` from its threshold, `full` when nothing more fits. */
 export const QUOTA_USES = ['ok', 'warning', 'full', 'unlimited'] as const;
 
 export type QuotaUse = (typeof QUOTA_USES)[number];
 
-/** The last piece of work of a kind, and the last that ended well. Times as in the history of maintenance. */
+/** The last maintenance of a kind, and the last successful one. Times as in the maintenance history. */
 export interface MaintenanceFigures {
   readonly kind: string;
   readonly startedAt: string;
   readonly durationMs: number;
-  /** 1 or 0, as it is stored. */
+  /** 1 or 0, as stored. */
   readonly ok: number;
   readonly detail: string | null;
 }
@@ -30,7 +30,7 @@ export interface CatalogueFigures {
   readonly schemaVersion: number | null;
   readonly clients: number;
   readonly files: { readonly files: number; readonly bytes: number; readonly verified: number };
-  /** Versions ever made, those that are gone included. */
+  /** Versions ever made, including removed ones. */
   readonly versionsCreated: number;
   /** Bytes of every stored version. */
   readonly storedBytes: number;
@@ -62,7 +62,7 @@ const maintenance = sql`SELECT Kind AS "kind", StartedAt AS "startedAt", Duratio
   WHERE ID IN (SELECT max(ID) FROM maintenance_history GROUP BY Kind
     UNION ALL SELECT max(ID) FROM maintenance_history WHERE Succeeded = 1 GROUP BY Kind) ORDER BY ID DESC`;
 
-/** Everything at one instant. */
+/** All figures at one instant. */
 export const catalogueFigures = procedure(
   'health.metrics',
   'read',

@@ -1,7 +1,7 @@
 /**
- * `db.metrics()`: everything in Prometheus' text format, by prom-client, in a registry of its own. Promises an answer in
- * every state of the catalogue and within a second; what could not be found out in time is left out. Counting is the
- * engine's; nothing here runs between two scrapes.
+ * `db.metrics()`: every metric in Prometheus' text format, by prom-client, in a separate registry. It answers within a
+ * second in every state of the catalogue, and omits what it cannot find out in time. The engine does the counting; no
+ * code here runs between two scrapes.
  */
 
 import { Counter, Gauge, type Metric as Registered, Registry } from 'prom-client';
@@ -17,10 +17,10 @@ import { type CatalogueFigures, catalogueFigures } from './metrics-procedures.ts
 const ASK_MS = 600;
 const STAT_MS = 200;
 
-/** Every metric there is; docs/API.md lists them. */
+/** Every metric; docs/API.md lists them. */
 const METRICS: readonly Metric[] = [...ENGINE_METRICS, ...CATALOGUE_METRICS];
 
-/** What metrics are taken from. */
+/** The sources of metrics. */
 export interface MetricsHost {
   readonly engine: Engine;
   readonly libraryVersion: string;
@@ -31,12 +31,12 @@ export interface MetricsHost {
 
 const NO_SIZES = { databaseBytes: null, walBytes: null, freeDiskBytes: null };
 
-/** Null for what cannot be told: that is left out, and a figure that is missing says so. */
+/** Null for an unknown value: it is omitted, because a missing figure is recognised as missing. */
 const orNull = <Value>(value: Promise<Value>): Promise<Value | null> => value.catch(() => null);
 
 const sizeOrNull = async (path: string) => (await sizeOf(path)) ?? null;
 
-/** What the work settles to, or `late` when that takes too long. */
+/** Returns the result of the work, or `late` if it takes too long. */
 async function within<Value>(ms: number, work: Promise<Value>, late: Value): Promise<Value> {
   const { promise, resolve } = Promise.withResolvers<Value>();
   const timer = setTimeout(() => resolve(late), ms);
@@ -59,7 +59,7 @@ export class Metrics {
     for (const metric of METRICS) this.#register(metric);
   }
 
-  /** The text. Never throws for the state of the catalogue. */
+  /** The text. Never throws because of the state of the catalogue. */
   async text(): Promise<string> {
     const { engine, libraryVersion, openedAt, saves } = this.#host;
     const [catalogue, sizes] = await Promise.all([
@@ -72,12 +72,12 @@ export class Metrics {
       backupBytes: backup?.detail ? await within(STAT_MS, sizeOrNull(backup.detail), null) : null,
     };
     const [stats, log] = [engine.stats(), engine.callLog()];
-    // Every value is taken from these facts before anybody else can replace them: collecting is synchronous.
+    // Collecting is synchronous, so no other scrape can replace these facts before every value is taken.
     this.#facts = { libraryVersion, openedAt, stats, log, saves: saves(), catalogue, files };
     return this.#registry.metrics();
   }
 
-  /** Asks the database, unless an earlier scrape still waits for an answer: they must not pile up. */
+  /** Queries the database, unless an earlier scrape is still waiting: queries must not pile up. */
   #ask(): Promise<CatalogueFigures | null> {
     const { engine } = this.#host;
     if (engine.stats().state !== 'open') return Promise.resolve(null);
@@ -109,7 +109,8 @@ export class Metrics {
         type,
         values: this.#collect(values).flatMap((sample) => series(metric, sample)),
       });
-      // All that a registry asks of a metric: prom-client's own histogram costs 350 ns an observation and takes no counts.
+      // The part of a metric that a registry needs: prom-client's own histogram costs 350 ns per observation and
+      // accepts no counts.
       this.#registry.registerMetric({ name, get } as unknown as Registered);
       return;
     }
@@ -135,13 +136,13 @@ export class Metrics {
   }
 }
 
-/** Takes every value away: a reset alone leaves a metric without labels at 0, which is not the same as unknown. */
+/** Removes all values: a reset alone leaves a metric without labels at 0, which does not mean unknown. */
 function empty(metric: Gauge | Counter, labels: readonly string[]): void {
   metric.reset();
   if (labels.length === 0) metric.remove();
 }
 
-/** The lines of a histogram: how many values lie at or below each bound, their sum and their number. */
+/** The lines of a histogram: the number of values up to each bound, their sum and their number. */
 function series(
   { name, divisor }: Extract<Metric, { type: 'histogram' }>,
   { labels = {}, value: { bounds, counts, sum } }: Sample<HistogramFigures>,

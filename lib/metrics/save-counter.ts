@@ -1,8 +1,8 @@
-/** Counts what was committed by the saves of one catalogue object, for metrics. */
+/** Counts the committed saves of one catalogue object, for metrics. */
 import type { Stored } from '../core/save-file.ts';
 import type { SaveCounts } from './metric-facts.ts';
 
-/** Is told what was stored, once it is committed. */
+/** Receives each save after its commit. */
 export class SaveCounter {
   readonly #counts = { stored: 0, unchanged: 0, bytes: 0, warnings: 0 };
 

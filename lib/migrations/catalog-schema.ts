@@ -1,4 +1,4 @@
-/** Versions 6 and up: what this product adds. Nothing here keeps the Python server's own SQL from working. */
+/** Versions 6 and up: the schema that this product adds. The Python server's SQL still works on it. */
 import {
   adoptClients,
   adoptFiles,
@@ -24,8 +24,8 @@ const VERSION_FACTS: Readonly<Record<string, string>> = {
   OperationID: 'VARCHAR(128)',
 };
 
-// CurrentVersion is the number of the active version; HighestVersion the highest ever given, so that none is reused.
-// Both stay 0 in a row that an old server inserts.
+// CurrentVersion is the number of the active version, HighestVersion the highest number ever given, so that none is
+// reused. Both stay 0 in a row that an old server inserts.
 const VERSION_NUMBERS = ['CurrentVersion', 'HighestVersion'];
 
 const completeVersions: MigrationStep = {
@@ -46,7 +46,7 @@ const completeVersions: MigrationStep = {
   safeVersion: 5,
 };
 
-// Before indexes and triggers are made on versions: so each row is written once, and the indexes are sorted at the end.
+// Before the indexes and triggers of versions, so that each row is written once and the indexes are sorted at the end.
 const adoption: MigrationStep = {
   name: 'adoption',
   up: ADOPTION_TABLES,
@@ -79,8 +79,8 @@ const versionIndexes: MigrationStep = {
   safeVersion: 5,
 };
 
-// An index on ClientID or Verified alone is covered by one of the pairs. A file is found by client, name and path: with
-// the name alone, a save among ten thousand files called index.js would look at each of them.
+// One of the pairs covers an index on ClientID or Verified alone. A file is found by client, name and path: by name
+// alone, a save among ten thousand files called index.js would examine each of them.
 const leanIndexes: MigrationStep = {
   name: 'lean-indexes',
   up: [
@@ -101,8 +101,8 @@ const leanIndexes: MigrationStep = {
   safeVersion: 5,
 };
 
-// Triggers, so that raw SQL and an old server are counted as well. Versions go before their file, while the file still
-// tells whose quota they used.
+// Triggers, so that raw SQL and an old server are counted as well. Delete versions before their file, while the file
+// still tells whose quota they used.
 const quotaUse: MigrationStep = {
   name: 'quota-use',
   up: [

@@ -1,20 +1,20 @@
 /**
- * The triggers that keep the use of quotas and the running totals. Migrations say how a row's size is measured; a released
- * migration's texts never change.
+ * The triggers that maintain quota use and the running totals. Migrations define how a row's size is measured; the
+ * texts of released migrations never change.
  */
 import { SIZE_BOUNDS } from '../values/size-bands.ts';
 
-/** How a row's size counts; `row` is NEW, OLD or a table. */
+/** How to measure the size of a row; `row` is NEW, OLD or a table. */
 export interface Measure {
-  /** Bytes that its quota uses. */
+  /** Bytes that count for its quota. */
   readonly used: (row: string) => string;
-  /** Bytes in totals of files. */
+  /** Bytes that count for totals of files. */
   readonly bytes: (row: string) => string;
-  /** What the size band is told from. */
+  /** The value that determines the size band. */
   readonly size: (row: string) => string;
 }
 
-/** The band of a size as SQL: the place of its lower bound, -1 for a size that is not known. */
+/** SQL for the band of a size: the place of its lower bound, or -1 for an unknown size. */
 const bandOf = (size: string) => {
   const cases = [...SIZE_BOUNDS.entries()].reverse().map(([band, min]) => `WHEN ${size} >= ${min} THEN ${band}`);
   return `CASE ${cases.join(' ')} ELSE -1 END`;
@@ -47,7 +47,8 @@ const countClient = (row: string, sign: '+' | '-', { bytes }: Measure) =>
   `UPDATE client_quotas SET FileCount = FileCount ${sign} 1, FileBytes = FileBytes ${sign} (${bytes(row)})
     WHERE ClientID = ${row}.ClientID;`;
 
-// Written once a save: by the version that follows the file, so a change of the file alone records the day itself.
+// A save writes the day once, with the version that follows the file, so a change of the file alone has to record it
+// here.
 const recordDay = (row: string, condition: string) =>
   `INSERT INTO daily_totals (Date, ClientID, Files, Bytes, UsedBytes)
     SELECT date('now'), ClientID, FileCount, FileBytes, coalesce(UsedBytes, 0) FROM client_quotas
@@ -63,8 +64,8 @@ function recounts(unless: string | undefined): string {
 }
 
 /**
- * The triggers of the running totals, by name; those that measure a size first. With `unless`, those that a save fires
- * count nothing while that SQL condition holds.
+ * The triggers of the running totals, by name; those that measure a size come first. While the SQL condition `unless`
+ * holds, triggers that a save fires count nothing.
  */
 export const totalTriggers = (measure: Measure, unless?: string): Readonly<Record<string, string>> => ({
   catalog_file_counted: `AFTER INSERT ON files${unless === undefined ? '' : ` WHEN NOT ${unless}`} BEGIN
@@ -84,7 +85,7 @@ const useOf = (file: string, bytes: string) =>
     LastUpdated = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE ClientID = (SELECT ClientID FROM files WHERE ID = ${file})`;
 
-/** The triggers of quota use, as statements; `unless` as of {@link totalTriggers}. */
+/** The triggers of quota use, as statements; `unless` as in {@link totalTriggers}. */
 export const useTriggers = ({ used }: Measure, unless?: string): readonly string[] => [
   `CREATE TRIGGER catalog_version_inserted AFTER INSERT ON file_versions${unless === undefined ? '' : ` WHEN NOT ${unless}`} BEGIN
       ${useOf('NEW.FileID', used('NEW'))}; END`,
@@ -94,7 +95,7 @@ export const useTriggers = ({ used }: Measure, unless?: string): readonly string
       ${useOf('OLD.FileID', `0 - ${used('OLD')}`)}; END`,
 ];
 
-/** Every size as it is stored: what the first releases counted. */
+/** Every size as stored: the rule of the first releases. */
 export const AS_STORED: Measure = {
   used: (row) => `coalesce(${row}.FileSize, 0)`,
   bytes: (row) => `CASE WHEN ${row}.FileSize > 0 THEN ${row}.FileSize ELSE 0 END`,

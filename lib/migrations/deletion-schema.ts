@@ -1,4 +1,7 @@
-/** Clients that are being deleted: a client with many files goes in slices, which whoever opens the catalogue can finish. */
+/**
+ * Clients under deletion: a client with many files is deleted in slices, and any process that opens the catalogue can
+ * finish.
+ */
 import type { MigrationStep } from '../schema/migration.ts';
 import { finishDeletions } from './deletion-work.ts';
 
@@ -13,7 +16,7 @@ const clientDeletions: MigrationStep = {
     )`,
   ],
   down: ['DROP TABLE client_deletions'],
-  // The older schema does not know that such a client is half gone.
+  // The older schema cannot show that such a client is half deleted.
   work: { revision: 1, down: [finishDeletions] },
   declares: { down: ['DROP TABLE'] },
   loses: null,

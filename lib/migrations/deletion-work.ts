@@ -1,18 +1,18 @@
-/** Finishes the deletions of clients that were begun, before the schema loses the table that knows of them. */
+/** Finishes the deletions of clients before a downgrade removes the table that records them. */
 import { deleteSlice, pendingDeletions } from '../core/client-deletion-procedures.ts';
 import { finished, migrationWork, type WorkInput, type WorkResult } from '../schema/migration.ts';
 import type { Steps } from '../sql/procedure.ts';
 
-/** How far the work has come. */
+/** The progress of the work. */
 interface Progress {
   readonly files: number;
-  /** Clients that need no further slice: a mark that is no id of a client would be found again for ever. */
+  /** Clients that need no further slice: a mark without a client's id would otherwise be found again and again. */
   readonly finished: readonly string[];
 }
 
 const START: Progress = { files: 0, finished: [] };
 
-/** One slice for each message, so that progress can be told between. */
+/** One slice per message, so that progress can be reported between them. */
 export const finishDeletions = migrationWork(
   'deletions.finish',
   function* ({ state }: WorkInput, dialect): Steps<WorkResult> {

@@ -1,6 +1,7 @@
 /**
- * What migrations will take: microseconds a row as measured on one machine, scaled by how fast this one runs a short
- * piece of the same kind of work. The figures are in docs/MIGRATIONS.md; the benchmark compares them with real runs.
+ * Estimates how long migrations take: microseconds per row as measured on one machine, scaled by how fast this machine
+ * runs a short piece of similar work. The figures are in docs/MIGRATIONS.md; the benchmark compares them with real
+ * runs.
  */
 
 import type { Direction, Migration } from '../schema/migration.ts';
@@ -10,19 +11,22 @@ import { MIB } from '../values/byte-units.ts';
 
 const MICROSECONDS_PER_MS = 1_000;
 
-/** What the probe took on the machine where the costs were measured, in milliseconds. */
+/** The duration of the probe on the machine where the costs were measured, in milliseconds. */
 export const REFERENCE_PROBE_MS = 25;
 
-/** Milliseconds a megabyte of the database: copying and checking the copy in full, and checking before and after. */
+/**
+ * Milliseconds per megabyte of the database: for copying it, checking the copy completely, and checking before and
+ * after.
+ */
 const BACKUP_MS_PER_MB = 16;
 const VALIDATION_MS_PER_MB = 5;
 
-// The log holds every page that was changed, and pages that move are in it as well as in the file.
+// The log holds every changed page, and moved pages are in the log as well as in the file.
 const LOG_FACTOR = 2;
 
-const PROBES = 5; // a single one may be half as long again: a core that slept, a neighbour's turn
+const PROBES = 5; // a single one may take half as long again, because of a sleeping core or a busy neighbour
 
-/** How long a fixed piece of work takes on a connection's thread, in milliseconds: arithmetic, sorting, a b-tree. */
+/** Times a fixed piece of work on a connection's thread, in milliseconds: arithmetic, sorting, a b-tree. */
 export const speedProbe = procedure('migrations.speedProbe', 'read', function* (_: null): Steps<number> {
   const took: number[] = [];
   while (took.length < PROBES) {
@@ -36,32 +40,32 @@ export const speedProbe = procedure('migrations.speedProbe', 'read', function* (
   return took.sort((a, b) => a - b)[Math.floor(PROBES / 2)] ?? 0;
 });
 
-/** What one migration is expected to take. */
+/** The estimate of one migration. */
 export interface PlannedMigration {
   readonly version: number;
   readonly name: string;
   /** Rows it touches. */
   readonly rows: number;
   readonly estimatedMs: number;
-  /** Going down: what the older schema cannot hold; null where nothing is lost. */
+  /** Going down: what the older schema cannot hold; null if nothing is lost. */
   readonly loses: string | null;
 }
 
-/** What a plan rests on. */
+/** The facts that a plan is based on. */
 export interface Measured {
   readonly rows: Readonly<Record<string, number>>;
   readonly databaseBytes: number;
-  /** What {@link speedProbe} took here. */
+  /** The result of {@link speedProbe} here. */
   readonly probeMs: number;
   readonly backup: boolean;
   readonly validation: boolean;
 }
 
-/** What migrations are expected to take together. */
+/** The estimate of several migrations together. */
 export interface Estimate {
   readonly migrations: PlannedMigration[];
   readonly estimatedMs: number;
-  /** Bytes that the database and its log will need beyond what they take now. */
+  /** Additional bytes that the database and its log will need. */
   readonly growthBytes: number;
 }
 
@@ -73,7 +77,7 @@ function planOne(migration: Migration, direction: Direction, measured: Measured,
   return { version, name, rows, estimatedMs, loses: direction === 'down' ? (loses ?? null) : null };
 }
 
-/** The estimate for some migrations in the order they run. */
+/** Estimates migrations in the order they run. */
 export function estimate(migrations: readonly Migration[], direction: Direction, measured: Measured): Estimate {
   const factor = measured.probeMs / REFERENCE_PROBE_MS;
   const planned = migrations.map((migration) => planOne(migration, direction, measured, factor));

@@ -1,6 +1,6 @@
 /**
- * What keeps totals and freed contents exact whatever other programs write: triggers that count only what is a size, and
- * indexes that find a content by any spelling of its path.
+ * Keeps totals and the list of freed contents exact, whatever other programs write: triggers count only valid sizes,
+ * and indexes find a content by any spelling of its path.
  */
 import type { MigrationStep } from '../schema/migration.ts';
 import { contentKeyOf } from '../values/content-path.ts';
@@ -9,7 +9,7 @@ import { AS_STORED, kindOf, type Measure, totalTriggers, useTriggers } from './c
 
 const counted = (row: string) => countedBytes(`${row}.FileSize`);
 
-/** Only whole numbers of bytes; the size of anything else is not known. */
+/** Only whole numbers of bytes; any other size is unknown. */
 export const COUNTED: Measure = {
   used: counted,
   bytes: counted,
@@ -23,7 +23,7 @@ export const dropCounting = [...USE_TRIGGERS, ...Object.keys(totalTriggers(AS_ST
   (name) => `DROP TRIGGER ${name}`,
 );
 
-/** Statements that make every counting trigger; `unless` as of {@link totalTriggers}. */
+/** Statements that create every counting trigger; `unless` as in {@link totalTriggers}. */
 export const createCounting = (measure: Measure, unless?: string): readonly string[] => [
   ...useTriggers(measure, unless),
   ...Object.entries(totalTriggers(measure, unless)).map(([name, body]) => `CREATE TRIGGER ${name} ${body}`),
@@ -38,7 +38,7 @@ const ODD_CLIENTS = `SELECT f.ClientID FROM files f WHERE ${isOdd('f')}
 
 const FILE = kindOf('files', COUNTED);
 
-/** An infinite size made a total infinite, and its removal made it no number at all, which failed for ever. */
+/** An infinite size made a total infinite. Removing it made the total NaN, and every later change failed. */
 const countedSizes: MigrationStep = {
   name: 'counted-sizes',
   up: [
@@ -59,7 +59,7 @@ const countedSizes: MigrationStep = {
   safeVersion: 5,
 };
 
-/** Only deletions ask which rows name a content: they ask for every spelling of its path. */
+/** Only deletions ask which rows name a content, and they ask for every spelling of its path. */
 const contentKeys: MigrationStep = {
   name: 'content-keys',
   up: [

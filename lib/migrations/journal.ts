@@ -1,4 +1,4 @@
-/** How a file's schema stands to this release, by its journal. */
+/** Compares a file's schema with this release, by its journal. */
 import type { ReleaseSchema } from '../backup/checker.ts';
 import { DatabaseError } from '../errors.ts';
 import {
@@ -18,13 +18,13 @@ import type { OwnSchema } from './schema-state.ts';
 /** The checksums of this release's migrations. */
 export const KNOWN: KnownChecksums = MIGRATIONS.map(checksumOf);
 
-/** What this release knows of its own files. */
+/** What this release knows about its own files. */
 export const OWN_SCHEMA: OwnSchema = {
   checksums: KNOWN,
   tables: ownTables(['CREATE TABLE catalog_migrations', ...MIGRATIONS.flatMap(({ up }) => up)]),
 };
 
-/** What this release makes of a new file. */
+/** The schema that this release creates in a new file. */
 export const RELEASE_SCHEMA: ReleaseSchema = {
   statements: [CREATE_JOURNAL, ...MIGRATIONS.flatMap(({ up }) => up)],
   checksums: KNOWN,
@@ -37,28 +37,28 @@ export const ownColumns = (): Readonly<Record<string, readonly string[]>> =>
 /** The triggers of this release. */
 export const ownTriggers = (): readonly string[] => [...objectsAfter(MIGRATIONS).triggers];
 
-/** A version that waits to be applied. */
+/** A version that is not applied yet. */
 export interface PendingMigration {
   readonly version: number;
   readonly name: string;
 }
 
-/** A version that was applied, and when. */
+/** An applied version, with its time. */
 export interface AppliedMigration extends PendingMigration {
   readonly appliedAt: string;
 }
 
-/** How a file's schema stands to this release. */
+/** The state of a file's schema, compared with this release. */
 export interface MigrationStatus {
-  /** The newest version applied; -1 for a file without a schema. */
+  /** The newest applied version; -1 for a file without a schema. */
   readonly current: number;
-  /** The newest version this release knows. */
+  /** The newest version that this release knows. */
   readonly latest: number;
   readonly pending: PendingMigration[];
   readonly applied: AppliedMigration[];
 }
 
-/** The status that a journal tells. */
+/** The status according to a journal. */
 export function statusOf(journal: readonly JournalRow[]): MigrationStatus {
   const current = journal.at(-1)?.version ?? -1;
   return {
@@ -69,24 +69,24 @@ export function statusOf(journal: readonly JournalRow[]): MigrationStatus {
   };
 }
 
-/** Where the schema of an open catalogue stands. */
+/** The state of an open catalogue's schema. */
 export interface Standing {
   /** Migrations of this release that are not applied. */
   readonly pending: number;
-  /** Why statements of this release may fail on it; undefined where they do not. */
+  /** Why statements of this release may fail on it; undefined if they cannot. */
   readonly problem: DatabaseError | undefined;
-  /** Whether the tables are there without which nothing of the catalogue can be read. */
+  /** Whether the tables exist without which nothing in the catalogue can be read. */
   readonly isReadable: boolean;
 }
 
-/** It was up to date when it was opened, so somebody has changed it since. */
+/** The schema was up to date when the catalogue was opened, so somebody has changed it since. */
 function movedTo({ current, latest, pending }: MigrationStatus): DatabaseError {
-  const message = `the schema is at version ${current} of ${latest}, ${pending.length} of its migrations were taken back`;
-  const hint = `It was taken to version ${current} while it was open: close the catalogue and open it again.`;
+  const message = `the schema is at version ${current} of ${latest} and ${pending.length} migrations were rolled back`;
+  const hint = `It was rolled back to version ${current} while it was open: close the catalogue and open it again.`;
   return new DatabaseError('CATALOG_MIGRATION_PENDING', message, { hint });
 }
 
-/** Where the schema of an open catalogue stands. */
+/** The state of an open catalogue's schema. */
 export function standingOf({ tables, journal }: SchemaState): Standing {
   const status = statusOf(journal);
   const newer = journalProblems(journal, KNOWN).find(({ code }) => code === 'CATALOG_SCHEMA_NEWER');
@@ -97,14 +97,14 @@ export function standingOf({ tables, journal }: SchemaState): Standing {
   };
 }
 
-/** How the journal names whoever applied a base migration to a file that an old server had made. */
+/** How the journal names whoever applied a base migration to a file of an old server. */
 export const ADOPTED = 'adopted';
 
 const ADOPTION = MIGRATIONS.findIndex(({ name }) => name === 'adoption');
 
 /**
- * Whether an old server made the file and its rows have not been adopted yet. A file that was adopted and taken back to an
- * older version keeps the report of its adoption: what its clients were given then is theirs.
+ * Whether the file is from an old server and not adopted yet. A file that was adopted and rolled back keeps the report
+ * of its adoption, because what its clients got then is theirs.
  */
 export function isLegacy(state: SchemaState): boolean {
   const { journal, tables } = state;

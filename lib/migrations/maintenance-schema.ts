@@ -1,4 +1,4 @@
-/** What is kept about the catalogue as a whole: who it is, and what was done for it. */
+/** The catalogue's identity, and the history of its maintenance. */
 import type { MigrationStep } from '../schema/migration.ts';
 
 const maintenanceHistory: MigrationStep = {

@@ -30,10 +30,10 @@ const STEPS: readonly MigrationStep[] = [
 
 export const MIGRATIONS: readonly Migration[] = STEPS.map((step, version) => ({ ...step, version }));
 
-/** The version this release brings a file to. */
+/** The version to which this release migrates a file. */
 export const LATEST_VERSION = MIGRATIONS.length - 1;
 
-/** @throws {RangeError} for a version that no migration has */
+/** @throws {RangeError} for an unknown version */
 export function migrationOf(version: number): Migration {
   const found = MIGRATIONS[version];
   if (found?.version !== version) throw new RangeError(`there is no migration ${version}`);

@@ -1,6 +1,6 @@
 /**
- * The statements around a migration: reading the journal, running what a migration lists, writing its journal row. All
- * in the transaction of whoever calls, so that a file never has the one without the other.
+ * The procedures of a migration: read the journal, run the statements, write the journal row. All run in the caller's
+ * transaction, so that a file never has the changes without the row.
  */
 
 import { completeVersion } from '../schema/completion.ts';
@@ -11,16 +11,16 @@ import { raw, sql } from '../sql/template.ts';
 import { now } from '../values/dates.ts';
 import { migrationOf } from './migration-list.ts';
 
-/** Which migration's statements to run. */
+/** The migration whose statements run. */
 export interface StatementsToRun {
   readonly version: number;
   readonly direction: Direction;
-  /** Only make what the schema lacks, as on a file that an old server made. */
+  /** Create only what the schema lacks, as for a file of an old server. */
   readonly complete: boolean;
   readonly block: boolean;
 }
 
-/** A migration that was run, on its way into the journal. */
+/** A completed migration, for the journal. */
 export interface MigrationToRecord {
   readonly version: number;
   readonly direction: Direction;
@@ -43,7 +43,7 @@ export const CREATE_JOURNAL = `CREATE TABLE IF NOT EXISTS ${JOURNAL} (
   safe_version TEXT
 )`;
 
-/** Runs what a migration lists; returns how many statements had something to do. */
+/** Runs the statements of a migration; returns how many of them had an effect. */
 export const runStatements = procedure(
   'migrations.statements',
   'write',
@@ -62,7 +62,7 @@ function* runAll(statements: readonly string[]): Steps<number> {
   return statements.length;
 }
 
-/** Writes, or takes out, the journal row of a migration. */
+/** Writes or deletes the journal row of a migration. */
 export const recordMigration = procedure(
   'migrations.record',
   'write',
@@ -84,13 +84,13 @@ function* record({ version, direction, appliedBy, libraryVersion, durationMs }: 
     ${durationMs}, ${migration.safeVersion?.toString() ?? null})`);
 }
 
-/** Whether the journal holds this version's row; umzug asks after each step. */
+/** Whether the journal has the row of this version; umzug asks after each step. */
 export const isApplied = procedure('migrations.isApplied', 'read', function* (version: number): Steps<boolean> {
   const found = yield* one(sql`SELECT 1 AS "applied" FROM catalog_migrations WHERE version = ${version}`);
   return found !== undefined;
 });
 
-/** Rows that name a row which does not exist: how many, by the table and the foreign key. */
+/** Counts rows that refer to a missing row, by table and foreign key. */
 export const foreignKeyViolations = procedure('migrations.foreignKeys', 'read', function* (_: null): Steps<
   { key: string; rows: number }[]
 > {
@@ -98,13 +98,13 @@ export const foreignKeyViolations = procedure('migrations.foreignKeys', 'read', 
       FROM pragma_foreign_key_check GROUP BY 1 ORDER BY 1`);
 });
 
-/** What SQLite's quick check finds wrong; nothing for a sound file. */
+/** Problems that SQLite's quick check finds; empty for a sound file. */
 export const quickCheck = procedure('migrations.quickCheck', 'read', function* (_: null): Steps<string[]> {
   const found = yield* all<{ quick_check: string }>(raw('PRAGMA quick_check(10)'));
   return found.map(({ quick_check: text }) => text).filter((text) => text !== 'ok');
 });
 
-/** Rows of each table that exists. */
+/** Row counts of the existing tables. */
 export const tableRows = procedure('migrations.rows', 'read', function* (tables: readonly string[]): Steps<
   Record<string, number>
 > {
@@ -117,11 +117,11 @@ export const tableRows = procedure('migrations.rows', 'read', function* (tables:
   return counts;
 });
 
-/** What the schema holds by kind, with the columns of tables; names in lower case. */
+/** Names of schema objects by kind, with the columns of tables; in lower case. */
 export const storedObjects = procedure('migrations.objects', 'read', function* (_: null): Steps<
   { kind: string; name: string; columns: string }[]
 > {
-  // A virtual table of somebody else's may need a module that is not here, and then has no columns to be asked for.
+  // A foreign virtual table may need a module that is not loaded here, and then its columns cannot be read.
   return yield* all<{ kind: string; name: string; columns: string }>(sql`SELECT type AS "kind", lower(name) AS "name",
       CASE WHEN type = 'table' AND sql LIKE 'CREATE TABLE%' THEN (SELECT lower(group_concat(c.name, char(10))) FROM pragma_table_xinfo(m.name) c)
       ELSE '' END AS "columns" FROM sqlite_schema m WHERE name NOT GLOB 'sqlite_*'`);

@@ -1,6 +1,6 @@
 /**
- * Some migrations in one transaction, which holds the write lock of the file: umzug orders them, each runs with its
- * journal row, and what it took is told while it lasts. All of it is one transaction: it is stored whole or not at all.
+ * Runs migrations in one transaction, which holds the write lock of the file. umzug orders them, each runs with its
+ * journal row, and progress is reported meanwhile. The transaction stores all of them or none.
  */
 import { hostname, userInfo } from 'node:os';
 import type { Umzug } from 'umzug';
@@ -16,7 +16,7 @@ import { MIGRATIONS } from './migration-list.ts';
 import { isApplied, recordMigration, runStatements } from './migration-procedures.ts';
 import { schemaState } from './schema-state.ts';
 
-/** A migration that was run. */
+/** A completed migration. */
 export interface RanMigration {
   readonly version: number;
   readonly name: string;
@@ -25,7 +25,7 @@ export interface RanMigration {
 
 export interface RunSettings extends CallOptions {
   readonly context: WorkContext;
-  /** Refuse statements that can lose data and are not declared. */
+  /** Refuse undeclared statements that can lose data. */
   readonly block: boolean;
   readonly onProgress?: ((progress: MigrationProgress) => void) | undefined;
 }
@@ -42,10 +42,10 @@ const add = (totals: Record<string, number>, counts: Readonly<Record<string, num
   for (const [kind, by] of Object.entries(counts)) if (by > 0) totals[kind] = (totals[kind] ?? 0) + by;
 };
 
-/** A run; `ran` and `counts` tell what it did. */
+/** A run; `ran` and `counts` hold its results. */
 export class MigrationRun {
   readonly ran: RanMigration[] = [];
-  /** What happened to rows, by kind. */
+  /** Counts of affected rows, by kind. */
   readonly counts: Record<string, number> = {};
   readonly #connection: Executor;
   readonly #settings: RunSettings;
@@ -68,7 +68,7 @@ export class MigrationRun {
     this.ran.push({ version, name, durationMs });
   }
 
-  /** Returns what the journal says of a version that an old server had applied, or had to. */
+  /** Returns the author for the journal: an old server applied this version, or should have. */
   async #up(migration: Migration): Promise<string> {
     const complete = this.#settings.context.legacy && migration.version < baseSchema.length;
     const made = await this.#statements(migration, 'up', complete);
@@ -124,7 +124,7 @@ export class MigrationRun {
   }
 }
 
-/** The migrations as umzug takes them, and our journal as it reads it. */
+/** The migrations in umzug's form, and our journal in the form that umzug reads. */
 export async function umzugOver(
   apply: (migration: Migration, direction: Direction) => Promise<void>,
   executor: Executor,
@@ -142,11 +142,11 @@ export async function umzugOver(
   });
 }
 
-/** umzug's view of our journal: it reads there, and what it would write is written already and only verified. */
+/** Our journal as umzug's storage: umzug reads it, and instead of writing, verifies the row that is already written. */
 function journalStorage(executor: Executor) {
   const verify = async (name: string, wanted: boolean) => {
     const found = await executor.run(isApplied, Number.parseInt(name, 10));
-    if (found !== wanted) throw new DatabaseError('CATALOG_MIGRATION_FAILED', `${name} left the journal as it was`);
+    if (found !== wanted) throw new DatabaseError('CATALOG_MIGRATION_FAILED', `${name} did not change the journal`);
   };
   return {
     executed: async () => (await executor.run(schemaState, null)).journal.map(orderedName),

@@ -1,4 +1,4 @@
-/** `db.migrations`: how the schema of a file stands, what a change of it would do, and the way there and back. */
+/** `db.migrations`: the state of a file's schema, plans for changing it, and migrations up and down. */
 import type { Umzug } from 'umzug';
 import type { Direction, Migration } from '../schema/migration.ts';
 import type { CallOptions, Executor } from '../sql/engine.ts';
@@ -37,19 +37,19 @@ export class Migrator {
     this.#schema = new SchemaChange(host);
   }
 
-  /** How the file's schema stands to this release. */
+  /** The state of the file's schema, compared with this release. */
   async status(options?: CallOptions): Promise<MigrationStatus> {
     return statusOf((await this.#host.engine.run(schemaState, null, checkCallOptions(options))).journal);
   }
 
-  /** Whether journal and schema are what this release made of them, and what adoption did. */
+  /** Checks that journal and schema match this release, and reports what adoption did. */
   async verify(options?: CallOptions): Promise<SchemaVerdict> {
     return verifySchema(this.#host.engine, checkCallOptions(options));
   }
 
   /**
-   * What `up` would do, or `down` when `to` is older than the file.
-   * @throws {ValidationError} for a version that there is not
+   * Plans `up`, or `down` if `to` is older than the file.
+   * @throws {ValidationError} for an unknown version
    */
   async plan(options: { readonly to?: number | undefined } & CallOptions = {}): Promise<MigrationPlan> {
     const { to, signal: given } = checkObject(options, 'options', PLAN_KEYS);
@@ -57,13 +57,13 @@ export class Migrator {
     const wanted = to === undefined ? undefined : checkVersion(to, 0, LATEST_VERSION);
     const signal = checkSignal(given);
     const state = await engine.run(schemaState, null, { signal });
-    // `up` leaves a file with newer migrations as it is.
+    // `up` leaves a file with newer migrations unchanged.
     const version = wanted ?? Math.max(LATEST_VERSION, statusOf(state.journal).current);
     return this.#schema.plan(engine, state, version, { signal });
   }
 
   /**
-   * Runs what `up` would on a verified copy, and measures it; the file itself is only read.
+   * Runs `up` on a verified copy and measures it; the file itself is only read.
    * @throws as {@link up}
    */
   async rehearse(options: ChangeOptions = {}): Promise<Rehearsal> {
@@ -71,23 +71,23 @@ export class Migrator {
   }
 
   /**
-   * Applies pending migrations, to `to` or to the newest version.
-   * @throws {DatabaseError} CATALOG_MIGRATION_FAILED when one fails, CATALOG_DANGEROUS_OPERATION, CATALOG_FULL,
-   *   CATALOG_BUSY; the file is as it was before then
+   * Applies pending migrations up to `to`, by default up to the newest version.
+   * @throws {DatabaseError} CATALOG_MIGRATION_FAILED if one fails, CATALOG_DANGEROUS_OPERATION, CATALOG_FULL,
+   *   CATALOG_BUSY; the file is unchanged then
    */
   async up(options: ChangeOptions = {}): Promise<MigrationOutcome> {
     const checked = checkChange(options);
     return this.#schema.change('up', checkVersion(checked.to ?? LATEST_VERSION, 0, LATEST_VERSION), checked);
   }
 
-  /** Takes migrations back, so that `to` is the newest. @throws as {@link up} */
+  /** Rolls migrations back until `to` is the newest. @throws as {@link up} */
   async down(options: ChangeOptions & { readonly to: number }): Promise<MigrationOutcome> {
     const checked = checkChange(options);
     return this.#schema.change('down', checkVersion(checked.to, 0, LATEST_VERSION), checked);
   }
 
   /**
-   * The migrations as an instance of umzug, such as for its own command line: each runs in a transaction of its own, with
+   * The migrations as an instance of umzug, for example for its command line: each runs in its own transaction, with
    * the same lock, copy and checks.
    */
   async umzug(): Promise<Umzug<Executor>> {

@@ -1,11 +1,11 @@
 /**
- * What closes gaps: a path changed by raw SQL that no version named, a repeated operation that stored nothing, and the
- * quota that one answered with.
+ * Closes three gaps: a path that raw SQL changed and no version names, a repeated operation that stored nothing, and
+ * the quota that an operation answered with.
  */
 import type { MigrationStep } from '../schema/migration.ts';
 
-// The paths a server may remove are those no version names. A server that moves contents by its own SQL changes only the
-// file, so the current version follows; activating another version changes both and is left alone.
+// A server may remove a path that no version names. A server that moves contents with its own SQL changes only the
+// file, so the current version follows; activating another version changes both and is ignored here.
 const carriedPaths: MigrationStep = {
   name: 'carried-paths',
   up: [
@@ -18,8 +18,7 @@ const carriedPaths: MigrationStep = {
   safeVersion: 5,
 };
 
-// A save that found nothing new has no version to carry its operation id, and a repeated call must still be answered as
-// the first was.
+// A save that found no change has no version to carry its operation id, but a repeated call must get the first answer.
 const unchangedOperations: MigrationStep = {
   name: 'unchanged-operations',
   up: [
@@ -36,7 +35,7 @@ const unchangedOperations: MigrationStep = {
   safeVersion: 5,
 };
 
-// A repeated operation returns the first result, and what the client had used then cannot be told from anything else.
+// A repeated operation returns the first result, and nothing else records what the client had used then.
 const operationQuotas: MigrationStep = {
   name: 'operation-quotas',
   up: [
@@ -54,5 +53,5 @@ const operationQuotas: MigrationStep = {
 
 export const operationSchema: readonly MigrationStep[] = [carriedPaths, unchangedOperations];
 
-/** Came after the quota's own migration. */
+/** A later migration than that of the quota. */
 export const operationQuotaSchema: readonly MigrationStep[] = [operationQuotas];

@@ -1,6 +1,6 @@
 /**
- * Runs migrations on a copy of a database, in its folder of backups so that the disk is the same, and tells what they
- * took. The database itself is only read.
+ * Runs migrations on a copy of a database, in its folder of backups so that the disk is the same, and measures them.
+ * The database itself is only read.
  */
 
 import { rm } from 'node:fs/promises';
@@ -15,7 +15,7 @@ import type { RanMigration } from './migration-run.ts';
 import { type ChangeOptions, type MigratorHost, SchemaChange } from './schema-change.ts';
 import { verifySchema } from './verification.ts';
 
-/** What a rehearsal measured. Sizes in bytes, durations in milliseconds. */
+/** The measurements of a rehearsal. Sizes in bytes, durations in milliseconds. */
 export interface Rehearsal {
   readonly from: number;
   readonly to: number;
@@ -26,17 +26,17 @@ export interface Rehearsal {
   readonly migrationMs: number;
   readonly bytesBefore: number;
   readonly bytesAfter: number;
-  /** The most that the log took beside the database. */
+  /** The greatest size of the log. */
   readonly peakWalBytes: number;
-  /** What happened to rows, by kind. */
+  /** Counts of affected rows, by kind. */
   readonly counts: Readonly<Record<string, number>>;
-  /** What the migrated copy lacks; nothing when it is as it should be. */
+  /** What the migrated copy lacks; empty if it is complete. */
   readonly problems: readonly string[];
 }
 
 const WATCH_EVERY_MS = 50;
 
-/** Watches how large a log grows. */
+/** Observes the growth of a log. */
 class WalWatch {
   readonly #path: string;
   readonly #timer: NodeJS.Timeout;
@@ -77,8 +77,8 @@ async function measure(host: MigratorHost, copy: string, options: ChangeOptions)
 }
 
 /**
- * Rehearses the way up.
- * @throws as a real migration would; the copy is removed either way
+ * Rehearses an upgrade.
+ * @throws as a real migration; the copy is always removed
  */
 export async function rehearse(host: MigratorHost, options: ChangeOptions): Promise<Rehearsal> {
   const { engine, database, rules, free } = host;

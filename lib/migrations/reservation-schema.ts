@@ -1,8 +1,8 @@
-/** Reservations: room held for uploads under way, in the database so that every process counts it. */
+/** Reservations hold room for uploads under way, in the database so that every process counts it. */
 import type { MigrationStep } from '../schema/migration.ts';
 
-// The first index answers the sum of a client's live reservations without the table, which every save asks for; the
-// second finds those that have expired. ExpiresAt is a text in the one stored form of dates, which sorts like time.
+// The first index alone answers the sum of a client's live reservations, which every save needs; the second finds
+// expired ones. ExpiresAt is a text in the stored form of dates, which sorts by time.
 const quotaReservations: MigrationStep = {
   name: 'quota-reservations',
   up: [

@@ -1,7 +1,8 @@
 /**
- * Brings a file from one schema version to another, up or down: the lock, the order, the copy and the checks. All migrations run in one write transaction, which is
- * the lock as well: of several starters one migrates, the others wait and find nothing to do, and a killed one leaves
- * nothing. A verified copy is made first, and what the file looked like before is compared with what it looks like after.
+ * Migrates a file to another schema version, up or down: lock, order, copy and checks. All migrations run in one write
+ * transaction, which is also the lock: if several processes start, one migrates and the others wait and then find
+ * nothing to do, and a killed one leaves no changes. A verified copy is made first, and the checks compare the file
+ * before and after.
  */
 
 import { stat } from 'node:fs/promises';
@@ -29,19 +30,19 @@ import { MigrationRun, type RanMigration, umzugOver } from './migration-run.ts';
 import { schemaState } from './schema-state.ts';
 import { assertNoneAdded, type Findings, findingsBefore } from './schema-validation.ts';
 
-/** How migrations are run on a file. */
+/** The rules for running migrations on a file. */
 export interface MigrationRules {
   readonly backupDir: string;
   readonly migrationBackup: boolean;
   readonly migrationValidation: boolean;
   readonly blockDangerousOperations: boolean;
   readonly legacyTimeZone: string;
-  /** Whether nobody has named that zone: dates that are read in it are worth a warning. */
+  /** Whether nobody named that zone: reading dates in it deserves a warning. */
   readonly assumesZone?: boolean;
   readonly defaultQuotaBytes: number | null;
 }
 
-/** What a migrator works on. */
+/** The file and the tools of a migrator. */
 export interface MigratorHost {
   readonly engine: Engine;
   readonly database: string;
@@ -52,43 +53,43 @@ export interface MigratorHost {
   readonly free?: FreeBytes | undefined;
 }
 
-/** Where to, and who listens. */
+/** The target version and the listeners. */
 export interface ChangeOptions extends CallOptions {
-  /** The version to end at. Default: the newest, going up. */
+  /** The target version. Default: the newest, going up. */
   readonly to?: number | undefined;
   readonly onProgress?: ((progress: MigrationProgress) => void) | undefined;
 }
 
-/** What a change of the schema did. */
+/** The result of a schema change. */
 export interface MigrationOutcome {
   readonly from: number;
   readonly to: number;
   /** In the order they ran. */
   readonly migrations: readonly RanMigration[];
-  /** The verified copy of the file as it was; null when nothing was changed, or the file was new. */
+  /** The verified copy of the previous file; null if nothing was changed or the file was new. */
   readonly backup: string | null;
-  /** What happened to rows, by kind. */
+  /** Counts of affected rows, by kind. */
   readonly counts: Readonly<Record<string, number>>;
 }
 
-/** What a change would do. */
+/** The plan of a schema change. */
 export interface MigrationPlan extends Estimate {
   readonly from: number;
   readonly to: number;
   readonly direction: Direction;
   readonly databaseBytes: number;
-  /** Bytes of the copy that is made first; 0 when none is. */
+  /** The size of the copy made first, in bytes; 0 if none is made. */
   readonly backupBytes: number;
-  /** Bytes free where the database is. */
+  /** Free bytes on the disk of the database. */
   readonly freeBytes: number;
 }
 
-const LOCK_WAIT_MS = HOUR_MS; // another starter may need this long for a large file
+const LOCK_WAIT_MS = HOUR_MS; // another process may need this long to migrate a large file
 const LOCK_PAUSE_MS = 50;
-const TOLD_EVERY_MS = 5_000; // lines in the log while a migration lasts
+const TOLD_EVERY_MS = 5_000; // between lines in the log during a migration
 const COST_TABLES = ['clients', 'files', 'file_versions', 'client_activity'];
 
-/** Codes that say more than that a migration failed. */
+/** Codes that are more specific than a failed migration. */
 const TELLING = new Set(['CATALOG_DANGEROUS_OPERATION', 'CATALOG_FULL', 'CATALOG_FOREIGN_DATABASE', 'CATALOG_CORRUPT']);
 
 function migrationError(error: unknown): unknown {
@@ -98,7 +99,7 @@ function migrationError(error: unknown): unknown {
   return new DatabaseError('CATALOG_MIGRATION_FAILED', reasonOf(error), { cause });
 }
 
-/** @throws {ValidationError} for anything but a version within the bounds */
+/** @throws {ValidationError} for a version out of bounds */
 export function checkVersion(value: unknown, min: number, max: number): number {
   if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value;
   const accepted = min > max ? 'nothing: there is no older version' : `a version from ${min} to ${max}`;
@@ -121,7 +122,7 @@ export class SchemaChange {
     this.#host = host;
   }
 
-  /** What a change to a version would do, for a file in this state; the time is only right where it `probes` the machine. */
+  /** Plans a change to a version, for a file in this state; the duration is only right if it `probes` the machine. */
   async plan(
     executor: Executor,
     state: SchemaState,
@@ -152,8 +153,8 @@ export class SchemaChange {
   }
 
   /**
-   * Goes up or down to a version, under the lock.
-   * @throws {DatabaseError} as `up` of the migrator tells; the file is as it was then
+   * Migrates up or down to a version, under the lock.
+   * @throws {DatabaseError} as `up` of the migrator; the file is unchanged then
    */
   async change(direction: Direction, to: number, options: ChangeOptions): Promise<MigrationOutcome> {
     const { engine } = this.#host;
@@ -164,10 +165,10 @@ export class SchemaChange {
         const use = { deadlineMs: Number.POSITIVE_INFINITY, suspendForeignKeys, signal: options.signal };
         return await engine.transaction('write', (connection) => this.#locked(connection, direction, to, options), use);
       } catch (error) {
-        // Another starter migrates: its lock ends with it, whichever way it ends.
+        // Another process migrates; its lock ends when it succeeds, fails or dies.
         const isBusy = error instanceof DatabaseError && error.code === 'CATALOG_BUSY';
         if (!isBusy || Date.now() > deadline) throw error;
-        await pause(LOCK_PAUSE_MS); // a signal that fires meanwhile is met by the next try, with its own reason
+        await pause(LOCK_PAUSE_MS); // if a signal fires meanwhile, the next attempt throws its reason
       }
     }
   }
@@ -178,7 +179,7 @@ export class SchemaChange {
     wanted: number,
     options: ChangeOptions,
   ): Promise<MigrationOutcome> {
-    // Read again: another starter may have migrated while this one waited for the lock.
+    // Read again: another process may have migrated while this one waited for the lock.
     const state = await connection.run(schemaState, null);
     assertFits(state.journal, KNOWN);
     const { current: from } = statusOf(state.journal);
@@ -207,11 +208,11 @@ export class SchemaChange {
     if (!this.#host.rules.migrationValidation) return null;
     const found = await findingsBefore(connection);
     const rows = Object.fromEntries(found);
-    if (found.size > 0) this.#host.logger.warn({ rows }, 'rows name one that does not exist, before the migration');
+    if (found.size > 0) this.#host.logger.warn({ rows }, 'rows refer to missing rows, before the migration');
     return found;
   }
 
-  /** Makes sure that everything fits on the disk, then copies the file as it is: nothing was changed yet. */
+  /** Checks that everything fits on the disk, then copies the unchanged file. */
   async #backup(connection: Executor, state: SchemaState, from: number, to: number): Promise<string | null> {
     const { database, rules, logger, free = freeBytes } = this.#host;
     const { growthBytes, backupBytes } = await this.plan(connection, state, to, { probes: false });
@@ -221,7 +222,7 @@ export class SchemaChange {
     if (!rules.migrationBackup) return null;
     const path = backupPath(database, rules.backupDir, `before-${from === -1 ? 'adoption' : `${from}-to-${to}`}`);
     const { bytes } = await takeSnapshot(database, path, { free, reason: `before migration ${from} to ${to}` });
-    logger.info({ backup: path, bytes }, 'the database was copied before it is migrated');
+    logger.info({ backup: path, bytes }, 'copied the database before migrating it');
     return path;
   }
 
@@ -273,7 +274,7 @@ export class SchemaChange {
   }
 }
 
-/** The file system of a path, or of the nearest folder above that exists. */
+/** The file system of a path, or of its nearest existing parent folder. */
 async function deviceOf(path: string): Promise<number> {
   try {
     return (await stat(path)).dev;

@@ -1,4 +1,4 @@
-/** Reading what a file is: the procedures that every thread has, because every open needs them. */
+/** Reads the state of a file: every thread has these procedures, because every opening needs them. */
 
 import { assertOurs, type JournalRow, type KnownChecksums, type SchemaState } from '../schema/journal-check.ts';
 import {
@@ -30,18 +30,19 @@ export const schemaState = procedure('migrations.schemaState', 'read', (_: null,
   brief: true,
 });
 
-/** What a release knows of its own files; plain data. */
+/** What a release knows about its own files; plain data. */
 export interface OwnSchema {
   readonly checksums: KnownChecksums;
   readonly tables: OwnTables;
 }
 
 /**
- * Looks at a file before anything else does. A view in the place of a table counts as a table here: it is nothing of ours.
- * @throws what {@link assertOwnNames}, {@link assertStoredColumns} and {@link assertOurs} throw
+ * Examines a file before any other work. A view in place of a table counts as a table here, because we never create
+ * one.
+ * @throws as {@link assertOwnNames}, {@link assertStoredColumns} and {@link assertOurs}
  */
 export const lookAtFile = procedure('migrations.look', 'read', function* (own: OwnSchema, dialect): Steps<void> {
-  // First of all: whatever stands under a name of ours would be asked otherwise.
+  // Check this first: another kind of object under one of our names would make the other questions unsafe.
   const objects = yield* schemaObjects();
   assertOwnNames(objects, own.tables);
   assertStoredColumns(yield* all<ComputedColumn>(raw(computedColumns(own.tables))), own.tables);
@@ -50,7 +51,7 @@ export const lookAtFile = procedure('migrations.look', 'read', function* (own: O
   assertOurs({ ...state, tables: [...state.tables, ...views] }, own.checksums);
 });
 
-/** Triggers on tables of ours that this release did not make; none where newer migrations may have made them. */
+/** Foreign triggers on our tables; empty if newer migrations may have created them. */
 export const triggersOfOthers = procedure(
   'migrations.triggersOfOthers',
   'read',

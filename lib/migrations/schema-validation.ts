@@ -1,6 +1,6 @@
 /**
- * Whether migrations left a file as sound as it was: rows that name a row which does not exist were often there before
- * and are no reason to fail; only new ones are.
+ * Checks that migrations did not damage a file. Rows that refer to missing rows are common in old files and no reason
+ * to fail; only new ones are.
  */
 import { DatabaseError } from '../errors.ts';
 import type { Executor } from '../sql/engine.ts';
@@ -15,8 +15,8 @@ async function violations(connection: Executor): Promise<Findings> {
 }
 
 /**
- * What is amiss before anything is changed.
- * @throws {DatabaseError} CATALOG_CORRUPT when the file itself is damaged: a migration would make it worse
+ * Finds problems before any change.
+ * @throws {DatabaseError} CATALOG_CORRUPT if the file is damaged, because a migration would make that worse
  */
 export async function findingsBefore(connection: Executor): Promise<Findings> {
   const problems = await connection.run(quickCheck, null);
@@ -24,11 +24,11 @@ export async function findingsBefore(connection: Executor): Promise<Findings> {
   return violations(connection);
 }
 
-/** @throws {DatabaseError} CATALOG_MIGRATION_FAILED when the file is damaged now, or a foreign key broke */
+/** @throws {DatabaseError} CATALOG_MIGRATION_FAILED if the file is now damaged or has new broken foreign keys */
 export async function assertNoneAdded(connection: Executor, before: Findings): Promise<void> {
   const problems = await connection.run(quickCheck, null);
   const broken = [...(await violations(connection))].filter(([key, rows]) => rows > (before.get(key) ?? 0));
-  const found = [...problems, ...broken.map(([key, rows]) => `${key}: ${rows} rows name one that does not exist`)];
+  const found = [...problems, ...broken.map(([key, rows]) => `${key}: ${rows} rows refer to missing rows`)];
   if (found.length === 0) return;
   throw new DatabaseError('CATALOG_MIGRATION_FAILED', `the migrated schema does not verify: ${found.join('; ')}`);
 }

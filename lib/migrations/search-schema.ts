@@ -1,16 +1,16 @@
 /**
- * The search index: a trigram index of folded names and paths, and the list of rows it has not indexed yet. Triggers
- * only note rowids in that list, with SQL of any age, so that the catalogue stays writable for a server whose SQLite
- * knows nothing of full-text search; the index itself is brought up to date by lib/search before a commit.
+ * The search index: a trigram index of folded names and paths, and the list of rows to index. Triggers only add rowids
+ * to that list, with SQL that any SQLite knows, so that a server whose SQLite lacks full-text search can still write.
+ * lib/search updates the index before a commit.
  */
 import { SEARCH_INDEX_TABLE } from '../core/search-index-table.ts';
 import type { MigrationStep } from '../schema/migration.ts';
 
-// An `OR IGNORE` in a trigger would be overruled by the conflict clause of whatever statement fires it.
+// The conflict clause of the firing statement would override an `OR IGNORE` in a trigger.
 const note = (row: string) =>
   `INSERT INTO search_todo (FileRow) SELECT ${row} WHERE NOT EXISTS (SELECT 1 FROM search_todo WHERE FileRow = ${row});`;
 
-// REPLACE deletes the row it replaces without a delete trigger, unless recursive triggers are on.
+// REPLACE deletes the old row without firing a delete trigger, unless recursive triggers are on.
 const noteReplaced = `INSERT INTO search_todo (FileRow) SELECT rowid FROM files
       WHERE ID = NEW.ID AND rowid NOT IN (SELECT FileRow FROM search_todo);`;
 
@@ -51,7 +51,7 @@ export const searchSchema: readonly MigrationStep[] = [searchIndex];
 const FOLDED_OTHERWISE = `INSERT INTO search_todo (FileRow) SELECT rowid FROM files
   WHERE (instr(FileName, 'ẞ') > 0 OR instr(PathName, 'ẞ') > 0) AND rowid NOT IN (SELECT FileRow FROM search_todo)`;
 
-/** The capital ẞ is folded as ß and ss are since; what was indexed before would no longer be found by its own name. */
+/** The capital ẞ is now folded like ß and ss; files indexed before would no longer be found by their own name. */
 const capitalSharpS: MigrationStep = {
   name: 'capital-sharp-s',
   up: [FOLDED_OTHERWISE],

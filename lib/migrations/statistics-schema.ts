@@ -1,7 +1,6 @@
 /**
- * Totals that every change keeps current, so that statistics never scan files: by kind of file, by client, and by client
- * and day. Kept by triggers, so that raw SQL and an old server are counted as well. What they recorded is recomputed by
- * `analytics.audit`.
+ * Totals that every change updates, so that statistics never scan files: by kind of file, by client, and by client and
+ * day. Triggers maintain them, so raw SQL and an old server are counted as well. `analytics.audit` recomputes them.
  */
 
 import type { MigrationStep } from '../schema/migration.ts';

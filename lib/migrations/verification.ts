@@ -1,4 +1,4 @@
-/** Whether a file's journal and schema are what this release made of them, and what its adoption found. */
+/** Checks whether a file's journal and schema match this release, and reports its adoption. */
 
 import { readReports } from '../legacy/adoption/quarantine.ts';
 import { journalProblems } from '../schema/journal-check.ts';
@@ -11,16 +11,16 @@ import { MIGRATIONS } from './migration-list.ts';
 import { storedObjects } from './migration-procedures.ts';
 import { schemaState } from './schema-state.ts';
 
-/** What an adoption did with a file of an old server. */
+/** The report on the adoption of an old server's file. */
 export interface AdoptionReport {
   readonly adoptedAt: string;
-  /** The zone in which dates without one were read. */
+  /** The time zone assumed for dates without one. */
   readonly timeZone: string;
-  /** What happened to rows, by kind. */
+  /** Counts of affected rows, by kind. */
   readonly counts: Readonly<Record<string, number>>;
 }
 
-/** What verifying found. */
+/** The result of a verification. */
 export interface SchemaVerdict {
   readonly ok: boolean;
   readonly problems: string[];
@@ -60,7 +60,7 @@ function missingFrom(stored: Stored, expected: SchemaObjects): string[] {
   ];
 }
 
-/** Compares the journal with the migrations, and the schema with what they make. */
+/** Compares the journal with the migrations, and the schema with the one that they create. */
 export async function verifySchema(executor: Executor, options?: CallOptions): Promise<SchemaVerdict> {
   const { journal } = await executor.run(schemaState, null, options);
   const { current } = statusOf(journal);

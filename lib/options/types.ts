@@ -37,7 +37,9 @@ export interface CatalogOptions {
   readonly closeTimeoutMs?: number | undefined;
   /** How many reads, and how many writes, may wait. Default 32,768 each. */
   readonly queueLimit?: number | undefined;
-  /** `full`: an acknowledged change survives power loss; `normal`: it survives a crash of the process. Default `full`. */
+  /**
+   * `full`: an acknowledged change survives power loss; `normal`: it survives a crash of the process. Default `full`.
+   */
   readonly durability?: 'full' | 'normal' | undefined;
   /** Bytes a new client may store, null for no limit. Default 1 GiB. */
   readonly defaultQuotaBytes?: number | null | undefined;

@@ -28,10 +28,11 @@ export function runGroup(connection: Connection, calls: readonly Call[], beforeC
 }
 
 /**
- * One group on its way to its outcomes. It runs bare first, because a savepoint costs about a tenth of a save, and calls
- * that can run as one do: a call that fails before it has written needs no undoing. If one fails after a write, everything is rolled back and run again
- * with a savepoint for each. If SQLite itself rolled everything back (disk full, I/O, memory), the call that caused it
- * keeps its error and each other one is tried once more in a transaction of its own.
+ * One group of writes, until each call has its outcome. It first runs without savepoints, because a savepoint costs
+ * about a tenth of a save; calls that can run as one do so. A call that fails before it writes needs no rollback. If
+ * one fails after a write, everything is rolled back and run again with a savepoint per call. If SQLite itself rolls
+ * everything back (disk full, I/O, memory), the call that caused it keeps its error, and each other call is tried once
+ * more in a separate transaction.
  */
 class Group {
   readonly outcomes: Outcome[] = [];
@@ -64,10 +65,12 @@ class Group {
     else this.settle(numbers, 'guarded');
   }
 
-  /** Settles the group again where a run has undone the others, or was not undone by itself; whether it did. */
+  /**
+   * Runs the group again if a run rolled the others back, or could not be rolled back alone. Returns whether it did.
+   */
   #startsOver(numbers: Numbers, { run, failed, mode }: { run: Numbers; failed: boolean; mode: Mode }): boolean {
     if (!this.#connection.inTransaction) {
-      const culprit = run.length === 1 ? run[0] : undefined; // of several that ran as one, nobody knows which
+      const culprit = run.length === 1 ? run[0] : undefined; // of several calls run as one, the culprit is unknown
       this.#settleEach(numbers.filter((number) => number !== culprit));
       return true;
     }
@@ -78,7 +81,7 @@ class Group {
     return true;
   }
 
-  /** The numbers in their order, those together whose calls can run as one. */
+  /** Splits the numbers, in order, into runs of calls that can run as one. */
   #runs(numbers: Numbers): number[][] {
     const runs: number[][] = [];
     let last: string | undefined;
@@ -91,7 +94,7 @@ class Group {
     return runs;
   }
 
-  /** Performs a run of calls and notes their outcomes; returns whether it failed as a whole. */
+  /** Performs a run of calls and records their outcomes; returns whether it failed as a whole. */
   #perform(run: Numbers, mode: Mode): boolean {
     if (run.length > 1) return this.#performTogether(run);
     const [number = 0] = run;
@@ -112,7 +115,7 @@ class Group {
         calls.map(([, input]) => input),
       ),
     );
-    if (!outcome.ok) return true; // each is settled by itself
+    if (!outcome.ok) return true; // each call then runs by itself
     for (const [place, settled] of (outcome.value as readonly Settled<unknown>[]).entries()) {
       const number = run[place] as number;
       this.outcomes[number] = 'refused' in settled ? failed(settled.refused) : { ok: true, value: settled.value };

@@ -28,7 +28,9 @@ const WORTH_SPLITTING = 4;
 /** Milliseconds after which waiting reads get another reader anyway, because the busy ones may take long. */
 const PATIENCE_MS = 1;
 
-/** Milliseconds from the first answers to the start of a reader: starting a thread holds up the main thread for five. */
+/**
+ * Milliseconds from the first answers to the start of a reader: starting a thread holds up the main thread for five.
+ */
 const REST_AFTER_OPENING_MS = 50;
 
 /** Milliseconds that a stream counts as active after its last answers. */

@@ -1,4 +1,4 @@
-/** Opens a database with every setting this product relies on. See docs/DESIGN.md for why each is what it is. */
+/** Opens a database with every setting that this product relies on. docs/DESIGN.md gives the reasons. */
 import Database from 'better-sqlite3';
 import { DatabaseError } from '../errors.ts';
 import type { ImmutableFile } from '../runtime/immutable-file.ts';
@@ -8,7 +8,7 @@ import { assertSqliteVersion } from './sqlite-version.ts';
 
 const CACHE_PAGES = 10_000; // 40 MB: more did not help at a million files
 const JOURNAL_SIZE_LIMIT = 64 * 1024 * 1024; // bytes that a WAL shrinks to after a checkpoint
-const CHECKPOINT_FRAMES = 4_000; // 1,000 adds 65-94 us to a save; with 10,000 the worst commit takes 97 ms instead of 56
+const CHECKPOINT_FRAMES = 4_000; // 1,000 costs a save 65-94 us; 10,000 the worst commit 97 ms instead of 56
 
 function applyJournalMode(database: Database.Database, { allowRollbackJournal, readOnly }: ConnectionSettings): void {
   const mode = readOnly

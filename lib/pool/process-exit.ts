@@ -1,7 +1,8 @@
 /**
- * Lets the process exit while an abandoned thread is still inside a statement. Node.js joins its threads on exit, even after
- * process.exit(), so an endless statement keeps the process alive for ever. Replacing the process with a program that exits
- * with the same code ends it without asking any thread. This applies only while an abandoned thread has not returned.
+ * Lets the process exit while an abandoned thread is still inside a statement. Node.js joins its threads on exit, even
+ * after process.exit(), so an endless statement keeps the process alive for ever. Replacing the process with a program
+ * that exits with the same code ends it without asking any thread. This applies only while an abandoned thread has not
+ * returned.
  */
 import { existsSync } from 'node:fs';
 import process from 'node:process';

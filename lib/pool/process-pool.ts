@@ -1,6 +1,6 @@
 /**
- * Runs reading procedures in separate processes, each killed at its deadline, whatever SQLite is doing. Starting a process
- * costs a tenth of a second, so this is for statements whose cost nobody knows.
+ * Runs reading procedures in separate processes, each killed at its deadline, whatever SQLite is doing. Starting a
+ * process costs a tenth of a second, so this is for statements whose cost nobody knows.
  */
 
 import { DatabaseError, reviveError } from '../errors.ts';

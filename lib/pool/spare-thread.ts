@@ -1,13 +1,13 @@
 /**
- * Threads of connections that are started ahead, before it is known which file they will open: a thread takes as long to
- * start as the library takes to load, so `DatabaseManager.open` does both at once.
+ * Starts threads for connections ahead, before the file is known. Starting a thread takes as long as loading the
+ * library, so `DatabaseManager.open` does both at once.
  */
 import { startThread } from '../runtime/thread.ts';
 import type { StartedConnection } from './connection-process.ts';
 import { connectionBuffers, type ThreadData } from './protocol.ts';
 
 interface Spare extends StartedConnection {
-  /** The flags it was started with, as one text. */
+  /** The flags that it was started with, as one text. */
   readonly flags: string;
 }
 
@@ -20,7 +20,7 @@ function start(threadArgv: readonly string[] | undefined, modules: readonly stri
   return { ...data, worker: startThread('pool/connection-thread', { name: 'catalog-connection', data, threadArgv }) };
 }
 
-/** Ends the thread, if nobody took it. */
+/** Ends the thread if nobody has taken it. */
 interface SpareThread {
   discard(): void;
 }
@@ -31,8 +31,8 @@ const areFlags = (value: unknown): value is readonly string[] | undefined =>
   value === undefined || (Array.isArray(value) && value.every((flag) => typeof flag === 'string'));
 
 /**
- * Starts a thread that waits to be taken. Never throws: a thread that cannot be started, or flags that Node.js refuses, are
- * told to whoever opens a connection.
+ * Starts a thread that waits to be taken. Never throws: whoever opens a connection gets the error if the thread cannot
+ * start or Node.js refuses the flags.
  */
 export function startSpareThread(threadArgv: unknown, modules: readonly string[]): SpareThread {
   if (!areFlags(threadArgv)) return NONE;
@@ -52,7 +52,7 @@ export function startSpareThread(threadArgv: unknown, modules: readonly string[]
   }
 }
 
-/** A thread for a connection: one that was started ahead with these flags, or a new one. @throws as `startThread` */
+/** A thread for a connection: the one started ahead with these flags, or a new one. @throws as `startThread` */
 export function takeThread(threadArgv: readonly string[] | undefined): StartedConnection {
   const flags = flagsOf(threadArgv);
   for (const spare of spares) {

@@ -39,7 +39,8 @@ export const sqliteDialect: Dialect = Object.freeze({
   pages: () =>
     raw(`SELECT page_size AS "pageSize", page_count AS "pageCount", freelist_count AS "freePages"
       FROM pragma_page_size, pragma_page_count, pragma_freelist_count`),
-  // Rows that break a rule are no damage, and SQLite knows no CHECK of a file that it opens only to read, as backups are.
+  // Rows that break a rule are no damage, and SQLite knows no CHECK of a file that it opens only to read, as backups
+  // are.
   problems: (limit: number) =>
     sql`SELECT quick_check AS "problem" FROM pragma_quick_check WHERE quick_check <> 'ok'
       AND quick_check NOT GLOB 'CHECK constraint failed in *' LIMIT ${limit}`,

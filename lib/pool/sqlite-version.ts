@@ -1,7 +1,8 @@
 /** Refuses a SQLite that can corrupt a write-ahead log. */
 import { DatabaseError } from '../errors.ts';
 
-// SQLite before 3.51.3 can corrupt a WAL that is reset while another connection reads (https://sqlite.org/changes.html).
+// SQLite before 3.51.3 can corrupt a WAL that is reset while another connection reads
+// (https://sqlite.org/changes.html).
 const MIN_SQLITE = [3, 51, 3] as const;
 
 /** @throws {DatabaseError} CATALOG_IO for an outdated release */

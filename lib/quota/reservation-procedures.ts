@@ -29,7 +29,7 @@ export interface StoredReservation {
   readonly expiresAt: string;
 }
 
-const MOST_EXPIRED = 100; // expired rows removed by one reservation: more than it adds, so the table does not grow for long
+const MOST_EXPIRED = 100; // expired rows that one reservation removes: more than it adds, so the table shrinks
 
 const dropExpired = (at: string, dialect: Dialect) =>
   run(sql`DELETE FROM quota_reservations WHERE ID IN

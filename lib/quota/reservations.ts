@@ -44,7 +44,9 @@ export interface Reservation extends AsyncDisposable {
 /** The part of `db.quotas` that reserves. */
 export interface Reservations {
   /**
-   * Reserves room for an upload until it is committed, released or expires. Every process that has the catalogue open counts it. A reservation object made inside a transaction works until the transaction ends; `reservation(id)` finds it again afterwards.
+   * Reserves room for an upload until it is committed, released or expires. Every process that has the catalogue open
+   * counts it. A reservation object made inside a transaction works until the transaction ends; `reservation(id)` finds
+   * it again afterwards.
    * @param bytes 0 to 2^53-1
    * @throws {NotFoundError} when the client does not exist
    * @throws {QuotaExceededError} if that much is not free

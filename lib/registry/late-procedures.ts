@@ -1,6 +1,6 @@
 /**
- * The procedures that few catalogues ever run: migrations, adoption, repair. A thread loads this module when the first of
- * them is called, because what they need would make every thread start a third slower.
+ * Procedures that few catalogues ever run: migrations, adoption, repair. A thread loads this module at their first
+ * call, because their imports would make every thread start slower by a third.
  */
 export * from '../legacy/adoption/adopt-rows.ts';
 export * from '../legacy/adoption/adopt-schema.ts';

@@ -1,4 +1,6 @@
-/** The registry: every procedure of the product. A connection's thread imports this module and finds them by name. */
+/**
+ * The registry of all procedures of the product. The thread of a connection imports this module and finds them by name.
+ */
 export * from '../analytics/audit-procedures.ts';
 export * from '../analytics/client-totals.ts';
 export * from '../analytics/series-procedures.ts';

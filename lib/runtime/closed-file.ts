@@ -1,15 +1,15 @@
 /**
- * Whether a database is closed: nobody has it open for writing, and no log holds changes that the file lacks. Asks the file
- * system only, so the main thread can ask without loading the SQLite driver.
+ * Finds out whether a database is closed: nobody has it open for writing, and no log holds changes that the file lacks.
+ * It asks only the file system, so the main thread need not load the SQLite driver.
  */
 import { accessSync, constants, statSync } from 'node:fs';
 
-// stat opens no descriptor, so the locks of this process stay.
+// stat opens no descriptor, so this process keeps its locks.
 const statOf = (path: string) => statSync(path, { bigint: true, throwIfNoEntry: false });
 
 const isEmpty = (path: string) => (statOf(path)?.size ?? 0n) === 0n;
 
-/** The state of a closed file, which differs after every write; undefined while somebody writes, or where it cannot be read. */
+/** The state of a closed file, which changes with every write; undefined if it is unreadable or somebody writes it. */
 export function stateOfClosed(path: string): string | undefined {
   try {
     const stats = statOf(path);
@@ -34,8 +34,8 @@ function mayWrite(path: string): boolean {
 }
 
 /**
- * Whether reading a closed file would leave a log beside it that the reader cannot remove and the owner of the file may
- * not be able to write.
+ * Whether reading a closed file would leave a log beside it that the reader cannot remove and that the owner of the
+ * file may be unable to write.
  */
 export const wouldLeaveLog = (path: string): boolean =>
   isClosed(path) && statOf(`${path}-shm`) === undefined && !mayWrite(path);

@@ -18,7 +18,8 @@ export interface SearchResult {
 /** The part of `db.files` that searches. */
 export interface Search {
   /**
-   * A page of the files that pass every filter, and the number of all matches. The result is exact, as if each file were compared with the filter.
+   * A page of the files that pass every filter, and the number of all matches. The result is exact, as if each file
+   * were compared with the filter.
    * @throws {ValidationError} for a bad filter
    * @example
    * ```ts

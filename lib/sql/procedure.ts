@@ -52,19 +52,19 @@ export interface Procedure<in Input, out Output> {
   /** Reads few rows, so the writer may answer it while no reader is open. */
   readonly brief: boolean;
   readonly steps: (input: Input, dialect: Dialect) => Steps<unknown>;
-  /** Runs several calls as one, where that is cheaper. See {@link ProcedureOptions.together}. */
+  /** Runs several calls as one if that is cheaper. See {@link ProcedureOptions.together}. */
   readonly together: ((inputs: readonly Input[], dialect: Dialect) => Steps<readonly Settled<unknown>[]>) | undefined;
   readonly decode: (wire: unknown) => Output;
 }
 
-/** What became of one of several calls that ran as one. One that is refused has changed nothing that it must not. */
+/** The outcome of one of several calls that ran as one. A refused call has changed nothing that it must not change. */
 export type Settled<Wire> = { readonly value: Wire } | { readonly refused: Error };
 
 /** How a procedure's result reaches the caller, and whether the procedure shares a batch. */
 export interface ProcedureOptions<Input, Wire, Output> {
   /**
-   * Runs calls that follow each other in a commit group as one, in their order and with the results they would have one
-   * by one. When it throws, what all of them changed is undone, and each runs by itself.
+   * Runs consecutive calls of a commit group as one, in order and with the same results as separate calls. If it
+   * throws, the changes of all are rolled back, and each call runs by itself.
    */
   readonly together?: (inputs: readonly Input[], dialect: Dialect) => Steps<readonly Settled<Wire>[]>;
   /** Turns the data that crossed the thread (tuples, flags) into the caller's result, on the caller's side. */

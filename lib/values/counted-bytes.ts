@@ -12,8 +12,8 @@ const LOW_BITS = 22;
 const LOW = 2 ** LOW_BITS;
 
 /**
- * The sum of whole numbers, as SQL; 0 for no rows. SQLite's own sum() throws "integer overflow" past 2^63, and as REAL it
- * loses digits past 2^53; summed in two parts it is exact up to 2^63 and rounded beyond.
+ * The sum of whole numbers, as SQL; 0 for no rows. SQLite's own sum() throws "integer overflow" past 2^63, and as REAL
+ * it loses digits past 2^53; summed in two parts it is exact up to 2^63 and rounded beyond.
  */
 export const sumOfWhole = (expression: string): string =>
   `coalesce(sum((${expression}) >> ${LOW_BITS}) * ${LOW} + sum((${expression}) & ${LOW - 1}), 0)`;

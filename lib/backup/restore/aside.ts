@@ -1,6 +1,6 @@
 /**
- * The files of a database under other names: kept to the byte, and so that SQLite still finds the log of a database
- * beside it (`x.db.damaged-TIME`, `x.db.damaged-TIME-wal`).
+ * Sets the files of a database aside under other names, byte for byte. The names keep SQLite's pattern, so that it
+ * still finds the log of a database (`x.db.damaged-TIME`, `x.db.damaged-TIME-wal`).
  */
 import { link, lstat, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -9,12 +9,12 @@ import { timeName } from '../../values/dates.ts';
 import { hasNoLinks, nameFile } from '../publish.ts';
 
 const LOGS = ['-wal', '-shm', '-journal'] as const;
-// Those that a commit changes; the third is memory that processes share.
+// The files that a commit changes; `-shm` is memory that processes share.
 const WRITTEN = ['', '-wal', '-journal'] as const;
 
-/** What stands under the names of a database. */
+/** The present files of a database. */
 export interface Standing {
-  /** Device and inode; null where there is no file. */
+  /** Device and inode; null if there is no file. */
   readonly file: string | null;
   /** Changes with every commit. */
   readonly state: string;
@@ -27,7 +27,7 @@ const identityOf = async (path: string): Promise<string | null> => {
   return stats === undefined ? null : `${stats.dev}:${stats.ino}`;
 };
 
-/** Looks at the files of a database without opening them. */
+/** Examines the files of a database without opening them. */
 export async function standingOf(database: string): Promise<Standing> {
   const found = await Promise.all(WRITTEN.map((suffix) => statsOf(`${database}${suffix}`)));
   const [main] = found;
@@ -37,11 +37,11 @@ export async function standingOf(database: string): Promise<Standing> {
   return { file: main === undefined ? null : `${main.dev}:${main.ino}`, state: told.join() };
 }
 
-/** The files that were put aside. */
+/** Files that were set aside. */
 export interface Aside {
-  /** The name of the database file, also where only its log was there. */
+  /** The name for the database file, even if only its log existed. */
   readonly name: string;
-  /** The names there are now, the file itself first. */
+  /** The new names, the database file first. */
   readonly names: readonly string[];
 }
 
@@ -55,7 +55,7 @@ async function freeName(database: string, what: string): Promise<string> {
     const taken = await Promise.all(['', ...LOGS].map((suffix) => exists(`${name}${suffix}`)));
     if (!taken.includes(true)) return name;
   }
-  throw new Error(`${database}: every name to keep it by is taken`);
+  throw new Error(`${database}: every name for keeping it is taken`);
 }
 
 async function present(database: string, suffixes: readonly string[]): Promise<string[]> {
@@ -68,7 +68,7 @@ const asideOf = (name: string, suffixes: readonly string[]): Aside => ({
   names: suffixes.toSorted().map((suffix) => `${name}${suffix}`),
 });
 
-/** Gives the files of a database second names; where there are no hard links, their only ones. */
+/** Gives the files of a database second names; without hard links, renames them. */
 export async function keepAside(database: string, what: string): Promise<Aside> {
   const name = await freeName(database, what);
   const suffixes = await present(database, [...LOGS, '']);
@@ -82,7 +82,7 @@ export async function keepAside(database: string, what: string): Promise<Aside> 
   return asideOf(name, suffixes);
 }
 
-/** Takes the logs that are kept elsewhere away: SQLite would play them into the file that comes in their place. */
+/** Removes logs that are kept under another name, because SQLite would replay them into the replacement file. */
 export async function dropLogs(database: string, { name }: Aside): Promise<void> {
   for (const suffix of LOGS) {
     const [old, kept] = await Promise.all([identityOf(`${database}${suffix}`), identityOf(`${name}${suffix}`)]);
@@ -92,8 +92,8 @@ export async function dropLogs(database: string, { name }: Aside): Promise<void>
 }
 
 /**
- * Gives a database the logs back that a restore had taken away when it was killed, so that the two are kept together again.
- * A log that is older than what was written into the file since would damage it, and stays where it is.
+ * Returns logs to a database if a killed restore had removed them, so that database and log are kept together again. A
+ * log that is older than the last write of the file would damage it and keeps its other name.
  */
 async function returnLogs(database: string, name: string): Promise<void> {
   const main = await statsOf(database);
@@ -101,13 +101,13 @@ async function returnLogs(database: string, name: string): Promise<void> {
     const [old, log] = [`${database}${suffix}`, `${name}${suffix}`];
     const [there, kept] = await Promise.all([statsOf(old), statsOf(log)]);
     if (main === undefined || kept === undefined) continue;
-    // Taking its other name away was the last change of the log itself.
+    // The removal of its old name was the last change of the log's inode.
     if (there === undefined && main.mtimeNs < kept.ctimeNs) await rename(log, old);
     else if (there?.ino === kept.ino && there.dev === kept.dev) await rm(log);
   }
 }
 
-/** Removes the second name that a restore, which was killed meanwhile, has given to a file. */
+/** Removes second names that a killed restore has given to the database file. */
 export async function dropSecondNames(database: string, what: string): Promise<void> {
   const [folder, identity] = [dirname(database), await identityOf(database)];
   if (identity === null) return;
@@ -120,7 +120,7 @@ export async function dropSecondNames(database: string, what: string): Promise<v
   }
 }
 
-/** Moves what stands under the names of a database away. */
+/** Renames the files of a database. */
 export async function moveAside(database: string, what: string, suffixes: readonly string[] = ['', ...LOGS]) {
   const found = await present(database, suffixes);
   if (found.length === 0) return undefined;
@@ -130,10 +130,13 @@ export async function moveAside(database: string, what: string, suffixes: readon
   return asideOf(name, found);
 }
 
-/** Moves logs away that nobody may play into the file they stand beside now. */
+/** Sets logs aside so that nobody replays them into the present file. */
 export const moveLogsAside = (database: string, what: string) => moveAside(database, what, LOGS);
 
-/** Gives files their names back. Where another file has taken the database's, they keep those they have, which are told. */
+/**
+ * Gives files their old names back. If another file has taken the database's name, they keep their present names, which
+ * are returned.
+ */
 export async function putBack(database: string, { name }: Aside): Promise<readonly string[]> {
   const [there, kept] = await Promise.all([identityOf(database), identityOf(name)]);
   const suffixes = await present(name, LOGS);

@@ -1,7 +1,4 @@
-/**
- * A content that is put in the place of a catalogue: it is marked and checked on a stage, and known again once it is in
- * place, by whoever put it there.
- */
+/** Prepares, marks and checks the content that replaces a catalogue, and recognises it in place by its mark. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { DatabaseError } from '../../errors.ts';
@@ -12,12 +9,12 @@ import { type ContentMark, isSameContent, type StageMark } from '../marks.ts';
 import { invalid } from '../verify.ts';
 import { restoredState } from './restore-procedures.ts';
 
-/** What the connections in use must see after a swap. */
+/** What the open connections must see after a swap. */
 export interface Expected extends Findings {
   readonly token: string;
 }
 
-/** The content is no more the one that was put in place: another restore, or a migration, came after. */
+/** The restored content is no longer in place: another restore or a migration has replaced it. */
 export class Superseded extends Error {
   override name = 'Superseded';
   readonly found: ContentMark;
@@ -35,8 +32,8 @@ export const newMark = (manifest: Manifest | null): StageMark => ({
 });
 
 /**
- * Brings a stage to this release's schema, and tries whether it can be used. What holds that schema and nothing else, as most
- * backups do, needs neither, and no process is started for it.
+ * Migrates a stage to this release's schema, and tests whether it can be used. A stage with exactly that schema, as in
+ * most backups, needs neither, so no process is started for it.
  */
 export async function migrateStage(
   { migrateCopy }: { readonly migrateCopy: (path: string) => Promise<void> },
@@ -46,7 +43,7 @@ export async function migrateStage(
   if (!isPlain) await migrateCopy(stage);
 }
 
-/** Readies a stage for a database with such pages: the schema of this release, marked, checked in full. */
+/** Prepares a stage for a database with this page size: migrated, marked and completely checked. */
 export async function finishStage(
   stage: string,
   size: number | null,
@@ -54,18 +51,19 @@ export async function finishStage(
   options: CallOptions,
 ): Promise<Findings> {
   const verdict = await check({ kind: 'finish', path: stage, pageSize: size, stageMark }, options);
-  if ('problem' in verdict) throw invalid(stage, `it does not verify once it is migrated: ${verdict.problem}`);
+  if ('problem' in verdict) throw invalid(stage, `it does not verify after its migration: ${verdict.problem}`);
   return verdict.findings;
 }
 
 /**
- * @throws {DatabaseError} CATALOG_CORRUPT when the connections in use do not see what was put in
- * @throws {Superseded} when they see what came after it
+ * @throws {DatabaseError} CATALOG_CORRUPT if the open connections do not see the restored content
+ * @throws {Superseded} if they see content that replaced it
  */
 export async function assertHealthy(connection: Executor, expected: Expected): Promise<void> {
   const { mark, problems, databaseId } = await connection.run(restoredState, null);
   if (!isSameContent(mark, expected)) throw new Superseded(mark);
-  const found = databaseId === expected.databaseId ? problems : [...problems, 'it is not what was put in'];
+  const found =
+    databaseId === expected.databaseId ? problems : [...problems, 'it is not the content that was restored'];
   if (found.length === 0) return;
   throw new DatabaseError('CATALOG_CORRUPT', `the restored catalogue does not verify: ${found.join('; ')}`);
 }
@@ -73,7 +71,7 @@ export async function assertHealthy(connection: Executor, expected: Expected): P
 const HEALTH_WAIT_MS = 60_000; // for other processes' transactions, as long as the swap waits for them
 const HEALTH_PAUSE_MS = 50;
 
-/** Repeats what finds the write lock taken. */
+/** Repeats work while the write lock is taken. */
 export async function onceFree<Result>(work: () => Promise<Result>): Promise<Result> {
   const deadline = performance.now() + HEALTH_WAIT_MS;
   for (;;) {

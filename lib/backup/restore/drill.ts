@@ -1,7 +1,7 @@
 /**
- * The restore drill: a backup is proven by restoring it. The newest one is read into a temporary folder as a real restore
- * of a lost catalogue would read it, migrated, checked in full and compared with its manifest; how long that took is how
- * long a real one would take.
+ * The restore drill proves a backup by restoring it. It reads the newest backup into a temporary folder as a restore of
+ * a lost catalogue would, migrates it, checks it completely and compares it with its manifest. A real restore takes
+ * about as long.
  */
 
 import { join } from 'node:path';
@@ -16,19 +16,19 @@ import { stageBackup } from '../verify.ts';
 import { finishStage, migrateStage } from './content.ts';
 import type { RestoreHost } from './restore.ts';
 
-/** What a drill showed. */
+/** The result of a drill. */
 export interface DrillResult {
   /** Whether the backup can be restored. */
   readonly ok: boolean;
   /** The backup. */
   readonly path: string;
-  /** In words; nothing when it can. */
+  /** Texts; empty if it can be restored. */
   readonly problems: string[];
-  /** What the restored catalogue held; null when there was none. */
+  /** Row counts of the restored catalogue; null if the restore failed. */
   readonly counts: CatalogCounts | null;
   readonly schemaVersion: number | null;
   readonly startedAt: string;
-  /** What a real restore of a lost catalogue would take. */
+  /** The time in milliseconds that restoring a lost catalogue would take. */
   readonly durationMs: number;
 }
 
@@ -37,7 +37,7 @@ const OF_THE_MACHINE = new Set(['CATALOG_FULL', 'CATALOG_IO', 'CATALOG_TIMEOUT']
 
 /**
  * Restores a backup into a temporary folder.
- * @throws {DatabaseError} CATALOG_FULL, CATALOG_IO, CATALOG_TIMEOUT: when the drill itself was not possible
+ * @throws {DatabaseError} CATALOG_FULL, CATALOG_IO, CATALOG_TIMEOUT: if the drill itself was impossible
  */
 export async function drillBackup(
   { backupDir, free, release, ...host }: Pick<RestoreHost, 'backupDir' | 'migrateCopy' | 'release' | 'free'>,
@@ -60,11 +60,11 @@ export async function drillBackup(
     const { findings } = await stageBackup(path, restored, { allowMissingManifest: false, release, free, signal });
     await migrateStage(host, restored, findings);
     const { counts, schemaVersion } = await finishStage(restored, null, null, { signal });
-    // Rows of an old server are merged and moved when it is adopted; of our own none may go.
+    // Adopting a file of an old server merges and moves rows; migrating our own must keep them all.
     const isSame = findings.schemaVersion === null || JSON.stringify(counts) === JSON.stringify(findings.counts);
     const problems = isSame
       ? []
-      : [`migrated it holds ${JSON.stringify(counts)}, not ${JSON.stringify(findings.counts)}`];
+      : [`after its migration it holds ${JSON.stringify(counts)}, not ${JSON.stringify(findings.counts)}`];
     return result({ problems, counts, schemaVersion });
   } catch (error) {
     if (!(error instanceof DatabaseError) || OF_THE_MACHINE.has(error.code)) throw error;

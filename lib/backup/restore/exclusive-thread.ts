@@ -1,6 +1,6 @@
 /**
- * Keeps a database from everybody else, on a thread of its own, until its owner says that it may let go: nobody else has
- * it open then, and whoever opens it waits.
+ * Holds a database exclusively, on a separate thread, until the owner of the thread releases it: nobody else has it
+ * open, and whoever opens it waits.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import Database from 'better-sqlite3';
@@ -15,10 +15,11 @@ function hold(): void {
   const database = new Database(path, { fileMustExist: true, timeout: waitMs });
   try {
     database.pragma('trusted_schema = OFF');
-    // Without a log the file is complete under any name. Whoever else has it open keeps it from being given up.
+    // Without a log the file is complete under any name. SQLite refuses to remove the log while others have the file
+    // open.
     database.pragma('journal_mode = DELETE');
     database.exec('BEGIN EXCLUSIVE');
-    // Somebody may have come between the two, and have begun a log again.
+    // Another process may have started a new log between the two statements.
     if (database.pragma('journal_mode', { simple: true }) !== 'delete') {
       throw new DatabaseError('CATALOG_BUSY', `${path} is open elsewhere`);
     }

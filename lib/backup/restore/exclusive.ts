@@ -1,18 +1,18 @@
-/** The owner's side of a database that is kept from everybody else: see exclusive-thread.ts for how. */
+/** The owner's side of an exclusively held database. exclusive-thread.ts does the work. */
 import { DatabaseError, reviveError, type WireError } from '../../errors.ts';
 import { startThread } from '../../runtime/thread.ts';
 import type { ContentMark } from '../marks.ts';
 
-/** What the thread is told. */
+/** The order for the thread. */
 export interface ExclusiveOrder {
   readonly path: string;
   /** Milliseconds to wait until nobody else has the database open. */
   readonly waitMs: number;
-  /** One Int32; the thread lets go when it is not 0. */
+  /** One Int32; any value except 0 makes the thread release the database. */
   readonly gate: SharedArrayBuffer;
 }
 
-/** What the thread answers. */
+/** The answers of the thread. */
 export type ExclusiveMessage =
   | { readonly kind: 'held'; readonly found: ContentMark }
   | { readonly kind: 'failed'; readonly error: WireError };
@@ -20,8 +20,8 @@ export type ExclusiveMessage =
 type Outcome<Result> = { readonly value: Result } | { readonly error: unknown };
 
 /**
- * Works while nobody else has a database open, or can open it: under whatever name it gets meanwhile.
- * @throws what `use` throws; SQLite's own error, or CATALOG_BUSY, when the database could not be had for oneself
+ * Runs `use` while nobody else has a database open or can open it, even if it is renamed meanwhile.
+ * @throws what `use` throws; an SQLite error or CATALOG_BUSY if exclusive access is impossible
  */
 export function whileExclusive<Result>(
   path: string,
@@ -49,7 +49,7 @@ export function whileExclusive<Result>(
   worker.on('error', (error) => {
     outcome ??= { error };
   });
-  // Only then is its connection closed.
+  // Its connection is closed only now.
   worker.on('exit', () => {
     outcome ??= { error: new DatabaseError('CATALOG_IO', `the thread that kept ${path} ended early`) };
     if ('value' in outcome) resolve(outcome.value);

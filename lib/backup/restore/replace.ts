@@ -1,7 +1,6 @@
 /**
- * Restoring where there is no catalogue that SQLite could write: the file is damaged or gone. The backup is readied
- * beside it and takes its name in one step; what was there is kept under another name, never removed. What somebody has put
- * there in the meantime is left alone.
+ * Restores a catalogue that is damaged or missing. The backup is prepared beside it and takes its name in one step. The
+ * old files are kept under other names, never removed. Files that others create meanwhile are left unchanged.
  */
 import { rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -26,19 +25,22 @@ import { type Expected, finishStage, migrateStage, newMark, Superseded } from '.
 import { whileExclusive } from './exclusive.ts';
 import type { RestoreHost, RestoreOptions } from './restore.ts';
 
-/** What was put in the place of a database, and how to undo it. */
+/** The replacement of a database, and how to undo it. */
 export interface Replaced extends Staged {
   readonly expected: Expected;
-  /** The names under which the old files are kept. */
+  /** The names of the old files. */
   readonly damaged: readonly string[];
-  /** Puts the old files back, and keeps the new one; false when others use that, and it stays. */
+  /**
+   * Puts the old files back, and keeps the new one under another name. Returns false if others use the new one, which
+   * then stays.
+   */
   readonly undo: () => Promise<boolean>;
 }
 
-/** The files are not those that were found damaged or gone: somebody has made, replaced or written them since. */
+/** The files have changed since they were found damaged or missing: somebody has created, replaced or written them. */
 export class Changed extends Error {
   override name = 'Changed';
-  /** Names under which old files are kept all the same. */
+  /** The names of old files that are kept nevertheless. */
   readonly kept: readonly string[];
 
   constructor(kept: readonly string[]) {
@@ -52,36 +54,36 @@ const FAILED = 'failed-restore';
 
 const isTaken = (error: unknown) => error instanceof DatabaseError && error.code === 'CATALOG_CONFLICT';
 
-/** Removes what a restore left beside a database that was killed while it put a backup in its place. */
+/** Removes the leftovers of a restore that was killed while it replaced the database. */
 export async function tidyPlace(database: string): Promise<void> {
   const isUnderWay = await removeDeadStages(database);
-  // A second name that a restore has just given is soon the only one.
+  // A second name given by a running restore may soon be the only one.
   if (!isUnderWay) await dropSecondNames(database, DAMAGED);
 }
 
-/** Asks whether the files are as they were found, by their second names, which nobody replaces. @throws {Changed} */
+/** Checks that the files are unchanged, by their second names, which nobody replaces. @throws {Changed} */
 async function assertUnchanged({ name }: Aside, found: Standing): Promise<void> {
   if ((await standingOf(name)).state !== found.state) throw new Changed([]);
 }
 
-/** Gives a stage the name of a database: over the damaged file that was found, or where there is none. */
+/** Renames a stage to the name of a database: over the damaged file, or where no file is. */
 async function takeName(stage: string, database: string, found: Standing): Promise<void> {
   const { file } = await standingOf(database);
-  // A second name refuses what a rename would replace.
+  // A hard link fails where a rename would overwrite a new file.
   if (file !== null && file === found.file) await rename(stage, database);
   else await nameFile(stage, database);
 }
 
 /**
- * Puts a stage, which nobody can open meanwhile, in the place of what was found. The old log is gone before, on the disk as
- * well, and one that appears meanwhile is moved away before the new file can be opened.
+ * Replaces the old files with a stage, which nobody can open meanwhile. The old log is removed and the removal is
+ * flushed to disk first. A log that appears meanwhile is set aside before the new file can be opened.
  */
 async function exchange(stage: string, database: string, found: Standing): Promise<Aside> {
   if ((await standingOf(database)).state !== found.state) throw new Changed([]);
   const aside = await keepAside(database, DAMAGED);
   let hasName = false;
   try {
-    // Asked twice: a log that somebody uses must not be taken away, nor a file that somebody writes be replaced.
+    // Check twice: a log in use must not be removed, and a file that others write must not be replaced.
     await assertUnchanged(aside, found);
     await dropLogs(database, aside);
     await assertUnchanged(aside, found);
@@ -98,7 +100,7 @@ async function exchange(stage: string, database: string, found: Standing): Promi
   }
 }
 
-const UNDO_WAIT_MS = 5_000; // until connections of this process are closed, and short ones of others
+const UNDO_WAIT_MS = 5_000; // until connections of this process and short ones of other processes are closed
 
 const hasSqliteCode = (error: unknown, codes: RegExp) =>
   error instanceof Error && 'code' in error && codes.test(String(error.code));
@@ -106,7 +108,7 @@ const hasSqliteCode = (error: unknown, codes: RegExp) =>
 const isInUse = (error: unknown) =>
   error instanceof Superseded || hasSqliteCode(error, /^(?:SQLITE_BUSY|SQLITE_LOCKED|CATALOG_BUSY)/);
 
-/** Takes a new file back that failed its check, unless others use it or have restored again. */
+/** Undoes a replacement that failed its check, unless others use it or have restored again. */
 async function takeBack(database: string, aside: Aside, expected: Expected): Promise<boolean> {
   const work = async () => {
     await moveAside(database, FAILED);
@@ -126,11 +128,11 @@ async function takeBack(database: string, aside: Aside, expected: Expected): Pro
 }
 
 /**
- * Puts a backup in the place of a database that nobody can use.
- * @param found what was found damaged or gone
- * @throws {Changed} when something else is there now
- * @throws {DatabaseError} CATALOG_BACKUP_INVALID, CATALOG_SCHEMA_NEWER, CATALOG_KEY, CATALOG_FULL, CATALOG_IO: nothing
- *   was changed then
+ * Replaces an unusable database with a backup.
+ * @param found the damaged or missing files
+ * @throws {Changed} if the files have changed since
+ * @throws {DatabaseError} CATALOG_BACKUP_INVALID, CATALOG_SCHEMA_NEWER, CATALOG_KEY, CATALOG_FULL, CATALOG_IO; nothing
+ *   is changed then
  */
 export async function replaceDatabase(
   { database, free, release, ...host }: Pick<RestoreHost, 'database' | 'migrateCopy' | 'release' | 'free'>,

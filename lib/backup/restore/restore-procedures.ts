@@ -1,21 +1,21 @@
-/** What a restore asks of the database it has just filled, on the server's own connections. */
+/** Procedures for checking a restored database through the server's own connections. */
 
 import { all, one, procedure, type Steps } from '../../sql/procedure.ts';
 import { raw, type Sql, sql } from '../../sql/template.ts';
 import { type ContentMark, MARKS } from '../marks.ts';
 
-/** How a restored database looks to the connections that go on using it. */
+/** The state of a restored database, as the open connections see it. */
 export interface RestoredState {
-  /** What tells whether it is still the content that was put there. */
+  /** Shows whether the restored content is still in place. */
   readonly mark: ContentMark;
-  /** In SQLite's words; nothing for a sound file. */
+  /** SQLite's messages; empty for a sound file. */
   readonly problems: string[];
   readonly databaseId: string | null;
 }
 
 const MAX_PROBLEMS = 10;
 
-/** Looks at a database after its content was exchanged; another process may have brought it to a schema without the tables. */
+/** Checks a database after the swap. Another process may have migrated it to a schema without these tables. */
 export const restoredState = procedure(
   'backups.restoredState',
   'read',
@@ -39,7 +39,7 @@ export const restoredState = procedure(
   },
 );
 
-/** Bytes of a page: what is put into the database must have pages of that size. */
+/** The page size in bytes; content swapped into the database must have the same. */
 export const pageSize = procedure('backups.pageSize', 'read', function* (_: null, dialect): Steps<number> {
   const found = yield* one<{ pageSize: number }>(dialect.pages());
   return found?.pageSize ?? 0;

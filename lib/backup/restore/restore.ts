@@ -1,8 +1,8 @@
 /**
- * Restoring a backup into a catalogue that is open, here and in other processes. Everything that can fail is done on a
- * stage first; the safety copy is taken while nobody can write, and the write lock is kept from there to the swap, so that
- * no acknowledged save falls between. Whatever fails, the catalogue ends as it was. A restore knows its own content by a
- * token, and leaves alone what another one, or a migration, has put in its place since.
+ * Restores a backup into a catalogue that is open, here and in other processes. Every step that can fail runs on a
+ * stage first. The safety copy is made while nobody can write, and the write lock is held from then until the swap, so
+ * no acknowledged save is lost between them. If anything fails, the catalogue keeps its state. A restore recognises its
+ * content by a token, and never undoes a later restore or migration.
  */
 
 import { dirname, join } from 'node:path';
@@ -25,46 +25,46 @@ import { assertHealthy, type Expected, finishStage, migrateStage, newMark, onceF
 import { pageSize } from './restore-procedures.ts';
 import { SwapFailure, swapContent, type WhileLocked } from './swap.ts';
 
-/** Which part of a restore begins. */
+/** The steps of a restore. */
 export type RestoreStep = 'read' | 'migrate' | 'check' | 'safety' | 'swap' | 'health';
 
 export interface RestoreOptions extends CallOptions {
-  /** Take a file that has no manifest, if it is sound by itself. Default false. */
+  /** Accept a file without a manifest if it is sound. Default false. */
   readonly allowMissingManifest?: boolean | undefined;
-  /** Hears which part begins. */
+  /** Called at the start of each step. */
   readonly onProgress?: ((progress: { readonly step: RestoreStep }) => void) | undefined;
 }
 
-/** What a restore did. */
+/** The result of a restore. */
 export interface RestoreResult {
   /** The backup. */
   readonly path: string;
   readonly manifest: Manifest | null;
-  /** Of the catalogue now. */
+  /** The facts of the catalogue after the restore. */
   readonly databaseId: string | null;
   readonly schemaVersion: number | null;
   readonly counts: CatalogCounts;
-  /** The backup of the state before; null when there was none that could be read. */
+  /** The backup of the previous state; null if that was missing or unreadable. */
   readonly safetyCopy: string | null;
-  /** What a damaged catalogue was kept as. */
+  /** The names under which a damaged catalogue is kept. */
   readonly damaged: string[];
   readonly durationMs: number;
 }
 
-/** The catalogue that is restored. */
+/** The catalogue to restore. */
 export interface RestoreHost {
   readonly engine: Engine;
   readonly database: string;
   readonly backupDir: string;
   readonly logger: Logger;
-  /** Brings a file that nobody has open to this release's schema, and tries whether it can be used; takes a process. */
+  /** Migrates a file that nobody has open to this release's schema, and tests whether it can be used, in a process. */
   readonly migrateCopy: (path: string) => Promise<void>;
   /** The schema of this release. */
   readonly release: ReleaseSchema;
   readonly free?: FreeBytes | undefined;
 }
 
-/** The parts that can fail, each by itself. */
+/** The steps that can fail, so that tests can replace each one. */
 export interface RestoreParts {
   readonly stage: (stage: string) => Promise<Staged>;
   readonly migrate: (stage: string, findings: Findings) => Promise<void>;
@@ -74,7 +74,7 @@ export interface RestoreParts {
   readonly health: (connection: Executor, expected: Expected) => Promise<void>;
 }
 
-/** The parts as they are; tests put others in their place. */
+/** The real steps. */
 export function restoreParts(host: RestoreHost, from: string, options: RestoreOptions): RestoreParts {
   const { engine, database, free, release } = host;
   const { signal, allowMissingManifest = false } = options;
@@ -88,14 +88,14 @@ export function restoreParts(host: RestoreHost, from: string, options: RestoreOp
   };
 }
 
-/** A content that is ready to be put in place, and what has become of it. */
+/** A content that is ready for the swap, and the progress of the swap. */
 interface Exchange {
   readonly stage: string;
   readonly from: string;
   readonly expected: Expected;
-  /** Where the present content is kept. */
+  /** The path of the safety copy. */
   readonly safety: string;
-  /** What was there, once the lock was held. */
+  /** The replaced content, known since the write lock is held. */
   before: ContentMark | undefined;
   /** The number of the safety copy, once there is one. */
   kept: number | null | undefined;
@@ -142,7 +142,7 @@ class Restore {
     }
   }
 
-  // The new content passes through the log before it reaches the file.
+  // The new content goes through the log before it reaches the file.
   async #assertRoom({ bytes }: Findings): Promise<void> {
     const { database, free = freeBytes } = this.#host;
     await assertRoom(dirname(database), bytes * 2, 'the restore', free);
@@ -166,18 +166,18 @@ class Restore {
 
   async #settle({ from, expected, kept }: Exchange, connection: Executor): Promise<void> {
     await this.#parts.health(connection, expected);
-    // Greater than any the old content knew of.
+    // Greater than any number recorded in the old content.
     await connection.run(keepSequence, kept ?? 0);
     const durationMs = Math.round(performance.now() - this.#start);
     const record = { kind: 'restore', startedAt: this.#startedAt, durationMs, ok: true, detail: from } as const;
     await connection.run(recordMaintenance, record);
   }
 
-  /** Leaves the catalogue as it was, or as others have made it since; returns what is to be thrown. */
+  /** Leaves the catalogue as it was, or as others have changed it since. Returns the error to throw. */
   async #failed(error: unknown, exchange: Exchange): Promise<unknown> {
     const { safety, kept } = exchange;
     if (error instanceof Superseded) return superseded(safety, error);
-    // Without a safety copy the lock was never let go for the swap.
+    // Without a safety copy, the thread never got permission to swap.
     const swapped = kept === undefined ? false : error instanceof SwapFailure ? error.swapped : true;
     const cause = error instanceof SwapFailure ? error.cause : error;
     if (swapped !== false) return this.#goBack(cause, exchange);
@@ -185,7 +185,7 @@ class Restore {
     return cause;
   }
 
-  /** Puts the content before back, unless what is there now is not what this restore has put there. */
+  /** Puts the previous content back, unless the present one is not from this restore. */
   async #goBack(cause: unknown, { safety, expected, before }: Exchange): Promise<unknown> {
     const { logger } = this.#host;
     logger.warn({ err: cause, safety }, 'the restore failed; going back to the state before it');
@@ -202,7 +202,7 @@ class Restore {
         await this.#dropSafety(safety); // the swap had not happened
         return cause;
       }
-      logger.error({ err: second, safety }, 'the state before the restore could not be put back');
+      logger.error({ err: second, safety }, 'could not restore the state before the restore');
       return undecided(safety, cause);
     }
   }
@@ -211,14 +211,14 @@ class Restore {
     await Promise.all([removeDatabase(safety), removeDatabase(manifestPath(safety))]);
   }
 
-  // Between the swap and this lock another process may have saved something into what is given up now.
+  // Another process may have saved between the swap and this lock, and going back discards that.
   async #keepAside(): Promise<void> {
     const aside = backupPath(this.#host.database, this.#host.backupDir, 'failed-restore');
     try {
       await this.#parts.safety(aside);
       this.#host.logger.warn({ aside }, 'the state that failed was kept as a backup');
     } catch (error) {
-      this.#host.logger.error({ err: error }, 'the state that failed could not be kept; going back all the same');
+      this.#host.logger.error({ err: error }, 'could not keep the state that failed; going back anyway');
     }
   }
 
@@ -232,22 +232,22 @@ class Restore {
 }
 
 const undecided = (safety: string, cause: unknown) =>
-  new DatabaseError('CATALOG_INDETERMINATE', 'the restore failed half-way', {
+  new DatabaseError('CATALOG_INDETERMINATE', 'the restore failed halfway', {
     cause,
-    hint: `The catalogue holds the state before the restore or that of the backup; the state before is in ${safety}.`,
+    hint: `The catalogue has either the state before the restore or that of the backup; the state before is in ${safety}.`,
   });
 
 const superseded = (safety: string, cause: unknown) =>
-  new ConflictError('another restore or a migration replaced what this restore had put in place', {
+  new ConflictError('another restore or a migration replaced the content that this restore had put in place', {
     cause,
-    hint: `The catalogue was left as the other one made it. The state before this restore is in ${safety}; restore again if this backup is still wanted.`,
+    hint: `That content was left unchanged. The state before this restore is in ${safety}; restore again if this backup is still wanted.`,
   });
 
 /**
  * Restores a backup into an open catalogue.
- * @throws {DatabaseError} CATALOG_BACKUP_INVALID, CATALOG_SCHEMA_NEWER, CATALOG_KEY, CATALOG_FULL, CATALOG_BUSY, what
- *   migrating met; the catalogue is as it was then. CATALOG_CONFLICT when another restore or a migration came after,
- *   whose work stays; CATALOG_INDETERMINATE when not even going back was possible
+ * @throws {DatabaseError} CATALOG_BACKUP_INVALID, CATALOG_SCHEMA_NEWER, CATALOG_KEY, CATALOG_FULL, CATALOG_BUSY, or the
+ *   error of the migration; the catalogue is unchanged then. CATALOG_CONFLICT if another restore or a migration
+ *   replaced the content, which then stays; CATALOG_INDETERMINATE if undoing the restore failed as well
  */
 export const restoreLive = (
   host: RestoreHost,

@@ -1,7 +1,7 @@
 /**
- * Puts the content of one database into another that is in use, through SQLite's backup API, on a thread of its own: the
- * write lock of the live file is held from the first step to the last, so that every reader in every process sees the
- * old content or the new one. It waits with the lock held until its owner says that it may go on.
+ * Copies the content of one database into another one in use, through SQLite's backup API and on a separate thread. It
+ * holds the write lock of the live file from the first step to the last, so every reader in every process sees the old
+ * content or the new one. With the lock held, it waits for the owner's permission to copy.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import Database from 'better-sqlite3';
@@ -18,7 +18,7 @@ const state = new Int32Array(gate);
 const send = (message: SwapMessage) => parentPort?.postMessage(message);
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** The mark of the content that is there; asked while the lock is held, so nobody changes it before the swap. */
+/** The mark of the present content. The caller holds the lock, so nobody changes it before the swap. */
 function markNow(): ContentMark {
   const database = new Database(target, { readonly: true, fileMustExist: true });
   try {
@@ -29,18 +29,18 @@ function markNow(): ContentMark {
   }
 }
 
-/** One attempt; false when another writer had the lock, and nothing was done. */
+/** Makes one attempt; returns false if another writer had the lock and nothing was done. */
 async function attempt(database: Database.Database): Promise<boolean> {
   let isLocked = false;
   const { totalPages } = await database.backup(target, {
     progress: () => {
-      // The step before this took the lock and copied nothing.
+      // The previous step took the lock and copied nothing.
       if (!isLocked) {
         isLocked = true;
         send({ kind: 'locked', found: markNow() });
         Atomics.wait(state, 0, GATE.shut);
       }
-      if (Atomics.load(state, 0) === GATE.cancelled) throw new Error('the owner called it off');
+      if (Atomics.load(state, 0) === GATE.cancelled) throw new Error('the owner cancelled the swap');
       return PAGES_A_STEP;
     },
   });
@@ -51,7 +51,7 @@ async function swap(): Promise<void> {
   const database = new Database(source, { readonly: true, fileMustExist: true });
   try {
     const deadline = performance.now() + lockTimeoutMs;
-    // A file that is locked at the first step makes the API report success with nothing copied.
+    // If the file is locked at the first step, the API reports success with nothing copied.
     while (!(await attempt(database))) {
       if (performance.now() > deadline) {
         throw new DatabaseError(
@@ -66,7 +66,10 @@ async function swap(): Promise<void> {
   }
 }
 
-/** Moves the new content from the log into the file, on the disk: the API's own connection does not wait for the disk. */
+/**
+ * Moves the new content from the log into the file and flushes it to disk, because the API's own connection does not
+ * flush.
+ */
 function settle(): void {
   const database = new Database(target, { fileMustExist: true, timeout: CHECKPOINT_WAIT_MS });
   try {

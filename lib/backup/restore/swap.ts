@@ -1,9 +1,9 @@
-/** The owner's side of a swap: see swap-thread.ts for how it is done, and what other processes see of it. */
+/** The owner's side of a swap. See swap-thread.ts for the work, and for what other processes see. */
 import { DatabaseError, reviveError, type WireError } from '../../errors.ts';
 import { startThread } from '../../runtime/thread.ts';
 import type { ContentMark } from '../marks.ts';
 
-/** What the thread is told. */
+/** The order for the thread. */
 export interface SwapOrder {
   readonly source: string;
   readonly target: string;
@@ -13,21 +13,21 @@ export interface SwapOrder {
   readonly gate: SharedArrayBuffer;
 }
 
-/** Whether the thread, which holds the lock, may go on. */
+/** Whether the thread, which holds the lock, may continue. */
 export const GATE = { shut: 0, open: 1, cancelled: 2 } as const;
 
-/** What the thread answers. */
+/** The messages of the thread. */
 export type SwapMessage =
   | { readonly kind: 'locked'; readonly found: ContentMark }
   | { readonly kind: 'swapped' | 'done' }
   | { readonly kind: 'failed'; readonly error: WireError };
 
-const LOCK_TIMEOUT_MS = 60_000; // other processes' transactions are short; the catalogue is not changed meanwhile
+const LOCK_TIMEOUT_MS = 60_000; // other processes' transactions are short; the catalogue stays unchanged meanwhile
 
-/** What became of a swap that failed: whether the live file has the new content. */
+/** A failed swap, and whether the live file has the new content nevertheless. */
 export class SwapFailure extends Error {
   override name = 'SwapFailure';
-  /** null: not known. */
+  /** null if unknown. */
   readonly swapped: boolean | null;
   override readonly cause: unknown;
 
@@ -45,7 +45,7 @@ function swapThread(data: SwapOrder) {
     throw new SwapFailure(false, cause);
   }
 }
-/** Works while no other connection of any process can write; hears which content it would replace. */
+/** Runs while no other connection of any process can write; receives the mark of the content to be replaced. */
 export type WhileLocked = (found: ContentMark) => Promise<void>;
 
 /** A swap under way. */
@@ -100,16 +100,16 @@ class Swap {
 
   #outcome(): SwapFailure {
     if (this.#calledOff !== undefined) return new SwapFailure(false, this.#calledOff.error);
-    const cause = this.#failure?.error ?? new DatabaseError('CATALOG_IO', 'the thread that restored ended early');
-    // Without a word of the thread it may have ended after the last step.
+    const cause = this.#failure?.error ?? new DatabaseError('CATALOG_IO', 'the thread of the restore ended early');
+    // Without a message from the thread, it may have ended after the last step.
     const isKnown = this.#failure !== undefined || this.#phase !== 'open';
     return new SwapFailure(isKnown ? this.#phase === 'swapped' : null, cause);
   }
 }
 
 /**
- * Puts the content of `source`, which nobody else has open, into the live database at `target`.
- * @param whileLocked what it throws calls the swap off
+ * Copies the content of `source`, which nobody else has open, into the live database at `target`.
+ * @param whileLocked cancels the swap by throwing
  * @param lockTimeoutMs how long to wait for the write lock
  * @throws {SwapFailure}
  */
