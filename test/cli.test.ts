@@ -20,6 +20,7 @@ import t from 'tap';
 import { DatabaseManager, HEALTH_CHECKS } from '../lib/index.ts';
 import { cli, cliOnTerminal, cliProcess, ENTRY, execute, type Finished, NO_TERMINAL } from './cli-run.ts';
 import { makeLegacyFile } from './fixtures/legacy-file.ts';
+import { sampleOf } from './fixtures/tier.ts';
 
 t.setTimeout(300_000); // a hundred processes
 
@@ -442,7 +443,7 @@ t.test(
   async (t) => {
     const folder = t.testdir();
     const path = await untidyCatalogue(folder);
-    const commands = [['status'], ['search', 'a'], ['backups'], ['check'], ['quota', '--audit']];
+    const commands = sampleOf([['status'], ['search', 'a'], ['check'], ['backups'], ['quota', '--audit']], 3);
     const shown = async (run: (args: string[]) => Promise<Finished>) => {
       const results: Finished[] = [];
       for (const args of commands) {

@@ -122,7 +122,7 @@ t.test('a process that is killed at any instant leaves the old version or the ne
   };
   const took = Math.max(...(await Promise.all(numbersBelow(LANES).map(timed))));
   const ends: number[] = [];
-  await inLanes(LANES, sampleOf(numbersBelow(50), 6), async (instant) => {
+  await inLanes(LANES, sampleOf(numbersBelow(50), 4), async (instant) => {
     const folder = join(root, `instant-${instant}`);
     const { path, old } = makeLegacy(folder);
     const victim = started(path);

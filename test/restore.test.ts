@@ -248,9 +248,9 @@ t.test('a restore goes back whichever part fails, before or after it has done it
 });
 
 /** A catalogue in epoch b that is open as a host of restores, and its parts. */
-async function restoring(t: Test) {
+async function restoring(t: Test, options: CatalogOptions = {}) {
   const { folder, database, path } = await lost(t);
-  const file = await openUnmigrated({ database, defaultQuotaBytes: null, poolSize: 3 });
+  const file = await openUnmigrated({ database, defaultQuotaBytes: null, poolSize: 3, ...options });
   t.teardown(() => file.close());
   const host = backupHost(file);
   return { folder, database, path, host, parts: partsOf(host, path), backups: join(folder, 'backups') };
@@ -389,7 +389,7 @@ t.test('a swap of which nothing is known is undone where it happened, and forgot
 });
 
 t.test('the look after a swap waits for a writer, and sees another identity', async (t) => {
-  const { database, path, host, parts } = await restoring(t);
+  const { database, path, host, parts } = await restoring(t, { busyTimeoutMs: 300 });
   const expected = pathsIn(database);
   const raw = new Database(database);
   t.teardown(() => raw.close());
