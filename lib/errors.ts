@@ -3,7 +3,7 @@
  * may succeed, and `hint` what a person can do. Errors cross threads as plain data (`toWireError`) and become instances
  * of their class again (`reviveError`). No error holds a key or a value bound to a statement.
  */
-import { hintOfCause } from './error-hints.ts';
+import { hintOfCause } from './errors/hints.ts';
 
 interface CodeFacts {
   readonly retryable: boolean;

@@ -5,7 +5,7 @@
  */
 import { access, constants, readlink, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { hintOfCause } from '../error-hints.ts';
+import { hintOfCause } from '../errors/hints.ts';
 import { DatabaseError, ValidationError } from '../errors.ts';
 
 import { sizeOf } from '../runtime/files.ts';
