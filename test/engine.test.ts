@@ -376,6 +376,7 @@ t.test('each answer of the dialect is what the database holds', async (t) => {
   await engine.run(q.execute, 'CREATE TABLE kept (id INTEGER PRIMARY KEY AUTOINCREMENT, bytes BLOB, size INTEGER)');
   await engine.run(q.execute, 'CREATE INDEX kept_size ON kept (size)');
   await engine.run(q.execute, 'CREATE VIEW seen AS SELECT id FROM kept');
+  await engine.run(q.execute, 'CREATE TRIGGER watch AFTER DELETE ON kept BEGIN SELECT 1; END');
   await engine.run(
     q.execute,
     "INSERT INTO kept VALUES (7, x'0aff', 9223372036854775807), (8, NULL, 9223372036854775807)",
@@ -383,6 +384,7 @@ t.test('each answer of the dialect is what the database holds', async (t) => {
   t.same(await ask('tables'), [{ name: 'kept' }]);
   t.same(await ask('views'), [{ name: 'seen' }]);
   t.same(await ask('indexes'), [{ name: 'kept_size', table: 'kept' }]);
+  t.same(await ask('triggers'), [{ name: 'watch' }]);
   t.same(await ask('there'), [{ found: 1 }, { found: 1 }]);
   t.same(await ask('missing'), [], 'an index is no table, nor the other way round');
   t.same(await ask('highestId'), [{ id: 8 }]);

@@ -114,6 +114,21 @@ t.test('a catalogue with infinite totals of an older schema is migrated to exact
   t.equal(await used(again, clientId), 10);
 });
 
+t.test('a repair of totals also removes a mark that silences their triggers', async (t) => {
+  const { db, clientId } = await openFresh(t);
+  const repairs = [() => db.maintenance.repair(), () => db.analytics.audit({ repair: true })];
+  for (const [number, repair] of repairs.entries()) {
+    await db.execute('INSERT INTO catalog_writer (Covers) VALUES (24)');
+    await db.files.save(fileOf(clientId, `uncounted ${number}`));
+    t.not((await db.analytics.audit()).differences.length, 0);
+    await repair();
+    await db.files.save(fileOf(clientId, `counted ${number}`));
+    t.same((await db.analytics.audit()).differences, []);
+  }
+  await db.quotas.audit({ repair: true });
+  t.equal(await used(db, clientId), 40);
+});
+
 t.test('infinite values are refused where SQL is given', async (t) => {
   const { db } = await openFresh(t);
   for (const value of [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN]) {

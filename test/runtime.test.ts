@@ -67,6 +67,14 @@ t.test('threadArgv is for the threads of connections', async (t) => {
   const threads = marks.map((mark) => mark.split(' '));
   t.ok(threads.every(([pid, thread]) => pid === String(process.pid) && thread !== '0'));
 
+  const odd = Object.assign(['--no-warnings'], {
+    toJSON() {
+      throw new RangeError('never asked');
+    },
+  });
+  for (const flags of [odd, new Proxy(['--no-warnings'], {})]) {
+    await (await DatabaseManager.open({ database, threadArgv: flags })).close();
+  }
   const refused = { code: 'CATALOG_VALIDATION', field: 'threadArgv', received: '["--title=x"]' };
   await t.rejects(DatabaseManager.open({ database, threadArgv: ['--title=x'] }), refused);
   const gone = pathToFileURL(join(folder, 'gone.mjs')).href;

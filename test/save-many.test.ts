@@ -3,6 +3,7 @@ import { deepStrictEqual } from 'node:assert/strict';
 import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
+import { KNOWN_TRIGGERS } from '../lib/core/other-triggers.ts';
 import { saveBatch } from '../lib/core/save-file.ts';
 import { saveEach } from '../lib/core/save-many.ts';
 import { DatabaseError } from '../lib/errors.ts';
@@ -14,6 +15,7 @@ import type {
   SaveManyResult,
   SaveResult,
 } from '../lib/index.ts';
+import { ownTriggers } from '../lib/migrations/journal.ts';
 import { checkFile, type FileToSave } from '../lib/values/file-input.ts';
 import { holds } from './fixtures/property.ts';
 import { openNew } from './fixtures/template.ts';
@@ -177,6 +179,40 @@ t.test(
     );
   },
 );
+
+/** What triggers of others may do in a save: change or add rows, and look at totals. */
+const TRIGGERS_OF_OTHERS: Readonly<Record<string, string>> = {
+  recategorize: `AFTER INSERT ON file_versions WHEN NEW.VersionNumber = 2
+    BEGIN UPDATE files SET FileCategory = 'own', Verified = 1 WHERE ID = NEW.FileID; END`,
+  grow: `AFTER INSERT ON file_versions WHEN NEW.FileSize < 400
+    BEGIN UPDATE file_versions SET FileSize = FileSize + 400 WHERE ID = NEW.ID; END`,
+  copy: `AFTER INSERT ON files WHEN NEW.FileName = 'f0' BEGIN INSERT INTO files (ID, FileName, PathName, FileSize,
+    ClientID) VALUES (randomblob(16), 'copy', 'store/copy', 5, NEW.ClientID); END`,
+  bound: `AFTER INSERT ON file_versions WHEN (SELECT FileCount FROM client_quotas q JOIN files f USING (ClientID)
+    WHERE f.ID = NEW.FileID) > 3 BEGIN SELECT RAISE(ABORT, 'no more than three files'); END`,
+};
+
+t.test('saves that run as one leave what single saves leave when triggers of others run with them', async (t) => {
+  t.testdir();
+  const [client = '', other = ''] = CLIENTS;
+  const rows = Array.from({ length: 16 }, (_, n) => fileOf(n % 3 === 0 ? other : client, `f${n % 8}`, 60 * n));
+  const opened = await Promise.all([1, 2, 3].map(() => openCatalogue(t, { defaultQuotaBytes: QUOTA })));
+  for (const [name, text] of Object.entries(TRIGGERS_OF_OTHERS)) {
+    for (const one of opened) {
+      await reset(one);
+      await one.db.execute(`CREATE TRIGGER ${name} ${text}`);
+    }
+    const [single, together, many] = opened.map(({ db }) => db) as [DatabaseManager, DatabaseManager, DatabaseManager];
+    const singly: Awaited<ReturnType<typeof told>>[] = [];
+    for (const file of rows) singly.push(await told(single.files.save(file)));
+    t.same(await Promise.all(rows.map((file) => told(together.files.save(file)))), singly, name);
+    t.same(streamOf(await many.files.saveMany(rows)), streamFrom(singly), name);
+    for (const db of [together, many]) t.same(await contents(db), await contents(single), name);
+    t.same((await many.analytics.audit()).differences, [], name);
+    for (const { db } of opened) await db.execute(`DROP TRIGGER ${name}`);
+  }
+  t.same([...KNOWN_TRIGGERS].sort(), [...ownTriggers()].sort(), 'a trigger of the schema is none of them');
+});
 
 t.test('a batch tells how many versions and bytes it stored', async (t) => {
   t.testdir();

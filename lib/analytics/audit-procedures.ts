@@ -1,5 +1,6 @@
 /** Recounts the totals from the files, and repairs differences on request. */
 
+import { removeMark } from '../core/writer-mark.ts';
 import type { Dialect } from '../sql/dialect.ts';
 import { all, procedure, run, type Steps } from '../sql/procedure.ts';
 import { raw, sql } from '../sql/template.ts';
@@ -100,6 +101,7 @@ export const auditTotals = procedure(
 
 /** The same, and repairs differences, in one transaction. */
 export const repairTotals = procedure('analytics.repair', 'write', function* (_: null, dialect): Steps<TotalsAudit> {
+  yield* removeMark(); // raw SQL can leave one, and the totals would differ again after the next save
   const found = yield* audit(dialect);
   if (found.differences.length > 0) yield* repair(dialect);
   return { ...found, repaired: found.differences.length };

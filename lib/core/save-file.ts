@@ -21,6 +21,7 @@ import type { FileToSave } from '../values/file-input.ts';
 import { idBytes, newId } from '../values/ids.ts';
 import { changeRow } from './change-row.ts';
 import { type CatalogFile, FILE, type FileRow, fileColumns, fileRowOf, toFile } from './file-rows.ts';
+import { hasOtherTriggers } from './other-triggers.ts';
 import { type QuotaState, SaveLedger } from './save-ledger.ts';
 import { earlierResult, quotaOut, type RowOutcome, recordUnchanged } from './save-operations.ts';
 
@@ -204,10 +205,12 @@ function* saveRows(
   dialect: Dialect,
   { strict }: { readonly strict: boolean },
 ): Steps<Settled<RowOutcome>[]> {
-  const ledger = new SaveLedger(dialect, { counts: true });
+  const counts = !(yield* hasOtherTriggers(dialect)); // others may read the totals, or change what they count
+  const ledger = new SaveLedger(dialect, { counts });
   const settled: Settled<RowOutcome>[] = [];
   for (const file of files) {
     const { writes } = ledger;
+    if (!counts) ledger.forget();
     try {
       settled.push({ value: yield* saveRow(file, ledger, dialect) });
     } catch (error) {

@@ -156,6 +156,12 @@ export class SaveLedger {
     if (!reachesWarning(before)) this.#unwarned.add(file.clientId);
   }
 
+  /** Forgets the state of clients and categories, so that the next save reads what somebody else may have changed. */
+  forget(): void {
+    this.#clients.clear();
+    this.#userCategories.clear();
+  }
+
   /** The client's present quota; call {@link userCategory} first. */
   quota(clientId: string): QuotaState {
     return quotaOf(this.#state(clientId));

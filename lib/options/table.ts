@@ -268,6 +268,7 @@ export const OPTIONS: readonly OptionRow[] = [
     acceptsElement: isText,
     acceptedElement: 'a flag of Node.js, or its value',
     parse: asText,
+    complete: (given) => [...(given as readonly string[])], // a plain array, which can be sent to a thread
   },
   {
     option: 'thresholds',

@@ -13,7 +13,7 @@ interface Spare extends StartedConnection {
 
 const spares = new Set<Spare>();
 
-const flagsOf = (threadArgv: readonly string[] = []) => JSON.stringify(threadArgv);
+const flagsOf = (threadArgv: readonly string[] = []) => JSON.stringify([...threadArgv]);
 
 function start(threadArgv: readonly string[] | undefined, modules: readonly string[]): StartedConnection {
   const data: ThreadData = { modules, ...connectionBuffers() };
@@ -37,7 +37,8 @@ const areFlags = (value: unknown): value is readonly string[] | undefined =>
 export function startSpareThread(threadArgv: unknown, modules: readonly string[]): SpareThread {
   if (!areFlags(threadArgv)) return NONE;
   try {
-    const spare = { ...start(threadArgv, modules), flags: flagsOf(threadArgv) };
+    const flags = flagsOf(threadArgv); // first: if it throws, no thread may be left
+    const spare = { ...start(threadArgv, modules), flags };
     spares.add(spare);
     const forget = () => spares.delete(spare);
     spare.worker.once('error', forget);

@@ -35,6 +35,7 @@ export const sqliteDialect: Dialect = Object.freeze({
   indexes: () =>
     raw(`SELECT name AS "name", tbl_name AS "table" FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL
       ORDER BY tbl_name, name`),
+  triggers: () => raw(`SELECT name AS "name" FROM sqlite_schema WHERE type = 'trigger'`),
   highestId: (table: string) => sql`SELECT seq AS "id" FROM sqlite_sequence WHERE name = ${table}`,
   pages: () =>
     raw(`SELECT page_size AS "pageSize", page_count AS "pageCount", freelist_count AS "freePages"

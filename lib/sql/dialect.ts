@@ -44,6 +44,8 @@ export interface Dialect {
   views(): Sql;
   /** Lists the named indexes, as `name` and `table`. */
   indexes(): Sql;
+  /** Lists the triggers, as `name`. */
+  triggers(): Sql;
   /** The highest row number that a table with AUTOINCREMENT has ever assigned, as `id`. */
   highestId(table: string): Sql;
   /** The database's `pageSize` in bytes, `pageCount` and `freePages`. */
