@@ -192,15 +192,17 @@ CREATE TRIGGER catalog_file_deleted BEFORE DELETE ON files BEGIN
 
 CREATE TRIGGER catalog_file_recounted AFTER UPDATE OF FileCategory, FileExtension, FileSize, Verified, ClientID ON files
   WHEN NOT EXISTS (SELECT 1 FROM catalog_writer WHERE Covers >= 24) AND (OLD.FileCategory IS NOT NEW.FileCategory OR OLD.FileExtension IS NOT NEW.FileExtension OR OLD.FileSize IS NOT NEW.FileSize OR OLD.Verified IS NOT NEW.Verified OR OLD.ClientID IS NOT NEW.ClientID) BEGIN
-  UPDATE file_totals SET Files = Files - 1, Bytes = Bytes - ((CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize BETWEEN 0 AND 9007199254740991 THEN OLD.FileSize ELSE 0 END))
-  WHERE Category = coalesce(OLD.FileCategory, '') AND Extension = coalesce(OLD.FileExtension, '') AND SizeBand = CASE WHEN (CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize <= 9007199254740991
+  INSERT INTO file_totals (Category, Extension, SizeBand, Verified, Files, Bytes)
+  VALUES (coalesce(OLD.FileCategory, ''), coalesce(OLD.FileExtension, ''), CASE WHEN (CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize <= 9007199254740991
   THEN OLD.FileSize END) >= 1073741824 THEN 6 WHEN (CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize <= 9007199254740991
   THEN OLD.FileSize END) >= 104857600 THEN 5 WHEN (CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize <= 9007199254740991
   THEN OLD.FileSize END) >= 10485760 THEN 4 WHEN (CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize <= 9007199254740991
   THEN OLD.FileSize END) >= 1048576 THEN 3 WHEN (CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize <= 9007199254740991
   THEN OLD.FileSize END) >= 102400 THEN 2 WHEN (CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize <= 9007199254740991
   THEN OLD.FileSize END) >= 1024 THEN 1 WHEN (CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize <= 9007199254740991
-  THEN OLD.FileSize END) >= 0 THEN 0 ELSE -1 END AND Verified = CASE WHEN OLD.Verified = 1 THEN 1 ELSE 0 END; INSERT INTO file_totals (Category, Extension, SizeBand, Verified, Files, Bytes)
+  THEN OLD.FileSize END) >= 0 THEN 0 ELSE -1 END, CASE WHEN OLD.Verified = 1 THEN 1 ELSE 0 END, -1, 0 - ((CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize BETWEEN 0 AND 9007199254740991 THEN OLD.FileSize ELSE 0 END)))
+  ON CONFLICT (Category, Extension, SizeBand, Verified)
+  DO UPDATE SET Files = Files - 1, Bytes = Bytes + excluded.Bytes; INSERT INTO file_totals (Category, Extension, SizeBand, Verified, Files, Bytes)
   VALUES (coalesce(NEW.FileCategory, ''), coalesce(NEW.FileExtension, ''), CASE WHEN (CASE WHEN typeof(NEW.FileSize) = 'integer' AND NEW.FileSize <= 9007199254740991
   THEN NEW.FileSize END) >= 1073741824 THEN 6 WHEN (CASE WHEN typeof(NEW.FileSize) = 'integer' AND NEW.FileSize <= 9007199254740991
   THEN NEW.FileSize END) >= 104857600 THEN 5 WHEN (CASE WHEN typeof(NEW.FileSize) = 'integer' AND NEW.FileSize <= 9007199254740991
@@ -225,15 +227,17 @@ CREATE TRIGGER catalog_file_recounted AFTER UPDATE OF FileCategory, FileExtensio
   DO UPDATE SET Files = excluded.Files, Bytes = excluded.Bytes, UsedBytes = excluded.UsedBytes; END;
 
 CREATE TRIGGER catalog_file_uncounted AFTER DELETE ON files BEGIN
-  UPDATE file_totals SET Files = Files - 1, Bytes = Bytes - ((CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize BETWEEN 0 AND 9007199254740991 THEN OLD.FileSize ELSE 0 END))
-  WHERE Category = coalesce(OLD.FileCategory, '') AND Extension = coalesce(OLD.FileExtension, '') AND SizeBand = CASE WHEN (CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize <= 9007199254740991
+  INSERT INTO file_totals (Category, Extension, SizeBand, Verified, Files, Bytes)
+  VALUES (coalesce(OLD.FileCategory, ''), coalesce(OLD.FileExtension, ''), CASE WHEN (CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize <= 9007199254740991
   THEN OLD.FileSize END) >= 1073741824 THEN 6 WHEN (CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize <= 9007199254740991
   THEN OLD.FileSize END) >= 104857600 THEN 5 WHEN (CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize <= 9007199254740991
   THEN OLD.FileSize END) >= 10485760 THEN 4 WHEN (CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize <= 9007199254740991
   THEN OLD.FileSize END) >= 1048576 THEN 3 WHEN (CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize <= 9007199254740991
   THEN OLD.FileSize END) >= 102400 THEN 2 WHEN (CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize <= 9007199254740991
   THEN OLD.FileSize END) >= 1024 THEN 1 WHEN (CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize <= 9007199254740991
-  THEN OLD.FileSize END) >= 0 THEN 0 ELSE -1 END AND Verified = CASE WHEN OLD.Verified = 1 THEN 1 ELSE 0 END; UPDATE client_quotas SET FileCount = FileCount - 1, FileBytes = FileBytes - ((CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize BETWEEN 0 AND 9007199254740991 THEN OLD.FileSize ELSE 0 END))
+  THEN OLD.FileSize END) >= 0 THEN 0 ELSE -1 END, CASE WHEN OLD.Verified = 1 THEN 1 ELSE 0 END, -1, 0 - ((CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize BETWEEN 0 AND 9007199254740991 THEN OLD.FileSize ELSE 0 END)))
+  ON CONFLICT (Category, Extension, SizeBand, Verified)
+  DO UPDATE SET Files = Files - 1, Bytes = Bytes + excluded.Bytes; UPDATE client_quotas SET FileCount = FileCount - 1, FileBytes = FileBytes - ((CASE WHEN typeof(OLD.FileSize) = 'integer' AND OLD.FileSize BETWEEN 0 AND 9007199254740991 THEN OLD.FileSize ELSE 0 END))
   WHERE ClientID = OLD.ClientID; INSERT INTO daily_totals (Date, ClientID, Files, Bytes, UsedBytes)
   SELECT date('now'), ClientID, FileCount, FileBytes, coalesce(UsedBytes, 0) FROM client_quotas
   WHERE ClientID = OLD.ClientID AND 1 = 1

@@ -43,6 +43,15 @@ const uncountKind = (row: string, measure: Measure) => {
     WHERE Category = ${category} AND Extension = ${extension} AND SizeBand = ${band} AND Verified = ${verified};`;
 };
 
+/** As {@link uncountKind}, but also right before the file was counted: a trigger of somebody else may come between. */
+const uncountAnyKind = (row: string, measure: Measure) => {
+  const { category, extension, band, verified, bytes } = kindOf(row, measure);
+  return `INSERT INTO file_totals (Category, Extension, SizeBand, Verified, Files, Bytes)
+    VALUES (${category}, ${extension}, ${band}, ${verified}, -1, 0 - (${bytes}))
+    ON CONFLICT (Category, Extension, SizeBand, Verified)
+    DO UPDATE SET Files = Files - 1, Bytes = Bytes + excluded.Bytes;`;
+};
+
 const countClient = (row: string, sign: '+' | '-', { bytes }: Measure) =>
   `UPDATE client_quotas SET FileCount = FileCount ${sign} 1, FileBytes = FileBytes ${sign} (${bytes(row)})
     WHERE ClientID = ${row}.ClientID;`;
@@ -67,18 +76,21 @@ function recounts(unless: string | undefined): string {
  * The triggers of the running totals, by name; those that measure a size come first. While the SQL condition `unless`
  * holds, triggers that a save fires count nothing.
  */
-export const totalTriggers = (measure: Measure, unless?: string): Readonly<Record<string, string>> => ({
-  catalog_file_counted: `AFTER INSERT ON files${unless === undefined ? '' : ` WHEN NOT ${unless}`} BEGIN
+export function totalTriggers(measure: Measure, unless?: string): Readonly<Record<string, string>> {
+  const uncount = unless === undefined ? uncountKind : uncountAnyKind;
+  return {
+    catalog_file_counted: `AFTER INSERT ON files${unless === undefined ? '' : ` WHEN NOT ${unless}`} BEGIN
     ${countKind('NEW', measure)} ${countClient('NEW', '+', measure)} ${recordDay('NEW', 'NEW.HighestVersion = 0')} END`,
-  catalog_file_uncounted: `AFTER DELETE ON files BEGIN
-    ${uncountKind('OLD', measure)} ${countClient('OLD', '-', measure)} ${recordDay('OLD', '1 = 1')} END`,
-  catalog_file_recounted: `AFTER UPDATE OF ${WATCHED.join(', ')} ON files
+    catalog_file_uncounted: `AFTER DELETE ON files BEGIN
+    ${uncount('OLD', measure)} ${countClient('OLD', '-', measure)} ${recordDay('OLD', '1 = 1')} END`,
+    catalog_file_recounted: `AFTER UPDATE OF ${WATCHED.join(', ')} ON files
     WHEN ${recounts(unless)} BEGIN
-      ${uncountKind('OLD', measure)} ${countKind('NEW', measure)} ${countClient('OLD', '-', measure)} ${countClient('NEW', '+', measure)}
+      ${uncount('OLD', measure)} ${countKind('NEW', measure)} ${countClient('OLD', '-', measure)} ${countClient('NEW', '+', measure)}
       ${recordDay('OLD', 'OLD.ClientID IS NOT NEW.ClientID')}
       ${recordDay('NEW', 'NEW.HighestVersion = OLD.HighestVersion')} END`,
-  catalog_day_recorded: `AFTER UPDATE OF UsedBytes ON client_quotas BEGIN ${recordDay('NEW', '1 = 1')} END`,
-});
+    catalog_day_recorded: `AFTER UPDATE OF UsedBytes ON client_quotas BEGIN ${recordDay('NEW', '1 = 1')} END`,
+  };
+}
 
 const useOf = (file: string, bytes: string) =>
   `UPDATE client_quotas SET UsedBytes = coalesce(UsedBytes, 0) + ${bytes},
