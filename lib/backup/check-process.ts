@@ -47,12 +47,7 @@ const hashing = (hash: ReturnType<typeof createHash>) =>
 async function stream(file: FileHandle, size: number, to: string | null, through: readonly Transform[]) {
   if (size === 0) throw new Unsound('it is empty');
   const [read, written] = [createHash('sha256'), createHash('sha256')];
-  const source = file.createReadStream({
-    start: 0,
-    end: size - 1,
-    highWaterMark: MIB,
-    autoClose: false,
-  });
+  const source = file.createReadStream({ start: 0, end: size - 1, highWaterMark: MIB, autoClose: false });
   const end = to === null ? new PassThrough().resume() : createWriteStream(to, { flags: 'r+' });
   await pipeline([source, hashing(read), ...through, hashing(written), end]);
   return { read: read.digest('hex'), written: written.digest('hex') };
